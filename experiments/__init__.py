@@ -1,0 +1,1 @@
+"""The experiment manager: configuration, runs, training, results. It knows no concrete problem."""

@@ -1,0 +1,46 @@
+"""The exceptions that a caller can meet, and the words they share.
+
+    QuantLabError(ValueError)     one clear line: the name, the value, what is allowed
+      UsageError                  the command line or the configuration         exit code 2
+      DataError                   the data set is missing or damaged            exit code 3
+      DivergedError               the loss left the finite numbers              exit code 4
+      VerificationError           an artefact does not compute its program      exit code 5
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class QuantLabError(ValueError):
+    """Base of all errors that name their cause in one line; `exit_code` is what main.py returns."""
+
+    exit_code = 2
+
+
+class UsageError(QuantLabError):
+    """A wrong name, value or combination given by the caller."""
+
+
+class DataError(QuantLabError):
+    """A data set that is missing, incomplete or not what it should be."""
+
+    exit_code = 3
+
+
+class DivergedError(QuantLabError):
+    """Training left the finite numbers."""
+
+    exit_code = 4
+
+
+class VerificationError(QuantLabError):
+    """Two runtimes gave different integers."""
+
+    exit_code = 5
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the allowed name nearest to `name`, else `""`."""
+    lowered = {candidate.lower(): candidate for candidate in allowed}
+    nearest = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return f"; did you mean '{lowered[nearest[0]]}'?" if nearest else ""
