@@ -35,8 +35,11 @@ class OnDisk(Protocol):
     targets: `[num_samples]` int64. Instances are sent to worker processes: keep them picklable.
     """
 
-    targets: Tensor
-    classes: Sequence[str]
+    @property
+    def targets(self) -> Tensor: ...
+
+    @property
+    def classes(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 

@@ -1,1 +1,1 @@
-"""What is solved: one folder a problem, one folder a topology inside. The one place a user edits."""
+"""What is solved: one folder a problem, one folder a topology in it. The one place a user edits."""

@@ -1,0 +1,66 @@
+# make demo and make test do all the set-up: .venv, pinned packages, the compiled extension, Horovod.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+PYTHON3 ?= python3
+BIN := .venv/bin
+STAMPS := .venv/stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+DEMO := --problem=MNIST --topology=LeNet --config=w4a4
+
+BACKEND_SOURCES := CMakeLists.txt $(shell find backend_cpp -name '*.[hc]*' -o -name 'CMakeLists.txt')
+
+.PHONY: setup demo test test-full check format bench clean
+
+setup: $(STAMPS)/backend $(STAMPS)/horovod
+
+$(STAMPS)/venv:
+	@$(PYTHON3) cfg/requirements.py
+	$(PYTHON3) -m venv .venv
+	@mkdir -p $(STAMPS) && touch $@
+
+# torch first and pinned: anything that merely asks for torch would bring another build.
+$(STAMPS)/packages: $(STAMPS)/venv pyproject.toml constraints.txt
+	$(PIP) torch
+	$(PIP) $$($(BIN)/python cfg/requirements.py --packages all build)
+	@touch $@
+
+$(STAMPS)/backend: $(STAMPS)/packages $(BACKEND_SOURCES)
+	$(PIP) --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(STAMPS)/horovod: $(STAMPS)/packages cfg/horovod.sh cfg/cxx_for_horovod.sh
+	bash cfg/horovod.sh
+	@touch $@
+
+demo: setup
+	@$(BIN)/python main.py data --problem=MNIST
+	@PATH="$(CURDIR)/$(BIN):$$PATH" horovodrun -np 1 -H localhost:1 python main.py $(DEMO)
+
+test: setup
+	$(BIN)/python -m pytest -q -m "not long"
+
+test-full: setup
+	$(BIN)/python -m pytest -q
+
+check: $(STAMPS)/backend
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/clang-format --dry-run --Werror $$(find backend_cpp -name '*.[hc]*')
+
+format: $(STAMPS)/packages
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(find backend_cpp -name '*.[hc]*')
+
+bench: setup
+	for script in benchmarks/*.py; do \
+	    grep -q '^if __name__' $$script && $(BIN)/python $$script || true; \
+	done
+
+# The data and the runs in storage/ stay.
+clean:
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

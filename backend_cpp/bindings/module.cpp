@@ -1,0 +1,25 @@
+#include <pybind11/pybind11.h>
+
+#include <exception>
+
+#include "quantlab/error.h"
+#include "register.h"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_backend, module, py::mod_gil_not_used()) {
+  module.doc() = "Kernels over NumPy arrays; use it through quantlab.backend.";
+  py::register_local_exception_translator([](std::exception_ptr thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const quantlab::UsageError& error) {
+      const py::object type = py::module_::import("quantlab.errors").attr("UsageError");
+      py::set_error(type, error.what());
+    }
+  });
+
+  module.attr("VARIANTS") = py::dict();
+  quantlab::bindings::register_isa(module);
+  quantlab::bindings::register_bitpack(module);
+  quantlab::bindings::register_popcount(module);
+}

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <vector>
+
+#include "quantlab/isa.h"
+
+namespace quantlab::bindings {
+
+void register_isa(pybind11::module_& module);
+void register_bitpack(pybind11::module_& module);
+void register_popcount(pybind11::module_& module);
+
+// Adds `kernel` and its rows that run here to the module's dict VARIANTS.
+inline void list_variants(pybind11::module_& module, const char* kernel,
+                          const std::vector<Isa>& isas) {
+  pybind11::tuple names(isas.size());
+  for (std::size_t i = 0; i < isas.size(); ++i) names[i] = pybind11::str(name(isas[i]));
+  module.attr("VARIANTS")[kernel] = names;
+}
+
+}  // namespace quantlab::bindings

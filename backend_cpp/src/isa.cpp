@@ -1,0 +1,111 @@
+#include "quantlab/isa.h"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "quantlab/error.h"
+
+#if defined(QUANTLAB_X86)
+#include <cpuid.h>
+#endif
+
+namespace quantlab {
+namespace {
+
+struct Features {
+  bool avx2 = false;
+  bool avx512 = false;
+};
+
+#if defined(QUANTLAB_X86)
+
+// The register files that the operating system saves (XCR0): bit 1 xmm, 2 ymm, 5-7 opmask and zmm.
+std::uint32_t saved_registers() {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+bool has(std::uint32_t word, std::uint32_t bits) { return (word & bits) == bits; }
+
+Features detect() {
+  constexpr std::uint32_t kYmm = 0x06;
+  constexpr std::uint32_t kZmm = 0xe6;
+  std::uint32_t eax = 0;
+  std::uint32_t ebx = 0;
+  std::uint32_t ecx = 0;
+  std::uint32_t edx = 0;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, bit_OSXSAVE | bit_AVX)) return {};
+  const std::uint32_t saved = saved_registers();
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return {};
+  Features found;
+  found.avx2 = has(saved, kYmm) && has(ebx, bit_AVX2);
+  found.avx512 = found.avx2 && has(saved, kZmm) &&
+                 has(ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
+  return found;
+}
+
+#else
+
+Features detect() { return {}; }
+
+#endif
+
+struct IsaRow {
+  Isa isa;
+  std::string_view name;
+  bool (*is_supported)(const Features&);
+};
+
+constexpr std::array<IsaRow, 3> kIsas{{
+    {Isa::kScalar, "scalar", [](const Features&) { return true; }},
+    {Isa::kAvx2, "avx2", [](const Features& found) { return found.avx2; }},
+    {Isa::kAvx512, "avx512", [](const Features& found) { return found.avx512; }},
+}};
+
+std::vector<Isa> find_supported() {
+  const Features found = detect();
+  std::vector<Isa> supported;
+  for (const IsaRow& row : kIsas) {
+    if (!row.is_supported(found)) break;
+    supported.push_back(row.isa);
+  }
+  return supported;
+}
+
+std::atomic<Isa>& active() {
+  static std::atomic<Isa> isa{supported_isas().back()};
+  return isa;
+}
+
+}  // namespace
+
+std::string_view name(Isa isa) { return kIsas[static_cast<std::size_t>(isa)].name; }
+
+const std::vector<Isa>& supported_isas() {
+  static const std::vector<Isa> supported = find_supported();
+  return supported;
+}
+
+Isa active_isa() { return active().load(); }
+
+void activate(std::string_view isa_name) {
+  for (const Isa isa : supported_isas()) {
+    if (name(isa) == isa_name) {
+      active().store(isa);
+      return;
+    }
+  }
+  throw UsageError("isa: '" + std::string(isa_name) + "' is not supported here; supported are " +
+                   listed(supported_isas()));
+}
+
+std::string listed(const std::vector<Isa>& isas) {
+  std::string text;
+  for (const Isa isa : isas) text += (text.empty() ? "" : ", ") + std::string(name(isa));
+  return text;
+}
+
+}  // namespace quantlab

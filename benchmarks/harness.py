@@ -1,0 +1,181 @@
+"""Side-by-side measurements: every benchmark in this folder is written with it.
+
+The sides of a comparison take turns in one process, so that whatever else the machine does falls on
+all of them; what counts is the ratio of their times. Results go to `results/<name>.json`, a list of
+rows, each with its figures, its peer and ratio, the machine and the command. Run from the root:
+
+    python -m benchmarks.packing
+"""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.markdown import Markdown
+
+from quantlab import backend
+
+RESULTS = Path(__file__).parent / "results"
+
+Figure = str | int | float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where and under which load something was measured. load_average: of the last minute."""
+
+    cpu: str
+    num_cores: int
+    isa: str
+    gpu: str | None
+    load_average: float
+    python: str
+    numpy: str
+    torch: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Times of one side. seconds: the median; ratio: median of first side's time / own time, so
+    that more than 1 is faster than the first side."""
+
+    seconds: float
+    fastest: float
+    ratio: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a result. figures: what identifies it and what was measured, in table order.
+
+    ratio: `peer`'s time / own time, more than 1 is faster than the peer, unless `figures` say
+    otherwise.
+    """
+
+    figures: Mapping[str, Figure]
+    peer: str
+    ratio: float
+
+
+def interleaved(
+    sides: Mapping[str, Callable[[], object]], repeats: int, *, seconds: float = 0.0
+) -> dict[str, Timing]:
+    """Time all sides in turn, `repeats` times; the first side is the peer of the others.
+
+    Each turn calls a side as often as makes up `seconds` (at least once), so that short calls are
+    measured above the clock's resolution. The order is reversed in every other turn. Ratios are
+    formed within a turn before their median is taken.
+    """
+    if repeats < 1 or not sides:
+        raise ValueError(
+            f"interleaved: {len(sides)} sides, {repeats} repeats; allowed are 1 or more"
+        )
+    num_calls = {name: _calls_within(seconds, call) for name, call in sides.items()}
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(repeats):
+        names = list(sides) if turn % 2 == 0 else list(reversed(sides))
+        for name in names:
+            times[name].append(_time(sides[name], num_calls[name]))
+    peer = times[next(iter(sides))]
+    return {
+        name: Timing(
+            seconds=median(own),
+            fastest=min(own),
+            ratio=median(theirs / mine for theirs, mine in zip(peer, own, strict=True)),
+        )
+        for name, own in times.items()
+    }
+
+
+def machine() -> Machine:
+    """Describe this machine and its load now."""
+    return Machine(
+        cpu=_cpu_model(),
+        num_cores=os.cpu_count() or 1,
+        isa=backend.isa(),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        load_average=round(os.getloadavg()[0], 2),
+        python=platform.python_version(),
+        numpy=np.__version__,
+        torch=torch.__version__,
+    )
+
+
+def write_rows(name: str, rows: Sequence[Row], *, folder: Path = RESULTS) -> Path:
+    """Write `<folder>/<name>.json`: one row a line, each complete by itself."""
+    where = asdict(machine())
+    command = f"python -m benchmarks.{Path(sys.argv[0]).stem}" + "".join(
+        f" {argument}" for argument in sys.argv[1:]
+    )
+    lines = [
+        json.dumps(
+            {
+                **{key: rounded(value) for key, value in row.figures.items()},
+                "peer": row.peer,
+                "ratio": rounded(row.ratio),
+                "machine": where,
+                "command": command,
+            }
+        )
+        for row in rows
+    ]
+    path = folder / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+    return path
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the rows as a Markdown table; columns are the figures of the first row."""
+    columns = [*rows[0].figures, "peer", "ratio"]
+    lines = [columns, ["---"] * len(columns)]
+    for row in rows:
+        cells = {**row.figures, "peer": row.peer, "ratio": row.ratio}
+        lines.append([str(rounded(cells[column])) for column in columns])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def report(name: str, rows: Sequence[Row]) -> None:
+    """Write the rows to `results/<name>.json` and print them as a Markdown table."""
+    path = write_rows(name, rows)
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(markdown(rows)))
+    else:
+        print(markdown(rows))
+    print(f"{len(rows)} rows in {path}")
+
+
+def rounded(value: Figure) -> Figure:
+    """Return a float with three significant digits; other figures as they are."""
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _time(call: Callable[[], object], num_calls: int) -> float:
+    start = perf_counter()
+    for _ in range(num_calls):
+        call()
+    return (perf_counter() - start) / num_calls
+
+
+def _calls_within(seconds: float, call: Callable[[], object]) -> int:
+    _time(call, 1)  # first calls build caches and touch pages
+    return max(1, round(seconds / max(_time(call, 1), 1e-9)))
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,123 @@
+"""The command line: `main.py [command] --problem=P --topology=T [--config=NAME] [--a.b=c ...]`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from experiments.configuration.overrides import Override, parse_override
+from quantlab.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """An option that is not part of the configuration. A flag takes no value."""
+
+    help: str
+    is_flag: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Syntax:
+    """What a command accepts; `operands` names what stands without dashes, if anything may."""
+
+    help: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+    required: Sequence[str] = ()
+    has_overrides: bool = False
+    operands: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """One parsed command line."""
+
+    command: str
+    options: Mapping[str, str]
+    overrides: Sequence[Override]
+    operands: Sequence[str]
+
+    def has(self, flag: str) -> bool:
+        return flag in self.options
+
+    def number(self, name: str) -> int:
+        """Return an option that is a whole number from 0."""
+        text = self.options[name]
+        if not text.isdecimal():
+            raise UsageError(f"--{name}={text}: expected a whole number from 0")
+        return int(text)
+
+
+def parse(arguments: Sequence[str], commands: Mapping[str, Syntax]) -> Invocation:
+    """Parse what follows `main.py`. Without a command it is `train`. Raises UsageError."""
+    rest = list(arguments)
+    command = "train"
+    if rest and not rest[0].startswith("-"):
+        command = rest.pop(0)
+    if command not in commands:
+        hint = did_you_mean(command, commands) or f"; allowed: {', '.join(commands)}"
+        raise UsageError(f"no command named {command!r}{hint}")
+    syntax = commands[command]
+    options: dict[str, str] = {}
+    overrides: list[Override] = []
+    operands: list[str] = []
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            operands.append(word)
+            continue
+        name, equals, value = word[2:].partition("=")
+        name = name if "." in name else name.replace("-", "_")
+        if "." in name and syntax.has_overrides:
+            overrides.append(parse_override(name, value if equals else _next(name, rest)))
+            continue
+        option = _option(name, command, syntax)
+        if name in options:
+            raise UsageError(f"--{name}: given twice")
+        if option.is_flag and equals:
+            raise UsageError(f"--{name}={value}: takes no value")
+        options[name] = "" if option.is_flag else value if equals else _next(name, rest)
+    if operands and not syntax.operands:
+        raise UsageError(f"{operands[0]!r}: {command} takes no argument without dashes")
+    for name in syntax.required:
+        if name not in options:
+            raise UsageError(f"{command} needs --{name}=...; see: main.py {command} --help")
+    return Invocation(command=command, options=options, overrides=overrides, operands=operands)
+
+
+def _option(name: str, command: str, syntax: Syntax) -> Option:
+    if name in syntax.options:
+        return syntax.options[name]
+    hint = did_you_mean(name, syntax.options) or f"; see: main.py {command} --help"
+    raise UsageError(f"--{name}: {command} has no such option{hint}")
+
+
+def _next(name: str, rest: list[str]) -> str:
+    if not rest or rest[0].startswith("--"):
+        raise UsageError(f"--{name}: needs a value, as --{name}=VALUE")
+    return rest.pop(0)
+
+
+def usage(commands: Mapping[str, Syntax], command: str | None = None) -> str:
+    """Return the help text of one command, or of all."""
+    if command is None:
+        lines = [
+            "usage: python main.py [command] --problem=P --topology=T [--section.key=value ...]"
+        ]
+        lines += ["", "commands (train is the default):"]
+        lines += [f"  {name:<10} {syntax.help}" for name, syntax in commands.items()]
+        lines += ["", "python main.py <command> --help tells its options."]
+        lines += [
+            "Several processes: horovodrun -np 2 -H localhost:2 python main.py ..., or torchrun."
+        ]
+        return "\n".join(lines)
+    syntax = commands[command]
+    words = [f"--{name}=..." for name in syntax.required]
+    if syntax.operands:
+        words.append(syntax.operands)
+    lines = [f"usage: python main.py {' '.join([command, *words])} [options]", "", syntax.help, ""]
+    for name, option in syntax.options.items():
+        shown = f"--{name}" if option.is_flag else f"--{name}=..."
+        lines.append(f"  {shown:<18} {option.help}")
+    if syntax.has_overrides:
+        lines.append("  --section.key=...  sets a value of the configuration, read as YAML;")
+        lines.append("                     list items by number: --quantize.rules.0.on=input")
+    return "\n".join(lines)

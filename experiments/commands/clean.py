@@ -1,0 +1,99 @@
+"""`main.py clean`: what takes disk, and what may go."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from experiments.command_line import Invocation, Option, Syntax
+from experiments.commands import options
+from experiments.commands.list_runs import all_runs
+from experiments.progress import console
+from experiments.runs.folder import Lock, RunFolder, is_held
+
+SYNTAX = Syntax(
+    help="show what takes disk; with --apply, remove what may go",
+    options={
+        "problem": options.PROBLEM,
+        "apply": Option(help="remove it", is_flag=True),
+    },
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A run, its size in bytes, and what of it may go."""
+
+    run: RunFolder
+    status: str
+    size: int
+    removable: list[Path]
+    reason: str
+
+
+def run(invocation: Invocation) -> int:
+    """Print a table of the runs' sizes; remove what may go only when asked."""
+    findings = [look(run) for run in all_runs(invocation.options.get("problem"))]
+    table = Table("run", "status", "size", "may go", "why")
+    for found in findings:
+        gain = sum(map(_size, found.removable))
+        table.add_row(
+            found.run.name,
+            found.status,
+            _bytes(found.size),
+            _bytes(gain) if gain else "",
+            found.reason,
+        )
+    console.print(table)
+    gain = sum(_size(path) for found in findings for path in found.removable)
+    if not invocation.has("apply"):
+        console.print(f"{_bytes(gain)} may go: main.py clean --apply removes it", markup=False)
+        return 0
+    for found in findings:
+        if found.removable:
+            lock = Lock(found.run.path)
+            for path in found.removable:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            lock.release()
+    console.print(f"{_bytes(gain)} removed", markup=False)
+    return 0
+
+
+def look(run: RunFolder) -> Finding:
+    """Decide what of a run may go: all of one that never wrote a checkpoint; of a finished one the
+    fallback checkpoint and those of single epochs; of any that is not running, torn files."""
+    size = _size(run.path)
+    if is_held(run.path):
+        return Finding(run=run, status="running", size=size, removable=[], reason="")
+    status = str(run.record()["status"]) if (run.path / "run.json").exists() else "never began"
+    if not list(run.path.glob("fold*/saves/*.ckpt")):
+        return Finding(
+            run=run, status=status, size=size, removable=[run.path], reason="no checkpoint"
+        )
+    torn = [path for path in run.path.rglob(".*") if path.name.endswith((".part", ".fresh"))]
+    if status != "done":
+        reason = "torn files" if torn else ""
+        return Finding(run=run, status=status, size=size, removable=torn, reason=reason)
+    spare = [
+        path
+        for path in run.path.glob("fold*/saves/*.ckpt")
+        if path.stem == "previous" or path.stem.startswith("epoch")
+    ]
+    reason = "done: only last and best are needed" if spare else ""
+    return Finding(run=run, status=status, size=size, removable=[*torn, *spare], reason=reason)
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
+    return path.lstat().st_size
+
+
+def _bytes(count: int) -> str:
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}"
+        amount /= 1000
+    return f"{amount:.0f} TB"

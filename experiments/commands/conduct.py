@@ -1,0 +1,129 @@
+"""From a document to a finished run: what `train` and `resume` share."""
+
+import signal
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+from experiments.configuration.documents import Document
+from experiments.configuration.schema import Config, as_plain
+from experiments.configuration.section import validate
+from experiments.experiment import Experiment, new_record
+from experiments.library import HOME, Library, Problem
+from experiments.protocols import Data
+from experiments.runs.folder import Lock, RunFolder, create_run, open_run
+from experiments.runs.logbook import rank_log
+from experiments.session import Session, open_session
+from experiments.storage import ensure_links
+from quantlab.errors import QuantLabError
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def prepare(problem: Problem, library: Library, document: Document, dist: str | None) -> Experiment:
+    """Validate the document, join the processes, read the data, build the network once."""
+    config = validate(Config, document)
+    session = open_session(config.experiment, dist)
+    return Experiment(
+        problem=problem,
+        library=library,
+        config=config,
+        document=document,
+        data=load_data(problem, config, session),
+        session=session,
+    )
+
+
+def load_data(problem: Problem, config: Config, session: Session) -> Data:
+    """Read the data set; what must be fetched is fetched by rank 0 alone, before the others look."""
+    if config.data.source == "synthetic":
+        return problem.data.load(problem.data_folder, "synthetic")
+
+    def look() -> Data | None:
+        ensure_links(problem)
+        return problem.data.load(problem.data_folder, config.data.source)
+
+    if session.communicator.size == 1:
+        return look() or problem.data.load(problem.data_folder, "folder")
+    held: list[Data] = []
+
+    def look_first() -> None:
+        held.extend(filter(None, [look()]))
+
+    session.communicator.from_root(look_first)
+    return held[0] if held else problem.data.load(problem.data_folder, "folder")
+
+
+def conduct(experiment: Experiment, exp_id: int | None) -> int:
+    """Run the experiment in a new folder, or go on with run `exp_id`; return the exit code."""
+    session, problem = experiment.session, experiment.problem
+    held: list[Lock] = []
+
+    def claim() -> RunFolder:
+        ensure_links(problem)
+        if exp_id is None:
+            folder = create_run(problem.name, problem.logs_folder)
+            held.append(Lock(folder.path))
+            folder.write_config(as_plain(experiment.config))
+            folder.update(**new_record(folder, experiment))
+        else:
+            folder = open_run(problem.name, problem.logs_folder, exp_id)
+            held.append(Lock(folder.path))
+            folder.update(status="running", exit_code=None)
+        return folder
+
+    folder = session.communicator.from_root(claim)
+    log = rank_log(folder.path, session.communicator.rank)
+    log.info("rank %d: %s", session.communicator.rank, session.describe())
+    session.say(
+        f"{folder.name}  {experiment.library.name}  {experiment.config.experiment.name}".strip()
+    )
+    session.say(f"data: {experiment.data.source}; {session.describe()}")
+    status, code = "failed", 1
+    try:
+        is_done = experiment.run(folder, is_resumed=exp_id is not None)
+        status, code = ("done", 0) if is_done else ("interrupted", INTERRUPTED)
+    except QuantLabError as error:
+        code = error.exit_code
+        log.error("%s", error)
+        raise
+    except KeyboardInterrupt:
+        status, code = "interrupted", INTERRUPTED
+    except BaseException:
+        log.error("%s", traceback.format_exc())
+        raise
+    finally:
+        if session.communicator.is_root:
+            with suppress(QuantLabError):  # a full disk is already being told
+                folder.update(status=status, exit_code=code)
+            held[0].release()
+    _conclude(session, experiment, folder, code)
+    session.communicator.close()
+    return code
+
+
+def _conclude(session: Session, experiment: Experiment, folder: RunFolder, code: int) -> None:
+    """Print the last lines of a run."""
+    logs = _shown(experiment.problem.logs_folder)
+    if code == INTERRUPTED:
+        problem = experiment.problem.name
+        session.say(f"interrupted; go on with: python main.py resume --problem={problem} "
+                    f"--exp_id={folder.exp_id}")  # fmt: skip
+        return
+    if not session.communicator.is_root:
+        return
+    metrics = folder.record()["metrics"]
+    count = f"{len(experiment.data.test):,} test samples"
+    kind = "synthetic " if experiment.data.source.startswith("synthetic") else ""
+    if "test/top1" in metrics:
+        session.say(f"test accuracy (top-1): {metrics['test/top1']:.2f} % on {kind}{count}")
+    else:
+        values = "  ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k.startswith("test/"))
+        session.say(f"test: {values} on {kind}{count}")
+    session.say(f"run folder: {logs / folder.path.name}")
+    session.say(f"tensorboard --logdir {logs}")
+
+
+def _shown(path: Path) -> Path:
+    """Return a path as it is shortest from the checkout."""
+    return path.relative_to(HOME) if path.is_relative_to(HOME) else path

@@ -1,0 +1,58 @@
+"""`main.py list`: the runs, as a table or as JSON."""
+
+import json
+from typing import Any
+
+from rich.table import Table
+
+from experiments.command_line import Invocation, Syntax
+from experiments.commands import options
+from experiments.library import load_problem, problem_names
+from experiments.progress import console, duration
+from experiments.runs.folder import RunFolder, list_runs, records
+
+SYNTAX = Syntax(
+    help="list the runs of one problem, or of all",
+    options={
+        "problem": options.PROBLEM,
+        "topology": options.TOPOLOGY,
+        "json": options.JSON,
+    },
+)
+
+
+def run(invocation: Invocation) -> int:
+    """Print the records of all runs, oldest first."""
+    found = [
+        record
+        for record in records(all_runs(invocation.options.get("problem")))
+        if record["topology"] == invocation.options.get("topology", record["topology"])
+    ]
+    if invocation.has("json"):
+        console.print(json.dumps(found, indent=2), markup=False, soft_wrap=True)
+        return 0
+    table = Table("run", "topology", "name", "status", "test top-1", "time", "launcher")
+    for record in found:
+        table.add_row(*_row(record))
+    console.print(table)
+    return 0
+
+
+def all_runs(problem: str | None) -> list[RunFolder]:
+    """Return the runs of one problem, or of all."""
+    names = problem_names() if problem is None else [load_problem(problem).name]
+    return [run for name in names for run in list_runs(name, load_problem(name).logs_folder)]
+
+
+def _row(record: dict[str, Any]) -> list[str]:
+    top1 = record["metrics"].get("test/top1")
+    synthetic = " (synthetic)" if record["data"].startswith("synthetic") else ""
+    return [
+        record["id"],
+        record["topology"],
+        record["name"],
+        record["status"],
+        ("" if top1 is None else f"{top1:.2f}") + synthetic,
+        duration(record["seconds"]),
+        f"{record['launcher']} x{record['world_size']}",
+    ]

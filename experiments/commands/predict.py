@@ -1,0 +1,102 @@
+"""`main.py predict`: images in, labels and scores out."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from rich.table import Table
+from torch import Tensor
+
+from experiments.command_line import Invocation, Option, Syntax
+from experiments.commands import options
+from experiments.commands.conduct import load_data
+from experiments.commands.restored import Restored, restore
+from experiments.progress import console
+from experiments.protocols import InMemory
+from experiments.session import local_session
+from experiments.training.precision import Precision
+from quantlab.errors import DataError, UsageError
+
+SYNTAX = Syntax(
+    help="classify image files with a run's network",
+    options={
+        "problem": options.PROBLEM,
+        "topology": options.TOPOLOGY,
+        "exp_id": options.EXP_ID,
+        "checkpoint": options.CHECKPOINT,
+        "fold": options.FOLD,
+        "top": Option(help="how many classes to tell of each image; by default 3"),
+        "json": options.JSON,
+    },
+    required=("problem", "exp_id"),
+    operands="IMAGE ...",
+)
+
+
+def run(invocation: Invocation) -> int:
+    """Classify every image given."""
+    if not invocation.operands:
+        raise UsageError("predict needs at least one image file")
+    restored = restore(invocation)
+    data = load_data(restored.problem, restored.config, local_session())
+    sample = data.test.inputs[:1] if isinstance(data.test, InMemory) else None
+    count = invocation.number("top") if invocation.has("top") else 3
+    found = {
+        file: _ranked(
+            _scores(restored, _read(Path(file), restored, sample)), data.test.classes, count
+        )
+        for file in invocation.operands
+    }
+    if invocation.has("json"):
+        rows = [
+            {"file": file, "predictions": [{"class": c, "score": s} for c, s in guesses]}
+            for file, guesses in found.items()
+        ]
+        console.print_json(json.dumps(rows))
+        return 0
+    title = f"{restored.folder.name} {restored.checkpoint}.ckpt"
+    table = Table("file", "class", "score", title=title)
+    for file, guesses in found.items():
+        for i, (name, score) in enumerate(guesses):
+            table.add_row(file if i == 0 else "", name, f"{score:.4f}")
+    console.print(table)
+    return 0
+
+
+def _read(path: Path, restored: Restored, sample_NCHW: Tensor | None) -> Tensor:
+    """Return an image as the network's raw batch of one: read as the library reads files, or resized
+    to the shape of the data in memory."""
+    try:
+        image: Image.Image = Image.open(path)
+        image.load()
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: no image that can be read") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    if sample_NCHW is None:
+        reading: Any = restored.library.preprocess
+        pixels: Tensor = reading.read_evaluate(image.convert("RGB"))
+        return pixels.unsqueeze(0)
+    channels, height, width = sample_NCHW.shape[1:]
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image)).reshape(1, height, width, channels).permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def _scores(restored: Restored, raw: Tensor) -> Tensor:
+    precision = Precision(restored.config.training.precision, torch.device("cpu"))
+    inputs = restored.library.preprocess.evaluate(raw).to(precision.dtype)
+    with precision.autocast():
+        outputs = restored.network(inputs)
+    return restored.library.postprocess(outputs).float().softmax(1)[0]
+
+
+def _ranked(scores_C: Tensor, classes: Sequence[str], count: int) -> list[tuple[str, float]]:
+    top = scores_C.topk(min(count, len(classes)))
+    return [(classes[i], s) for s, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)]

@@ -1,0 +1,47 @@
+"""`main.py resume`: go on with a run that was killed or interrupted."""
+
+from experiments.command_line import Invocation, Syntax
+from experiments.commands import options
+from experiments.commands.conduct import conduct, prepare
+from experiments.configuration.documents import Document, read_document
+from experiments.library import Library, Problem, load_library, load_problem
+from experiments.progress import console
+from experiments.runs.folder import RunFolder, is_held, open_run
+from quantlab.errors import UsageError
+
+SYNTAX = Syntax(
+    help="go on with a run that was killed or interrupted",
+    options={
+        "problem": options.PROBLEM,
+        "topology": options.TOPOLOGY,
+        "exp_id": options.EXP_ID,
+        "dist": options.DIST,
+    },
+    required=("problem", "exp_id"),
+)
+
+
+def run(invocation: Invocation) -> int:
+    """Read the run's own configuration and go on from its last good checkpoint."""
+    problem, library, folder, document = stored_run(invocation)
+    record = folder.record()
+    if record["status"] == "done":
+        console.print(f"{folder.name} is done; nothing to resume", markup=False)
+        return 0
+    experiment = prepare(problem, library, document, invocation.options.get("dist"))
+    if experiment.session.communicator.is_root and is_held(folder.path):
+        raise UsageError(f"{folder.name} is in use by a living process; a run has one writer")
+    return conduct(experiment, exp_id=folder.exp_id)
+
+
+def stored_run(invocation: Invocation) -> tuple[Problem, Library, RunFolder, Document]:
+    """Return what a run was made of. Raises UsageError for a run that does not exist, or is not of
+    the topology given."""
+    problem = load_problem(invocation.options["problem"])
+    folder = open_run(problem.name, problem.logs_folder, invocation.number("exp_id"))
+    topology = folder.record()["topology"]
+    asked = invocation.options.get("topology", topology)
+    library = load_library(problem.name, asked)
+    if asked != topology:
+        raise UsageError(f"--topology={asked}: {folder.name} is a run of {topology}")
+    return problem, library, folder, read_document(folder.config_file)

@@ -1,0 +1,67 @@
+"""`main.py test`: the metrics of a run's network on the test samples."""
+
+import json
+
+from rich.table import Table
+
+from experiments.command_line import Invocation, Syntax
+from experiments.commands import options
+from experiments.commands.conduct import load_data
+from experiments.commands.restored import restore
+from experiments.experiment import Experiment
+from experiments.progress import console
+from experiments.session import open_session
+
+SYNTAX = Syntax(
+    help="test a run's network",
+    options={
+        "problem": options.PROBLEM,
+        "topology": options.TOPOLOGY,
+        "exp_id": options.EXP_ID,
+        "checkpoint": options.CHECKPOINT,
+        "fold": options.FOLD,
+        "json": options.JSON,
+        "dist": options.DIST,
+    },
+    required=("problem", "exp_id"),
+)
+
+
+def run(invocation: Invocation) -> int:
+    """Load a checkpoint, test it, print a table or JSON."""
+    restored = restore(invocation)
+    session = open_session(restored.config.experiment, invocation.options.get("dist"))
+    experiment = Experiment(
+        problem=restored.problem,
+        library=restored.library,
+        config=restored.config,
+        document=restored.document,
+        data=load_data(restored.problem, restored.config, session),
+        session=session,
+    )
+    loss = experiment.assemble(0).loss
+    meter = experiment.new_meter()
+    metrics = experiment.test(restored.network.to(session.device), loss, meter)
+    if session.communicator.is_root:
+        _print(invocation, restored.folder.name, restored.checkpoint, metrics, experiment)
+    session.communicator.close()
+    return 0
+
+
+def _print(
+    invocation: Invocation,
+    run_name: str,
+    checkpoint: str,
+    metrics: dict[str, float],
+    experiment: Experiment,
+) -> None:
+    if invocation.has("json"):
+        found = {"id": run_name, "checkpoint": checkpoint, "data": experiment.data.source}
+        console.print_json(json.dumps({**found, "metrics": metrics}))
+        return
+    table = Table(
+        "metric", "value", title=f"{run_name} {checkpoint}.ckpt on {experiment.data.source}"
+    )
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    console.print(table)

@@ -1,0 +1,233 @@
+"""How the processes of a run talk: horovodrun, torchrun or a single process, one meaning.
+
+This module alone knows which launcher started the program.
+"""
+
+import os
+import pickle
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from quantlab.errors import QuantLabError, UsageError
+
+Launcher = Literal["horovod", "torch", "single"]
+Op = Literal["sum", "min", "max"]
+T = TypeVar("T")
+LAUNCHERS: tuple[Launcher, ...] = ("horovod", "torch", "single")
+
+
+class Communicator(ABC):
+    """A group of processes; `rank` counts them from 0, `local_rank` those of one host."""
+
+    launcher: Launcher
+    rank: int
+    size: int
+    local_rank: int
+    local_size: int
+
+    @property
+    def is_root(self) -> bool:
+        return self.rank == 0
+
+    @abstractmethod
+    def all_reduce(self, tensor: Tensor, op: Op = "sum") -> Tensor:
+        """Return the elementwise sum, minimum or maximum over all processes."""
+
+    @abstractmethod
+    def start_sum(self, tensor: Tensor, name: str) -> Callable[[], None]:
+        """Begin to sum `tensor` over all processes in place; the returned function waits."""
+
+    @abstractmethod
+    def broadcast(self, tensor: Tensor) -> None:
+        """Overwrite `tensor` with that of rank 0."""
+
+    @abstractmethod
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all processes, by rank, on all of them."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the group."""
+
+    def from_root(self, make: Callable[[], T]) -> T:
+        """Run `make` on rank 0 alone and return its result everywhere. If it raises one of our
+        errors, all ranks raise it, so that none waits for what will not come."""
+        made: tuple[T | None, QuantLabError | None] = (None, None)
+        if self.is_root:
+            try:
+                made = (make(), None)
+            except QuantLabError as error:
+                made = (None, error)
+        value, failure = self._broadcast_object(made)
+        if failure is not None:
+            raise failure
+        return cast(T, value)
+
+    def _broadcast_object(self, value: Any) -> Any:
+        """Rank 0's value; small, and only ever between processes of one run."""
+        if self.size == 1:
+            return value
+        payload = torch.frombuffer(bytearray(pickle.dumps(value)), dtype=torch.uint8)
+        length = torch.tensor([len(payload)])
+        self.broadcast(length)
+        if not self.is_root:
+            payload = torch.empty(int(length), dtype=torch.uint8)
+        self.broadcast(payload)
+        return pickle.loads(payload.numpy().tobytes())
+
+
+class Single(Communicator):
+    """One process alone."""
+
+    launcher = "single"
+    rank = local_rank = 0
+    size = local_size = 1
+
+    def all_reduce(self, tensor: Tensor, op: Op = "sum") -> Tensor:
+        return tensor.clone()
+
+    def start_sum(self, tensor: Tensor, name: str) -> Callable[[], None]:
+        return lambda: None
+
+    def broadcast(self, tensor: Tensor) -> None:
+        pass
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value]
+
+    def close(self) -> None:
+        pass
+
+
+class Horovod(Communicator):
+    """Processes started by horovodrun; Gloo between CPUs, NCCL between GPUs."""
+
+    launcher = "horovod"
+
+    def __init__(self) -> None:
+        # Horovod collects requests for one cycle before it starts them; 1 ms is long beside the
+        # step of a small network.
+        os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.1")
+        try:
+            import horovod.torch as hvd
+        except ImportError as error:
+            raise UsageError(
+                f"started by horovodrun, but Horovod is not usable here ({_first_line(error)}); "
+                "build it with: bash cfg/horovod.sh"
+            ) from error
+        hvd.init()
+        self._hvd = hvd
+        self._ops = {"sum": hvd.Sum, "min": hvd.Min, "max": hvd.Max}
+        self.rank, self.size = hvd.rank(), hvd.size()
+        self.local_rank, self.local_size = hvd.local_rank(), hvd.local_size()
+
+    def all_reduce(self, tensor: Tensor, op: Op = "sum") -> Tensor:
+        result: Tensor = self._hvd.allreduce(tensor, op=self._ops[op])
+        return result
+
+    def start_sum(self, tensor: Tensor, name: str) -> Callable[[], None]:
+        pending = self._hvd.allreduce_async_(tensor, op=self._hvd.Sum, name=name)
+        return lambda: self._hvd.synchronize(pending)
+
+    def broadcast(self, tensor: Tensor) -> None:
+        self._hvd.broadcast_(tensor, root_rank=0)
+
+    def gather(self, value: Any) -> list[Any]:
+        values: list[Any] = self._hvd.allgather_object(value)
+        return values
+
+    def close(self) -> None:
+        self._hvd.shutdown()
+
+
+class TorchDistributed(Communicator):
+    """Processes started by torchrun; Gloo between CPUs, NCCL between GPUs."""
+
+    launcher = "torch"
+
+    def __init__(self) -> None:
+        self.rank, self.size = _from_environment("RANK"), _from_environment("WORLD_SIZE")
+        self.local_rank = _from_environment("LOCAL_RANK", self.rank)
+        self.local_size = _from_environment("LOCAL_WORLD_SIZE", self.size)
+        import torch.distributed as dist
+
+        has_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= self.local_size
+        backend = "cpu:gloo,cuda:nccl" if has_gpus else "gloo"
+        dist.init_process_group(backend, rank=self.rank, world_size=self.size)
+        self._dist = dist
+        self._ops = {
+            "sum": dist.ReduceOp.SUM,
+            "min": dist.ReduceOp.MIN,
+            "max": dist.ReduceOp.MAX,
+        }
+
+    def all_reduce(self, tensor: Tensor, op: Op = "sum") -> Tensor:
+        result = tensor.clone()
+        self._dist.all_reduce(result, op=self._ops[op])
+        return result
+
+    def start_sum(self, tensor: Tensor, name: str) -> Callable[[], None]:
+        pending = self._dist.all_reduce(tensor, async_op=True)
+        return lambda: pending.wait() and None
+
+    def broadcast(self, tensor: Tensor) -> None:
+        self._dist.broadcast(tensor, src=0)
+
+    def gather(self, value: Any) -> list[Any]:
+        values: list[Any] = [None] * self.size
+        self._dist.all_gather_object(values, value)
+        return values
+
+    def close(self) -> None:
+        self._dist.destroy_process_group()
+
+
+_CLASSES: dict[Launcher, Callable[[], Communicator]] = {
+    "horovod": Horovod,
+    "torch": TorchDistributed,
+    "single": Single,
+}
+
+
+def detect_launcher(explicit: str | None = None) -> Launcher:
+    """Return who started this process: `explicit`, else by the variables that launchers set."""
+    if explicit is not None:
+        for launcher in LAUNCHERS:
+            if launcher == explicit:
+                return launcher
+        raise UsageError(f"--dist={explicit}: allowed are {', '.join(LAUNCHERS)}")
+    if "HOROVOD_RANK" in os.environ:
+        return "horovod"
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ and "MASTER_ADDR" in os.environ:
+        return "torch"
+    return "single"
+
+
+def connect(launcher: Launcher) -> Communicator:
+    """Join the processes of this run. Raises UsageError if the launcher's library is missing."""
+    return _CLASSES[launcher]()
+
+
+def launched_rank() -> int:
+    """Return this process's rank by the launcher's variables, before any connection."""
+    for name in ("HOROVOD_RANK", "RANK"):
+        if os.environ.get(name, "").isdecimal():
+            return int(os.environ[name])
+    return 0
+
+
+def _from_environment(name: str, default: int | None = None) -> int:
+    text = os.environ.get(name)
+    if text is None and default is not None:
+        return default
+    if text is None or not text.isdecimal():
+        raise UsageError(f"{name}={text!r} in the environment; torchrun sets a number")
+    return int(text)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,188 @@
+"""YAML as data: plain values, and for each the place where it was written.
+
+PyYAML follows YAML 1.1, where `on` and `no` are truth values, `1e-3` is text, `1:30` is a number and
+the last of two equal keys wins. Here scalars follow the core schema of YAML 1.2 (section 10.3.2),
+equal keys are an error, and so is every tag beside plain data.
+"""
+
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from quantlab.errors import UsageError
+
+KeyPath = tuple[Hashable, ...]
+
+_NULL = re.compile(r"(~|null|Null|NULL|)\Z")
+_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
+_INT = re.compile(r"([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_SPECIAL_FLOAT = re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
+_PLAIN_TAGS = {
+    f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """Plain data with the origin of each value, as `config.yaml:14` or `command line`."""
+
+    values: dict[str, Any]
+    origins: Mapping[KeyPath, str] = field(default_factory=dict)
+
+    def origin(self, path: KeyPath) -> str:
+        """Return where the value at `path`, or what encloses it, was given; `""` if nowhere."""
+        while path and path not in self.origins:
+            path = path[:-1]
+        return self.origins.get(path, "")
+
+
+class _Loader(yaml.SafeLoader):
+    """A composer without implicit resolution: `_scalar` does that by the core schema."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - the name and the kind of attribute are PyYAML's
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file that holds a mapping. Raises UsageError with file and line."""
+    if path.is_dir():
+        raise UsageError(f"{path}: a directory; expected a YAML file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    return parse_document(text, name=str(path))
+
+
+def parse_document(text: str, *, name: str) -> Document:
+    """Parse YAML text that holds a mapping; `name` stands for the file in messages."""
+    origins: dict[KeyPath, str] = {}
+    values = _Reader(name, origins).read(text)
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{name}: holds a {type(values).__name__}; expected a mapping of sections")
+    return Document(values=values, origins=origins)
+
+
+def parse_value(text: str, *, name: str) -> Any:
+    """Parse one value as it stands on the command line; `name` stands for it in messages."""
+    return _Reader(name, {}).read(text)
+
+
+class _Reader:
+    def __init__(self, name: str, origins: dict[KeyPath, str]) -> None:
+        self._name = name
+        self._origins = origins
+        self._open: set[int] = set()
+
+    def read(self, text: str) -> Any:
+        try:
+            node = yaml.compose(text, Loader=_Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            line = f":{mark.line + 1}" if mark else ""
+            raise UsageError(f"{self._name}{line}: not valid YAML: {error.problem}") from error
+        except yaml.YAMLError as error:
+            raise UsageError(
+                f"{self._name}: not valid YAML: {str(error).splitlines()[0]}"
+            ) from error
+        return None if node is None else self._value(node, ())
+
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
+        where = self._where(node)
+        self._origins[path] = where
+        if isinstance(node, yaml.ScalarNode):
+            if node.style is None and node.tag == "tag:yaml.org,2002:str":
+                return _scalar(node.value)
+            if node.tag not in _PLAIN_TAGS and node.tag != "!":
+                raise UsageError(f"{where}: tag {node.tag}; only plain data is allowed")
+            return node.value
+        if node.tag not in _PLAIN_TAGS:
+            raise UsageError(f"{where}: tag {node.tag}; only plain data is allowed")
+        if id(node) in self._open:
+            raise UsageError(f"{where}: an alias that contains itself")
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.SequenceNode):
+                return [self._value(item, (*path, i)) for i, item in enumerate(node.value)]
+            assert isinstance(node, yaml.MappingNode)
+            return self._mapping(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:
+        mapping: dict[Any, Any] = {}
+        lines: dict[Any, str] = {}
+        for key_node, value_node in node.value:
+            key = self._value(key_node, (*path, "?"))
+            if not isinstance(key, str | int | float):
+                raise UsageError(f"{self._where(key_node)}: a key is text or a number, not {key!r}")
+            if key in mapping:
+                raise UsageError(
+                    f"{self._where(key_node)}: {dotted((*path, key))}: given twice, first at {lines[key]}"
+                )
+            lines[key] = self._where(key_node)
+            mapping[key] = self._value(value_node, (*path, key))
+            self._origins[(*path, key)] = lines[key]
+        self._origins.pop((*path, "?"), None)
+        return mapping
+
+    def _where(self, node: yaml.Node) -> str:
+        return f"{self._name}:{node.start_mark.line + 1}"
+
+
+def _scalar(text: str) -> Any:
+    if _NULL.match(text):
+        return None
+    if _BOOL.match(text):
+        return text.lower() == "true"
+    if _INT.match(text):
+        return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    if _SPECIAL_FLOAT.match(text):
+        return float(text.replace(".", "", 1))
+    return text
+
+
+def dotted(path: KeyPath) -> str:
+    """Return a path as users write it: `quantize.rules.0.on`."""
+    return ".".join(str(part) for part in path)
+
+
+def merge(base: Document, overlay: Document) -> Document:
+    """Lay `overlay` over `base`: mappings merge, everything else is replaced. A mapping that names
+    another `class` than the base brings its own `params`; those of the base go."""
+    origins = dict(base.origins)
+
+    def replace(path: KeyPath) -> None:
+        for known in [p for p in origins if p[: len(path)] == path]:
+            del origins[known]
+        for known, where in overlay.origins.items():
+            if known[: len(path)] == path:
+                origins[known] = where
+
+    def lay(under: Any, over: Any, path: KeyPath) -> Any:
+        if not (isinstance(under, dict) and isinstance(over, dict)):
+            replace(path)
+            return over
+        merged = dict(under)
+        if "class" in over and over["class"] != under.get("class"):
+            merged.pop("params", None)
+        for key, value in over.items():
+            child = (*path, key)
+            if key in merged:
+                merged[key] = lay(merged[key], value, child)
+            else:
+                replace(child)
+                merged[key] = value
+        return merged
+
+    return Document(values=lay(base.values, overlay.values, ()), origins=origins)

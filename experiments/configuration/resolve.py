@@ -1,0 +1,42 @@
+"""The configuration of a run: the topology's config.yaml, a named overlay or file, overrides."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.configuration.documents import Document, merge, read_document
+from experiments.configuration.overrides import Override, apply_overrides
+from experiments.library import HOME, PROBLEMS, config_names
+from quantlab.errors import UsageError, did_you_mean
+
+
+def resolve(
+    problem: str, topology: str, overlay: str | None, overrides: Sequence[Override]
+) -> Document:
+    """Return the document to validate. Raises UsageError with file and line."""
+    document = _named(read_document(PROBLEMS / problem / topology / "config.yaml"))
+    if overlay is not None:
+        path = find_overlay(problem, topology, overlay)
+        document = merge(document, _named(read_document(path)))
+    return apply_overrides(document, overrides)
+
+
+def find_overlay(problem: str, topology: str, overlay: str) -> Path:
+    """Return the file of `--config`: a path, or a name in the topology's `configs`."""
+    named = PROBLEMS / problem / topology / "configs" / f"{overlay}.yaml"
+    if named.is_file():
+        return named
+    path = Path(overlay)
+    if path.exists():
+        return path
+    names = config_names(problem, topology)
+    hint = did_you_mean(overlay, names) or f"; there are: {', '.join(names) or 'none'}"
+    raise UsageError(f"--config={overlay}: neither a file nor a config of {topology}{hint}")
+
+
+def _named(document: Document) -> Document:
+    """Shorten the origins that lie in the checkout."""
+    home = f"{HOME}/"
+    return Document(
+        values=document.values,
+        origins={path: where.removeprefix(home) for path, where in document.origins.items()},
+    )

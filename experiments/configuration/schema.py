@@ -1,0 +1,28 @@
+"""The root of the configuration. A subsystem adds its section as one line."""
+
+from typing import Any
+
+from pydantic import Field
+
+from experiments.configuration.section import Section
+from experiments.data.config import DataConfig
+from experiments.runs.checkpoints import CheckpointConfig
+from experiments.training.config import ExperimentConfig, NetworkConfig, TrainingConfig
+from quantlab.algorithms.rules import QuantizeConfig
+
+
+class Config(Section):
+    """All sections; each model stands beside what it configures."""
+
+    experiment: ExperimentConfig = ExperimentConfig()
+    data: DataConfig = DataConfig()
+    network: NetworkConfig
+    training: TrainingConfig
+    quantize: QuantizeConfig = QuantizeConfig()
+    monitor: list[Any] = Field(default=[], max_length=0)
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+def as_plain(config: Config) -> dict[str, Any]:
+    """Return the whole configuration as plain data, defaults included; it validates to `config`."""
+    return config.model_dump(mode="json", by_alias=True)

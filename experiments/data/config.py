@@ -1,0 +1,29 @@
+"""The section `data`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from experiments.configuration.section import Section
+from experiments.protocols import Source
+
+
+class DataConfig(Section):
+    """Which samples, and how they are read.
+
+    source: `auto` fetches what the data folder lacks, `folder` does not, `synthetic` makes it up.
+    limit: use this many of the training samples, drawn with `split_seed`.
+    batch_size: samples per process and step.
+    eval_batch_size: samples per process and step of an evaluation.
+    workers: loader processes per process; `auto` is 0 for data in memory, else what the cores allow.
+    valid_fraction: this share of the training samples, drawn with `split_seed`, is for validation.
+    """
+
+    source: Source = "auto"
+    limit: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    eval_batch_size: int = Field(default=256, ge=1)
+    workers: int | Literal["auto"] = Field(default="auto", ge=0)
+    augment: bool = True
+    valid_fraction: float = Field(default=0.0, ge=0.0, lt=1.0)
+    split_seed: int = Field(default=0, ge=0, lt=2**32)

@@ -1,0 +1,219 @@
+"""Batches on the device, prepared for the network.
+
+Data in memory is gathered with one indexing operation, on the GPU if it was put there; data on disk
+is read by worker processes. Either way normalization and batched augmentation run on the device of
+the network, and every random number is a function of (seed, epoch, sample): the number of workers
+changes nothing but the speed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from experiments.data.draws import permutation, uniform
+from experiments.data.plan import Plan, Slice
+from experiments.protocols import Dataset, InMemory, Preprocess, ReadingPreprocess
+from quantlab.errors import UsageError
+
+# At most this share of a GPU's free memory is taken for the data set.
+_GPU_MEMORY_SHARE = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A batch on the device. With weight 0 it is empty: the rank takes part in the step without
+    samples of its own. `raw` is the data as it was before preprocessing."""
+
+    raw: Tensor
+    inputs: Tensor
+    targets: Tensor
+    weight: float
+    step: int
+    is_last: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a worker reads: samples, and the epoch for which to augment them (None: not)."""
+
+    indices: Tensor
+    epoch: int | None
+
+
+def place(dataset: Dataset, device: torch.device) -> Dataset:
+    """Move a data set in memory to the GPU if it fits there."""
+    if device.type != "cuda" or not isinstance(dataset, InMemory):
+        return dataset
+    free, _ = torch.cuda.mem_get_info(device)
+    if dataset.inputs.nbytes > free * _GPU_MEMORY_SHARE:
+        return dataset
+    return replace(dataset, inputs=dataset.inputs.to(device), targets=dataset.targets.to(device))
+
+
+class Reader(TorchDataset[tuple[Tensor, Tensor]]):
+    """Reads whole batches; this is what travels to the worker processes."""
+
+    def __init__(self, dataset: Dataset, preprocess: Preprocess, seed: int) -> None:
+        self._dataset = dataset
+        self._seed = seed
+        self._num_draws = preprocess.NUM_DRAWS
+        if not isinstance(dataset, InMemory):
+            reading = _reading(preprocess)
+            self._read_train, self._read_evaluate = reading.read_train, reading.read_evaluate
+
+    def __getitem__(self, request: Request) -> tuple[Tensor, Tensor]:
+        dataset, indices = self._dataset, request.indices
+        if isinstance(dataset, InMemory):
+            indices = indices.to(dataset.inputs.device)
+            return dataset.inputs[indices], dataset.targets[indices]
+        samples = [dataset.read(index) for index in indices.tolist()]
+        if request.epoch is None:
+            tensors = [self._read_evaluate(sample) for sample in samples]
+        else:
+            draws = uniform(self._seed, request.epoch, indices, self._num_draws).tolist()
+            tensors = [self._read_train(s, d) for s, d in zip(samples, draws, strict=True)]
+        return torch.stack(tensors), dataset.targets[indices]
+
+
+class Loader:
+    """The batches of one rank over some samples of a data set."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        indices: Tensor,
+        *,
+        preprocess: Preprocess,
+        plan: Plan,
+        seed: int,
+        device: torch.device,
+        workers: int,
+        dtype: torch.dtype,
+        is_augmented: bool,
+        is_channels_last: bool = False,
+    ) -> None:
+        self.plan = plan
+        self._dataset = dataset
+        self._indices = indices
+        self._preprocess = preprocess
+        self._seed = seed
+        self._device = device
+        self._dtype = dtype
+        self._is_augmented = is_augmented
+        self._is_channels_last = is_channels_last
+        self._reader = Reader(dataset, preprocess, seed)
+        self._requests = _Requests()
+        self._workers = self._start_workers(workers)
+
+    def epoch(
+        self, epoch: int, *, first_step: int = 0, is_shuffled: bool = True
+    ) -> Iterator[Batch]:
+        """Yield the batches of an epoch from `first_step` on."""
+        order = self._indices
+        if is_shuffled:
+            order = order[permutation(self._seed, epoch, len(order))]
+        slices = list(self.plan.slices(first_step))
+        augmented_epoch = epoch if self._is_augmented else None
+        pieces = [piece for piece in slices if piece.stop > piece.start]
+        readings = self._read(order, pieces, augmented_epoch)
+        order = order.to(self._device)
+        draws = None
+        if self._is_augmented and self._preprocess.NUM_DRAWS:
+            draws = uniform(self._seed, epoch, order, self._preprocess.NUM_DRAWS)
+        for piece in slices:
+            if piece.stop > piece.start:
+                raw, targets = next(readings)
+                yield self._prepare(piece, raw, targets, draws)
+            else:
+                yield self._empty(piece)
+
+    def _read(
+        self, order: Tensor, pieces: list[Slice], epoch: int | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._workers is None:
+            if isinstance(self._dataset, InMemory):
+                order = order.to(self._dataset.inputs.device)
+            for piece in pieces:
+                yield self._reader[Request(indices=order[piece.start : piece.stop], epoch=epoch)]
+            return
+        self._requests.items = [
+            Request(indices=order[piece.start : piece.stop].clone(), epoch=epoch)
+            for piece in pieces
+        ]
+        yield from self._workers
+
+    def _prepare(self, piece: Slice, raw: Tensor, targets: Tensor, draws: Tensor | None) -> Batch:
+        raw = raw.to(self._device, non_blocking=True)
+        if self._is_augmented:
+            if draws is None:
+                part = torch.empty(len(raw), 0, device=self._device)
+            else:
+                part = draws[piece.start : piece.stop]
+            inputs = self._preprocess.train(raw, part)
+        else:
+            inputs = self._preprocess.evaluate(raw)
+        inputs = inputs.to(self._dtype)
+        if self._is_channels_last and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return Batch(
+            raw=raw,
+            inputs=inputs,
+            targets=targets.to(self._device, non_blocking=True),
+            weight=piece.weight,
+            step=piece.step,
+            is_last=piece.is_last,
+        )
+
+    def _empty(self, piece: Slice) -> Batch:
+        nothing = torch.empty(0, device=self._device)
+        return Batch(
+            raw=nothing,
+            inputs=nothing,
+            targets=nothing,
+            weight=0.0,
+            step=piece.step,
+            is_last=piece.is_last,
+        )
+
+    def _start_workers(self, workers: int) -> DataLoader[tuple[Tensor, Tensor]] | None:
+        in_gpu_memory = isinstance(self._dataset, InMemory) and self._dataset.inputs.is_cuda
+        if workers == 0 or in_gpu_memory:
+            return None
+        return DataLoader(
+            self._reader,
+            sampler=self._requests,
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=self._device.type == "cuda",
+            persistent_workers=True,
+            # Horovod and OpenMP run threads, which a fork would tear apart.
+            multiprocessing_context="forkserver",
+            # Its own generator: the loader draws a seed that must not come from the training's.
+            generator=torch.Generator(),
+        )
+
+
+class _Requests(Sampler[Request]):
+    """The requests of the current epoch; the workers stay, the list changes."""
+
+    def __init__(self) -> None:
+        self.items: list[Request] = []
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def _reading(preprocess: Preprocess) -> ReadingPreprocess:
+    if not (hasattr(preprocess, "read_train") and hasattr(preprocess, "read_evaluate")):
+        raise UsageError(
+            "preprocess.py: defines no read_train and read_evaluate; data on disk needs them"
+        )
+    return cast(ReadingPreprocess, preprocess)

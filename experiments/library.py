@@ -1,0 +1,123 @@
+"""Problems and topologies, found by their folders.
+
+A problem is a folder of `problems/` with data.py and meter.py; a topology is a folder inside it with
+network.py, preprocess.py, postprocess.py and config.yaml.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from torch import Tensor
+
+from experiments.protocols import DataModule, Meter, Postprocess, Preprocess
+from quantlab.errors import UsageError, did_you_mean
+
+HOME = Path(__file__).resolve().parent.parent
+PROBLEMS = HOME / "problems"
+
+_TOPOLOGY_FILES = ("network.py", "preprocess.py", "postprocess.py", "config.yaml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One problem: its folder, data and meter."""
+
+    name: str
+    folder: Path
+    data: DataModule
+    meter: Callable[[Sequence[str]], Meter]
+
+    @property
+    def data_folder(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def logs_folder(self) -> Path:
+        return self.folder / "logs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """One topology of a problem."""
+
+    name: str
+    folder: Path
+    network: ModuleType
+    loss: ModuleType | None
+    preprocess: Preprocess
+    postprocess: Callable[[Tensor], Tensor]
+
+
+def problem_names() -> list[str]:
+    """Return the names of all problems."""
+    return sorted(
+        folder.name
+        for folder in PROBLEMS.iterdir()
+        if (folder / "data.py").is_file() and (folder / "meter.py").is_file()
+    )
+
+
+def topology_names(problem: str) -> list[str]:
+    """Return the names of the topologies of a problem."""
+    return sorted(
+        folder.name
+        for folder in (PROBLEMS / problem).iterdir()
+        if folder.is_dir() and all((folder / file).is_file() for file in _TOPOLOGY_FILES)
+    )
+
+
+def load_problem(name: str) -> Problem:
+    """Import a problem. Raises UsageError with the nearest name."""
+    _require(name, problem_names(), "problem")
+    meter = importlib.import_module(f"problems.{name}.meter")
+    if not hasattr(meter, "Meter"):
+        raise UsageError(f"problems/{name}/meter.py: no class Meter")
+    return Problem(
+        name=name,
+        folder=PROBLEMS / name,
+        data=cast(DataModule, _module(f"problems.{name}.data", ("load", "fetch"))),
+        meter=meter.Meter,
+    )
+
+
+def load_library(problem: str, topology: str) -> Library:
+    """Import a topology. Raises UsageError with the nearest name."""
+    _require(topology, topology_names(problem), f"topology of {problem}")
+    package = f"problems.{problem}.{topology}"
+    folder = PROBLEMS / problem / topology
+    has_loss = (folder / "loss.py").is_file()
+    postprocess = cast(Postprocess, _module(f"{package}.postprocess", ("postprocess",)))
+    return Library(
+        name=topology,
+        folder=folder,
+        network=importlib.import_module(f"{package}.network"),
+        loss=importlib.import_module(f"{package}.loss") if has_loss else None,
+        preprocess=cast(
+            Preprocess, _module(f"{package}.preprocess", ("NUM_DRAWS", "train", "evaluate"))
+        ),
+        postprocess=postprocess.postprocess,
+    )
+
+
+def config_names(problem: str, topology: str) -> list[str]:
+    """Return the names of the topology's named configurations."""
+    return sorted(file.stem for file in (PROBLEMS / problem / topology / "configs").glob("*.yaml"))
+
+
+def _module(name: str, needed: Sequence[str]) -> ModuleType:
+    module = importlib.import_module(name)
+    for attribute in needed:
+        if not hasattr(module, attribute):
+            file = name.replace(".", "/") + ".py"
+            raise UsageError(f"{file}: defines no {attribute}; see experiments/protocols.py")
+    return module
+
+
+def _require(name: str, names: Sequence[str], kind: str) -> None:
+    if name not in names:
+        hint = did_you_mean(name, names) or f"; there are: {', '.join(names) or 'none'}"
+        raise UsageError(f"no {kind} named {name!r}{hint}")

@@ -1,0 +1,71 @@
+"""The TensorBoard files of a fold: scalars, pictures, and hyper-parameters with the final metrics."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class Board:
+    """Event files in `folder`; TensorBoard itself is imported with the first entry."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writer: SummaryWriter | None = None
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        for tag, value in values.items():
+            self._open().add_scalar(tag, value, step)
+
+    def picture(self, tag: str, step: int, pixels_HWC: NDArray[Any]) -> None:
+        """Show uint8 RGB pixels."""
+        self._open().add_image(tag, pixels_HWC, step, dataformats="HWC")
+
+    def hyperparameters(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Enter the run into the HPARAMS tab; `metrics` are tags of scalars written here.
+
+        The summaries go into the run's own file: `SummaryWriter.add_hparams` would open a second
+        run beside it."""
+        from torch.utils.tensorboard.summary import hparams
+
+        plain = {k: v if isinstance(v, bool | int | float) else str(v) for k, v in values.items()}
+        writer = self._open()._get_file_writer()
+        for summary in hparams(plain, dict(metrics)):
+            writer.add_summary(summary)
+
+    def cut(self, step: int) -> None:
+        """Drop the events after `step` from the files that are there."""
+        for path in self.folder.glob("events.out.tfevents.*"):
+            _cut_events(path, step)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _open(self) -> "SummaryWriter":
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.folder))
+        return self._writer
+
+
+def _cut_events(path: Path, step: int) -> None:
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    records = list(RawEventFileLoader(str(path)).Load())
+    kept = [record for record in records if Event.FromString(record).step <= step]
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as file:
+        writer = RecordWriter(file)
+        for record in kept:
+            writer.write(record)
+        writer.flush()
+    temporary.replace(path)

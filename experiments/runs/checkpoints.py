@@ -1,0 +1,134 @@
+"""Checkpoints that survive a kill at any moment, and are never trusted blindly.
+
+In a fold's `saves/` lie last.ckpt, previous.ckpt (the one before), best.ckpt and every n-th epoch's,
+epoch0005.ckpt; manifest.json holds the SHA-256 of each. A new hash enters the manifest before its
+file takes the name, and the old one stays until the next write, so there is no moment at which
+a good file is without its hash.
+"""
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from experiments.configuration.section import Section
+from experiments.runs.files import read_json, sync_folder, write_atomically, write_json
+from quantlab.errors import UsageError
+
+LAST, PREVIOUS, BEST = "last", "previous", "best"
+
+
+class CheckpointConfig(Section):
+    """When checkpoints are written.
+
+    every_epochs: keep a checkpoint of every n-th epoch under its own name; 0 keeps none.
+    every_steps: besides the end of each epoch, write last.ckpt every n optimizer steps; 0 does not.
+    keep_last: how many of the epochs' checkpoints to keep.
+    """
+
+    every_epochs: int = Field(default=0, ge=0)
+    every_steps: int = Field(default=0, ge=0)
+    keep_last: int = Field(default=3, ge=1)
+
+
+class Checkpoints:
+    """The checkpoints of one fold."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._on_disk: dict[str, str] = {}
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.ckpt"
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Write a checkpoint; `last` pushes the one before to `previous`. Raises UsageError, with all
+        earlier checkpoints intact, if the disk is full."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        digest = hashlib.sha256(content).hexdigest()
+        path = self.path(name)
+        has_previous = name == LAST and path.exists()
+        hashes = self._hashes()
+        hashes[name] = [digest, *self._digest_on_disk(name)]
+        if has_previous:
+            hashes[PREVIOUS] = [*self._digest_on_disk(LAST), *self._digest_on_disk(PREVIOUS)]
+        write_json(self._manifest, hashes)
+        fresh = path.with_name(f".{name}.fresh")
+        write_atomically(fresh, content)
+        if has_previous:
+            self._keep_as_previous(path)
+        fresh.replace(path)
+        sync_folder(self.folder)
+        self._on_disk[name] = digest
+
+    def load(self, name: str, say: Callable[[str], None]) -> dict[str, Any]:
+        """Read a checkpoint whose hash is right. A damaged `last` falls back to `previous`, and says
+        so. Raises UsageError if there is none."""
+        for candidate in (LAST, PREVIOUS) if name == LAST else (name,):
+            complaint = self._complaint(candidate)
+            if complaint is None:
+                if candidate != name:
+                    say(f"resuming from {self.path(candidate).name}, the checkpoint before")
+                state: dict[str, Any] = torch.load(
+                    self.path(candidate), map_location="cpu", weights_only=True
+                )
+                return state
+            if candidate == LAST and not self.path(PREVIOUS).exists():
+                break
+            say(complaint)
+        raise UsageError(complaint or f"{self.path(name)}: no checkpoint")
+
+    def has(self, name: str) -> bool:
+        return self.path(name).exists() or (name == LAST and self.path(PREVIOUS).exists())
+
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob("*.ckpt"))
+
+    def prune_epochs(self, keep_last: int) -> None:
+        """Remove the oldest of the epochs' checkpoints."""
+        for path in sorted(self.folder.glob("epoch*.ckpt"))[:-keep_last]:
+            path.unlink(missing_ok=True)
+
+    def _complaint(self, name: str) -> str | None:
+        path = self.path(name)
+        if not path.exists():
+            return f"{path}: no such checkpoint; there are: {', '.join(self.names()) or 'none'}"
+        known = self._hashes().get(name, [])
+        if hashlib.sha256(path.read_bytes()).hexdigest() not in known:
+            return f"{path}: damaged (its SHA-256 is not the one in {self._manifest.name})"
+        return None
+
+    def _keep_as_previous(self, path: Path) -> None:
+        # A second name for the same file, then a rename: `last` never disappears.
+        second = path.with_name(f".{PREVIOUS}.fresh")
+        second.unlink(missing_ok=True)
+        try:
+            os.link(path, second)
+        except OSError:  # a file system without hard links
+            write_atomically(second, path.read_bytes())
+        second.replace(self.path(PREVIOUS))
+        self._on_disk[PREVIOUS] = self._on_disk[LAST]
+
+    def _digest_on_disk(self, name: str) -> list[str]:
+        """The hash of a checkpoint as it lies there, if it does and the manifest vouches for it."""
+        if name not in self._on_disk and self._complaint(name) is None:
+            self._on_disk[name] = hashlib.sha256(self.path(name).read_bytes()).hexdigest()
+        return [self._on_disk[name]] if name in self._on_disk else []
+
+    @property
+    def _manifest(self) -> Path:
+        return self.folder / "manifest.json"
+
+    def _hashes(self) -> dict[str, list[str]]:
+        if not self._manifest.exists():
+            return {}
+        hashes: dict[str, list[str]] = read_json(self._manifest)
+        return hashes

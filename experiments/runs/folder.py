@@ -1,0 +1,156 @@
+"""A run's folder: created once, held by one process, described by run.json.
+
+exp000/  config.yaml  run.json  lock  metrics.jsonl  log.rank0.txt  fold0/{saves,stats}
+"""
+
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from experiments.runs.files import read_json, storage_error, write_atomically, write_json
+from quantlab.errors import UsageError
+
+SCHEMA_VERSION = 1
+_NAME = re.compile(r"exp(\d+)\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """The folder of run `exp_id` of a problem."""
+
+    problem: str
+    exp_id: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.problem}/{self.path.name}"
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.yaml"
+
+    def fold(self, index: int) -> Path:
+        return self.path / f"fold{index}"
+
+    def record(self) -> dict[str, Any]:
+        """Return run.json; a run that says `running` while nobody holds it was killed."""
+        record: dict[str, Any] = read_json(self.path / "run.json")
+        if record.get("status") == "running" and not is_held(self.path):
+            record["status"] = "killed"
+        return record
+
+    def update(self, **entries: Any) -> None:
+        """Change entries of run.json."""
+        file = self.path / "run.json"
+        record = read_json(file) if file.exists() else {}
+        write_json(file, {**record, **entries})
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        text = yaml.safe_dump(config, sort_keys=False)
+        write_atomically(self.config_file, text.encode())
+
+
+def create_run(problem: str, logs: Path) -> RunFolder:
+    """Make the next free folder: `mkdir` decides between two launches at the same instant."""
+    taken = [run.exp_id for run in list_runs(problem, logs)]
+    exp_id = max(taken, default=-1) + 1
+    while True:
+        path = logs / f"exp{exp_id:03d}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            exp_id += 1
+            continue
+        except OSError as error:
+            raise storage_error(path, error) from error
+        return RunFolder(problem=problem, exp_id=exp_id, path=path)
+
+
+def open_run(problem: str, logs: Path, exp_id: int) -> RunFolder:
+    """Return an existing run. Raises UsageError naming those that exist."""
+    runs = list_runs(problem, logs)
+    for run in runs:
+        if run.exp_id == exp_id:
+            return run
+    known = ", ".join(str(run.exp_id) for run in runs[-10:]) or "none"
+    raise UsageError(f"--exp_id={exp_id}: {problem} has no such run; the newest are: {known}")
+
+
+def list_runs(problem: str, logs: Path) -> list[RunFolder]:
+    """Return the runs of a problem by their number; folders without run.json yet count too."""
+    if not logs.is_dir():
+        return []
+    matches = [(path, _NAME.match(path.name)) for path in logs.iterdir() if path.is_dir()]
+    runs = [
+        RunFolder(problem=problem, exp_id=int(match[1]), path=path)
+        for path, match in matches
+        if match
+    ]
+    return sorted(runs, key=lambda run: run.exp_id)
+
+
+class Lock:
+    """Holds a run for this process; the kernel lets go when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = _open_lock(path)
+        if not _try_lock(self._file, fcntl.LOCK_EX):
+            holder = _holder(self._file)
+            self._file.close()
+            raise UsageError(f"{path.name}: in use by {holder}; a run has one writer")
+        self._file.seek(0)
+        self._file.truncate()
+        json.dump({"pid": os.getpid(), "host": os.uname().nodename}, self._file)
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.close()
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a living process holds the run."""
+    with _open_lock(path) as file:
+        return not _try_lock(file, fcntl.LOCK_SH)
+
+
+def _try_lock(file: IO[str], kind: int) -> bool:
+    for _ in range(4):  # someone who only looks holds it for an instant
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def _open_lock(path: Path) -> IO[str]:
+    try:
+        return (path / "lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise storage_error(path / "lock", error) from error
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    try:
+        entry = json.load(file)
+        return f"process {entry['pid']} on {entry['host']}"
+    except (ValueError, KeyError):
+        return "another process"
+
+
+def records(runs: list[RunFolder]) -> Iterator[dict[str, Any]]:
+    """Yield the records of those runs that have one."""
+    for run in runs:
+        if (run.path / "run.json").exists():
+            yield run.record()

@@ -1,0 +1,86 @@
+"""A process at work: its launcher, rank, device and threads, and what it may print."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from experiments.communicator import Communicator, Single, connect, detect_launcher
+from experiments.progress import console
+from experiments.training.config import ExperimentConfig
+from quantlab.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Where this process stands among those of its run."""
+
+    communicator: Communicator
+    device: torch.device
+    threads: int
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        """Prints a line, on rank 0 alone."""
+        return _print if self.communicator.is_root else _nothing
+
+    def describe(self) -> str:
+        communicator = self.communicator
+        launchers = {"horovod": "horovodrun", "torch": "torchrun", "single": "python"}
+        plural = "es" if communicator.size > 1 else ""
+        device = (
+            torch.cuda.get_device_name(self.device)
+            if self.device.type == "cuda"
+            else f"CPU, {self.threads} threads"
+        )
+        return (
+            f"{communicator.size} process{plural} by {launchers[communicator.launcher]}, {device}"
+        )
+
+
+def open_session(config: ExperimentConfig, dist: str | None) -> Session:
+    """Join the run's processes and set device, threads and determinism."""
+    communicator = connect(detect_launcher(dist))
+    device = _device(config, communicator)
+    threads = config.threads or max(1, (os.cpu_count() or 1) // communicator.local_size)
+    # Launchers differ in what they set; sums depend on the number of threads.
+    torch.set_num_threads(threads)
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not config.deterministic
+    return Session(communicator=communicator, device=device, threads=threads)
+
+
+def local_session() -> Session:
+    """Return the session of a command that runs in one process without a configuration."""
+    return Session(
+        communicator=Single(), device=torch.device("cpu"), threads=torch.get_num_threads()
+    )
+
+
+def _device(config: ExperimentConfig, communicator: Communicator) -> torch.device:
+    has_gpu = torch.cuda.is_available()
+    if config.device == "cuda" and not has_gpu:
+        raise UsageError(
+            "experiment.device: 'cuda', but torch finds no GPU; allowed here: cpu, auto"
+        )
+    if config.device == "cpu" or not has_gpu:
+        return torch.device("cpu")
+    if communicator.local_rank >= torch.cuda.device_count():
+        raise UsageError(
+            f"{communicator.local_size} processes on this host, but {torch.cuda.device_count()} GPUs; "
+            "start one process a GPU, or set experiment.device to cpu"
+        )
+    device = torch.device("cuda", communicator.local_rank)
+    torch.cuda.set_device(device)
+    return device
+
+
+def _print(line: str) -> None:
+    console.print(line, markup=False)
+
+
+def _nothing(line: str) -> None:
+    pass

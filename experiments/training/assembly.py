@@ -1,0 +1,177 @@
+"""What a configuration describes, built: network, loss, optimizer, schedule, quantization."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+from torch.optim import lr_scheduler
+
+from experiments.configuration.constructors import create, find_class
+from experiments.configuration.documents import Document
+from experiments.configuration.schema import Config
+from experiments.data.draws import derive_seed
+from experiments.library import Library, Problem
+from experiments.runs.checkpoints import Checkpoints
+from experiments.runs.folder import open_run
+from experiments.training import lr_schedules
+from experiments.training.config import Pretrained
+from experiments.training.ema import EmaWeights
+from experiments.training.learning_rate import LearningRate
+from experiments.training.random_state import seed_everything
+from quantlab.algorithms.rules import quantize
+from quantlab.controller import Controller
+from quantlab.errors import UsageError
+
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembly:
+    """The parts of one training."""
+
+    network: nn.Module
+    loss: nn.Module
+    optimizer: optim.Optimizer
+    learning_rate: LearningRate
+    controllers: list[Controller]
+    ema: EmaWeights | None
+
+
+def build_network(
+    problem: Problem, library: Library, config: Config, document: Document, seed: int
+) -> tuple[nn.Module, list[Controller]]:
+    """Create the network from its seed, load pretrained weights, quantize it by the rules."""
+    seed_everything(derive_seed(seed, "network"))
+    factory = find_class(config.network, [library.network], nn.Module, document, ("network",))
+    network: nn.Module = create(factory, config.network, document, ("network",))
+    if config.network.pretrained is not None:
+        _load_pretrained(network, problem, library, config.network.pretrained)
+    controllers = quantize(network, config.quantize.rules)
+    if config.training.precision == "float64":
+        network.double()
+    return network, controllers
+
+
+def assemble(
+    problem: Problem,
+    library: Library,
+    config: Config,
+    document: Document,
+    *,
+    seed: int,
+    device: torch.device,
+    num_ranks: int,
+) -> Assembly:
+    """Build everything that is trained, on `device`. Raises UsageError for whatever the
+    configuration names that is not there or does not fit."""
+    network, controllers = build_network(problem, library, config, document, seed)
+    network.to(device)
+    if config.training.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    loss = _create_loss(library, config, document, network)
+    optimizer = _create_optimizer(config, document, network, num_ranks)
+    return Assembly(
+        network=network,
+        loss=loss.to(device),
+        optimizer=optimizer,
+        learning_rate=_create_learning_rate(config, document, optimizer),
+        controllers=controllers,
+        ema=EmaWeights(network, config.training.ema.decay) if config.training.ema else None,
+    )
+
+
+def load_weights(network: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+    """Load a state that must fit exactly. Raises UsageError naming the first misfit."""
+    own = network.state_dict()
+    for name in sorted(own.keys() | state.keys()):
+        if name not in state or name not in own:
+            lacks = "has no" if name not in state else "has a superfluous"
+            raise UsageError(f"{origin}: {lacks} entry {name!r}; is it of another topology?")
+        if own[name].shape != state[name].shape:
+            raise UsageError(
+                f"{origin}: {name} is {tuple(state[name].shape)}, the network's is "
+                f"{tuple(own[name].shape)}; is it of another topology?"
+            )
+    network.load_state_dict(state)
+
+
+def _create_loss(
+    library: Library, config: Config, document: Document, network: nn.Module
+) -> nn.Module:
+    path = ("training", "loss")
+    factory = find_class(config.training.loss, [library.loss, nn], nn.Module, document, path)
+    takes_network = "network" in getattr(factory.__init__, "__annotations__", {})
+    given = {"network": network} if takes_network else {}
+    loss: nn.Module = create(factory, config.training.loss, document, path, given)
+    return loss
+
+
+def _create_optimizer(
+    config: Config, document: Document, network: nn.Module, num_ranks: int
+) -> optim.Optimizer:
+    path = ("training", "optimizer")
+    spec = config.training.optimizer
+    factory = find_class(spec, [optim], optim.Optimizer, document, path)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer: optim.Optimizer = create(factory, spec, document, path, {"params": parameters})
+    if config.training.lr_scaling == "linear":
+        for group in optimizer.param_groups:
+            group["lr"] *= num_ranks
+    return optimizer
+
+
+def _create_learning_rate(
+    config: Config, document: Document, optimizer: optim.Optimizer
+) -> LearningRate:
+    path = ("training", "lr_scheduler")
+    spec = config.training.lr_scheduler
+    places = [lr_schedules, lr_scheduler]
+    factory: Any = getattr(lr_schedules, spec.name, None)
+    if isinstance(factory, type) and issubclass(factory, lr_schedules.LrSchedule):
+        return LearningRate(optimizer, create(factory, spec, document, path))
+    factory = find_class(spec, places, lr_scheduler.LRScheduler, document, path)
+    return LearningRate(optimizer, create(factory, spec, document, path, {"optimizer": optimizer}))
+
+
+def _load_pretrained(
+    network: nn.Module, problem: Problem, library: Library, source: Pretrained
+) -> None:
+    """Load the entries of another checkpoint that the prefixes choose; all if there are none."""
+    state, origin = _read_pretrained(problem, library, source)
+    if not source.prefixes:
+        load_weights(network, state, origin)
+        return
+    chosen = {n: t for n, t in state.items() if n.startswith(tuple(source.prefixes))}
+    if not chosen:
+        raise UsageError(
+            f"network.pretrained.prefixes: {source.prefixes} match nothing in {origin}"
+        )
+    load_weights(network, {**network.state_dict(), **chosen}, origin)
+
+
+def _read_pretrained(
+    problem: Problem, library: Library, source: Pretrained
+) -> tuple[dict[str, Tensor], str]:
+    if source.exp_id is not None:
+        run = open_run(problem.name, problem.logs_folder, source.exp_id)
+        saves = Checkpoints(run.fold(source.fold) / "saves")
+        saved = saves.load(source.checkpoint, say=lambda _: None)
+        return saved["network"], f"{run.name} {source.checkpoint}.ckpt"
+    path = Path(source.file or "")
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UsageError(f"network.pretrained.file: {path}: {error.strerror}") from error
+    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
+        raise UsageError(f"network.pretrained.file: {path} is no checkpoint of tensors") from error
+    state = saved.get("network", saved) if isinstance(saved, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
+        raise UsageError(f"network.pretrained.file: {path} holds no network weights")
+    return state, str(path)

@@ -1,0 +1,42 @@
+"""The best epoch so far, and how long ago it was."""
+
+import math
+from typing import Any, Literal
+
+
+class BestEpoch:
+    """Follows the target metric of the validation samples."""
+
+    def __init__(self, direction: Literal["min", "max"], min_delta: float = 0.0) -> None:
+        self._sign = 1.0 if direction == "max" else -1.0
+        self._min_delta = min_delta
+        self._reference = -math.inf
+        self.value: float | None = None
+        self.epoch: int | None = None
+        self.num_stale = 0
+
+    def update(self, value: float, epoch: int) -> bool:
+        """Take in an epoch's value; return whether it is the best so far."""
+        signed = self._sign * value
+        if signed > self._reference + self._min_delta:
+            self._reference = signed
+            self.num_stale = 0
+        else:
+            self.num_stale += 1
+        is_best = self.value is None or signed > self._sign * self.value
+        if is_best:
+            self.value, self.epoch = value, epoch
+        return is_best
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "reference": self._reference,
+            "value": self.value,
+            "epoch": self.epoch,
+            "num_stale": self.num_stale,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._reference = state["reference"]
+        self.value, self.epoch = state["value"], state["epoch"]
+        self.num_stale = state["num_stale"]

@@ -1,0 +1,42 @@
+"""The learning rate of an optimizer during training: our schedules by the step, torch's by the epoch."""
+
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from experiments.training.lr_schedules import LrSchedule
+
+
+class LearningRate:
+    """Sets the rate of every parameter group. A pure schedule multiplies the group's own base rate;
+    one of torch's is stepped at the end of each epoch, with the target metric if it asks for it."""
+
+    def __init__(self, optimizer: Optimizer, schedule: LrSchedule | LRScheduler) -> None:
+        self._optimizer = optimizer
+        self._schedule = schedule
+        self._base = [float(group["lr"]) for group in optimizer.param_groups]
+
+    @property
+    def value(self) -> float:
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def on_step(self, epoch: float, num_epochs: float) -> None:
+        if isinstance(self._schedule, LrSchedule):
+            multiplier = self._schedule(epoch, num_epochs)
+            for group, base in zip(self._optimizer.param_groups, self._base, strict=True):
+                group["lr"] = base * multiplier
+
+    def on_epoch_end(self, target: float | None) -> None:
+        if isinstance(self._schedule, ReduceLROnPlateau):
+            if target is not None:
+                self._schedule.step(target)
+        elif isinstance(self._schedule, LRScheduler):
+            self._schedule.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._schedule.state_dict() if isinstance(self._schedule, LRScheduler) else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if isinstance(self._schedule, LRScheduler):
+            self._schedule.load_state_dict(state)

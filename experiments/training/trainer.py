@@ -1,0 +1,391 @@
+"""The training of one fold: steps, epochs, checkpoints, and going on after a kill."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.communicator import Communicator
+from experiments.configuration.schema import Config
+from experiments.data.draws import derive_seed
+from experiments.data.loader import Batch, Loader
+from experiments.gradients import GradientSum
+from experiments.progress import Steps, duration
+from experiments.protocols import Meter
+from experiments.runs.checkpoints import BEST, LAST, Checkpoints
+from experiments.runs.logbook import Logbook
+from experiments.training.assembly import Assembly, load_weights
+from experiments.training.early_stopping import BestEpoch
+from experiments.training.evaluation import evaluate, merge
+from experiments.training.interruption import Interruption
+from experiments.training.precision import Precision
+from experiments.training.random_state import (
+    random_state,
+    restore_random_state,
+    seed_everything,
+)
+from quantlab.controller import Context, listening
+from quantlab.errors import DivergedError
+
+STATE_VERSION = 1
+
+
+@dataclass(kw_only=True)
+class Position:
+    """How far the training is. `step` counts optimizer steps from the start, `samples` those of all
+    ranks that the current epoch has consumed."""
+
+    epoch: int = 0
+    step: int = 0
+    samples: int = 0
+    is_finished: bool = False
+
+
+@dataclass(kw_only=True)
+class Trainer:
+    """Trains `assembly` on `train`; `valid` decides about the best epoch, if there is one.
+
+    All ranks run it in step. Rank 0 alone has a logbook, writes checkpoints and prints.
+    """
+
+    assembly: Assembly
+    config: Config
+    train: Loader
+    valid: Loader | None
+    new_meter: Callable[[], Meter]
+    postprocess: Callable[[Tensor], Tensor]
+    precision: Precision
+    communicator: Communicator
+    device: torch.device
+    checkpoints: Checkpoints
+    logbook: Logbook | None
+    seed: int
+    say: Callable[[str], None]
+    identity: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        experiment, training = self.config.experiment, self.config.training
+        self.position = Position()
+        self.seconds = 0.0
+        self._network = self.assembly.network
+        self._compiled: nn.Module | None = None
+        if training.compile:
+            self._compiled = torch.compile(self._network)  # type: ignore[assignment]  # it wraps the module
+        self._parameters = [p for p in self._network.parameters() if p.requires_grad]
+        self._gradients: GradientSum | None = None
+        if self.communicator.size > 1:
+            self._gradients = GradientSum(self._parameters, self.communicator)
+        self._meter = self.new_meter()
+        direction = self._meter.directions[experiment.target]
+        min_delta = experiment.early_stop.min_delta if experiment.early_stop else 0.0
+        self.best = BestEpoch(direction, min_delta)
+        self._generator = torch.Generator().manual_seed(derive_seed(self.seed, "controllers"))
+        self._on_step_start = listening(self.assembly.controllers, "on_step_start")
+        self._on_step_end = listening(self.assembly.controllers, "on_step_end")
+        self._losses: list[tuple[int, Tensor]] = []
+        self._step_loss: Tensor | None = None
+        seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
+
+    def fit(self) -> bool:
+        """Train to the end; return False if it was interrupted, with a checkpoint written."""
+        experiment = self.config.experiment
+        total = experiment.epochs * self.train.plan.num_steps
+        total = min(total, experiment.max_steps or total)
+        with (
+            Interruption(self.communicator) as interruption,
+            Steps(total, self.position.step, is_shown=self.logbook is not None) as progress,
+        ):
+            while not self.position.is_finished:
+                started = time.perf_counter()
+                if not self._train_epoch(interruption, progress):
+                    self._save(LAST)
+                    return False
+                self._end_epoch(started, progress)
+        return True
+
+    def _train_epoch(self, interruption: Interruption, progress: Steps) -> bool:
+        """Run the rest of the current epoch; return False if interrupted."""
+        position, plan = self.position, self.train.plan
+        max_steps = self.config.experiment.max_steps or math.inf
+        every_steps = self.config.checkpoint.every_steps
+        self._network.train()
+        if position.samples == 0:
+            self._meter.reset()
+        context = self._context()
+        for controller in listening(self.assembly.controllers, "on_epoch_start"):
+            controller.on_epoch_start(context)
+        name = f"epoch {position.epoch + 1}/{self.config.experiment.epochs}"
+        is_new_step = True
+        first_step = position.samples // plan.samples_per_step
+        for batch in self.train.epoch(position.epoch, first_step=first_step):
+            if is_new_step:
+                self._start_step(batch.step)
+            self._backward(batch)
+            is_new_step = batch.is_last
+            if not batch.is_last:
+                continue
+            self._finish_step(batch.step)
+            progress.advance(position.step, name)
+            if position.step >= max_steps:
+                break
+            if interruption.is_due(position.step):
+                return False
+            is_epoch_end = batch.step + 1 == plan.num_steps
+            if every_steps and position.step % every_steps == 0 and not is_epoch_end:
+                self._save(LAST)
+        return True
+
+    def _start_step(self, step: int) -> None:
+        epoch = self.position.epoch + step / self.train.plan.num_steps
+        self.assembly.learning_rate.on_step(epoch, self._num_epochs)
+        self.assembly.optimizer.zero_grad(set_to_none=True)
+        self._step_loss = None
+        if self._on_step_start:
+            context = self._context()
+            for controller in self._on_step_start:
+                controller.on_step_start(context)
+
+    def _backward(self, batch: Batch) -> None:
+        if batch.is_last and self._gradients is not None:
+            self._gradients.arm()
+        if not batch.weight:
+            return
+        network: nn.Module = self._network
+        if self._compiled is not None and len(batch.targets) == self.config.data.batch_size:
+            network = self._compiled  # only full batches: another size would compile anew
+        with self.precision.autocast():
+            outputs = network(batch.inputs)
+            loss = self.assembly.loss(outputs, batch.targets)
+        share = loss if batch.weight == 1.0 else loss * batch.weight
+        self.precision.scale(share).backward()
+        share = share.detach()
+        self._step_loss = share if self._step_loss is None else self._step_loss + share
+        self._meter.update(self.postprocess(outputs.detach()), batch.targets, loss.detach())
+
+    def _finish_step(self, step: int) -> None:
+        position, scaler = self.position, self.precision.scaler
+        if self._gradients is not None:
+            self._gradients.finish()
+        if scaler is not None:
+            scaler.unscale_(self.assembly.optimizer)
+        if self.config.training.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self.config.training.clip_norm)
+        if scaler is not None:
+            scaler.step(self.assembly.optimizer)
+            scaler.update()
+        else:
+            self.assembly.optimizer.step()
+        position.step += 1
+        position.samples = min(
+            (step + 1) * self.train.plan.samples_per_step, self.train.plan.num_samples
+        )
+        if self.assembly.ema is not None:
+            self.assembly.ema.update()
+        if self._on_step_end:
+            context = self._context()
+            for controller in self._on_step_end:
+                controller.on_step_end(context)
+        if position.step % self.config.experiment.log_every_steps == 0:
+            nothing = torch.zeros((), device=self.device)
+            self._losses.append(
+                (position.step, nothing if self._step_loss is None else self._step_loss)
+            )
+
+    def _end_epoch(self, started: float, progress: Steps) -> None:
+        position, experiment = self.position, self.config.experiment
+        self._flush_losses()
+        merge(self._meter, self.communicator)
+        values = {f"train/{name}": value for name, value in self._meter.compute()}
+        self._check_finite(values)
+        self._average_batch_norms()
+        context = self._context()
+        for controller in listening(self.assembly.controllers, "on_validate"):
+            controller.on_validate(context)
+        is_best = False
+        target = None
+        if self.valid is not None:
+            metrics = self._evaluate(self.valid)
+            values |= {f"valid/{name}": value for name, value in metrics.items()}
+            target = metrics[experiment.target]
+            is_best = self.best.update(target, position.epoch)
+        values["train/lr"] = self.assembly.learning_rate.value
+        self.assembly.learning_rate.on_epoch_end(target)
+        seconds = time.perf_counter() - started
+        self.seconds += seconds
+        epoch = position.epoch
+        position.epoch += 1
+        position.samples = 0
+        position.is_finished = self._is_done()
+        if self.logbook is not None:
+            self.logbook.write(position.step, values, epoch=epoch, seconds=seconds)
+        self._save(LAST)
+        if is_best:
+            self._save(BEST)
+        every = self.config.checkpoint.every_epochs
+        if every and position.epoch % every == 0:
+            self._save(f"epoch{position.epoch:04d}")
+            if self.communicator.is_root:
+                self.checkpoints.prune_epochs(self.config.checkpoint.keep_last)
+        self.say(
+            _epoch_line(epoch, experiment.epochs, values, is_best, seconds, progress, position)
+        )
+
+    def _is_done(self) -> bool:
+        experiment = self.config.experiment
+        stop = experiment.early_stop
+        return (
+            self.position.epoch >= experiment.epochs
+            or (experiment.max_steps is not None and self.position.step >= experiment.max_steps)
+            or (stop is not None and self.best.num_stale >= stop.patience)
+        )
+
+    @property
+    def _num_epochs(self) -> float:
+        """The length of the run, which `max_steps` may cut into an epoch."""
+        experiment = self.config.experiment
+        if experiment.max_steps is None:
+            return experiment.epochs
+        return min(experiment.epochs, experiment.max_steps / self.train.plan.num_steps)
+
+    def _evaluate(self, loader: Loader) -> dict[str, float]:
+        return evaluate(
+            self._network,
+            self.assembly.loss,
+            loader,
+            self.new_meter(),
+            self.postprocess,
+            self.precision,
+            self.communicator,
+        )
+
+    def _context(self) -> Context:
+        return Context(
+            epoch=self.position.epoch,
+            step=self.position.step,
+            optimizer=self.assembly.optimizer,
+            communicator=self.communicator,
+            generator=self._generator,
+        )
+
+    def _flush_losses(self) -> None:
+        """Write the loss curve so far; the losses of all ranks' shares add up to the step's."""
+        if not self._losses:
+            return
+        mine = torch.stack([loss for _, loss in self._losses]).double().cpu()
+        summed = self.communicator.all_reduce(mine) if self.communicator.size > 1 else mine
+        for (step, _), value in zip(self._losses, summed.tolist(), strict=True):
+            self._check_finite({"train/step_loss": value})
+            if self.logbook is not None:
+                self.logbook.write(step, {"train/step_loss": value})
+        self._losses = []
+
+    def _check_finite(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"{name} is {value} at step {self.position.step}: training diverged; "
+                    "try a smaller training.optimizer.params.lr or training.clip_norm"
+                )
+
+    def _average_batch_norms(self) -> None:
+        """Give all ranks the mean of their running statistics, so that they hold one network."""
+        if self.communicator.size == 1:
+            return
+        buffers = [
+            buffer
+            for module in self._network.modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm)
+            for buffer in (module.running_mean, module.running_var)
+            if buffer is not None
+        ]
+        if not buffers:
+            return
+        flat = torch.cat([buffer.reshape(-1) for buffer in buffers])
+        mean = self.communicator.all_reduce(flat) / self.communicator.size
+        for buffer, piece in zip(buffers, mean.split([b.numel() for b in buffers]), strict=True):
+            buffer.copy_(piece.view_as(buffer))
+
+    def _save(self, name: str) -> None:
+        """Write a checkpoint. All ranks take part: each has its own random generators."""
+        self._flush_losses()
+        states = self.communicator.gather(
+            {
+                "random": random_state(self.device),
+                "meter": {k: v.cpu() for k, v in self._meter.state().items()},
+            }
+        )
+        if self.communicator.is_root:
+            self.checkpoints.save(name, self.state(states))
+
+    def state(self, rank_states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return all that decides how the training goes on."""
+        assembly, scaler = self.assembly, self.precision.scaler
+        return {
+            "version": STATE_VERSION,
+            **self.identity,
+            "position": vars(self.position).copy(),
+            "seconds": self.seconds,
+            "network": self._network.state_dict(),
+            "ema": assembly.ema.state_dict() if assembly.ema else None,
+            "optimizer": assembly.optimizer.state_dict(),
+            "learning_rate": assembly.learning_rate.state_dict(),
+            "controllers": [controller.state_dict() for controller in assembly.controllers],
+            "generator": self._generator.get_state(),
+            "scaler": scaler.state_dict() if scaler else None,
+            "best": self.best.state_dict(),
+            "ranks": list(rank_states),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state. With another number of ranks the order of samples continues, while
+        the random generators start anew."""
+        assembly = self.assembly
+        load_weights(self._network, state["network"], "checkpoint")
+        if assembly.ema is not None and state["ema"] is not None:
+            assembly.ema.load_state_dict(state["ema"])
+        assembly.optimizer.load_state_dict(state["optimizer"])
+        assembly.learning_rate.load_state_dict(state["learning_rate"])
+        for controller, saved in zip(assembly.controllers, state["controllers"], strict=True):
+            controller.load_state_dict(saved)
+        self._generator.set_state(state["generator"])
+        if self.precision.scaler is not None and state["scaler"] is not None:
+            self.precision.scaler.load_state_dict(state["scaler"])
+        self.best.load_state_dict(state["best"])
+        self.position = Position(**state["position"])
+        self.seconds = state["seconds"]
+        ranks = state["ranks"]
+        if len(ranks) == self.communicator.size:
+            mine = ranks[self.communicator.rank]
+            self._meter.load_state({k: v.to(self.device) for k, v in mine["meter"].items()})
+            restore_random_state(mine["random"], self.device)
+        if self.logbook is not None:
+            self.logbook.cut(self.position.step)
+
+
+def _epoch_line(
+    epoch: int,
+    num_epochs: int,
+    values: dict[str, float],
+    is_best: bool,
+    seconds: float,
+    progress: Steps,
+    position: Position,
+) -> str:
+    parts = [f"epoch {epoch + 1:>3}/{num_epochs}"]
+    for split in ("train", "valid"):
+        metrics = [
+            f"{name.split('/')[1]} {value:.4g}"
+            for name, value in values.items()
+            if name.startswith(f"{split}/") and name != "train/lr"
+        ]
+        if metrics:
+            parts.append(f"{split} {' '.join(metrics)}")
+    parts.append(f"lr {values['train/lr']:.3g}")
+    parts.append(duration(seconds))
+    if not position.is_finished:
+        parts.append(f"ETA {progress.eta(position.step)}")
+    return "  ".join(parts) + ("  best" if is_best else "")

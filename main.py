@@ -1,0 +1,45 @@
+"""The launcher: reads the command line and hands over to a command.
+
+Exit codes: 0 done, 2 bad usage or configuration, 3 data missing, 4 diverged, 5 verification failed,
+130 interrupted with a checkpoint written, 1 a defect (with its traceback).
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit code."""
+    from experiments.command_line import parse, usage
+    from experiments.commands.table import COMMANDS
+    from experiments.communicator import launched_rank
+    from quantlab.errors import QuantLabError
+
+    syntaxes = {name: command.syntax for name, command in COMMANDS.items()}
+    if "--help" in arguments or "-h" in arguments:
+        named = arguments[0] if arguments[0] in COMMANDS else None
+        print(usage(syntaxes, named))
+        return 0
+    try:
+        invocation = parse(arguments, syntaxes)
+        return COMMANDS[invocation.command].run(invocation)
+    except QuantLabError as error:
+        if launched_rank() == 0:
+            print(f"main.py: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"main.py: {error.filename or 'storage'}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Plain stacks of 3x3 convolutions."""

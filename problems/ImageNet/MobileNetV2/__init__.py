@@ -1,0 +1,1 @@
+"""MobileNetV2: inverted residuals with linear bottlenecks."""

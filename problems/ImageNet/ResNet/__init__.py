@@ -1,0 +1,1 @@
+"""Residual networks of 18 and 50 layers."""

@@ -1,0 +1,1 @@
+"""LeNet-5 with ReLU and max pooling."""

@@ -1,0 +1,180 @@
+"""Image folders: `<split>/<class>/<image>`, the layout that needs no explanation.
+
+Shapes: N images, C channels, H x W pixels.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from experiments.protocols import InMemory
+from problems.images.files import write_whole
+from quantlab.errors import DataError
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFolder:
+    """The images below `root`, read one by one. Fulfils `OnDisk`.
+
+    paths: `<class>/<image>` below `root`, sorted by class, then by name.
+    targets: `[N]` int64, the place of the image's class in `classes`, which are sorted by name.
+    """
+
+    root: Path
+    paths: Sequence[str]
+    targets: Tensor
+    classes: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int) -> Image.Image:
+        """Return image `index` as RGB, as its pixels are stored: turning it by its EXIF data is
+        left out, as published accuracies do. Raises DataError for a damaged file.
+        """
+        path = self.root / self.paths[index]
+        try:
+            with Image.open(path) as image:
+                return image.convert("RGB")
+        # A damaged image can make its decoder raise nearly anything.
+        except Exception as error:
+            raise DataError(f"{path}: cannot be decoded ({error}); replace the file") from error
+
+
+def scan_folder(root: Path) -> ImageFolder:
+    """List an image folder. Raises DataError if it has no classes or a class has no images."""
+    try:
+        classes = sorted(entry.name for entry in os.scandir(root) if _is_class(entry))
+    except OSError as error:
+        raise DataError(f"{root}: cannot be listed ({error})") from error
+    if not classes:
+        raise DataError(f"{root}: no class folders; expected {root}/<class>/<image>")
+    paths: list[str] = []
+    targets: list[int] = []
+    for target, name in enumerate(classes):
+        images = sorted(
+            entry.name
+            for entry in os.scandir(root / name)
+            if Path(entry.name).suffix.lower() in SUFFIXES
+        )
+        if not images:
+            allowed = ", ".join(sorted(SUFFIXES))
+            raise DataError(f"{root / name}: no images; allowed: {allowed}")
+        paths += [f"{name}/{image}" for image in images]
+        targets += [target] * len(images)
+    return ImageFolder(
+        root=root, paths=tuple(paths), targets=torch.tensor(targets), classes=tuple(classes)
+    )
+
+
+def check_same_classes(one: ImageFolder, other: ImageFolder) -> None:
+    """Raise DataError unless two image folders have the same classes."""
+    differing = sorted(set(one.classes) ^ set(other.classes))
+    if differing:
+        names = ", ".join(differing[:3]) + (", ..." if len(differing) > 3 else "")
+        raise DataError(
+            f"{one.root} has {len(one.classes)} classes, {other.root} has {len(other.classes)}; "
+            f"not in both: {names}"
+        )
+
+
+def decode(images: ImageFolder, *, size: tuple[int, int], cache: Path | None) -> InMemory:
+    """Decode a whole folder of images of `size` (height, width) into uint8 `[N, 3, H, W]`.
+
+    The pixels are kept in `cache` (an .npy file), beside a key of the names, sizes and times of all
+    files, and taken from there until one of these changes. Raises DataError for a damaged image and
+    for one of another size.
+    """
+    key = _key(images)
+    shape = (len(images), 3, *size)
+    pixels_NCHW = None if cache is None else _cached(cache, key, shape)
+    if pixels_NCHW is None:
+        pixels_NCHW = _decode_all(images, shape)
+        if cache is not None:
+            _keep(cache, key, pixels_NCHW)
+    return InMemory(
+        inputs=torch.from_numpy(pixels_NCHW), targets=images.targets, classes=images.classes
+    )
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Return an RGB image as uint8 `[3, H, W]`."""
+    pixels_HWC = torch.from_numpy(np.array(image))
+    return pixels_HWC.permute(2, 0, 1).contiguous()
+
+
+def _is_class(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")
+
+
+def _decode_all(images: ImageFolder, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    pixels_NCHW = np.empty(shape, np.uint8)
+    height, width = shape[2:]
+
+    def decode_one(index: int) -> None:
+        image = images.read(index)
+        if image.size != (width, height):
+            raise DataError(
+                f"{images.root / images.paths[index]}: {image.width} x {image.height} pixels; "
+                f"allowed: {width} x {height}"
+            )
+        pixels_NCHW[index] = np.asarray(image).transpose(2, 0, 1)
+
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        futures = pool.map(decode_one, range(len(images)))
+        try:
+            for _ in futures:
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return pixels_NCHW
+
+
+def _key(images: ImageFolder) -> str:
+    digest = hashlib.sha256()
+    for path in images.paths:
+        stat = (images.root / path).stat()
+        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _key_file(cache: Path) -> Path:
+    return cache.with_suffix(".key")
+
+
+def _cached(cache: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Return the pixels if they were kept under this key; damage counts as absence."""
+    try:
+        kept_key, kept_hash = _key_file(cache).read_text(encoding="ascii").split()
+        raw = cache.read_bytes()
+        if kept_key != key or kept_hash != hashlib.sha256(raw).hexdigest():
+            return None
+        pixels_NCHW: NDArray[np.uint8] = np.load(BytesIO(raw), allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return pixels_NCHW if pixels_NCHW.shape == shape else None
+
+
+def _keep(cache: Path, key: str, pixels_NCHW: NDArray[np.uint8]) -> None:
+    buffer = BytesIO()
+    np.save(buffer, pixels_NCHW, allow_pickle=False)
+    raw = buffer.getvalue()
+    try:
+        write_whole(cache, raw)
+        write_whole(_key_file(cache), f"{key} {hashlib.sha256(raw).hexdigest()}\n".encode())
+    except OSError:
+        # A folder that may only be read still serves, only slower.
+        return

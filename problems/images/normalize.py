@@ -1,0 +1,71 @@
+"""Normalization on the integer grid of a raw image.
+
+Shapes: N images, C channels, H x W pixels.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from quantlab.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalization:
+    """`(x - zero_point) * scale` per channel, x an uint8 pixel.
+
+    The zero point is an integer, so that it is a level of the raw image: an integer program folds
+    it into the first layer and pads with it, and training sees the same padding.
+    """
+
+    zero_point: tuple[int, ...]
+    scale: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.zero_point) != len(self.scale) or not self.scale:
+            raise UsageError(
+                f"normalization: {len(self.zero_point)} zero points, {len(self.scale)} scales; "
+                "allowed: one of each per channel"
+            )
+        for zero_point, scale in zip(self.zero_point, self.scale, strict=True):
+            if not 0 <= zero_point <= 255 or zero_point != int(zero_point):
+                raise UsageError(f"normalization: zero point {zero_point}; allowed: 0..255")
+            if not 0 < scale < float("inf"):
+                raise UsageError(f"normalization: scale {scale}; allowed: finite and above 0")
+
+
+def from_moments(mean: tuple[float, ...], std: tuple[float, ...]) -> Normalization:
+    """Return the normalization for a mean and standard deviation in units of [0, 1] images."""
+    return Normalization(
+        zero_point=tuple(round(255 * value) for value in mean),
+        scale=tuple(1 / (255 * value) for value in std),
+    )
+
+
+MNIST = from_moments((0.1307,), (0.3081,))
+CIFAR10 = from_moments((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+IMAGENET = from_moments((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def normalize(x_NCHW: Tensor, normalization: Normalization) -> Tensor:
+    """Return `(x - zero_point) * scale` in float32; the subtraction is exact for uint8 images.
+
+    Raises UsageError if the number of channels differs.
+    """
+    if x_NCHW.shape[-3] != len(normalization.scale):
+        raise UsageError(
+            f"normalize: {x_NCHW.shape[-3]} channels; allowed: {len(normalization.scale)}"
+        )
+    zero_point_C11, scale_C11 = _constants(normalization, x_NCHW.device)
+    return x_NCHW.to(torch.float32).sub(zero_point_C11).mul_(scale_C11)
+
+
+@lru_cache(maxsize=32)
+def _constants(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
+    # Kept, since a copy to a GPU in each step would wait for it.
+    with torch.inference_mode(False):
+        zero_point = torch.tensor(normalization.zero_point, dtype=torch.float32, device=device)
+        scale = torch.tensor(normalization.scale, dtype=torch.float32, device=device)
+        return zero_point.view(-1, 1, 1), scale.view(-1, 1, 1)

@@ -1,0 +1,112 @@
+"""Layers that carry quantizers.
+
+`attach` makes a layer pass its weight, input or output through a quantizer, which becomes the
+submodule `weight_quantizer`, `input_quantizer` or `output_quantizer`. The layer stays the same
+object with the same parameters and only changes its class, so that parameter names, parents,
+optimizers, device, type, padding mode and hooks stay what they were, and a float state dict loads
+with nothing missing but the quantizers' own entries.
+"""
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from quantlab.errors import UsageError, did_you_mean
+from quantlab.quantizer import Quantizer
+
+Target = Literal["weight", "input", "output"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+
+
+class QuantizedLinear(nn.Linear):
+    """A Linear with quantizers; made by `attach` only."""
+
+    weight_quantizer: Quantizer | None
+    input_quantizer: Quantizer | None
+    output_quantizer: Quantizer | None
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = through(self.input_quantizer, input)
+        weight = through(self.weight_quantizer, self.weight)
+        return through(self.output_quantizer, functional.linear(x, weight, self.bias))
+
+
+class QuantizedConv1d(nn.Conv1d):
+    """A Conv1d with quantizers; made by `attach` only."""
+
+    weight_quantizer: Quantizer | None
+    input_quantizer: Quantizer | None
+    output_quantizer: Quantizer | None
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = through(self.input_quantizer, input)
+        weight = through(self.weight_quantizer, self.weight)
+        return through(self.output_quantizer, self._conv_forward(x, weight, self.bias))
+
+
+class QuantizedConv2d(nn.Conv2d):
+    """A Conv2d with quantizers; made by `attach` only."""
+
+    weight_quantizer: Quantizer | None
+    input_quantizer: Quantizer | None
+    output_quantizer: Quantizer | None
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = through(self.input_quantizer, input)
+        weight = through(self.weight_quantizer, self.weight)
+        return through(self.output_quantizer, self._conv_forward(x, weight, self.bias))
+
+
+QUANTIZED: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: QuantizedLinear,
+    nn.Conv1d: QuantizedConv1d,
+    nn.Conv2d: QuantizedConv2d,
+}
+
+
+def through(quantizer: Quantizer | None, x: Tensor) -> Tensor:
+    """Return `x` as the quantizer lets it pass; without one, as it is."""
+    if quantizer is None:
+        return x
+    quantized: Tensor = quantizer(x)
+    return quantized
+
+
+def carries(layer: nn.Module) -> dict[Target, Quantizer]:
+    """Return the quantizers that a layer has."""
+    if type(layer) not in QUANTIZED.values():
+        return {}
+    found = {on: getattr(layer, f"{on}_quantizer") for on in TARGETS}
+    return {on: quantizer for on, quantizer in found.items() if quantizer is not None}
+
+
+def check_attachable(layer: nn.Module, name: str) -> None:
+    """Raise UsageError unless the layer's class is one that can carry quantizers.
+
+    A subclass with a forward pass of its own cannot: there is no telling what that does with the
+    weight.
+    """
+    if type(layer) in QUANTIZED or type(layer) in QUANTIZED.values():
+        return
+    given, allowed = type(layer).__name__, [cls.__name__ for cls in QUANTIZED]
+    raise UsageError(
+        f"{name}: a {given} given, {', '.join(allowed)} allowed{did_you_mean(given, allowed)}"
+    )
+
+
+def attach(layer: nn.Module, on: Target, quantizer: Quantizer) -> None:
+    """Make `layer` pass its weight, input or output through `quantizer`, in place.
+
+    The quantizer moves to the layer's device. Raises UsageError if the layer cannot carry one or
+    already has one there.
+    """
+    check_attachable(layer, "layer")
+    if on in carries(layer):
+        raise UsageError(f"{on}_quantizer: a second one given, one per tensor allowed")
+    if type(layer) in QUANTIZED:
+        layer.__class__ = QUANTIZED[type(layer)]
+        for target in TARGETS:
+            layer.register_module(f"{target}_quantizer", None)
+    weight = layer.get_parameter("weight")
+    setattr(layer, f"{on}_quantizer", quantizer.to(weight.device).train(layer.training))

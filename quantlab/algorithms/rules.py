@@ -1,0 +1,114 @@
+"""Rules: what of a network is quantized, and how.
+
+{select: 'layer* & type:Conv2d & !first', on: weight, algorithm: {kind: ste, num_bits: 4}}
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializeAsAny, model_validator
+from pydantic_core import CoreSchema, core_schema
+from torch import nn
+
+from quantlab.algorithms.algorithm import AlgorithmConfig
+from quantlab.algorithms.layers import Target, attach, carries, check_attachable
+from quantlab.algorithms.table import ALGORITHMS
+from quantlab.controller import Controller
+from quantlab.errors import UsageError
+from quantlab.graphs.select import select
+from quantlab.quantizer import Quantizer
+
+
+@contextmanager
+def _within(prefix: str) -> Iterator[None]:
+    """Put before a caller's error where in the config it is."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{prefix}{error}") from error
+
+
+class _ByKind:
+    """Reads a config as the algorithm that its `kind` names: a union over the whole table."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.tagged_union_schema(
+            choices={kind: handler.generate_schema(config) for kind, config in ALGORITHMS.items()},
+            discriminator="kind",
+        )
+
+
+class QuantRule(BaseModel):
+    """One algorithm for one tensor, the weight, input or output, of each selected layer.
+
+    select: see `quantlab.graphs.select`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    select: str
+    on: Target
+    algorithm: Annotated[SerializeAsAny[AlgorithmConfig], _ByKind()]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        select(self.select)
+        with _within("algorithm."):
+            self.algorithm.check(self.on)
+        return self
+
+
+class QuantizeConfig(BaseModel):
+    """The config section `quantize`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rules: list[QuantRule] = []
+
+
+def quantize(network: nn.Module, rules: Iterable[QuantRule]) -> list[Controller]:
+    """Give the layers of a network the quantizers that the rules ask for, in place.
+
+    Returns one controller for each rule; until they are called, the network computes what it did.
+    Parameters stay the objects they were, but algorithms may add some of their own: make the
+    optimizer afterwards.
+
+    Raises UsageError, with the network untouched, if a rule selects no layer, if two rules are
+    about the same tensor, or if a layer cannot carry quantizers.
+    """
+    taken: dict[tuple[str, Target], str] = {
+        (name, on): "the network already"
+        for name, layer in network.named_modules()
+        for on in carries(layer)
+    }
+    plans: list[tuple[QuantRule, dict[str, tuple[nn.Module, Quantizer]]]] = []
+    for index, rule in enumerate(rules):
+        where = f"quantize.rules.{index}"
+        plan: dict[str, tuple[nn.Module, Quantizer]] = {}
+        with _within(f"{where}."):
+            layers = select(rule.select).resolve(network)
+        for name, layer in layers.items():
+            other = taken.setdefault((name, rule.on), where)
+            if other != where:
+                raise UsageError(
+                    f"{where}: {rule.on} of '{name}' given, which {other} quantizes; "
+                    f"one rule for each tensor allowed"
+                )
+            with _within(f"{where}: "):
+                check_attachable(layer, name)
+            with _within(f"{where}.algorithm."):
+                quantizer = rule.algorithm.quantizer(rule.on, layer.get_parameter("weight"))
+            plan[name] = (layer, quantizer)
+        plans.append((rule, plan))
+    return [_carry_out(rule, plan) for rule, plan in plans]
+
+
+def _carry_out(rule: QuantRule, plan: dict[str, tuple[nn.Module, Quantizer]]) -> Controller:
+    for layer, quantizer in plan.values():
+        attach(layer, rule.on, quantizer)
+    return rule.algorithm.controller(
+        {f"{name}.{rule.on}_quantizer".lstrip("."): q for name, (_, q) in plan.items()}
+    )

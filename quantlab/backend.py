@@ -1,0 +1,140 @@
+"""The compiled kernels over NumPy arrays; the only importer of `quantlab._backend`.
+
+A kernel is compiled for several instruction sets, its variants: `kernels("pack")` names those that
+run here. A call takes the best one within `isa()`, which is the best of this processor unless the
+environment variable QUANTLAB_ISA names another (`scalar`, `avx2`, `avx512`). All variants, and any
+number of threads, give the same result. Small inputs stay on the calling thread.
+
+Arrays are checked and never copied. Whatever is wrong raises UsageError with the argument's name,
+what was given and what is allowed. `num_threads=None` follows torch.set_num_threads where torch is
+loaded, else OMP_NUM_THREADS, else the number of cores.
+
+Shapes: N codes, R rows, W words.
+"""
+
+import ctypes
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.errors import UsageError, did_you_mean
+
+
+def _share_openmp() -> None:
+    """Load the OpenMP runtime that torch brings, without importing torch, unless one is loaded.
+
+    The kernels then run on that runtime whichever of the two is imported first: one pool of
+    threads and one setting. It also serves machines that have no libgomp but torch's.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        ctypes.CDLL("libgomp.so.1", mode=os.RTLD_NOLOAD | os.RTLD_GLOBAL)
+        return
+    except OSError:
+        torch = find_spec("torch")
+    if torch is not None and torch.origin is not None:
+        for library in Path(torch.origin).parent.glob("lib/libgomp*.so*"):
+            ctypes.CDLL(str(library), mode=os.RTLD_GLOBAL)
+
+
+_share_openmp()
+
+from quantlab import _backend  # noqa: E402  its OpenMP runtime has to be there first
+
+
+def _activate(requested: str | None) -> None:
+    if not requested:
+        return
+    supported = _backend.supported_isas()
+    if requested not in supported:
+        hint = did_you_mean(requested, supported)
+        raise UsageError(
+            f"QUANTLAB_ISA: '{requested}' is not supported by this processor or build{hint}; "
+            f"supported are {', '.join(supported)}"
+        )
+    _backend.activate(requested)
+
+
+_activate(os.environ.get("QUANTLAB_ISA"))
+
+
+def isa() -> str:
+    """Return the instruction set within which kernels are chosen."""
+    return _backend.isa()
+
+
+def supported_isas() -> tuple[str, ...]:
+    """Return the instruction sets that this processor and build support, from slow to fast."""
+    return _backend.supported_isas()
+
+
+def kernels(name: str) -> tuple[str, ...]:
+    """Return the variants of a kernel that run here, `scalar` first. Raises UsageError."""
+    if name not in _backend.VARIANTS:
+        allowed = ", ".join(_backend.VARIANTS)
+        hint = did_you_mean(name, _backend.VARIANTS)
+        raise UsageError(f"kernel: '{name}' does not exist{hint}; allowed are {allowed}")
+    return _backend.VARIANTS[name]
+
+
+def max_threads() -> int:
+    """Return the number of threads that `num_threads=None` means now, on this thread."""
+    return _backend.max_threads()
+
+
+def packed_size(num_codes: int, num_bits: int) -> int:
+    """Return ceil(num_codes * num_bits / 8), the bytes of a dense bit stream."""
+    return (num_codes * num_bits + 7) // 8
+
+
+def pack(
+    codes: NDArray[np.uint8],
+    num_bits: int,
+    *,
+    out: NDArray[np.uint8] | None = None,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> NDArray[np.uint8]:
+    """Pack codes `[N]` of 1..8 bits into a dense little-endian bit stream `[packed_size(N, bits)]`.
+
+    Code i occupies bits [i * num_bits, (i + 1) * num_bits); unused bits of the last byte are zero.
+    Returns `out`, a new array by default. Raises UsageError, also naming the first code that needs
+    more bits; `out` then holds nothing of use.
+    """
+    return _backend.pack(codes, num_bits, out, variant, num_threads)
+
+
+def unpack(
+    packed: NDArray[np.uint8],
+    num_bits: int,
+    *,
+    num_codes: int,
+    out: NDArray[np.uint8] | None = None,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> NDArray[np.uint8]:
+    """Unpack a bit stream `[packed_size(num_codes, num_bits)]` into its codes `[num_codes]`.
+
+    The inverse of `pack`; unused bits of the last byte are ignored. Returns `out`, a new array by
+    default. Raises UsageError.
+    """
+    return _backend.unpack(packed, num_bits, num_codes, out, variant, num_threads)
+
+
+def popcount(
+    words: NDArray[np.uint64],
+    *,
+    out: NDArray[np.int64] | None = None,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> NDArray[np.int64]:
+    """Return the number of bits set in each row of words `[R, W]` as `[R]`.
+
+    Returns `out`, a new array by default. Threads share the rows. Raises UsageError.
+    """
+    return _backend.popcount(words, out, variant, num_threads)

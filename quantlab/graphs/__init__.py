@@ -1,0 +1,1 @@
+"""Networks as graphs of layers: select, trace, match and edit."""

@@ -1,0 +1,175 @@
+"""Quantizers: what puts one tensor of a network on a grid of integer codes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from quantlab.numerics.affine import dequantize, quantize
+from quantlab.numerics.granularity import Granularity, PerGroup, PerTensor
+from quantlab.numerics.ranges import integer_range
+
+Stage = Literal["float", "fake-quantized"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantSpec:
+    """Which codes a quantizer has and which numbers share a scale.
+
+    narrow: leave out the lowest signed code, so that both signs have as many.
+    symmetric: the zero point is 0.
+    Raises UsageError for a combination that does not exist.
+    """
+
+    num_bits: int
+    signed: bool
+    narrow: bool = False
+    symmetric: bool = True
+    granularity: Granularity = field(default_factory=PerTensor)
+    rounding: Literal["half_up"] = "half_up"
+
+    def __post_init__(self) -> None:
+        integer_range(self.num_bits, signed=self.signed, narrow=self.narrow)
+
+    @property
+    def quant_min(self) -> int:
+        return integer_range(self.num_bits, signed=self.signed, narrow=self.narrow).quant_min
+
+    @property
+    def quant_max(self) -> int:
+        return integer_range(self.num_bits, signed=self.signed, narrow=self.narrow).quant_max
+
+    def __str__(self) -> str:
+        sign = "signed" if self.signed else "unsigned"
+        return f"{self.num_bits} bits {sign} {self.granularity}"
+
+
+class Quantizer(nn.Module, ABC):
+    """Base of all quantizers: stages, codes and state. A subclass adds `scale`, as a buffer or a
+    parameter of shape `scale_shape`, how it is found, and the gradient.
+
+    stage: `float` passes tensors through, `fake-quantized` puts them on the grid. Independently a
+    quantizer may be observing: then `observe` sees each tensor that passes in training mode.
+    Evaluation uses stored values only and changes none.
+
+    While its parameters do not change, `codes(dequantize(c)) == c` for all codes `c`. The result
+    of `forward` has the type of its input; in half precision it is the grid's value rounded, which
+    still has the same code for up to 7 bits (bfloat16; 8 too but for ties) or 10 bits (float16).
+
+    All state is in the state dict, stages included. Their Python twins, on which `forward`
+    branches so that neither a GPU waits nor a compiled graph breaks, follow when it is loaded.
+    """
+
+    scale: Tensor
+    zero_point: Tensor
+    enabled: Tensor
+    observing: Tensor
+    signed: Tensor
+
+    def __init__(self, spec: QuantSpec, shape: Sequence[int] = ()) -> None:
+        """Make a quantizer in the float stage.
+
+        shape: of the tensors to come; only needed if the granularity depends on it.
+        """
+        super().__init__()
+        self.scale_shape = spec.granularity.scale_shape(shape)
+        self.register_buffer("zero_point", torch.zeros(self.scale_shape, dtype=torch.int32))
+        self.register_buffer("enabled", torch.tensor(False))
+        self.register_buffer("observing", torch.tensor(False))
+        self.register_buffer("signed", torch.tensor(spec.signed))
+        self._is_enabled = False
+        self._is_observing = False
+        self._take(spec)
+
+    @property
+    def spec(self) -> QuantSpec:
+        return self._spec
+
+    @property
+    def quant_min(self) -> int:
+        return self._quant_min
+
+    @property
+    def quant_max(self) -> int:
+        return self._quant_max
+
+    @property
+    def stage(self) -> Stage:
+        return "fake-quantized" if self._is_enabled else "float"
+
+    @property
+    def is_enabled(self) -> bool:
+        return self._is_enabled
+
+    @property
+    def is_observing(self) -> bool:
+        return self._is_observing
+
+    def set_enabled(self, is_enabled: bool) -> None:
+        """Enter the fake-quantized stage, or the float stage again."""
+        self.enabled.fill_(is_enabled)
+        self._is_enabled = is_enabled
+
+    def set_observing(self, is_observing: bool) -> None:
+        self.observing.fill_(is_observing)
+        self._is_observing = is_observing
+
+    def set_signed(self, is_signed: bool) -> None:
+        """Choose the sign of the codes. Raises UsageError if the other settings forbid it."""
+        self._take(replace(self._spec, signed=is_signed))
+        self.signed.fill_(is_signed)
+
+    @abstractmethod
+    def observe(self, x: Tensor) -> None:
+        """Learn the range from a tensor. Must not wait for the device."""
+
+    @abstractmethod
+    def fake_quantize(self, x: Tensor) -> Tensor:
+        """Return `x` on the grid, split as `granularity` says, with the algorithm's gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._is_observing and self.training:
+            self.observe(x)
+        if not self._is_enabled:
+            return x
+        if self._has_groups:
+            return self.fake_quantize(self.split(x)).reshape(x.shape)
+        return self.fake_quantize(x)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Return the integer codes of `x`, int32 and of its shape, whatever the stage."""
+        codes = quantize(
+            self.split(x.detach()),
+            self.scale.detach(),
+            self.zero_point,
+            quant_min=self._quant_min,
+            quant_max=self._quant_max,
+        )
+        return codes.reshape(x.shape)
+
+    def dequantize(self, codes: Tensor) -> Tensor:
+        """Return the numbers on the grid that integer codes stand for, in the scale's type."""
+        return dequantize(self.split(codes), self.scale.detach(), self.zero_point).reshape(
+            codes.shape
+        )
+
+    def split(self, x: Tensor) -> Tensor:
+        """Return `x` in the shape against which `scale` broadcasts."""
+        return x.reshape(self._spec.granularity.split_shape(x.shape)) if self._has_groups else x
+
+    def extra_repr(self) -> str:
+        return f"{self._spec}, {self.stage}"
+
+    def _take(self, spec: QuantSpec) -> None:
+        self._spec = spec
+        self._quant_min, self._quant_max = spec.quant_min, spec.quant_max
+        self._has_groups = isinstance(spec.granularity, PerGroup)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, *args)
+        self._is_enabled = bool(self.enabled)
+        self._is_observing = bool(self.observing)
+        self._take(replace(self._spec, signed=bool(self.signed)))

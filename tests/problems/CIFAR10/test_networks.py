@@ -1,0 +1,65 @@
+"""Networks of CIFAR-10 against published sizes."""
+
+import pytest
+import torch
+from torch import nn
+
+from problems.CIFAR10.ResNet.network import ResNet
+from problems.CIFAR10.VGG.network import VGG
+from quantlab.errors import UsageError
+
+
+def num_parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)]
+)
+def test_resnet_has_the_size_of_the_paper(depth: int, millions: float) -> None:
+    """He et al. 2015, table 6; with 1x1 shortcuts, which are 2,752 parameters more."""
+    shortcuts = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
+    digits = 1 if depth == 110 else 2
+    assert round((num_parameters(ResNet(depth)) - shortcuts) / 1e6, digits) == millions
+
+
+def test_resnet18_has_its_usual_size() -> None:
+    assert num_parameters(ResNet(18)) == 11_173_962
+
+
+@pytest.mark.parametrize(("depth", "num_layers"), [(18, 18), (20, 20), (56, 56)])
+def test_depth_counts_the_layers(depth: int, num_layers: int) -> None:
+    layers = [
+        name
+        for name, module in ResNet(depth).named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear) and "downsample" not in name
+    ]
+    assert len(layers) == num_layers
+
+
+@pytest.mark.parametrize(
+    ("depth", "size"), [(11, 9_225_600), (13, 9_410_112), (16, 14_719_816), (19, 20_029_128)]
+)
+def test_vgg_has_its_usual_size(depth: int, size: int) -> None:
+    # Figures of networks whose convolutions have biases (which batch normalization makes useless).
+    network = VGG(depth)
+    biases = sum(m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d))
+    linear = 512 * 10 + 10
+    batch_norm = 2 * biases
+    convolutions = num_parameters(network) - linear - batch_norm
+    kernels = sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d))
+    assert convolutions == kernels
+    assert round(num_parameters(network) / 1e6, 1) == round(size / 1e6, 1)
+
+
+def test_narrow_vgg() -> None:
+    network = VGG(11, width=8)
+    assert num_parameters(network) < 160_000
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_unknown_depths() -> None:
+    with pytest.raises(UsageError, match="ResNet: depth 19; allowed: 18, and 6n"):
+        ResNet(19)
+    with pytest.raises(UsageError, match="VGG: depth 12; allowed: 11, 13, 16, 19"):
+        VGG(12)

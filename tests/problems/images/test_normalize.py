@@ -1,0 +1,39 @@
+"""Normalization against integers and float64."""
+
+import pytest
+import torch
+
+from problems.images.normalize import CIFAR10, IMAGENET, MNIST, Normalization, normalize
+from quantlab.errors import UsageError
+
+
+def test_zero_points_are_the_usual_means() -> None:
+    assert MNIST.zero_point == (33,)
+    assert CIFAR10.zero_point == (125, 123, 114)
+    assert IMAGENET.zero_point == (124, 116, 104)
+
+
+@pytest.mark.parametrize("normalization", [MNIST, CIFAR10, IMAGENET])
+def test_every_pixel_value(normalization: Normalization) -> None:
+    num_channels = len(normalization.scale)
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, num_channels, 16, 16)
+    result = normalize(pixels, normalization)
+    assert result.dtype == torch.float32
+    for channel, (zero_point, scale) in enumerate(
+        zip(normalization.zero_point, normalization.scale, strict=True)
+    ):
+        centered = pixels[:, channel].to(torch.int64) - zero_point
+        # One rounding only: float32 of the exact product with the float32 scale.
+        exact = centered.double() * torch.tensor(scale, dtype=torch.float32).double()
+        assert torch.equal(result[:, channel], exact.float())
+
+
+def test_errors_name_what_is_allowed() -> None:
+    with pytest.raises(UsageError, match="1 channels; allowed: 3"):
+        normalize(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), CIFAR10)
+    with pytest.raises(UsageError, match=r"zero point 256; allowed: 0\.\.255"):
+        Normalization(zero_point=(256,), scale=(1.0,))
+    with pytest.raises(UsageError, match=r"scale 0\.0; allowed"):
+        Normalization(zero_point=(1,), scale=(0.0,))
+    with pytest.raises(UsageError, match="2 zero points, 1 scales"):
+        Normalization(zero_point=(1, 2), scale=(1.0,))
