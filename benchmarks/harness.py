@@ -67,24 +67,29 @@ class Row:
 
 
 def interleaved(
-    sides: Mapping[str, Callable[[], object]], repeats: int, *, seconds: float = 0.0
+    sides: Mapping[str, Callable[[], object]],
+    repeats: int,
+    *,
+    seconds: float = 0.0,
+    clock: Callable[[], float] = perf_counter,
 ) -> dict[str, Timing]:
     """Time all sides in turn, `repeats` times; the first side is the peer of the others.
 
     Each turn calls a side as often as makes up `seconds` (at least once), so that short calls are
     measured above the clock's resolution. The order is reversed in every other turn. Ratios are
-    formed within a turn before their median is taken.
+    formed within a turn before their median is taken. Where all sides work on the calling thread
+    alone, `clock=time.thread_time` leaves out the time that other programs took from it.
     """
     if repeats < 1 or not sides:
         raise ValueError(
             f"interleaved: {len(sides)} sides, {repeats} repeats; allowed are 1 or more"
         )
-    num_calls = {name: _calls_within(seconds, call) for name, call in sides.items()}
+    num_calls = {name: _calls_within(seconds, call, clock) for name, call in sides.items()}
     times: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(repeats):
-        names = list(sides) if turn % 2 == 0 else list(reversed(sides))
+        names = list(sides) if turn % 2 == 0 else list(sides)[::-1]
         for name in names:
-            times[name].append(_time(sides[name], num_calls[name]))
+            times[name].append(_time(sides[name], num_calls[name], clock))
     peer = times[next(iter(sides))]
     return {
         name: Timing(
@@ -137,7 +142,7 @@ def write_rows(name: str, rows: Sequence[Row], *, folder: Path = RESULTS) -> Pat
 def markdown(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table; columns are the figures of the first row."""
     columns = [*rows[0].figures, "peer", "ratio"]
-    lines = [columns, ["---"] * len(columns)]
+    lines: list[list[str]] = [columns, ["---"] * len(columns)]
     for row in rows:
         cells = {**row.figures, "peer": row.peer, "ratio": row.ratio}
         lines.append([str(rounded(cells[column])) for column in columns])
@@ -145,7 +150,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def report(name: str, rows: Sequence[Row]) -> None:
-    """Write the rows to `results/<name>.json` and print them as a Markdown table."""
+    """Write the rows to `results/<name>.json`; print them, as Markdown unless to a terminal."""
     path = write_rows(name, rows)
     console = Console()
     if console.is_terminal:
@@ -160,16 +165,16 @@ def rounded(value: Figure) -> Figure:
     return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
-def _time(call: Callable[[], object], num_calls: int) -> float:
-    start = perf_counter()
+def _time(call: Callable[[], object], num_calls: int, clock: Callable[[], float]) -> float:
+    start = clock()
     for _ in range(num_calls):
         call()
-    return (perf_counter() - start) / num_calls
+    return (clock() - start) / num_calls
 
 
-def _calls_within(seconds: float, call: Callable[[], object]) -> int:
-    _time(call, 1)  # first calls build caches and touch pages
-    return max(1, round(seconds / max(_time(call, 1), 1e-9)))
+def _calls_within(seconds: float, call: Callable[[], object], clock: Callable[[], float]) -> int:
+    _time(call, 1, clock)  # first calls build caches and touch pages
+    return max(1, round(seconds / max(_time(call, 1, clock), 1e-9)))
 
 
 def _cpu_model() -> str:

@@ -4,19 +4,22 @@ Each kernel, variant and size takes turns with a memcpy that moves as many bytes
 written) and with NumPy where it has the operation: packbits and unpackbits for 1 bit,
 bitwise_count for popcount, which writes the counts of words before it adds them. `bandwidth` is the
 share of memcpy's bytes per second; where it exceeds 1, memcpy reads its target before it writes and
-the kernel does not. With two threads the memcpy runs on two threads too, half each.
+the kernel does not. One thread is timed by its own clock; with two, the memcpy runs on two threads
+too, half each, and the wall clock counts.
 
 Row.ratio: the peer's time / the kernel's time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from time import perf_counter, thread_time
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import Row, interleaved, report
+from benchmarks.harness import Figure, Row, interleaved, report
 from quantlab import backend
 
 NUM_BITS = (1, 2, 4, 8)
@@ -39,31 +42,34 @@ def memcpy(num_bytes: int, num_threads: int, pool: ThreadPoolExecutor) -> Call:
     return lambda: list(pool.map(lambda part: np.copyto(*part), parts))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What all sides of a comparison share. num_bytes: read plus written by one call."""
+
+    num_bits: int
+    size: str
+    num_bytes: int
+    num_threads: int
+
+
 def rows_of(
-    kernel: str,
-    *,
-    num_bits: int,
-    size: str,
-    num_bytes: int,
-    runs: dict[str, Call],
-    copy: Call,
-    numpy: tuple[str, Call] | None,
-    num_threads: int,
+    kernel: str, case: Case, runs: Mapping[str, Call], copy: Call, numpy: tuple[str, Call] | None
 ) -> Iterator[Row]:
     """Time the runs of all variants with their peers; yield a row for each variant and peer."""
     sides = {"memcpy": copy, **runs}
     if numpy is not None:
         sides["numpy"] = numpy[1]
-    timings = interleaved(sides, REPEATS, seconds=SECONDS)
+    clock = thread_time if case.num_threads == 1 else perf_counter
+    timings = interleaved(sides, REPEATS, seconds=SECONDS, clock=clock)
     for variant in runs:
         own = timings[variant]
-        figures = {
+        figures: dict[str, Figure] = {
             "kernel": kernel,
-            "num_bits": num_bits,
-            "size": size,
+            "num_bits": case.num_bits,
+            "size": case.size,
             "variant": variant,
-            "num_threads": num_threads,
-            "gigabytes_per_second": num_bytes / own.seconds / 1e9,
+            "num_threads": case.num_threads,
+            "gigabytes_per_second": case.num_bytes / own.seconds / 1e9,
             "bandwidth": own.ratio,
         }
         yield Row(figures=figures, peer="memcpy", ratio=own.ratio)
@@ -77,33 +83,28 @@ def bitpack_rows(
     codes = np.random.default_rng(0).integers(0, 1 << num_bits, SIZES[size], dtype=np.uint8)
     packed = backend.pack(codes, num_bits)
     back = np.empty_like(codes)
-    num_bytes = codes.size + packed.size
+    case = Case(
+        num_bits=num_bits,
+        size=size,
+        num_bytes=codes.size + packed.size,
+        num_threads=num_threads,
+    )
+    copy = memcpy(case.num_bytes, num_threads, pool)
+    pack = partial(backend.pack, codes, num_bits, out=packed, num_threads=num_threads)
+    unpack = partial(
+        backend.unpack, packed, num_bits, num_codes=codes.size, out=back, num_threads=num_threads
+    )
     numpy_pack: tuple[str, Call] | None = None
     numpy_unpack: tuple[str, Call] | None = None
     if num_bits == 1 and num_threads == 1:
         numpy_pack = "numpy.packbits", partial(np.packbits, codes, bitorder="little")
         numpy_unpack = "numpy.unpackbits", partial(np.unpackbits, packed, bitorder="little")
-    how = {"num_bits": num_bits, "size": size, "num_bytes": num_bytes, "num_threads": num_threads}
-    copy = memcpy(num_bytes, num_threads, pool)
-    threads = {"num_threads": num_threads}
-    packs: dict[str, Call] = {
-        variant: partial(backend.pack, codes, num_bits, out=packed, variant=variant, **threads)
-        for variant in backend.kernels("pack")
-    }
-    unpacks: dict[str, Call] = {
-        variant: partial(
-            backend.unpack,
-            packed,
-            num_bits,
-            num_codes=codes.size,
-            out=back,
-            variant=variant,
-            **threads,
-        )
-        for variant in backend.kernels("unpack")
-    }
-    yield from rows_of("pack", runs=packs, copy=copy, numpy=numpy_pack, **how)
-    yield from rows_of("unpack", runs=unpacks, copy=copy, numpy=numpy_unpack, **how)
+    yield from rows_of("pack", case, variants_of("pack", pack), copy, numpy_pack)
+    yield from rows_of("unpack", case, variants_of("unpack", unpack), copy, numpy_unpack)
+
+
+def variants_of(kernel: str, call: Callable[..., object]) -> dict[str, Call]:
+    return {variant: partial(call, variant=variant) for variant in backend.kernels(kernel)}
 
 
 def numpy_popcount(words: NDArray[np.uint64]) -> object:
@@ -113,23 +114,13 @@ def numpy_popcount(words: NDArray[np.uint64]) -> object:
 def popcount_rows(size: str, num_threads: int, pool: ThreadPoolExecutor) -> Iterator[Row]:
     words = np.random.default_rng(0).integers(0, 2**64, (SIZES[size] // 512, 64), dtype=np.uint64)
     counts = np.empty(len(words), np.int64)
-    num_bytes = words.nbytes + counts.nbytes
-    runs: dict[str, Call] = {
-        variant: partial(
-            backend.popcount, words, out=counts, variant=variant, num_threads=num_threads
-        )
-        for variant in backend.kernels("popcount")
-    }
-    yield from rows_of(
-        "popcount",
-        num_bits=1,
-        size=size,
-        num_bytes=num_bytes,
-        runs=runs,
-        copy=memcpy(num_bytes, num_threads, pool),
-        numpy=("numpy.bitwise_count", partial(numpy_popcount, words)) if num_threads == 1 else None,
-        num_threads=num_threads,
+    case = Case(
+        num_bits=1, size=size, num_bytes=words.nbytes + counts.nbytes, num_threads=num_threads
     )
+    popcount = partial(backend.popcount, words, out=counts, num_threads=num_threads)
+    numpy = ("numpy.bitwise_count", partial(numpy_popcount, words)) if num_threads == 1 else None
+    copy = memcpy(case.num_bytes, num_threads, pool)
+    yield from rows_of("popcount", case, variants_of("popcount", popcount), copy, numpy)
 
 
 def main() -> None:

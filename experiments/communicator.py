@@ -53,6 +53,11 @@ class Communicator(ABC):
     def close(self) -> None:
         """Leave the group."""
 
+    def barrier(self) -> None:
+        """Wait until all processes are here."""
+        if self.size > 1:
+            self.all_reduce(torch.zeros(1))
+
     def from_root(self, make: Callable[[], T]) -> T:
         """Run `make` on rank 0 alone and return its result everywhere. If it raises one of our
         errors, all ranks raise it, so that none waits for what will not come."""

@@ -217,6 +217,7 @@ class Experiment:
         network = trainer.assembly.network
         metrics: dict[str, float] = {}
         if trainer.best.value is not None:
+            self.session.communicator.barrier()  # rank 0 may still be writing it
             best = trainer.checkpoints.load(BEST, self.session.say)
             load_weights(network, best["ema"] or best["network"], "best.ckpt")
             metrics[f"valid/{self.config.experiment.target}"] = trainer.best.value

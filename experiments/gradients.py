@@ -72,7 +72,7 @@ class GradientSum:
 
 @dataclass(frozen=True, kw_only=True)
 class _Bucket:
-    """Parameters, and one flat tensor with a view for the gradient of each, in its memory layout."""
+    """Parameters, and one flat tensor with a view for the gradient of each, in its own layout."""
 
     parameters: list[nn.Parameter]
     flat: Tensor

@@ -1,7 +1,7 @@
 """Problems and topologies, found by their folders.
 
-A problem is a folder of `problems/` with data.py and meter.py; a topology is a folder inside it with
-network.py, preprocess.py, postprocess.py and config.yaml.
+A problem is a folder of `problems/` with data.py and meter.py; a topology is a folder inside it
+with network.py, preprocess.py, postprocess.py and config.yaml.
 """
 
 import importlib

@@ -70,7 +70,7 @@ def _device(config: ExperimentConfig, communicator: Communicator) -> torch.devic
         return torch.device("cpu")
     if communicator.local_rank >= torch.cuda.device_count():
         raise UsageError(
-            f"{communicator.local_size} processes on this host, but {torch.cuda.device_count()} GPUs; "
+            f"{communicator.local_size} processes on a host with {torch.cuda.device_count()} GPUs; "
             "start one process a GPU, or set experiment.device to cpu"
         )
     device = torch.device("cuda", communicator.local_rank)

@@ -10,6 +10,7 @@ from experiments.configuration.schema import Config, as_plain
 from experiments.configuration.section import validate
 from experiments.experiment import Experiment, new_record
 from experiments.library import HOME, Library, Problem
+from experiments.progress import error_console
 from experiments.protocols import Data
 from experiments.runs.folder import Lock, RunFolder, create_run, open_run
 from experiments.runs.logbook import rank_log
@@ -35,7 +36,7 @@ def prepare(problem: Problem, library: Library, document: Document, dist: str | 
 
 
 def load_data(problem: Problem, config: Config, session: Session) -> Data:
-    """Read the data set; what must be fetched is fetched by rank 0 alone, before the others look."""
+    """Read the data set; rank 0 alone fetches what must be fetched, before the others look."""
     if config.data.source == "synthetic":
         return problem.data.load(problem.data_folder, "synthetic")
 
@@ -86,6 +87,8 @@ def conduct(experiment: Experiment, exp_id: int | None) -> int:
     except QuantLabError as error:
         code = error.exit_code
         log.error("%s", error)
+        if not session.communicator.is_root:  # main.py speaks for rank 0 alone
+            error_console.print(f"rank {session.communicator.rank}: {error}", markup=False)
         raise
     except KeyboardInterrupt:
         status, code = "interrupted", INTERRUPTED

@@ -68,8 +68,8 @@ def run(invocation: Invocation) -> int:
 
 
 def _read(path: Path, restored: Restored, sample_NCHW: Tensor | None) -> Tensor:
-    """Return an image as the network's raw batch of one: read as the library reads files, or resized
-    to the shape of the data in memory."""
+    """Return an image as the network's raw batch of one: read as the library reads files, or
+    resized to the shape of the data in memory."""
     try:
         image: Image.Image = Image.open(path)
         image.load()

@@ -1,8 +1,8 @@
 """YAML as data: plain values, and for each the place where it was written.
 
-PyYAML follows YAML 1.1, where `on` and `no` are truth values, `1e-3` is text, `1:30` is a number and
-the last of two equal keys wins. Here scalars follow the core schema of YAML 1.2 (section 10.3.2),
-equal keys are an error, and so is every tag beside plain data.
+PyYAML follows YAML 1.1, where `on` and `no` are truth values, `1e-3` is text, `1:30` is a number
+and the last of two equal keys wins. Here scalars follow the core schema of YAML 1.2 (section
+10.3.2), equal keys are an error, and so is every tag beside plain data.
 """
 
 import re
@@ -125,9 +125,8 @@ class _Reader:
             if not isinstance(key, str | int | float):
                 raise UsageError(f"{self._where(key_node)}: a key is text or a number, not {key!r}")
             if key in mapping:
-                raise UsageError(
-                    f"{self._where(key_node)}: {dotted((*path, key))}: given twice, first at {lines[key]}"
-                )
+                twice = f"{dotted((*path, key))}: given twice, first at {lines[key]}"
+                raise UsageError(f"{self._where(key_node)}: {twice}")
             lines[key] = self._where(key_node)
             mapping[key] = self._value(value_node, (*path, key))
             self._origins[(*path, key)] = lines[key]

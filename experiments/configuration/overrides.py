@@ -1,4 +1,4 @@
-"""Values given on the command line by their dotted name: `--quantize.rules.0.algorithm.num_bits=4`."""
+"""Values given on the command line by dotted names: `--quantize.rules.0.algorithm.num_bits=4`."""
 
 import copy
 from collections.abc import Sequence

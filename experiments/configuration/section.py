@@ -13,7 +13,7 @@ S = TypeVar("S", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys and wrong types are errors, values do not change."""
+    """A part of the configuration: unknown keys and wrong types are errors; values are final."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

@@ -15,7 +15,7 @@ class DataConfig(Section):
     limit: use this many of the training samples, drawn with `split_seed`.
     batch_size: samples per process and step.
     eval_batch_size: samples per process and step of an evaluation.
-    workers: loader processes per process; `auto` is 0 for data in memory, else what the cores allow.
+    workers: loader processes per process; `auto` is 0 for data in memory, else as cores allow.
     valid_fraction: this share of the training samples, drawn with `split_seed`, is for validation.
     """
 

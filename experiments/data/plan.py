@@ -1,9 +1,9 @@
 """How an epoch's samples are shared out: to steps, ranks and batches.
 
 A step takes the next `num_ranks * batches_per_step * batch_size` samples of the epoch's order; each
-rank takes an equal, contiguous part of them (parts of the last step differ by one sample at most) and
-cuts it into batches. So the samples of a step do not depend on the number of ranks, given their
-product with the batch size.
+rank takes an equal, contiguous part of them (parts of the last step differ by one sample at most)
+and cuts it into batches. So the samples of a step do not depend on the number of ranks, given
+their product with the batch size.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The TensorBoard files of a fold: scalars, pictures, and hyper-parameters with the final metrics."""
+"""The TensorBoard files of a fold: scalars, pictures, hyper-parameters with the final metrics."""
 
 from collections.abc import Mapping
 from pathlib import Path

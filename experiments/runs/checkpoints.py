@@ -1,9 +1,9 @@
 """Checkpoints that survive a kill at any moment, and are never trusted blindly.
 
-In a fold's `saves/` lie last.ckpt, previous.ckpt (the one before), best.ckpt and every n-th epoch's,
-epoch0005.ckpt; manifest.json holds the SHA-256 of each. A new hash enters the manifest before its
-file takes the name, and the old one stays until the next write, so there is no moment at which
-a good file is without its hash.
+In a fold's `saves/` lie last.ckpt, previous.ckpt (the one before), best.ckpt and every n-th
+epoch's, epoch0005.ckpt; manifest.json holds the SHA-256 of each. A new hash enters the manifest
+before its file takes the name, and the old one stays until the next write, so there is no moment
+at which a good file is without its hash.
 """
 
 import hashlib
@@ -47,8 +47,8 @@ class Checkpoints:
         return self.folder / f"{name}.ckpt"
 
     def save(self, name: str, state: dict[str, Any]) -> None:
-        """Write a checkpoint; `last` pushes the one before to `previous`. Raises UsageError, with all
-        earlier checkpoints intact, if the disk is full."""
+        """Write a checkpoint; `last` pushes the one before to `previous`. Raises UsageError, with
+        all earlier checkpoints intact, if the disk is full."""
         self.folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -70,8 +70,8 @@ class Checkpoints:
         self._on_disk[name] = digest
 
     def load(self, name: str, say: Callable[[str], None]) -> dict[str, Any]:
-        """Read a checkpoint whose hash is right. A damaged `last` falls back to `previous`, and says
-        so. Raises UsageError if there is none."""
+        """Read a checkpoint whose hash is right. A damaged `last` falls back to `previous`, and
+        says so. Raises UsageError if there is none."""
         for candidate in (LAST, PREVIOUS) if name == LAST else (name,):
             complaint = self._complaint(candidate)
             if complaint is None:

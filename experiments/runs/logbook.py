@@ -1,4 +1,4 @@
-"""The numbers of a run: metrics.jsonl for programs, TensorBoard for people; and a log of each rank."""
+"""The numbers of a run: metrics.jsonl for programs, TensorBoard for people; a log of each rank."""
 
 import json
 import logging

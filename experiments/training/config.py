@@ -48,7 +48,7 @@ class Pretrained(Section):
     exp_id: int | None = Field(default=None, ge=0)
     fold: int = Field(default=0, ge=0)
     checkpoint: str = "last"
-    prefixes: list[str] = []
+    prefixes: list[str] = Field(default=[])
 
     @model_validator(mode="after")
     def _one_source(self) -> "Pretrained":

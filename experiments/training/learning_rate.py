@@ -1,4 +1,4 @@
-"""The learning rate of an optimizer during training: our schedules by the step, torch's by the epoch."""
+"""The learning rate during training: our schedules by the step, torch's by the epoch."""
 
 from typing import Any
 

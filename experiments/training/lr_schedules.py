@@ -42,7 +42,7 @@ class Constant(_WarmUp):
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(_WarmUp):
-    """final + (1 - final) (1 + cos(pi t)) / 2 (Loshchilov, Hutter: SGDR, arXiv:1608.03983, eq. 5)."""
+    """final + (1 - final) (1 + cos(pi t)) / 2 (Loshchilov, Hutter, arXiv:1608.03983, (5))."""
 
     final: float = 0.0
 

@@ -21,7 +21,7 @@ CONFIGS = sorted(
     for pattern in ("*/*/config.yaml", "*/*/configs/*.yaml")
     for path in PROBLEMS.glob(pattern)
 )
-SHAPES = {"MNIST": (1, 28, 28), "CIFAR10": (3, 32, 32), "ImageNet": (3, 224, 224)}
+SHAPES = {"MNIST": (1, 28, 28), "CIFAR10": (3, 32, 32), "ImageNet": (3, 96, 96)}
 NUM_CLASSES = {"MNIST": 10, "CIFAR10": 10, "ImageNet": 1000}
 SECTIONS = {"experiment", "data", "network", "training", "quantize", "monitor", "checkpoint"}
 
@@ -62,7 +62,8 @@ def test_from_pixels_to_scores(library: str) -> None:
     trained, evaluated = preprocess.train(raw, draws_NK), preprocess.evaluate(raw)
     assert trained.shape == evaluated.shape == raw.shape
     assert trained.dtype == evaluated.dtype == torch.float32
-    scores = build(library)(trained)
+    with torch.inference_mode():
+        scores = build(library)(trained)
     predictions = module(library, "postprocess").postprocess(scores)
     assert predictions.shape == (2, NUM_CLASSES[library.split("/")[0]])
     meter = importlib.import_module(f"problems.{library.split('/')[0]}.meter").Meter(

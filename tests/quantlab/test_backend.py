@@ -131,10 +131,10 @@ REFUSED = {
         CODES, 3, variant="avx3"
     ),
     "codes: expected a C-contiguous aligned 1-D uint8 array, got int8 of shape (8,)": (
-        lambda: backend.pack(CODES.view(np.int8), 3)  # type: ignore[arg-type]  # wrong on purpose
+        lambda: backend.pack(CODES.view(np.int8), 3)
     ),
     "codes: expected a C-contiguous aligned 1-D uint8 array, got list": (
-        lambda: backend.pack([1, 2], 3)  # type: ignore[arg-type]  # wrong on purpose
+        lambda: backend.pack([1, 2], 3)
     ),
     "got uint8 of shape (2, 4)": lambda: backend.pack(CODES.reshape(2, 4), 3),
     "got uint8 of shape (4,) and strides (2,)": lambda: backend.pack(CODES[::2], 3),
@@ -168,7 +168,7 @@ def test_refused(message: str) -> None:
 @pytest.mark.parametrize("num_bits", [3.0, np.float32(3), "3"])
 def test_number_of_bits_is_an_integer(num_bits: object) -> None:
     with pytest.raises(TypeError, match="num_bits"):
-        backend.pack(CODES, num_bits)  # type: ignore[arg-type]  # wrong on purpose
+        backend.pack(CODES, num_bits)
 
 
 def test_tables_are_in_the_order_of_the_sets() -> None:

@@ -80,7 +80,7 @@ def test_other_content_is_refused_by_its_hash(tmp_path: Path) -> None:
     (tmp_path / data.BATCHES).mkdir()
     for number, name in enumerate(data.MD5):
         (tmp_path / data.BATCHES / name).write_bytes(pickle.dumps(batch(number), 2))
-    with pytest.raises(DataError, match="data_batch_1: damaged: .*expected md5 c99cafc152244af7"):
+    with pytest.raises(DataError, match=r"data_batch_1: damaged: .*expected md5 c99cafc152244af7"):
         data.load(tmp_path, "folder")
 
 
@@ -150,7 +150,7 @@ def test_damaged_image_is_named_by_fetch_too(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="python main.py data --problem=CIFAR10") as caught:
+    with pytest.raises(DataError, match=r"python main\.py data --problem=CIFAR10") as caught:
         data.load(tmp_path, "folder")
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)

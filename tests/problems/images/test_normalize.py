@@ -37,3 +37,9 @@ def test_errors_name_what_is_allowed() -> None:
         Normalization(zero_point=(1,), scale=(0.0,))
     with pytest.raises(UsageError, match="2 zero points, 1 scales"):
         Normalization(zero_point=(1, 2), scale=(1.0,))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_gives_the_same() -> None:
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, 3, 16, 16)
+    assert torch.equal(normalize(pixels.cuda(), IMAGENET).cpu(), normalize(pixels, IMAGENET))

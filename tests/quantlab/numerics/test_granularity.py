@@ -58,7 +58,7 @@ def test_nearest_text() -> None:
 def test_impossible_shapes() -> None:
     with pytest.raises(UsageError, match="per_axis:4"):
         PerAxis(4).scale_shape(SHAPE)
-    with pytest.raises(UsageError, match="per_group:7.*divisors of its 30 numbers per row"):
+    with pytest.raises(UsageError, match=r"per_group:7.*divisors of its 30 numbers per row"):
         PerGroup(7).split_shape(SHAPE)
     with pytest.raises(UsageError, match="per_group:2"):
         PerGroup(2).split_shape((4,))

@@ -1,0 +1,120 @@
+"""A small network, and a trainer reduced to the calls that controllers see."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from quantlab.algorithms import QuantRule
+from quantlab.controller import Alone, Context, Controller, Reducer
+
+Train = Callable[..., int]
+
+
+def make_small_network() -> nn.Sequential:
+    torch.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3),
+        nn.Flatten(),
+        nn.Linear(64, 3),
+    )
+
+
+def make_rules(*rules: tuple[str, str, dict[str, Any]]) -> list[QuantRule]:
+    return [
+        QuantRule.model_validate({"select": selector, "on": on, "algorithm": algorithm})
+        for selector, on, algorithm in rules
+    ]
+
+
+def run_training(
+    network: nn.Module,
+    controllers: Iterable[Controller],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    epochs: int,
+    first_step: int = 0,
+    num_steps: int | None = None,
+    lr: float = 0.05,
+    communicator: Reducer | None = None,
+) -> int:
+    """Train with plain SGD, from any step on for any number of steps; return the next step."""
+    batches, controllers = list(batches), list(controllers)
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    last_step = len(batches) * epochs
+    if num_steps is not None:
+        last_step = min(last_step, first_step + num_steps)
+    network.train()
+    for step in range(first_step, last_step):
+        epoch, index = divmod(step, len(batches))
+
+        def at(step: int, epoch: int = epoch) -> Context:
+            return Context(
+                epoch=epoch,
+                step=step,
+                optimizer=optimizer,
+                communicator=communicator or Alone(),
+                generator=torch.Generator(),
+            )
+
+        if index == 0 or step == first_step:
+            for controller in controllers:
+                controller.on_epoch_start(at(step))
+        for controller in controllers:
+            controller.on_step_start(at(step))
+        inputs, targets = batches[index]
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(inputs), targets).backward()
+        optimizer.step()
+        for controller in controllers:
+            controller.on_step_end(at(step + 1))
+    return last_step
+
+
+def make_small_batches() -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(5)
+    return [
+        (
+            torch.randn(8, 2, 6, 6, generator=generator),
+            torch.randint(3, (8,), generator=generator),
+        )
+        for _ in range(4)
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tensors of these sizes only lose by being shared out."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+@pytest.fixture
+def network() -> nn.Sequential:
+    return make_small_network()
+
+
+@pytest.fixture
+def batches() -> list[tuple[Tensor, Tensor]]:
+    return make_small_batches()
+
+
+@pytest.fixture
+def new_network() -> Callable[[], nn.Sequential]:
+    return make_small_network
+
+
+@pytest.fixture
+def train() -> Train:
+    return run_training
+
+
+@pytest.fixture
+def rules() -> Callable[..., list[QuantRule]]:
+    return make_rules

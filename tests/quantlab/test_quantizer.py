@@ -1,0 +1,102 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from quantlab.errors import UsageError
+from quantlab.numerics.affine import fake_quantize
+from quantlab.numerics.granularity import Granularity, PerAxis, PerGroup, PerTensor
+from quantlab.quantizer import Quantizer, QuantSpec
+
+
+class Plain(Quantizer):
+    """The least that a quantizer needs."""
+
+    def __init__(self, spec: QuantSpec, shape: tuple[int, ...] = ()) -> None:
+        super().__init__(spec, shape)
+        self.register_buffer("scale", torch.rand(self.scale_shape) + 0.1)
+        self.num_observed = 0
+
+    def observe(self, x: Tensor) -> None:
+        self.num_observed += 1
+
+    def fake_quantize(self, x: Tensor) -> Tensor:
+        return fake_quantize(
+            x, self.scale, self.zero_point, quant_min=self.quant_min, quant_max=self.quant_max
+        )
+
+
+@pytest.fixture
+def plain() -> Plain:
+    return Plain(QuantSpec(num_bits=4, signed=True))
+
+
+def test_stages(plain: Plain) -> None:
+    x = torch.randn(100)
+    assert plain.stage == "float"
+    assert plain(x) is x
+    plain.set_enabled(True)
+    assert plain.stage == "fake-quantized"
+    assert torch.equal(plain(x), plain.dequantize(plain.codes(x)))
+    plain.set_enabled(False)
+    assert plain(x) is x
+
+
+def test_observes_in_training_only(plain: Plain) -> None:
+    x = torch.randn(3)
+    plain(x)
+    assert plain.num_observed == 0
+    plain.set_observing(True)
+    plain.eval()(x)
+    assert plain.num_observed == 0
+    plain.train()(x)
+    assert plain.num_observed == 1
+
+
+@pytest.mark.parametrize("granularity", [PerTensor(), PerAxis(0), PerAxis(1), PerGroup(6)])
+def test_granularity(granularity: Granularity) -> None:
+    q = Plain(QuantSpec(num_bits=6, signed=True, granularity=granularity), (4, 3, 2, 2))
+    q.set_enabled(True)
+    x = torch.randn(4, 3, 2, 2)
+    codes = q.codes(x)
+    assert q.zero_point.shape == q.scale.shape
+    assert codes.shape == x.shape
+    assert q(x).shape == x.shape
+    assert torch.equal(q(x), q.dequantize(codes))
+    assert torch.equal(q.codes(q.dequantize(codes)), codes)
+    if granularity == PerGroup(6):
+        scales = q.scale.expand(4, 2, 6).reshape(x.shape)
+    else:
+        scales = q.scale.expand(x.shape)
+    wanted = (x / scales + 0.5).floor().clamp(-32, 31)
+    assert torch.equal(codes, wanted.int())
+
+
+def test_state_holds_stage_and_sign_and_copies_keep_them(plain: Plain) -> None:
+    plain.set_enabled(True)
+    plain.set_observing(True)
+    plain.set_signed(False)
+    other = Plain(QuantSpec(num_bits=4, signed=True))
+    other.load_state_dict(plain.state_dict())
+    for twin in (other, copy.deepcopy(plain)):
+        assert (twin.is_enabled, twin.is_observing) == (True, True)
+        assert twin.spec == QuantSpec(num_bits=4, signed=False)
+        assert (twin.quant_min, twin.quant_max) == (0, 15)
+    other.set_enabled(False)
+    assert not other.enabled
+    assert plain.enabled
+
+
+def test_state_is_plain_tensors(plain: Plain) -> None:
+    assert set(plain.state_dict()) == {"scale", "zero_point", "enabled", "observing", "signed"}
+
+
+def test_spec() -> None:
+    spec = QuantSpec(num_bits=4, signed=True, narrow=True, granularity=PerAxis(0))
+    assert (spec.quant_min, spec.quant_max) == (-7, 7)
+    assert str(spec) == "4 bits signed per_axis:0"
+    with pytest.raises(UsageError, match="num_bits: 0 given"):
+        QuantSpec(num_bits=0, signed=False)
+    with pytest.raises(UsageError, match="narrow: True given with signed=False"):
+        Plain(spec, (2, 2)).set_signed(False)
