@@ -1,6 +1,6 @@
 """The command line: `main.py [command] --problem=P --topology=T [--config=NAME] [--a.b=c ...]`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.configuration.overrides import Override, parse_override
@@ -17,12 +17,13 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class Syntax:
-    """What a command accepts; `operands` names what stands without dashes, if anything may."""
+    """What a command accepts: options, values of these sections of the configuration, and what
+    stands without dashes, named `operands`, if anything may."""
 
     help: str
     options: Mapping[str, Option] = field(default_factory=dict)
     required: Sequence[str] = ()
-    has_overrides: bool = False
+    sections: Collection[str] = ()
     operands: str = ""
 
 
@@ -66,7 +67,7 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Syntax]) -> Invocatio
             continue
         name, equals, value = word[2:].partition("=")
         name = name if "." in name else name.replace("-", "_")
-        if "." in name and syntax.has_overrides:
+        if syntax.sections and ("." in name or name in syntax.sections):
             overrides.append(parse_override(name, value if equals else _next(name, rest)))
             continue
         option = _option(name, command, syntax)
@@ -117,7 +118,7 @@ def usage(commands: Mapping[str, Syntax], command: str | None = None) -> str:
     for name, option in syntax.options.items():
         shown = f"--{name}" if option.is_flag else f"--{name}=..."
         lines.append(f"  {shown:<18} {option.help}")
-    if syntax.has_overrides:
+    if syntax.sections:
         lines.append("  --section.key=...  sets a value of the configuration, read as YAML;")
         lines.append("                     list items by number: --quantize.rules.0.on=input")
     return "\n".join(lines)

@@ -14,6 +14,10 @@ from quantlab.numerics.ranges import integer_range
 
 Stage = Literal["float", "fake-quantized"]
 
+# For `torch.compile(network, options=dict(COMPILE_OPTIONS))`: otherwise compiled code for GPUs
+# divides to within 2 ulp only, which moves the codes of numbers that lie almost on a tie.
+COMPILE_OPTIONS: Mapping[str, bool] = {"eager_numerics.division_rounding": True}
+
 
 @dataclass(frozen=True, kw_only=True)
 class QuantSpec:

@@ -4,6 +4,7 @@ from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import options
 from experiments.commands.conduct import conduct, prepare
 from experiments.configuration.resolve import resolve
+from experiments.configuration.schema import Config
 from experiments.library import load_library, load_problem
 
 SYNTAX = Syntax(
@@ -15,7 +16,7 @@ SYNTAX = Syntax(
         "dist": options.DIST,
     },
     required=("problem", "topology"),
-    has_overrides=True,
+    sections=tuple(Config.model_fields),
 )
 
 

@@ -15,21 +15,21 @@ from quantlab.errors import did_you_mean
 def find_class(
     spec: ClassSpec,
     places: Sequence[ModuleType | None],
-    base: type,
+    bases: tuple[type, ...],
     document: Document,
     path: KeyPath,
 ) -> type[Any]:
     """Return the class that `spec` names from the first of `places` that has it; it must be a
-    subclass of `base`. Raises UsageError with the nearest name."""
+    subclass of one of `bases`. Raises UsageError with the nearest name."""
     for place in places:
         found = getattr(place, spec.name, None)
-        if isinstance(found, type) and issubclass(found, base) and found is not base:
+        if isinstance(found, type) and issubclass(found, bases) and found not in bases:
             return found
-    known = {name for place in places if place for name in _classes(place, base)}
+    known = {name for place in places if place for name in _classes(place, bases)}
     raise complain(
         document,
         (*path, "class"),
-        f"no {base.__name__} named {spec.name!r}" + did_you_mean(spec.name, known),
+        f"no {bases[-1].__name__} named {spec.name!r}" + did_you_mean(spec.name, known),
     )
 
 
@@ -63,7 +63,7 @@ def check_params(
     given: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the parameters of `spec` with the types that the signature of `factory` asks for."""
-    parameters = inspect.signature(factory).parameters
+    parameters = _signature(factory).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     allowed = {
         name: p
@@ -81,6 +81,14 @@ def check_params(
     if missing and not takes_any:
         raise complain(document, (*path, "params"), f"{spec.name} needs {', '.join(missing)}")
     return checked
+
+
+def _signature(factory: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature, with annotations that are text evaluated where that is possible."""
+    try:
+        return inspect.signature(factory, eval_str=True)
+    except NameError:  # a name imported for type checkers only
+        return inspect.signature(factory)
 
 
 def _check_type(
@@ -113,9 +121,12 @@ def _annotation(parameter: inspect.Parameter | None) -> Any:
     return Any
 
 
-def _classes(module: ModuleType, base: type) -> list[str]:
+def _classes(module: ModuleType, bases: tuple[type, ...]) -> list[str]:
     return [
         name
         for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, base) and value is not base
+        if isinstance(value, type)
+        and not name.startswith("_")
+        and issubclass(value, bases)
+        and value not in bases
     ]

@@ -1,8 +1,7 @@
 """The base of all configuration models, and how their complaints become one line."""
 
 from collections.abc import Mapping
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -10,6 +9,7 @@ from experiments.configuration.documents import Document, KeyPath, dotted
 from quantlab.errors import UsageError, did_you_mean
 
 S = TypeVar("S", bound=BaseModel)
+Schema = dict[str, Any]
 
 
 class Section(BaseModel):
@@ -85,46 +85,29 @@ def _as_number(text: str) -> Any:
 
 
 def _keys_beside(model: type[BaseModel], document: Document, path: KeyPath) -> set[str]:
-    """Return the keys allowed beside the last key of `path`."""
-    annotation: Any = model
+    """Return the keys allowed beside the last key of `path`, by the model's JSON schema."""
+    schema = model.model_json_schema()
+    definitions = schema.get("$defs", {})
+    node: Schema = schema
     here: Any = document.values
     for part in path[:-1]:
-        annotation = _inner(annotation, part, here)
+        chosen = _choose(node, here, definitions)
+        node = chosen.get("properties", {}).get(part) or chosen.get("items") or {}
         here = here[part]
-    return _keys(_choose(annotation, here))
+    return set(_choose(node, here, definitions).get("properties", {}))
 
 
-def _inner(annotation: Any, part: Any, here: Any) -> Any:
-    chosen = _choose(annotation, here)
-    if isinstance(chosen, type) and issubclass(chosen, BaseModel):
-        for name, info in chosen.model_fields.items():
-            if (info.alias or name) == part:
-                return info.annotation
-        return None
-    arguments = get_args(chosen)
-    return arguments[-1] if arguments else None
-
-
-def _choose(annotation: Any, here: Any) -> Any:
-    """Return the branch of a union that `here` means: by its `kind`, else the first model."""
-    while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if get_origin(annotation) not in (Union, UnionType):
-        return annotation
-    branches = [_choose(branch, here) for branch in get_args(annotation)]
-    models = [b for b in branches if isinstance(b, type) and issubclass(b, BaseModel)]
-    if isinstance(here, Mapping) and "kind" in here:
-        for branch in models:
-            kind = branch.model_fields.get("kind")
-            if kind is not None and here["kind"] in get_args(kind.annotation):
-                return branch
-    if models:
-        return models[0]
-    others = [b for b in branches if b is not type(None)]
-    return others[0] if others else None
-
-
-def _keys(annotation: Any) -> set[str]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {info.alias or name for name, info in annotation.model_fields.items()}
-    return set()
+def _choose(node: Schema, here: Any, definitions: Mapping[str, Schema]) -> Schema:
+    """Follow references, and of a union take the branch that `here` means: by its discriminator,
+    else the first that has keys."""
+    while "$ref" in node:
+        node = definitions[node["$ref"].rsplit("/", 1)[-1]]
+    branches = node.get("oneOf") or node.get("anyOf")
+    if not branches:
+        return node
+    discriminator = node.get("discriminator", {})
+    tag = here.get(discriminator.get("propertyName")) if isinstance(here, dict) else None
+    if tag in discriminator.get("mapping", {}):
+        branches = [{"$ref": discriminator["mapping"][tag]}]
+    chosen = [_choose(branch, here, definitions) for branch in branches]
+    return next((branch for branch in chosen if "properties" in branch), {})

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
@@ -49,7 +48,7 @@ def build_network(
 ) -> tuple[nn.Module, list[Controller]]:
     """Create the network from its seed, load pretrained weights, quantize it by the rules."""
     seed_everything(derive_seed(seed, "network"))
-    factory = find_class(config.network, [library.network], nn.Module, document, ("network",))
+    factory = find_class(config.network, [library.network], (nn.Module,), document, ("network",))
     network: nn.Module = create(factory, config.network, document, ("network",))
     if config.network.pretrained is not None:
         _load_pretrained(network, problem, library, config.network.pretrained)
@@ -106,7 +105,7 @@ def _create_loss(
     library: Library, config: Config, document: Document, network: nn.Module
 ) -> nn.Module:
     path = ("training", "loss")
-    factory = find_class(config.training.loss, [library.loss, nn], nn.Module, document, path)
+    factory = find_class(config.training.loss, [library.loss, nn], (nn.Module,), document, path)
     takes_network = "network" in getattr(factory.__init__, "__annotations__", {})
     given = {"network": network} if takes_network else {}
     loss: nn.Module = create(factory, config.training.loss, document, path, given)
@@ -118,7 +117,7 @@ def _create_optimizer(
 ) -> optim.Optimizer:
     path = ("training", "optimizer")
     spec = config.training.optimizer
-    factory = find_class(spec, [optim], optim.Optimizer, document, path)
+    factory = find_class(spec, [optim], (optim.Optimizer,), document, path)
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer: optim.Optimizer = create(factory, spec, document, path, {"params": parameters})
     if config.training.lr_scaling == "linear":
@@ -132,12 +131,11 @@ def _create_learning_rate(
 ) -> LearningRate:
     path = ("training", "lr_scheduler")
     spec = config.training.lr_scheduler
-    places = [lr_schedules, lr_scheduler]
-    factory: Any = getattr(lr_schedules, spec.name, None)
-    if isinstance(factory, type) and issubclass(factory, lr_schedules.LrSchedule):
-        return LearningRate(optimizer, create(factory, spec, document, path))
-    factory = find_class(spec, places, lr_scheduler.LRScheduler, document, path)
-    return LearningRate(optimizer, create(factory, spec, document, path, {"optimizer": optimizer}))
+    bases = (lr_schedules.LrSchedule, lr_scheduler.LRScheduler)
+    factory = find_class(spec, [lr_schedules, lr_scheduler], bases, document, path)
+    is_torch = issubclass(factory, lr_scheduler.LRScheduler)
+    given = {"optimizer": optimizer} if is_torch else {}
+    return LearningRate(optimizer, create(factory, spec, document, path, given))
 
 
 def _load_pretrained(

@@ -9,9 +9,15 @@ arXiv:1308.3432, section 4, with saturation; B. Jacob et al., 2018, arXiv:1712.0
 
     dL/dx = dL/dy  where quant_min <= floor(x / s + 1/2) <= quant_max,  0 elsewhere
 
-Scales get no gradient. Those of weights follow the weights, s = max|w| / quant_max in each training
-step, and are stored for evaluation. Those of inputs and outputs come from ranges observed before
-the quantizer starts, and are frozen then.
+Scales get no gradient. Those of weights follow the weights in each training step, and are stored
+for evaluation:
+
+    weight_range max     s = max|w| / quant_max; nothing is clipped
+    weight_range mean    s = 2 mean|w| / sqrt(quant_max), as S. Esser et al., Learned Step Size
+                         Quantization, 2020, arXiv:1902.08153, section 2.1, start from
+
+Those of inputs and outputs come from ranges observed before the quantizer starts, and are frozen
+then.
 
 Zero always has the code 0. Weights use the narrow signed range, hence an odd number of levels,
 2^b - 1: at 2 bits -s, 0 and s.
@@ -42,6 +48,8 @@ from quantlab.numerics.affine import (
 from quantlab.numerics.granularity import PerAxis, PerTensor, reduced_axes
 from quantlab.numerics.ranges import MAX_BITS
 from quantlab.quantizer import Quantizer, QuantSpec
+
+WeightRange = Literal["max", "mean"]
 
 DEFAULT_OBSERVER: ObserverKind = "moving_average"
 DEFAULT_PERCENTILE = 99.9
@@ -83,17 +91,26 @@ def ste(
 
 
 class SteWeightQuantizer(Quantizer):
-    """Symmetric, narrow, with the scale of the largest weight: see the module."""
+    """Symmetric, narrow, with a scale that follows the weights: see the module."""
 
-    def __init__(self, spec: QuantSpec, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, spec: QuantSpec, shape: tuple[int, ...], *, weight_range: WeightRange
+    ) -> None:
         super().__init__(spec, shape)
         self.register_buffer("scale", torch.ones(self.scale_shape))
+        self._weight_range = weight_range
         self._reduced_axes = reduced_axes(spec.granularity.split_shape(shape), self.scale_shape)
 
     def observe(self, x: Tensor) -> None:
         with torch.no_grad():
-            max_abs = self.split(x).abs().amax(self._reduced_axes, keepdim=bool(self.scale_shape))
-            self.scale.copy_(symmetric_scale(widen(max_abs), quant_max=self.quant_max))
+            sizes = self.split(x).abs()
+            keepdim = bool(self.scale_shape)
+            if self._weight_range == "max":
+                end = sizes.amax(self._reduced_axes, keepdim=keepdim)
+            else:
+                mean = sizes.mean(self._reduced_axes, keepdim=keepdim)
+                end = mean * (2.0 * self.quant_max**0.5)
+            self.scale.copy_(symmetric_scale(widen(end), quant_max=self.quant_max))
 
     def fake_quantize(self, x: Tensor) -> Tensor:
         return ste(x, self.scale, None, quant_min=self.quant_min, quant_max=self.quant_max)
@@ -219,6 +236,8 @@ class SteConfig(AlgorithmConfig):
 
     num_bits: of a code; 1 bit only for unsigned inputs and outputs.
     granularity: of weights, None for per_axis:0; inputs and outputs are always per_tensor.
+    weight_range: of weights, see the module; None: max from 4 bits on, mean below, where max would
+        leave most weights at zero.
     signed: of inputs and outputs; None: found from the observed range.
     symmetric: of inputs and outputs; False gives them a zero point of their own.
     observer: of inputs and outputs, see `observers`; None: moving_average.
@@ -230,6 +249,7 @@ class SteConfig(AlgorithmConfig):
     kind: Literal["ste"] = "ste"
     num_bits: int = Field(ge=1, le=MAX_BITS)
     granularity: GranularityField | None = None
+    weight_range: WeightRange | None = None
     signed: bool | None = None
     symmetric: bool = True
     observer: ObserverKind | None = None
@@ -258,6 +278,8 @@ class SteConfig(AlgorithmConfig):
             for name, value in unused.items():
                 if value is not None:
                     raise UsageError(f"{name}: {value!r} has no effect on a weight")
+        elif self.weight_range is not None:
+            raise UsageError(f"weight_range: '{self.weight_range}' has no effect on an {on}")
         elif self.granularity not in (None, PerTensor()):
             raise UsageError(
                 f"granularity: '{self.granularity}' given for an {on}, 'per_tensor' allowed"
@@ -276,7 +298,10 @@ class SteConfig(AlgorithmConfig):
                 narrow=True,
                 granularity=self.granularity or PerAxis(0),
             )
-            quantizer = SteWeightQuantizer(spec, tuple(weight.shape)).to(weight.device)
+            weight_range = self.weight_range or ("max" if self.num_bits >= 4 else "mean")
+            quantizer = SteWeightQuantizer(spec, tuple(weight.shape), weight_range=weight_range).to(
+                weight.device
+            )
             quantizer.observe(weight)
             return quantizer
         spec = QuantSpec(num_bits=self.num_bits, signed=bool(self.signed), symmetric=self.symmetric)

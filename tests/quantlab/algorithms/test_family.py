@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from quantlab.algorithms import ALGORITHMS, QuantizeConfig, quantize
 from quantlab.algorithms.layers import TARGETS, Target
-from quantlab.quantizer import Quantizer
+from quantlab.quantizer import COMPILE_OPTIONS, Quantizer
 
 Array = NDArray[np.float64]
 
@@ -145,6 +145,19 @@ def test_autocast_and_half_precision_leave_codes(started, kind: str, on: Target)
         assert torch.equal(q.codes(half), q.codes(x.bfloat16()))
 
 
+def near_ties(q: Quantizer) -> Tensor:
+    """Numbers on each tie between two levels and a few ulp beside it, for all scales at once."""
+    steps = torch.arange(q.spec.quant_min - 1, q.spec.quant_max + 1, dtype=torch.float32) + 0.5
+    x = steps.reshape(-1, *[1] * max(q.scale.ndim, 1)) * q.scale.detach()
+    beside = [x]
+    for end in (-torch.inf, torch.inf):
+        y = x
+        for _ in range(3):
+            y = torch.nextafter(y, torch.full_like(y, end))
+            beside.append(y)
+    return torch.stack(beside)
+
+
 @family
 @pytest.mark.long
 # Inductor itself imports deprecated parts of torch.
@@ -152,10 +165,10 @@ def test_autocast_and_half_precision_leave_codes(started, kind: str, on: Target)
 def test_compiled_leaves_every_level(started, kind: str, on: Target) -> None:
     for q in list(quantizers(started(kind, on).eval()).values())[:2]:
         torch.compiler.reset()
-        compiled = torch.compile(q, fullgraph=True)
-        x = sample(q)
-        with torch.no_grad():
-            assert torch.equal(compiled(x), q(x))
+        compiled = torch.compile(q, fullgraph=True, options=dict(COMPILE_OPTIONS))
+        for x in (sample(q), near_ties(q)):
+            with torch.no_grad():
+                assert torch.equal(compiled(x), q(x))
 
 
 @family

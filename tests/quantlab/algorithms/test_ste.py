@@ -72,6 +72,20 @@ def test_weight_scales_follow_in_training_and_rest_in_evaluation(granularity: st
     assert bool((quantizer.scale == 1).all())
 
 
+@pytest.mark.parametrize(
+    ("num_bits", "default"), [(2, "mean"), (3, "mean"), (4, "max"), (8, "max")]
+)
+def test_weight_ranges(num_bits: int, default: str) -> None:
+    weight = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(2))
+    sizes = weight.double().abs().flatten(1)
+    quant_max = 2 ** (num_bits - 1) - 1
+    wanted = {"max": sizes.amax(1) / quant_max, "mean": 2 * sizes.mean(1) / quant_max**0.5}
+    for weight_range, scale in (*wanted.items(), (None, wanted[default])):
+        config = SteConfig(num_bits=num_bits, weight_range=weight_range)
+        found = config.quantizer("weight", weight).scale.flatten()
+        torch.testing.assert_close(found, scale.float())
+
+
 def test_two_bits_are_ternary() -> None:
     weight = torch.tensor([[-1.0, -0.4, 0.0, 0.6]])
     quantizer = SteConfig(num_bits=2).quantizer("weight", weight)
@@ -215,6 +229,7 @@ def test_impossible_settings(settings: dict[str, object], message: str) -> None:
         ({"signed": True}, "weight", "signed: True has no effect on a weight"),
         ({"symmetric": False}, "weight", "symmetric: False has no effect on a weight"),
         ({"num_bits": 1}, "weight", "num_bits: 1 given"),
+        ({"weight_range": "max"}, "input", "weight_range: 'max' has no effect on an input"),
         ({"num_bits": 1}, "input", "num_bits: 1 given"),
         ({"granularity": "per_axis:1"}, "output", "granularity: 'per_axis:1' given for an output"),
     ],

@@ -1,0 +1,197 @@
+"""What the trainer costs beside a hand-written loop: LeNet on MNIST, batch 64, on the CPU.
+
+Three sides train the same network with the same optimizer on the same batches of the same loader:
+a bare loop (the peer), our trainer with its logging, metrics and checkpoints on, and Lightning's
+Trainer with everything optional switched off. The ratio is the side's time / the bare loop's.
+
+    python -m benchmarks.trainer_overhead
+"""
+
+import quantlab.vision  # noqa: F401 - before Lightning, which imports torchvision
+
+# isort: split
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import lightning
+import torch
+from torch import Tensor
+
+from benchmarks.harness import Row, interleaved, report
+from experiments.communicator import Single
+from experiments.configuration.overrides import parse_override
+from experiments.configuration.resolve import resolve
+from experiments.configuration.schema import Config
+from experiments.configuration.section import validate
+from experiments.data.loader import Batch, Loader
+from experiments.experiment import Experiment
+from experiments.library import load_library, load_problem
+from experiments.runs.checkpoints import Checkpoints
+from experiments.runs.logbook import Logbook
+from experiments.session import Session
+from experiments.storage import ensure_links
+from experiments.training.assembly import Assembly
+from experiments.training.precision import Precision
+from experiments.training.trainer import Position, Trainer
+
+NUM_SAMPLES = 19_200
+REPEATS = 21
+CPU = torch.device("cpu")
+
+
+def experiment() -> Experiment:
+    """Return the float LeNet's experiment over a part of the training digits."""
+    problem, library = load_problem("MNIST"), load_library("MNIST", "LeNet")
+    ensure_links(problem)
+    overrides = [
+        parse_override("data.limit", str(NUM_SAMPLES)),
+        parse_override("data.valid_fraction", "0"),
+        parse_override("experiment.epochs", "1"),
+    ]
+    document = resolve("MNIST", "LeNet", "float", overrides)
+    return Experiment(
+        problem=problem,
+        library=library,
+        config=validate(Config, document),
+        document=document,
+        data=problem.data.load(problem.data_folder, "auto"),
+        session=Session(communicator=Single(), device=CPU, threads=torch.get_num_threads()),
+    )
+
+
+def bare_loop(assembly: Assembly, loader: Loader) -> Callable[[], None]:
+    """Return one epoch of the loop that anyone would write."""
+
+    def epoch() -> None:
+        assembly.network.train()
+        for batch in loader.epoch(0):
+            assembly.optimizer.zero_grad()
+            loss = assembly.loss(assembly.network(batch.inputs), batch.targets)
+            loss.backward()
+            assembly.optimizer.step()
+
+    return epoch
+
+
+def our_trainer(
+    subject: Experiment, assembly: Assembly, loader: Loader, folder: Path
+) -> Callable[[], object]:
+    """Return one epoch of our trainer, everything on; it ends with a checkpoint."""
+    trainer = Trainer(
+        assembly=assembly,
+        config=subject.config,
+        train=loader,
+        valid=None,
+        new_meter=subject.new_meter,
+        postprocess=subject.library.postprocess,
+        precision=Precision("float32", CPU),
+        communicator=Single(),
+        device=CPU,
+        checkpoints=Checkpoints(folder / "saves"),
+        logbook=Logbook(folder),
+        seed=0,
+        say=lambda line: None,
+    )
+
+    def epoch() -> None:
+        trainer.position = Position()
+        trainer.fit()
+
+    return epoch
+
+
+class _Module(lightning.LightningModule):
+    def __init__(self, assembly: Assembly) -> None:
+        super().__init__()
+        self.network, self.loss = assembly.network, assembly.loss
+        self._optimizer = assembly.optimizer
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        inputs, targets = batch
+        loss: Tensor = self.loss(self.network(inputs), targets)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self._optimizer
+
+
+class _Batches:
+    """The loader's batches as Lightning takes them."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def __len__(self) -> int:
+        return self._loader.plan.num_steps
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in self._loader.epoch(0):
+            yield _pair(batch)
+
+
+def _pair(batch: Batch) -> tuple[Tensor, Tensor]:
+    return batch.inputs, batch.targets
+
+
+def lightning_trainer(assembly: Assembly, loader: Loader) -> Callable[[], None]:
+    """Return one epoch of Lightning's Trainer, everything optional off."""
+    module = _Module(assembly)
+
+    def epoch() -> None:
+        trainer = lightning.Trainer(
+            max_epochs=1,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(module, _Batches(loader))
+
+    return epoch
+
+
+def main() -> None:
+    """Measure and report."""
+    warnings.filterwarnings("ignore", module="lightning")
+    subject = experiment()
+    indices = subject.split(0).train
+
+    def loader() -> Loader:
+        return subject.loader(subject.data.train, indices, 0, is_training=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {
+            "hand-written loop": bare_loop(subject.assemble(0), loader()),
+            "QuantLab, logging and checkpoints on": our_trainer(
+                subject, subject.assemble(0), loader(), Path(folder)
+            ),
+            f"Lightning {lightning.__version__}, options off": lightning_trainer(
+                subject.assemble(0), loader()
+            ),
+        }
+        timings = interleaved(sides, REPEATS)
+    num_steps = loader().plan.num_steps
+    bare = timings["hand-written loop"].seconds
+    rows = [
+        Row(
+            figures={
+                "side": name,
+                "steps_per_second": num_steps / timing.seconds,
+                "microseconds_per_step": timing.seconds / num_steps * 1e6,
+                "microseconds_beyond_loop": (timing.seconds - bare) / num_steps * 1e6,
+                "times_the_loop": 1.0 / timing.ratio,
+            },
+            peer="hand-written loop",
+            ratio=1.0 / timing.ratio,
+        )
+        for name, timing in timings.items()
+    ]
+    report("trainer_overhead", rows)
+
+
+if __name__ == "__main__":
+    main()
