@@ -1,6 +1,6 @@
 """The section `data`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,7 @@ class DataConfig(Section):
     limit: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=64, ge=1)
     eval_batch_size: int = Field(default=256, ge=1)
-    workers: int | Literal["auto"] = Field(default="auto", ge=0)
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     augment: bool = True
     valid_fraction: float = Field(default=0.0, ge=0.0, lt=1.0)
     split_seed: int = Field(default=0, ge=0, lt=2**32)

@@ -9,6 +9,7 @@ at which a good file is without its hash.
 import hashlib
 import io
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ class Checkpoints:
         content = buffer.getvalue()
         digest = hashlib.sha256(content).hexdigest()
         path = self.path(name)
-        has_previous = name == LAST and path.exists()
+        # A damaged `last` must not push out the good one before it.
+        has_previous = name == LAST and bool(self._digest_on_disk(LAST))
         hashes = self._hashes()
         hashes[name] = [digest, *self._digest_on_disk(name)]
         if has_previous:
@@ -77,10 +79,7 @@ class Checkpoints:
             if complaint is None:
                 if candidate != name:
                     say(f"resuming from {self.path(candidate).name}, the checkpoint before")
-                state: dict[str, Any] = torch.load(
-                    self.path(candidate), map_location="cpu", weights_only=True
-                )
-                return state
+                return _read(self.path(candidate))
             if candidate == LAST and not self.path(PREVIOUS).exists():
                 break
             say(complaint)
@@ -131,4 +130,16 @@ class Checkpoints:
         if not self._manifest.exists():
             return {}
         hashes: dict[str, list[str]] = read_json(self._manifest)
+        if not isinstance(hashes, dict) or not all(isinstance(h, list) for h in hashes.values()):
+            raise UsageError(f"{self._manifest}: expected a list of hashes for each checkpoint")
         return hashes
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UsageError(f"{path}: no checkpoint of plain data and tensors") from error
+    if not isinstance(state, dict):
+        raise UsageError(f"{path}: holds a {type(state).__name__}; expected a mapping")
+    return state

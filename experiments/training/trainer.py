@@ -30,6 +30,7 @@ from experiments.training.random_state import (
 )
 from quantlab.controller import Context, listening
 from quantlab.errors import DivergedError
+from quantlab.quantizer import COMPILE_OPTIONS
 
 STATE_VERSION = 1
 
@@ -74,7 +75,7 @@ class Trainer:
         self._network = self.assembly.network
         self._compiled: nn.Module | None = None
         if training.compile:
-            self._compiled = torch.compile(self._network)  # type: ignore[assignment]  # it wraps the module
+            self._compiled = torch.compile(self._network, options=dict(COMPILE_OPTIONS))  # type: ignore[assignment]  # it wraps the module
         self._parameters = [p for p in self._network.parameters() if p.requires_grad]
         self._gradients: GradientSum | None = None
         if self.communicator.size > 1:

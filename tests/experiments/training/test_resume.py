@@ -78,9 +78,8 @@ def outcome(lab: Lab, exp_id: int) -> dict[str, Any]:
         "best": (best["position"], weights_sha256(best["network"])),
         "epochs": [path.name for path in (fold / "saves").glob("epoch*")],
         "board": {
-            tag: [(event.step, event.value) for event in board.Scalars(tag)]
-            for tag in sorted(board.Tags()["scalars"])
-            if tag != "seconds"
+            tag: sorted((event.step, event.value) for event in board.Scalars(tag))
+            for tag in board.Tags()["scalars"]
         },
     }
 

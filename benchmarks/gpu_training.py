@@ -1,0 +1,202 @@
+"""Training on GPUs: the time of an epoch beside a hand-written loop, and the speed of two GPUs.
+
+CIFAR10/ResNet with 18 layers, batch 512 per GPU, bfloat16, channels_last, torch.compile, the data
+on the GPU. Both sides train in one process in turn, with the same augmentation and schedule: a loop
+that anyone would write, and our trainer with its logging, metrics and checkpoints on. Under
+horovodrun or torchrun the trainer alone is measured, in images per second of all GPUs; run it once
+with one process and once with two.
+
+    python -m benchmarks.gpu_training
+    horovodrun -np 2 -H localhost:2 python -m benchmarks.gpu_training --scaling
+
+Photos: the problem's data folder, else synthetic ones of the same shape (the time is the same).
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.harness import Row, interleaved, report
+from experiments.configuration.overrides import parse_override
+from experiments.configuration.resolve import resolve
+from experiments.configuration.schema import Config
+from experiments.configuration.section import validate
+from experiments.data.loader import place
+from experiments.experiment import Experiment
+from experiments.library import load_library, load_problem
+from experiments.protocols import InMemory
+from experiments.runs.checkpoints import Checkpoints
+from experiments.runs.logbook import Logbook
+from experiments.session import open_session
+from experiments.storage import ensure_links
+from experiments.training.precision import Precision
+from experiments.training.trainer import Position, Trainer
+from quantlab.errors import DataError
+from quantlab.quantizer import COMPILE_OPTIONS
+
+REPEATS = 7
+WARM_UP_EPOCHS = 2
+
+
+def experiment() -> Experiment:
+    """Return the experiment of the fast recipe, one epoch long."""
+    problem, library = load_problem("CIFAR10"), load_library("CIFAR10", "ResNet")
+    ensure_links(problem)
+    overrides = [
+        parse_override("experiment.epochs", "1"),
+        parse_override("data.valid_fraction", "0"),
+    ]
+    document = resolve("CIFAR10", "ResNet", "resnet18", overrides)
+    config = validate(Config, document)
+    try:
+        data = problem.data.load(problem.data_folder, "folder")
+    except DataError:
+        data = problem.data.load(problem.data_folder, "synthetic")
+    return Experiment(
+        problem=problem,
+        library=library,
+        config=config,
+        document=document,
+        data=data,
+        session=open_session(config.experiment, None),
+    )
+
+
+def hand_written(subject: Experiment) -> Callable[[], None]:
+    """Return one epoch of a plain loop: shuffle on the GPU, crop, flip, train, sum the loss."""
+    train = place(subject.data.train, subject.session.device)
+    assert isinstance(train, InMemory)
+    assembly = subject.assemble(0)
+    network = torch.compile(assembly.network)
+    batch = subject.config.data.batch_size
+    num_steps = -(-len(train) // batch)
+    preprocess = subject.library.preprocess
+
+    def epoch() -> None:
+        assembly.network.train()
+        device = train.inputs.device
+        order = torch.randperm(len(train), device=device)
+        draws = torch.rand(len(train), preprocess.NUM_DRAWS, device=device)
+        total = torch.zeros((), device=device)
+        for step in range(num_steps):
+            part = slice(step * batch, (step + 1) * batch)
+            index = order[part]
+            inputs = preprocess.train(train.inputs[index], draws[part])
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+            forward: Callable[[Tensor], Tensor] | nn.Module = (
+                network if len(index) == batch else assembly.network
+            )
+            assembly.learning_rate.on_step(step / num_steps, 1)
+            assembly.optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cuda", torch.bfloat16):
+                loss = assembly.loss(forward(inputs), train.targets[index])
+            loss.backward()
+            assembly.optimizer.step()
+            total += loss.detach()
+        float(total)
+
+    return epoch
+
+
+def our_trainer(subject: Experiment, folder: Path) -> Callable[[], None]:
+    """Return one epoch of our trainer, everything on; it ends with a checkpoint."""
+    session = subject.session
+    train = place(subject.data.train, session.device)
+    loader = subject.loader(train, subject.split(0).train, 0, is_training=True)
+    trainer = Trainer(
+        assembly=subject.assemble(0),
+        config=subject.config,
+        train=loader,
+        valid=None,
+        new_meter=subject.new_meter,
+        postprocess=subject.library.postprocess,
+        precision=Precision(subject.config.training.precision, session.device),
+        communicator=session.communicator,
+        device=session.device,
+        checkpoints=Checkpoints(folder / "saves"),
+        logbook=Logbook(folder) if session.communicator.is_root else None,
+        seed=0,
+        say=lambda line: None,
+    )
+
+    def epoch() -> None:
+        trainer.position = Position()
+        trainer.fit()
+        torch.cuda.synchronize()
+
+    return epoch
+
+
+def compare(subject: Experiment, folder: Path) -> list[Row]:
+    """Return the rows of the comparison with the hand-written loop."""
+    sides = {"hand-written loop": hand_written(subject), "QuantLab": our_trainer(subject, folder)}
+    for epoch in sides.values():
+        for _ in range(WARM_UP_EPOCHS):
+            epoch()
+    timings = interleaved(sides, REPEATS)
+    return [
+        Row(
+            figures={
+                "side": name,
+                "compile_options": str(dict(COMPILE_OPTIONS)) if name == "QuantLab" else "",
+                "seconds_per_epoch": timing.seconds,
+                "images_per_second": len(subject.data.train) / timing.seconds,
+                "times_the_loop": 1.0 / timing.ratio,
+            },
+            peer="hand-written loop",
+            ratio=1.0 / timing.ratio,
+        )
+        for name, timing in timings.items()
+    ]
+
+
+def scaling(subject: Experiment, folder: Path) -> list[Row]:
+    """Return the speed of all processes together, its ratio to that of one if that was measured
+    before, into the same file."""
+    epoch = our_trainer(subject, folder)
+    for _ in range(WARM_UP_EPOCHS):
+        epoch()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        epoch()
+        times.append(time.perf_counter() - start)
+    seconds = sorted(times)[len(times) // 2]
+    communicator = subject.session.communicator
+    return [
+        Row(
+            figures={
+                "launcher": communicator.launcher,
+                "gpus": communicator.size,
+                "seconds_per_epoch": seconds,
+                "images_per_second": len(subject.data.train) / seconds,
+            },
+            peer="none",
+            ratio=1.0,
+        )
+    ]
+
+
+def main() -> None:
+    """Measure and report."""
+    if not torch.cuda.is_available():
+        print("gpu_training: no GPU here; nothing measured")
+        return
+    subject = experiment()
+    with tempfile.TemporaryDirectory() as folder:
+        if "--scaling" in sys.argv:
+            rows = scaling(subject, Path(folder))
+            name = f"gpu_scaling_{rows[0].figures['launcher']}_{rows[0].figures['gpus']}"
+        else:
+            rows, name = compare(subject, Path(folder)), "gpu_training"
+        if subject.session.communicator.is_root:
+            report(name, rows)
+
+
+if __name__ == "__main__":
+    main()
