@@ -18,13 +18,15 @@ def main(arguments: Sequence[str]) -> int:
     from quantlab.errors import QuantLabError
 
     syntaxes = {name: command.syntax for name, command in COMMANDS.items()}
-    if "--help" in arguments or "-h" in arguments:
-        named = arguments[0] if arguments[0] in COMMANDS else None
-        print(usage(syntaxes, named))
-        return 0
     try:
-        invocation = parse(arguments, syntaxes)
-        return COMMANDS[invocation.command].run(invocation)
+        if "--help" in arguments or "-h" in arguments:
+            print(usage(syntaxes, next((a for a in arguments if a in COMMANDS), None)))
+            code = 0
+        else:
+            invocation = parse(arguments, syntaxes)
+            code = COMMANDS[invocation.command].run(invocation)
+        sys.stdout.flush()
+        return code
     except QuantLabError as error:
         if launched_rank() == 0:
             print(f"main.py: {error}", file=sys.stderr)

@@ -72,6 +72,20 @@ class Communicator(ABC):
             raise failure
         return cast(T, value)
 
+    def on_all(self, make: Callable[[], T]) -> T:
+        """Run `make` on every rank and return its own result. If it raises one of our errors on any
+        of them, all ranks raise the first one's."""
+        failure: QuantLabError | None = None
+        result: T | None = None
+        try:
+            result = make()
+        except QuantLabError as error:
+            failure = error
+        failures = [f for f in self.gather(failure) if f is not None]
+        if failures:
+            raise failures[0]
+        return cast(T, result)
+
     def _broadcast_object(self, value: Any) -> Any:
         """Rank 0's value; small, and only ever between processes of one run."""
         if self.size == 1:
@@ -156,6 +170,8 @@ class TorchDistributed(Communicator):
 
     def __init__(self) -> None:
         self.rank, self.size = _from_environment("RANK"), _from_environment("WORLD_SIZE")
+        if "MASTER_ADDR" not in os.environ:
+            raise UsageError("MASTER_ADDR is not in the environment; torchrun sets it")
         self.local_rank = _from_environment("LOCAL_RANK", self.rank)
         self.local_size = _from_environment("LOCAL_WORLD_SIZE", self.size)
         import torch.distributed as dist

@@ -30,7 +30,7 @@ from experiments.training.assembly import Assembly, assemble, load_weights
 from experiments.training.evaluation import evaluate
 from experiments.training.precision import Precision
 from experiments.training.trainer import Trainer
-from quantlab.errors import UsageError, did_you_mean
+from quantlab.errors import DataError, UsageError, did_you_mean
 
 _NUM_PICTURES = 16
 
@@ -55,10 +55,10 @@ class Experiment:
             allowed = ", ".join(meter.directions)
             message = f"{self.problem.name}'s meter has no {target!r}{hint}; allowed: {allowed}"
             raise complain(self.document, ("experiment", "target"), message)
-        if self.config.experiment.early_stop and not len(self.split(0).valid):
+        if not len(self.split(0).valid) and self.config.experiment.early_stop:
             message = "needs validation samples: set data.valid_fraction or experiment.folds"
             raise complain(self.document, ("experiment", "early_stop"), message)
-        self.assemble(0)
+        self._try_out(self.assemble(0))
 
     def new_meter(self) -> Meter:
         return self.problem.meter(self.data.test.classes)
@@ -152,6 +152,37 @@ class Experiment:
             self.session.communicator,
         )
 
+    @torch.no_grad()
+    def _try_out(self, assembly: Assembly) -> None:
+        """Send two samples through network, loss and meter, to see whether they fit together."""
+        indices = torch.arange(min(2, len(self.data.train)))
+        loader = Loader(
+            self.data.train,
+            indices,
+            preprocess=self.library.preprocess,
+            plan=Plan(num_samples=len(indices), batch_size=len(indices)),
+            seed=0,
+            device=self.session.device,
+            workers=0,
+            dtype=self._precision().dtype,
+            is_augmented=False,
+        )
+        batch = next(loader.epoch(0, is_shuffled=False))
+        assembly.network.eval()
+        try:
+            outputs = assembly.network(batch.inputs)
+            loss = assembly.loss(outputs, batch.targets)
+            self.new_meter().update(self.library.postprocess(outputs), batch.targets, loss)
+        except (ValueError, RuntimeError, IndexError, TypeError) as error:
+            if isinstance(error, DataError):
+                raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            shape = "x".join(map(str, batch.inputs.shape[1:]))
+            raise UsageError(
+                f"{self.library.name} does not fit {self.problem.name}'s data ({shape}, "
+                f"{len(self.data.train.classes)} classes): {reason}"
+            ) from error
+
     def _num_workers(self, dataset: Dataset) -> int:
         workers = self.config.data.workers
         if workers != "auto":
@@ -205,7 +236,7 @@ class Experiment:
         digest = weights_sha256(assembly.network.state_dict())
         metrics = self._final_metrics(trainer, path, logbook)
         if logbook is not None:
-            logbook.write(trainer.position.step, metrics, epoch=trainer.position.epoch)
+            logbook.write(trainer.position.step, metrics, epoch=trainer.position.epoch, final=True)
             logbook.board.hyperparameters(flatten(as_plain(config)), metrics)
             logbook.close()
         return {"metrics": metrics, "weights_sha256": digest, "seconds": trainer.seconds}
@@ -220,8 +251,8 @@ class Experiment:
             self.session.communicator.barrier()  # rank 0 may still be writing it
             best = trainer.checkpoints.load(BEST, self.session.say)
             load_weights(network, best["ema"] or best["network"], "best.ckpt")
-            metrics[f"valid/{self.config.experiment.target}"] = trainer.best.value
-            metrics["best_epoch"] = float(trainer.best.epoch or 0) + 1
+            metrics[f"best/{self.config.experiment.target}"] = trainer.best.value
+            metrics["best/epoch"] = float(trainer.best.epoch or 0) + 1
         elif trainer.assembly.ema is not None:
             load_weights(network, trainer.assembly.ema.state_dict(), "average")
         meter = self.new_meter()

@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 import main
+from experiments.library import load_problem
+from experiments.storage import ensure_links
 from tests.lab import CHECKOUT, TOY_RUN, Lab
 
 Captured = pytest.CaptureFixture[str]
@@ -34,6 +36,13 @@ def refused(lab: Lab, capsys: Captured, *arguments: str, code: int = 2) -> str:
     return said.err
 
 
+def data_folder(problem: str) -> Path:
+    """Make a problem's links; return its data folder."""
+    found = load_problem(problem)
+    ensure_links(found)
+    return found.data_folder
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -42,7 +51,7 @@ def refused(lab: Lab, capsys: Captured, *arguments: str, code: int = 2) -> str:
         (["train", "--problem=Toy"], ["train needs --topology=..."]),
         ([*TOY_RUN, "--problem=Toy"], ["--problem: given twice"]),
         ([*TOY_RUN, "--confg=quantized"], ["--confg", "did you mean 'config'"]),
-        ([*TOY_RUN, "--problem"], ["--problem: needs a value"]),
+        (["--problem=Toy", "--topology"], ["--topology: needs a value"]),
         ([*TOY_RUN, "stray"], ["'stray'"]),
         ([*TOY_RUN, "--dist=mpi"], ["--dist=mpi", "horovod, torch, single"]),
         (["--problem=Tyo", "--topology=Tiny"], ["'Tyo'", "did you mean 'Toy'"]),
@@ -65,7 +74,7 @@ def refused(lab: Lab, capsys: Captured, *arguments: str, code: int = 2) -> str:
         ([*TOY_RUN, "--experiment.target=top9"], ["experiment.target", "'top1'", "command line"]),
         ([*TOY_RUN, "--experiment.device=cuda"], ["experiment.device: 'cuda'"]),
         ([*TOY_RUN, "--training.optimizer.params.lr=abc"], ["training.optimizer.params.lr", "abc"]),
-        ([*TOY_RUN, "--training.optimizer.params.rl=1"], ["SGD", "no such parameter", "'lr'"]),
+        ([*TOY_RUN, "--training.optimizer.params.rl=1"], ["SGD has no such parameter; allowed: lr, momentum"]),
         ([*TOY_RUN, "--training.optimizer.params.lr=-1"], ["SGD refuses"]),
         ([*TOY_RUN, "--training.optimizer.class=SDG"], ["training.optimizer.class", "'SGD'"]),
         ([*TOY_RUN, "--training.loss.class=CrossEntropyLos"], ["'CrossEntropyLoss'"]),
@@ -74,6 +83,11 @@ def refused(lab: Lab, capsys: Captured, *arguments: str, code: int = 2) -> str:
         ([*TOY_RUN, "--network.class=Tny"], ["network.class", "'Tiny'"]),
         ([*TOY_RUN, "--network.params.widht=3"], ["network.params.widht", "did you mean 'width'"]),
         ([*TOY_RUN, "--network.params.width=0"], ["Tiny refuses", "width: 0; at least 1"]),
+        (
+            [*TOY_RUN, "--network.class=Plain", "--network.params.hidden=-1"],
+            ["network.params: Plain refuses"],
+        ),
+        ([*TOY_RUN, "--network.params.shape=['3', '3']"], ["network.params.shape"]),
         ([*TOY_RUN, "--network.params.width=a"], ["network.params.width", "'a'"]),
         ([*TOY_RUN, "--network.params.shape=[3]"], ["network.params.shape"]),
         ([*TOY_RUN, "--network.pretrained={}"], ["network.pretrained: give either `file` or"]),
@@ -171,15 +185,15 @@ def test_missing_data(lab: Lab, capsys: Captured) -> None:
     line = refused(lab, capsys, "--problem=ImageNet", "--topology=ResNet", code=3)
     assert "cannot be fetched" in line
     assert "no data in" in line
-    assert "patches.bin" in refused(lab, capsys, *TOY_RUN, "--data.source=folder", code=3)
+    assert "patches.txt" in refused(lab, capsys, *TOY_RUN, "--data.source=folder", code=3)
     line = refused(lab, capsys, *MNIST, "--data.source=folder", code=3)
     assert "python main.py data --problem=MNIST" in line
 
 
 @pytest.mark.skipif(not MNIST_FILES.is_dir(), reason=f"needs the MNIST files in {MNIST_FILES}")
 def test_damaged_data(lab: Lab, capsys: Captured) -> None:
-    data = lab.problems / "MNIST" / "data"
-    shutil.copytree(MNIST_FILES, data)
+    data = data_folder("MNIST")
+    shutil.copytree(MNIST_FILES, data, dirs_exist_ok=True)
     labels = data / "train-labels-idx1-ubyte.gz"
     labels.write_bytes(labels.read_bytes()[:-20])
     line = refused(lab, capsys, *MNIST, "--data.source=folder", code=3)
@@ -190,13 +204,14 @@ def test_damaged_data(lab: Lab, capsys: Captured) -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_photo_met_on_the_way(lab: Lab, workers: int) -> None:
     for name in ("n01", "n02"):
-        folder = lab.problems / "ImageNet" / "data" / "val" / name
+        folder = data_folder("ImageNet") / "val" / name
         folder.mkdir(parents=True)
         Image.new("RGB", (64, 64)).save(folder / "fine.png")
     (folder / "torn.png").write_bytes((folder / "fine.png").read_bytes()[:60])
     done = lab.run(
         "--problem=ImageNet",
-        "--topology=AlexNet",
+        "--topology=MobileNetV2",
+        "--network.params.num_classes=2",
         "--data.batch_size=1",
         f"--data.workers={workers}",
     )

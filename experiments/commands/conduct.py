@@ -40,19 +40,16 @@ def load_data(problem: Problem, config: Config, session: Session) -> Data:
     if config.data.source == "synthetic":
         return problem.data.load(problem.data_folder, "synthetic")
 
-    def look() -> Data | None:
-        ensure_links(problem)
-        return problem.data.load(problem.data_folder, config.data.source)
-
-    if session.communicator.size == 1:
-        return look() or problem.data.load(problem.data_folder, "folder")
     held: list[Data] = []
 
-    def look_first() -> None:
-        held.extend(filter(None, [look()]))
+    def look() -> None:
+        ensure_links(problem)
+        held.append(problem.data.load(problem.data_folder, config.data.source))
 
-    session.communicator.from_root(look_first)
-    return held[0] if held else problem.data.load(problem.data_folder, "folder")
+    session.communicator.from_root(look)
+    return session.communicator.on_all(
+        lambda: held[0] if held else problem.data.load(problem.data_folder, "folder")
+    )
 
 
 def conduct(experiment: Experiment, exp_id: int | None) -> int:

@@ -41,10 +41,17 @@ class Document:
         return self.origins.get(path, "")
 
 
-class _Loader(yaml.SafeLoader):
-    """A composer without implicit resolution: `_scalar` does that by the core schema."""
+_UNTAGGED = "untagged"
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012 - the name and the kind of attribute are PyYAML's
+
+class _Loader(yaml.SafeLoader):
+    """A composer that leaves scalars without tag or quotes to `_scalar`."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        if kind is yaml.ScalarNode:
+            is_plain = implicit[0]
+            return _UNTAGGED if is_plain else "tag:yaml.org,2002:str"
+        return f"tag:yaml.org,2002:{'seq' if kind is yaml.SequenceNode else 'map'}"
 
 
 def read_document(path: Path) -> Document:
@@ -85,6 +92,9 @@ class _Reader:
     def read(self, text: str) -> Any:
         try:
             node = yaml.compose(text, Loader=_Loader)
+            return None if node is None else self._value(node, ())
+        except RecursionError as error:
+            raise UsageError(f"{self._name}: nested too deeply") from error
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             line = f":{mark.line + 1}" if mark else ""
@@ -93,17 +103,12 @@ class _Reader:
             raise UsageError(
                 f"{self._name}: not valid YAML: {str(error).splitlines()[0]}"
             ) from error
-        return None if node is None else self._value(node, ())
 
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         where = self._where(node)
         self._origins[path] = where
         if isinstance(node, yaml.ScalarNode):
-            if node.style is None and node.tag == "tag:yaml.org,2002:str":
-                return _scalar(node.value)
-            if node.tag not in _PLAIN_TAGS and node.tag != "!":
-                raise UsageError(f"{where}: tag {node.tag}; only plain data is allowed")
-            return node.value
+            return self._scalar_value(node, where)
         if node.tag not in _PLAIN_TAGS:
             raise UsageError(f"{where}: tag {node.tag}; only plain data is allowed")
         if id(node) in self._open:
@@ -116,6 +121,16 @@ class _Reader:
             return self._mapping(node, path)
         finally:
             self._open.discard(id(node))
+
+    def _scalar_value(self, node: yaml.ScalarNode, where: str) -> Any:
+        if node.tag == "tag:yaml.org,2002:str":
+            return node.value
+        if node.tag != _UNTAGGED and node.tag not in _PLAIN_TAGS:
+            raise UsageError(f"{where}: tag {node.tag}; only plain data is allowed")
+        try:
+            return _scalar(node.value)
+        except ValueError as error:  # Python's limit to the digits of a whole number
+            raise UsageError(f"{where}: a number of {len(node.value)} digits") from error
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:
         mapping: dict[Any, Any] = {}

@@ -52,7 +52,8 @@ def _describe(error: ValidationError, model: type[BaseModel], document: Document
     elif first["type"] == "missing":
         message = "missing"
     else:
-        message = message[0].lower() + message[1:].removeprefix("alue error, ")
+        message = message.removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
         given = first["input"]
         if not isinstance(given, dict | list):
             message += f" (got {given!r})"

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 from experiments.data.draws import permutation, uniform
 from experiments.data.plan import Plan, Slice
 from experiments.protocols import Dataset, InMemory, Preprocess, ReadingPreprocess
-from quantlab.errors import UsageError
+from quantlab.errors import QuantLabError, UsageError
 
 # At most this share of a GPU's free memory is taken for the data set.
 _GPU_MEMORY_SHARE = 0.4
@@ -55,8 +55,12 @@ def place(dataset: Dataset, device: torch.device) -> Dataset:
     return replace(dataset, inputs=dataset.inputs.to(device), targets=dataset.targets.to(device))
 
 
-class Reader(TorchDataset[tuple[Tensor, Tensor]]):
-    """Reads whole batches; this is what travels to the worker processes."""
+Reading = tuple[Tensor, Tensor] | QuantLabError
+
+
+class Reader(TorchDataset[Reading]):
+    """Reads whole batches; this is what travels to the worker processes. An error of ours is
+    returned, not raised: a worker would wrap it into its own traceback."""
 
     def __init__(self, dataset: Dataset, preprocess: Preprocess, seed: int) -> None:
         self._dataset = dataset
@@ -66,7 +70,13 @@ class Reader(TorchDataset[tuple[Tensor, Tensor]]):
             reading = _reading(preprocess)
             self._read_train, self._read_evaluate = reading.read_train, reading.read_evaluate
 
-    def __getitem__(self, request: Request) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, request: Request) -> Reading:
+        try:
+            return self._read(request)
+        except QuantLabError as error:
+            return error
+
+    def _read(self, request: Request) -> tuple[Tensor, Tensor]:
         dataset, indices = self._dataset, request.indices
         if isinstance(dataset, InMemory):
             indices = indices.to(dataset.inputs.device)
@@ -127,14 +137,14 @@ class Loader:
             draws = uniform(self._seed, epoch, order, self._preprocess.NUM_DRAWS)
         for piece in slices:
             if piece.stop > piece.start:
-                raw, targets = next(readings)
-                yield self._prepare(piece, raw, targets, draws)
+                reading = next(readings)
+                if isinstance(reading, QuantLabError):
+                    raise reading
+                yield self._prepare(piece, *reading, draws)
             else:
                 yield self._empty(piece)
 
-    def _read(
-        self, order: Tensor, pieces: list[Slice], epoch: int | None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def _read(self, order: Tensor, pieces: list[Slice], epoch: int | None) -> Iterator[Reading]:
         if self._workers is None:
             if isinstance(self._dataset, InMemory):
                 order = order.to(self._dataset.inputs.device)
@@ -180,7 +190,7 @@ class Loader:
             is_last=piece.is_last,
         )
 
-    def _start_workers(self, workers: int) -> DataLoader[tuple[Tensor, Tensor]] | None:
+    def _start_workers(self, workers: int) -> DataLoader[Reading] | None:
         in_gpu_memory = isinstance(self._dataset, InMemory) and self._dataset.inputs.is_cuda
         if workers == 0 or in_gpu_memory:
             return None

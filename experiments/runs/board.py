@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+# What is written once, when a run ends.
+FINAL_TAGS = ("test/", "best/", "_hparams_/")
+
 
 class Board:
     """Event files in `folder`; TensorBoard itself is imported with the first entry."""
@@ -38,9 +41,13 @@ class Board:
             writer.add_summary(summary)
 
     def cut(self, step: int) -> None:
-        """Drop the events after `step` from the files that are there."""
+        """Drop the events after `step`, and those of a run's end, from the files that are there."""
         for path in self.folder.glob("events.out.tfevents.*"):
             _cut_events(path, step)
+
+    def flush(self) -> None:
+        if self._writer is not None:
+            self._writer.flush()
 
     def close(self) -> None:
         if self._writer is not None:
@@ -61,7 +68,12 @@ def _cut_events(path: Path, step: int) -> None:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     records = list(RawEventFileLoader(str(path)).Load())
-    kept = [record for record in records if Event.FromString(record).step <= step]
+    events = [(record, Event.FromString(record)) for record in records]
+    kept = [
+        record
+        for record, event in events
+        if event.step <= step and not any(v.tag.startswith(FINAL_TAGS) for v in event.summary.value)
+    ]
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("wb") as file:
         writer = RecordWriter(file)

@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,43 +47,43 @@ class Checkpoints:
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.ckpt"
 
-    def save(self, name: str, state: dict[str, Any]) -> None:
-        """Write a checkpoint; `last` pushes the one before to `previous`. Raises UsageError, with
-        all earlier checkpoints intact, if the disk is full."""
+    def save(self, names: Sequence[str], state: dict[str, Any]) -> None:
+        """Write one state under each of the names, in their order; `last` pushes the one before to
+        `previous`. Raises UsageError, with all earlier checkpoints intact, if the disk is full."""
         self.folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
         digest = hashlib.sha256(content).hexdigest()
-        path = self.path(name)
-        # A damaged `last` must not push out the good one before it.
-        has_previous = name == LAST and bool(self._digest_on_disk(LAST))
         hashes = self._hashes()
-        hashes[name] = [digest, *self._digest_on_disk(name)]
+        for name in names:
+            hashes[name] = [digest, *self._digest_on_disk(name)]
+        # A damaged `last` must not push out the good one before it.
+        has_previous = LAST in names and bool(self._digest_on_disk(LAST))
         if has_previous:
             hashes[PREVIOUS] = [*self._digest_on_disk(LAST), *self._digest_on_disk(PREVIOUS)]
         write_json(self._manifest, hashes)
-        fresh = path.with_name(f".{name}.fresh")
+        fresh = self.folder / ".fresh"
         write_atomically(fresh, content)
-        if has_previous:
-            self._keep_as_previous(path)
-        fresh.replace(path)
+        for name in names:
+            if name == LAST and has_previous:
+                _give_name(self.path(LAST), self.path(PREVIOUS))
+                self._on_disk[PREVIOUS] = self._on_disk[LAST]
+            _give_name(fresh, self.path(name))
+            self._on_disk[name] = digest
+        fresh.unlink()
         sync_folder(self.folder)
-        self._on_disk[name] = digest
 
     def load(self, name: str, say: Callable[[str], None]) -> dict[str, Any]:
         """Read a checkpoint whose hash is right. A damaged `last` falls back to `previous`, and
         says so. Raises UsageError if there is none."""
-        for candidate in (LAST, PREVIOUS) if name == LAST else (name,):
-            complaint = self._complaint(candidate)
-            if complaint is None:
-                if candidate != name:
-                    say(f"resuming from {self.path(candidate).name}, the checkpoint before")
-                return _read(self.path(candidate))
-            if candidate == LAST and not self.path(PREVIOUS).exists():
-                break
-            say(complaint)
-        raise UsageError(complaint or f"{self.path(name)}: no checkpoint")
+        complaint = self._complaint(name)
+        if complaint is None:
+            return _read(self.path(name))
+        if name == LAST and self._complaint(PREVIOUS) is None:
+            say(f"{complaint}; going on from {PREVIOUS}.ckpt, the one before")
+            return _read(self.path(PREVIOUS))
+        raise UsageError(complaint)
 
     def has(self, name: str) -> bool:
         return self.path(name).exists() or (name == LAST and self.path(PREVIOUS).exists())
@@ -105,17 +105,6 @@ class Checkpoints:
             return f"{path}: damaged (its SHA-256 is not the one in {self._manifest.name})"
         return None
 
-    def _keep_as_previous(self, path: Path) -> None:
-        # A second name for the same file, then a rename: `last` never disappears.
-        second = path.with_name(f".{PREVIOUS}.fresh")
-        second.unlink(missing_ok=True)
-        try:
-            os.link(path, second)
-        except OSError:  # a file system without hard links
-            write_atomically(second, path.read_bytes())
-        second.replace(self.path(PREVIOUS))
-        self._on_disk[PREVIOUS] = self._on_disk[LAST]
-
     def _digest_on_disk(self, name: str) -> list[str]:
         """The hash of a checkpoint as it lies there, if it does and the manifest vouches for it."""
         if name not in self._on_disk and self._complaint(name) is None:
@@ -133,6 +122,17 @@ class Checkpoints:
         if not isinstance(hashes, dict) or not all(isinstance(h, list) for h in hashes.values()):
             raise UsageError(f"{self._manifest}: expected a list of hashes for each checkpoint")
         return hashes
+
+
+def _give_name(file: Path, name: Path) -> None:
+    """Make `name` another name of `file`, in place of what had it: there is no moment without."""
+    second = name.with_name(f".{name.name}.fresh")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(file, second)
+    except OSError:  # a file system without hard links
+        write_atomically(second, file.read_bytes())
+    second.replace(name)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -19,7 +19,8 @@ class Logbook:
         self.board = Board(fold / "stats")
 
     def write(self, step: int, values: Mapping[str, float], **context: Any) -> None:
-        """Add a row, and its values as scalars to the board."""
+        """Add a row, and its values as scalars to the board. Rows with `final=True` belong to the
+        end of a run, and go when the run goes on."""
         row = json.dumps({"step": step, **context, **values})
         try:
             with self._file.open("a", encoding="utf-8") as file:
@@ -30,23 +31,27 @@ class Logbook:
 
     def cut(self, step: int) -> None:
         """Drop what was written after `step`, by a process that was killed later than its last
-        checkpoint."""
+        checkpoint, and what only the end of a run writes."""
         if self._file.exists():
             lines = self._file.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if _step_of(line, step + 1) <= step]
+            kept = [line for line in lines if _is_kept(line, step)]
             write_atomically(self._file, "".join(line + "\n" for line in kept).encode())
         self.board.cut(step)
+
+    def flush(self) -> None:
+        """Bring everything to the disk: what stands before a checkpoint is not written again."""
+        self.board.flush()
 
     def close(self) -> None:
         self.board.close()
 
 
-def _step_of(line: str, otherwise: int) -> int:
-    """The step of a row; a row torn by a kill counts as too late."""
+def _is_kept(line: str, step: int) -> bool:
     try:
-        return int(json.loads(line)["step"])
+        row = json.loads(line)
+        return int(row["step"]) <= step and not row.get("final")
     except (ValueError, KeyError, TypeError):
-        return otherwise
+        return False  # torn by a kill
 
 
 def rank_log(folder: Path, rank: int) -> logging.Logger:

@@ -16,6 +16,7 @@ from experiments.data.loader import Batch, Loader
 from experiments.gradients import GradientSum
 from experiments.progress import Steps, duration
 from experiments.protocols import Meter
+from experiments.runs.background import Background, snapshot
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints
 from experiments.runs.logbook import Logbook
 from experiments.training.assembly import Assembly, load_weights
@@ -88,6 +89,7 @@ class Trainer:
         self._on_step_start = listening(self.assembly.controllers, "on_step_start")
         self._on_step_end = listening(self.assembly.controllers, "on_step_end")
         self._losses: list[tuple[int, Tensor]] = []
+        self._background = Background()
         self._step_loss: Tensor | None = None
         seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
 
@@ -103,9 +105,11 @@ class Trainer:
             while not self.position.is_finished:
                 started = time.perf_counter()
                 if not self._train_epoch(interruption, progress):
-                    self._save(LAST)
+                    self._save([LAST])
+                    self._background.wait()
                     return False
                 self._end_epoch(started, progress)
+            self._background.wait()
         return True
 
     def _train_epoch(self, interruption: Interruption, progress: Steps) -> bool:
@@ -137,7 +141,7 @@ class Trainer:
                 return False
             is_epoch_end = batch.step + 1 == plan.num_steps
             if every_steps and position.step % every_steps == 0 and not is_epoch_end:
-                self._save(LAST)
+                self._save([LAST])
         return True
 
     def _start_step(self, step: int) -> None:
@@ -223,14 +227,11 @@ class Trainer:
         position.is_finished = self._is_done()
         if self.logbook is not None:
             self.logbook.write(position.step, values, epoch=epoch, seconds=seconds)
-        self._save(LAST)
-        if is_best:
-            self._save(BEST)
         every = self.config.checkpoint.every_epochs
-        if every and position.epoch % every == 0:
-            self._save(f"epoch{position.epoch:04d}")
-            if self.communicator.is_root:
-                self.checkpoints.prune_epochs(self.config.checkpoint.keep_last)
+        is_kept = every > 0 and position.epoch % every == 0
+        # `last` comes last: who resumes from it finds the others written.
+        names = [BEST] * is_best + [f"epoch{position.epoch:04d}"] * is_kept + [LAST]
+        self._save(names)
         self.say(
             _epoch_line(epoch, experiment.epochs, values, is_best, seconds, progress, position)
         )
@@ -310,17 +311,23 @@ class Trainer:
         for buffer, piece in zip(buffers, mean.split([b.numel() for b in buffers]), strict=True):
             buffer.copy_(piece.view_as(buffer))
 
-    def _save(self, name: str) -> None:
-        """Write a checkpoint. All ranks take part: each has its own random generators."""
+    def _save(self, names: list[str]) -> None:
+        """Write a checkpoint, while training goes on with the next step. All ranks take part: each
+        has its own random generators."""
         self._flush_losses()
-        states = self.communicator.gather(
-            {
-                "random": random_state(self.device),
-                "meter": {k: v.cpu() for k, v in self._meter.state().items()},
-            }
-        )
-        if self.communicator.is_root:
-            self.checkpoints.save(name, self.state(states))
+        mine = {"random": random_state(self.device), "meter": self._meter.state()}
+        states = self.communicator.gather(snapshot(mine))
+        if not self.communicator.is_root:
+            return
+        if self.logbook is not None:
+            self.logbook.flush()
+        state = snapshot(self.state(states))
+
+        def write() -> None:
+            self.checkpoints.save(names, state)
+            self.checkpoints.prune_epochs(self.config.checkpoint.keep_last)
+
+        self._background.start(write)
 
     def state(self, rank_states: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return all that decides how the training goes on."""

@@ -1,0 +1,37 @@
+"""Work on the side, one piece at a time, whose errors are not lost."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from torch import Tensor
+
+
+class Background:
+    """Runs one piece of work beside the caller; the next waits for it, and raises its error."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="background")
+        self._pending: Future[None] | None = None
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Wait for the piece before, then start this one."""
+        self.wait()
+        self._pending = self._executor.submit(work)
+
+    def wait(self) -> None:
+        """Wait for the piece under way. Raises what it raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+
+def snapshot(value: Any) -> Any:
+    """Return nested plain data with every tensor copied to the CPU, so that it stays as it is."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: snapshot(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(snapshot(item) for item in value)
+    return value

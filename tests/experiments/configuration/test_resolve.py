@@ -1,0 +1,64 @@
+"""The configuration of a run, and every configuration of the checkout."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.configuration.overrides import parse_override
+from experiments.configuration.resolve import find_overlay, resolve
+from experiments.configuration.schema import Config, as_plain
+from experiments.configuration.section import validate
+from experiments.configuration.documents import Document, read_document
+from experiments.library import config_names, problem_names, topology_names
+from experiments.runs.folder import RunFolder
+from quantlab.errors import UsageError
+
+ALL = [
+    (problem, topology, name)
+    for problem in problem_names()
+    for topology in topology_names(problem)
+    for name in (None, *config_names(problem, topology))
+]
+
+
+@pytest.mark.parametrize(("problem", "topology", "name"), ALL, ids=str)
+def test_every_config_is_valid_and_round_trips(
+    problem: str, topology: str, name: str | None, tmp_path: Path
+) -> None:
+    config = validate(Config, resolve(problem, topology, name, []))
+    assert validate(Config, Document(values=as_plain(config))) == config
+    run = RunFolder(problem=problem, exp_id=0, path=tmp_path)
+    run.write_config(as_plain(config))
+    stored = validate(Config, read_document(run.config_file))
+    assert stored == config
+    assert as_plain(stored) == as_plain(config)
+
+
+def test_there_are_configs() -> None:
+    assert len(ALL) >= 12
+
+
+def test_layers() -> None:
+    overrides = [parse_override("experiment.epochs", "3")]
+    document = resolve("MNIST", "LeNet", "w4a4", overrides)
+    assert document.values["experiment"]["name"] == "lenet-w4a4"
+    assert document.values["experiment"]["epochs"] == 3
+    assert document.origin(("experiment", "epochs")) == "command line"
+    assert document.origin(("experiment", "name")).startswith(
+        "problems/MNIST/LeNet/configs/w4a4.yaml:"
+    )
+    assert document.origin(("network",)).startswith("problems/MNIST/LeNet/config.yaml:")
+
+
+def test_overlays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = find_overlay("MNIST", "LeNet", "w4a4")
+    assert named.parts[-2:] == ("configs", "w4a4.yaml")
+    Path("w4a4").write_text("{}")
+    assert find_overlay("MNIST", "LeNet", "w4a4") == named, "a file took the name of a config"
+    Path("mine.yaml").write_text("{}")
+    assert find_overlay("MNIST", "LeNet", "mine.yaml") == Path("mine.yaml")
+    with pytest.raises(UsageError, match=r"--config=w4a5: neither a file nor a config of LeNet; d"):
+        find_overlay("MNIST", "LeNet", "w4a5")
+    with pytest.raises(UsageError, match="there are: float, w4a4, w8a8"):
+        find_overlay("MNIST", "LeNet", "zzzzzzz")

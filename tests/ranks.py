@@ -1,0 +1,128 @@
+"""Functions run by two processes that are joined by Gloo, and how to run them."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.communicator import TorchDistributed
+from experiments.gradients import GradientSum
+from experiments.training.evaluation import merge
+from quantlab.errors import DataError, QuantLabError
+from tests.toy.meters import Sums
+
+NUM_RANKS = 2
+
+
+def run_on_ranks(function: Callable[[TorchDistributed], Any], folder: Path) -> list[Any]:
+    """Return what `function` returns on each rank, each a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_rank, args=(function, folder, port), nprocs=NUM_RANKS)
+    return [
+        torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(NUM_RANKS)
+    ]
+
+
+def _rank(rank: int, function: Callable[[TorchDistributed], Any], folder: Path, port: int) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(NUM_RANKS),
+        "LOCAL_RANK": str(rank),
+        "LOCAL_WORLD_SIZE": str(NUM_RANKS),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    communicator = TorchDistributed()
+    torch.save(function(communicator), folder / f"{rank}.pt")
+    communicator.close()
+
+
+def network_of_all_kinds() -> nn.ModuleDict:
+    """Convolution in channels_last, a parameter that nothing uses, one that rank 1 does not reach,
+    a frozen one, two types."""
+    torch.manual_seed(0)
+    parts = nn.ModuleDict(
+        {
+            "conv": nn.Conv2d(3, 4, 3, bias=False),
+            "linear": nn.Linear(4, 2),
+            "sometimes": nn.Linear(2, 2),
+            "never": nn.Linear(5, 5),
+            "frozen": nn.Linear(2, 2),
+        }
+    )
+    parts["frozen"].requires_grad_(False)
+    parts["linear"].double()
+    parts["conv"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    return parts
+
+
+def forward(parts: nn.ModuleDict, x_NCHW: Tensor, *, is_deep: bool) -> Tensor:
+    features = parts["conv"](x_NCHW).mean((2, 3)).double()
+    scores: Tensor = parts["frozen"](parts["linear"](features).float())
+    return parts["sometimes"](scores) if is_deep else scores
+
+
+def inputs() -> Tensor:
+    return torch.randn(7, 3, 8, 8, generator=torch.Generator().manual_seed(5))
+
+
+def summed_gradients(communicator: TorchDistributed) -> dict[str, Tensor]:
+    """Two steps: one of uneven shares, one in which rank 1 has no samples. The gradients of both,
+    and the strides that they have."""
+    parts = network_of_all_kinds()
+    sums = GradientSum(list(parts.parameters()), communicator)
+    found: dict[str, Tensor] = {}
+    shares = {0: [inputs()[:4], inputs()[4:5]], 1: [inputs()[5:]]}
+    for step, batches in enumerate((shares[communicator.rank], None)):
+        parts.zero_grad(set_to_none=True)
+        if batches is None:
+            batches = [inputs()] if communicator.is_root else []
+            sums.arm()
+        for i, batch in enumerate(batches):
+            if i == len(batches) - 1:
+                sums.arm()
+            loss = forward(parts, batch, is_deep=communicator.is_root).square().sum()
+            loss.backward()
+        sums.finish()
+        for name, parameter in parts.named_parameters():
+            if parameter.grad is not None:
+                found[f"{step}.{name}"] = parameter.grad.clone()
+                found[f"{step}.{name}.stride"] = torch.tensor(parameter.grad.stride())
+    return found
+
+
+def collectives(communicator: TorchDistributed) -> dict[str, Any]:
+    rank = communicator.rank
+    mine = torch.tensor([float(rank), 10.0 - rank])
+    sent = torch.full((3,), float(rank))
+    communicator.broadcast(sent)
+    communicator.barrier()
+    try:
+        communicator.from_root(_fail)
+        message = ""
+    except QuantLabError as error:
+        message = f"{type(error).__name__}: {error}"
+    meter = Sums()
+    meter.update(torch.tensor([2.0**52 + rank]))
+    merge(meter, communicator)
+    return {
+        "place": [communicator.rank, communicator.size, communicator.local_rank],
+        "reduced": {op: communicator.all_reduce(mine, op) for op in ("sum", "min", "max")},
+        "mine": mine,
+        "broadcast": sent,
+        "gathered": communicator.gather({"rank": rank}),
+        "from_root": communicator.from_root(lambda: f"made on {rank}"),
+        "message": message,
+        "merged": meter.state(),
+    }
+
+
+def _fail() -> None:
+    raise DataError("nothing there")
