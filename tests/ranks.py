@@ -24,9 +24,7 @@ def run_on_ranks(function: Callable[[TorchDistributed], Any], folder: Path) -> l
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torch.multiprocessing.spawn(_rank, args=(function, folder, port), nprocs=NUM_RANKS)
-    return [
-        torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(NUM_RANKS)
-    ]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(NUM_RANKS)]
 
 
 def _rank(rank: int, function: Callable[[TorchDistributed], Any], folder: Path, port: int) -> None:

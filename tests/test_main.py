@@ -1,4 +1,4 @@
-"""main.py: what it prints and returns. All bad inputs: one line, the right code, nothing written."""
+"""main.py: what it prints and returns. Bad inputs: one line, the right code, nothing written."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def data_folder(problem: str) -> Path:
         ([*TOY_RUN, "--experiment.target=top9"], ["experiment.target", "'top1'", "command line"]),
         ([*TOY_RUN, "--experiment.device=cuda"], ["experiment.device: 'cuda'"]),
         ([*TOY_RUN, "--training.optimizer.params.lr=abc"], ["training.optimizer.params.lr", "abc"]),
-        ([*TOY_RUN, "--training.optimizer.params.rl=1"], ["SGD has no such parameter; allowed: lr, momentum"]),
+        ([*TOY_RUN, "--training.optimizer.params.rl=1"], ["no such parameter; allowed: lr, mom"]),
         ([*TOY_RUN, "--training.optimizer.params.lr=-1"], ["SGD refuses"]),
         ([*TOY_RUN, "--training.optimizer.class=SDG"], ["training.optimizer.class", "'SGD'"]),
         ([*TOY_RUN, "--training.loss.class=CrossEntropyLos"], ["'CrossEntropyLoss'"]),
@@ -137,7 +137,7 @@ def test_bad_usage(lab: Lab, capsys: Captured, arguments: list[str], words: list
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("experiment:\n  epochs: 2\n  epochs: 3\n", [":3", "experiment.epochs", "given twice", ":2"]),
+        ("experiment:\n  epochs: 2\n  epochs: 3\n", [":3: experiment.epochs: given twice", ":2"]),
         ("- experiment\n", ["a list", "mapping"]),
         ("just text\n", ["a str", "mapping"]),
         ("experiment: !!python/object/apply:os.system [true]\n", [":1", "tag", "plain data"]),
@@ -146,7 +146,7 @@ def test_bad_usage(lab: Lab, capsys: Captured, arguments: list[str], words: list
         ("experiment:\n  epochs: on\n", ["experiment.epochs", "'on'", "overlay.yaml:2"]),
         ("experiment:\n  seeed: 1\n", ["experiment.seeed", "'seed'", "overlay.yaml:2"]),
         ("experiment: 3\n", ["experiment", "(overlay.yaml:1)"]),
-        ("experiment: {seed: " + "1" * 5000 + "}\n", ["experiment.seed"]),
+        ("experiment: {seed: " + "1" * 5000 + "}\n", ["overlay.yaml:1: a number of 5000"]),
         ("experiment: " + "[" * 3000 + "\n", ["overlay.yaml"]),
         ("data:\n  batch_size: 1e400\n", ["data.batch_size"]),
         ("? [a]\n: 1\n", ["overlay.yaml:1", "a key is text or a number"]),
@@ -236,6 +236,7 @@ def test_runs_of_another_topology(lab: Lab, capsys: Captured) -> None:
     assert "epoch0009.ckpt: no such checkpoint; there are: best, last" in line
     line = refused(lab, capsys, "test", "--problem=Toy", "--exp_id=0", "--fold=4")
     assert "fold4" in line
+    (saves / "best.ckpt").unlink()  # another name of last.ckpt, maybe
     (saves / "best.ckpt").write_bytes(b"torn")
     assert "best.ckpt: damaged" in refused(lab, capsys, "test", "--problem=Toy", "--exp_id=0")
     # A checkpoint put into the run of another topology, manifest and all.
@@ -328,7 +329,10 @@ def test_a_full_disk(lab: Lab, tmp_path: Path) -> None:
     disk.mkdir()
     unshare = shutil.which("unshare")
     prefix = [str(unshare), "-m", "sh", "-c", _SMALL_STORAGE, "-", str(disk)]
-    if not unshare or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+    if (
+        not unshare
+        or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("mounting a small tmpfs needs root and unshare (package util-linux)")
     folders = {"data": "storage", "logs": str(disk)}
     (lab.home / "cfg" / "hard_folders.json").write_text(json.dumps(folders))
@@ -354,7 +358,7 @@ def test_everything_is_validated_before_data_is_read(
     refused(lab, capsys, *TOY_RUN, "--data.limitt=3")
 
 
-def cut_disk(path: Path) -> None:
+def cut(path: Path) -> None:
     os.truncate(path, 10)
 
 
@@ -362,7 +366,7 @@ def drop(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("damage", [cut_disk, drop])
+@pytest.mark.parametrize("damage", [cut, drop])
 @pytest.mark.parametrize("file", ["run.json", "config.yaml"])
 def test_damaged_run_folders(
     lab: Lab, capsys: Captured, file: str, damage: Callable[[Path], None]
@@ -370,5 +374,5 @@ def test_damaged_run_folders(
     assert main.main([*TOY_RUN]) == 0
     damage(lab.folder().path / file)
     assert file in refused(lab, capsys, "test", "--problem=Toy", "--exp_id=0") or (
-        damage is cut_disk and file == "config.yaml"
+        damage is cut and file == "config.yaml"
     )

@@ -71,7 +71,7 @@ def look(run: RunFolder) -> Finding:
         return Finding(
             run=run, status=status, size=size, removable=[run.path], reason="no checkpoint"
         )
-    torn = [path for path in run.path.rglob(".*") if path.name.endswith((".part", ".fresh"))]
+    torn = [path for path in run.path.rglob("*") if path.suffix in (".part", ".fresh")]
     if status != "done":
         reason = "torn files" if torn else ""
         return Finding(run=run, status=status, size=size, removable=torn, reason=reason)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from experiments.command_line import Invocation, Syntax
@@ -33,7 +34,7 @@ def run(invocation: Invocation) -> int:
         return 0
     table = Table("run", "topology", "name", "status", "test top-1", "time", "launcher")
     for record in found:
-        table.add_row(*_row(record))
+        table.add_row(*map(escape, _row(record)))
     console.print(table)
     return 0
 

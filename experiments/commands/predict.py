@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
+from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
@@ -62,7 +63,7 @@ def run(invocation: Invocation) -> int:
     table = Table("file", "class", "score", title=title)
     for file, guesses in found.items():
         for i, (name, score) in enumerate(guesses):
-            table.add_row(file if i == 0 else "", name, f"{score:.4f}")
+            table.add_row(escape(file) if i == 0 else "", escape(name), f"{score:.4f}")
     console.print(table)
     return 0
 

@@ -48,7 +48,7 @@ def create(
     params = check_params(factory, spec, document, path, given)
     try:
         return factory(**given, **params)
-    except (ValueError, TypeError, AssertionError) as error:
+    except (ValueError, TypeError, RuntimeError, AssertionError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise complain(
             document, (*path, "params"), f"{spec.name} refuses them: {lines[0]}"
@@ -97,17 +97,16 @@ def _check_type(
     annotation = _annotation(parameter)
     if annotation is Any:
         return value
-    try:
-        adapter = TypeAdapter(
-            annotation, config=ConfigDict(arbitrary_types_allowed=True, strict=True)
-        )
-        # JSON has no tuples: a list stands for one.
-        return adapter.validate_python(value, strict=not isinstance(value, list))
-    except ValidationError as error:
-        message = error.errors()[0]["msg"]
-        raise complain(
-            document, path, f"{message[0].lower()}{message[1:]} (got {value!r})"
-        ) from None
+    adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    # YAML has no tuples: a list stands for one.
+    readings = [value, tuple(value)] if isinstance(value, list) else [value]
+    message = ""
+    for reading in readings:
+        try:
+            return adapter.validate_python(reading)
+        except ValidationError as error:
+            message = message or error.errors()[0]["msg"]
+    raise complain(document, path, f"{message[0].lower()}{message[1:]} (got {value!r})")
 
 
 def _annotation(parameter: inspect.Parameter | None) -> Any:

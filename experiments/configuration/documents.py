@@ -42,6 +42,7 @@ class Document:
 
 
 _UNTAGGED = "untagged"
+_MAX_VALUES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -88,6 +89,7 @@ class _Reader:
         self._name = name
         self._origins = origins
         self._open: set[int] = set()
+        self._num_values = 0
 
     def read(self, text: str) -> Any:
         try:
@@ -107,6 +109,9 @@ class _Reader:
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         where = self._where(node)
         self._origins[path] = where
+        self._num_values += 1
+        if self._num_values > _MAX_VALUES:
+            raise UsageError(f"{where}: more than {_MAX_VALUES} values; is an alias in an alias?")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar_value(node, where)
         if node.tag not in _PLAIN_TAGS:
@@ -163,6 +168,27 @@ def _scalar(text: str) -> Any:
         return float(text)
     if _SPECIAL_FLOAT.match(text):
         return float(text.replace(".", "", 1))
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_scalar` would not read as text."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        is_text = _scalar(text) == text
+        style = None if is_text else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Return plain data as YAML that `parse_document` reads back equal."""
+    text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
 
 

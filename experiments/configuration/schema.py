@@ -25,4 +25,4 @@ class Config(Section):
 
 def as_plain(config: Config) -> dict[str, Any]:
     """Return the whole configuration as plain data, defaults included; it validates to `config`."""
-    return config.model_dump(mode="json", by_alias=True)
+    return config.model_dump(by_alias=True)

@@ -26,12 +26,22 @@ class Background:
             pending.result()
 
 
-def snapshot(value: Any) -> Any:
-    """Return nested plain data with every tensor copied to the CPU, so that it stays as it is."""
+def frozen(value: Any) -> Any:
+    """Return nested plain data with every tensor copied, so that training cannot change it. Copies
+    stay on their device, which does not make anyone wait."""
+    return _with_tensors(value, lambda tensor: tensor.detach().clone())
+
+
+def to_cpu(value: Any) -> Any:
+    """Return nested plain data with every tensor on the CPU."""
+    return _with_tensors(value, lambda tensor: tensor.detach().cpu())
+
+
+def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return value.detach().to("cpu", copy=True)
+        return change(value)
     if isinstance(value, dict):
-        return {key: snapshot(item) for key, item in value.items()}
+        return {key: _with_tensors(item, change) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(snapshot(item) for item in value)
+        return type(value)(_with_tensors(item, change) for item in value)
     return value

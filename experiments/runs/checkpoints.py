@@ -6,8 +6,8 @@ before its file takes the name, and the old one stays until the next write, so t
 at which a good file is without its hash.
 """
 
+import errno
 import hashlib
-import io
 import os
 import pickle
 from collections.abc import Callable, Sequence
@@ -18,7 +18,13 @@ import torch
 from pydantic import Field
 
 from experiments.configuration.section import Section
-from experiments.runs.files import read_json, sync_folder, write_atomically, write_json
+from experiments.runs.files import (
+    read_json,
+    storage_error,
+    sync_folder,
+    write_atomically,
+    write_json,
+)
 from quantlab.errors import UsageError
 
 LAST, PREVIOUS, BEST = "last", "previous", "best"
@@ -27,14 +33,18 @@ LAST, PREVIOUS, BEST = "last", "previous", "best"
 class CheckpointConfig(Section):
     """When checkpoints are written.
 
+    last.ckpt and best.ckpt are written at the end of an epoch, and of the run.
+
     every_epochs: keep a checkpoint of every n-th epoch under its own name; 0 keeps none.
-    every_steps: besides the end of each epoch, write last.ckpt every n optimizer steps; 0 does not.
+    every_steps: write last.ckpt every n optimizer steps too; 0 does not.
     keep_last: how many of the epochs' checkpoints to keep.
+    seconds_between: skip the end of an epoch that follows the last writing sooner.
     """
 
     every_epochs: int = Field(default=0, ge=0)
     every_steps: int = Field(default=0, ge=0)
     keep_last: int = Field(default=3, ge=1)
+    seconds_between: float = Field(default=5.0, ge=0.0)
 
 
 class Checkpoints:
@@ -51,10 +61,8 @@ class Checkpoints:
         """Write one state under each of the names, in their order; `last` pushes the one before to
         `previous`. Raises UsageError, with all earlier checkpoints intact, if the disk is full."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getvalue()
-        digest = hashlib.sha256(content).hexdigest()
+        fresh = self.folder / "fresh.part"
+        digest = _write(state, fresh)
         hashes = self._hashes()
         for name in names:
             hashes[name] = [digest, *self._digest_on_disk(name)]
@@ -63,8 +71,6 @@ class Checkpoints:
         if has_previous:
             hashes[PREVIOUS] = [*self._digest_on_disk(LAST), *self._digest_on_disk(PREVIOUS)]
         write_json(self._manifest, hashes)
-        fresh = self.folder / ".fresh"
-        write_atomically(fresh, content)
         for name in names:
             if name == LAST and has_previous:
                 _give_name(self.path(LAST), self.path(PREVIOUS))
@@ -122,6 +128,25 @@ class Checkpoints:
         if not isinstance(hashes, dict) or not all(isinstance(h, list) for h in hashes.values()):
             raise UsageError(f"{self._manifest}: expected a list of hashes for each checkpoint")
         return hashes
+
+
+def _write(state: dict[str, Any], path: Path) -> str:
+    """Write a state and sync it; return its SHA-256. torch writes the file itself: through a buffer
+    of Python's it would keep the interpreter, and so the training, waiting."""
+    try:
+        torch.save(state, path)
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, RuntimeError) as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise storage_error(path, error) from error
+        if "write failed" not in str(error):
+            raise
+        # torch tells no reason; a full disk is the usual one.
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise storage_error(path, full) from error
 
 
 def _give_name(file: Path, name: Path) -> None:

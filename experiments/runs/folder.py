@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import yaml
-
+from experiments.configuration.documents import dump
 from experiments.runs.files import read_json, storage_error, write_atomically, write_json
 from quantlab.errors import UsageError
 
@@ -55,8 +54,7 @@ class RunFolder:
         write_json(file, {**record, **entries})
 
     def write_config(self, config: dict[str, Any]) -> None:
-        text = yaml.safe_dump(config, sort_keys=False)
-        write_atomically(self.config_file, text.encode())
+        write_atomically(self.config_file, dump(config).encode())
 
 
 def create_run(problem: str, logs: Path) -> RunFolder:

@@ -16,7 +16,7 @@ from experiments.data.loader import Batch, Loader
 from experiments.gradients import GradientSum
 from experiments.progress import Steps, duration
 from experiments.protocols import Meter
-from experiments.runs.background import Background, snapshot
+from experiments.runs.background import Background, frozen, to_cpu
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints
 from experiments.runs.logbook import Logbook
 from experiments.training.assembly import Assembly, load_weights
@@ -29,6 +29,7 @@ from experiments.training.random_state import (
     restore_random_state,
     seed_everything,
 )
+from experiments.training.train_metrics import TrainMetrics
 from quantlab.controller import Context, listening
 from quantlab.errors import DivergedError
 from quantlab.quantizer import COMPILE_OPTIONS
@@ -76,13 +77,14 @@ class Trainer:
         self._network = self.assembly.network
         self._compiled: nn.Module | None = None
         if training.compile:
-            self._compiled = torch.compile(self._network, options=dict(COMPILE_OPTIONS))  # type: ignore[assignment]  # it wraps the module
+            options = dict(COMPILE_OPTIONS) if self.assembly.controllers else None
+            self._compiled = torch.compile(self._network, options=options)  # type: ignore[assignment]  # it wraps the module
         self._parameters = [p for p in self._network.parameters() if p.requires_grad]
         self._gradients: GradientSum | None = None
         if self.communicator.size > 1:
             self._gradients = GradientSum(self._parameters, self.communicator)
-        self._meter = self.new_meter()
-        direction = self._meter.directions[experiment.target]
+        self._metrics = TrainMetrics(self.new_meter())
+        direction = self._metrics.meter.directions[experiment.target]
         min_delta = experiment.early_stop.min_delta if experiment.early_stop else 0.0
         self.best = BestEpoch(direction, min_delta)
         self._generator = torch.Generator().manual_seed(derive_seed(self.seed, "controllers"))
@@ -90,6 +92,8 @@ class Trainer:
         self._on_step_end = listening(self.assembly.controllers, "on_step_end")
         self._losses: list[tuple[int, Tensor]] = []
         self._background = Background()
+        self._unsaved_best: dict[str, Any] | None = None
+        self._saved_at = time.perf_counter()
         self._step_loss: Tensor | None = None
         seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
 
@@ -119,7 +123,7 @@ class Trainer:
         every_steps = self.config.checkpoint.every_steps
         self._network.train()
         if position.samples == 0:
-            self._meter.reset()
+            self._metrics.reset()
         context = self._context()
         for controller in listening(self.assembly.controllers, "on_epoch_start"):
             controller.on_epoch_start(context)
@@ -169,7 +173,7 @@ class Trainer:
         self.precision.scale(share).backward()
         share = share.detach()
         self._step_loss = share if self._step_loss is None else self._step_loss + share
-        self._meter.update(self.postprocess(outputs.detach()), batch.targets, loss.detach())
+        self._metrics.add(self.postprocess(outputs.detach()), batch.targets, loss.detach())
 
     def _finish_step(self, step: int) -> None:
         position, scaler = self.position, self.precision.scaler
@@ -203,8 +207,9 @@ class Trainer:
     def _end_epoch(self, started: float, progress: Steps) -> None:
         position, experiment = self.position, self.config.experiment
         self._flush_losses()
-        merge(self._meter, self.communicator)
-        values = {f"train/{name}": value for name, value in self._meter.compute()}
+        self._metrics.flush()
+        merge(self._metrics.meter, self.communicator)
+        values = {f"train/{name}": value for name, value in self._metrics.meter.compute()}
         self._check_finite(values)
         self._average_batch_norms()
         context = self._context()
@@ -229,9 +234,10 @@ class Trainer:
             self.logbook.write(position.step, values, epoch=epoch, seconds=seconds)
         every = self.config.checkpoint.every_epochs
         is_kept = every > 0 and position.epoch % every == 0
-        # `last` comes last: who resumes from it finds the others written.
-        names = [BEST] * is_best + [f"epoch{position.epoch:04d}"] * is_kept + [LAST]
-        self._save(names)
+        if is_best and self.communicator.is_root:
+            self._unsaved_best = frozen(self._weights())
+        if is_kept or position.is_finished or self._is_time_to_save():
+            self._save([f"epoch{position.epoch:04d}"] * is_kept + [LAST])
         self.say(
             _epoch_line(epoch, experiment.epochs, values, is_best, seconds, progress, position)
         )
@@ -315,30 +321,45 @@ class Trainer:
         """Write a checkpoint, while training goes on with the next step. All ranks take part: each
         has its own random generators."""
         self._flush_losses()
-        mine = {"random": random_state(self.device), "meter": self._meter.state()}
-        states = self.communicator.gather(snapshot(mine))
+        mine = {"random": random_state(self.device), "meter": self._metrics.state()}
+        states = self.communicator.gather(to_cpu(mine))
+        self._saved_at = time.perf_counter()
         if not self.communicator.is_root:
             return
         if self.logbook is not None:
             self.logbook.flush()
-        state = snapshot(self.state(states))
+        state, best = frozen(self.state(states)), self._unsaved_best
+        self._unsaved_best = None
 
         def write() -> None:
-            self.checkpoints.save(names, state)
+            # `last` comes last: who resumes from it finds the others written.
+            if best is not None:
+                self.checkpoints.save([BEST], to_cpu(best))
+            self.checkpoints.save(names, to_cpu(state))
             self.checkpoints.prune_epochs(self.config.checkpoint.keep_last)
 
         self._background.start(write)
+
+    def _is_time_to_save(self) -> bool:
+        """Return whether the last checkpoint is long enough ago, by the clock of rank 0."""
+        passed = time.perf_counter() - self._saved_at
+        return self.communicator.from_root(lambda: passed >= self.config.checkpoint.seconds_between)
+
+    def _weights(self) -> dict[str, Any]:
+        return {
+            "version": STATE_VERSION,
+            **self.identity,
+            "position": vars(self.position).copy(),
+            "network": self._network.state_dict(),
+            "ema": self.assembly.ema.state_dict() if self.assembly.ema else None,
+        }
 
     def state(self, rank_states: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return all that decides how the training goes on."""
         assembly, scaler = self.assembly, self.precision.scaler
         return {
-            "version": STATE_VERSION,
-            **self.identity,
-            "position": vars(self.position).copy(),
+            **self._weights(),
             "seconds": self.seconds,
-            "network": self._network.state_dict(),
-            "ema": assembly.ema.state_dict() if assembly.ema else None,
             "optimizer": assembly.optimizer.state_dict(),
             "learning_rate": assembly.learning_rate.state_dict(),
             "controllers": [controller.state_dict() for controller in assembly.controllers],
@@ -368,7 +389,7 @@ class Trainer:
         ranks = state["ranks"]
         if len(ranks) == self.communicator.size:
             mine = ranks[self.communicator.rank]
-            self._meter.load_state({k: v.to(self.device) for k, v in mine["meter"].items()})
+            self._metrics.load_state({k: v.to(self.device) for k, v in mine["meter"].items()})
             restore_random_state(mine["random"], self.device)
         if self.logbook is not None:
             self.logbook.cut(self.position.step)

@@ -5,8 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.communicator import Single, TorchDistributed, connect, detect_launcher
-from experiments.communicator import launched_rank
+from experiments.communicator import (
+    Single,
+    TorchDistributed,
+    connect,
+    detect_launcher,
+    launched_rank,
+)
 from quantlab.errors import DataError, UsageError
 from tests.ranks import collectives, run_on_ranks
 
@@ -53,11 +58,9 @@ def test_unknown_launcher() -> None:
 
 
 @pytest.mark.parametrize("variables", [{}, {"RANK": "one", "WORLD_SIZE": "2"}])
-def test_torch_outside_torchrun(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
-) -> None:
+def test_torch_outside_torchrun(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
     surround(monkeypatch, variables)
-    with pytest.raises(UsageError, match="RANK=.*in the environment; torchrun sets a number"):
+    with pytest.raises(UsageError, match=r"RANK=.*in the environment; torchrun sets a number"):
         TorchDistributed()
 
 

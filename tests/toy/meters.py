@@ -17,7 +17,10 @@ class Sums:
         self.reset()
 
     def reset(self) -> None:
-        self._state = {"count": torch.zeros(2, 1, dtype=torch.int64), "sum": torch.zeros(()).double()}
+        self._state = {
+            "count": torch.zeros(2, 1, dtype=torch.int64),
+            "sum": torch.zeros(()).double(),
+        }
 
     def update(
         self, predictions: Tensor, targets: Tensor | None = None, loss: Tensor | None = None

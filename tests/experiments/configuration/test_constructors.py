@@ -27,7 +27,7 @@ class Shape(nn.Module):
         options: dict[int, float] | None = None,
         *,
         is_flat: bool = False,
-        untyped=3,  # type: ignore[no-untyped-def]  # noqa: ANN001 - as users write
+        untyped=3,  # type: ignore[no-untyped-def]
     ) -> None:
         super().__init__()
         if size < 0:
@@ -114,9 +114,7 @@ def test_optimizers(name: str, params: str) -> None:
 def test_schedulers(name: str, params: str) -> None:
     optimizer = optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
     factory = getattr(lr_scheduler, name)
-    assert isinstance(
-        build(factory, params, {"optimizer": optimizer}), lr_scheduler.LRScheduler
-    )
+    assert isinstance(build(factory, params, {"optimizer": optimizer}), lr_scheduler.LRScheduler)
 
 
 def test_schedules_of_our_own() -> None:
@@ -127,7 +125,9 @@ def test_schedules_of_our_own() -> None:
 
 def find(name: str, *places: ModuleType | None) -> type[Any]:
     document = parse_document(f"part: {{class: {name}}}", name="f")
-    return find_class(ClassSpec.model_validate({"class": name}), places, nn.Module, document, PATH)
+    return find_class(
+        ClassSpec.model_validate({"class": name}), places, (nn.Module,), document, PATH
+    )
 
 
 def test_the_first_place_wins() -> None:

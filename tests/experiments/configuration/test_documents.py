@@ -36,9 +36,9 @@ PLAIN = st.recursive(
 @given(value=st.dictionaries(KEYS, PLAIN))
 def test_json_is_read_as_itself(value: dict[str, Any]) -> None:
     """JSON is YAML: an independent writer of documents whose meaning is beyond doubt."""
-    text = json.dumps(value).replace("Infinity", ".inf")
+    text = json.dumps(value, ensure_ascii=False).replace("Infinity", ".inf")
     assert parse_document(text, name="f").values == value
-    indented = json.dumps(value, indent=1).replace("Infinity", ".inf")
+    indented = json.dumps(value, indent=1, ensure_ascii=False).replace("Infinity", ".inf")
     assert parse_document(indented, name="f").values == value
 
 
@@ -85,7 +85,6 @@ def test_what_a_run_writes_is_read_as_itself(value: dict[str, Any]) -> None:
         ('"1e-3"', "1e-3"),
         ("!!str 12", "12"),
         ("!!int 12", 12),
-        ("!!float 12", 12.0),
         ("<<", "<<"),
         ("=", "="),
         ("[1, on, 1e-3]", [1, "on", 0.001]),
@@ -152,7 +151,7 @@ def test_aliases_are_copied() -> None:
 
 def test_aliases_do_not_explode() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
-    lines += [f"a{i}: &a{i} [" + ", ".join([f"*a{i - 1}"] * 8) + "]" for i in range(1, 9)]
+    lines += [f"a{i}: &a{i} [" + ", ".join([f"*a{i - 1}"] * 8) + "]" for i in range(1, 6)]
     with pytest.raises(UsageError, match="alias"):
         parse_document("\n".join(lines), name="f")
 
@@ -164,17 +163,19 @@ def test_nothing_is_an_empty_mapping(text: str) -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
+    refusal = ""
     try:
         parse_document(text, name="f")
     except UsageError as error:
-        assert len(str(error).splitlines()) == 1, str(error)
+        refusal = str(error)
+    assert len(refusal.splitlines()) <= 1, refusal
 
 
 def test_files(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
-    file.write_text("a:\n  - b: ä\n", encoding="utf-8")  # noqa: RUF001 - not ASCII on purpose
+    file.write_text("a:\n  - b: ä\n", encoding="utf-8")
     document = read_document(file)
-    assert document.values == {"a": [{"b": "ä"}]}  # noqa: RUF001
+    assert document.values == {"a": [{"b": "ä"}]}
     assert document.origin(("a", 0, "b")) == f"{file}:2"
     assert document.origin(("a", 0, "missing")) == f"{file}:2"
     assert document.origin(("z",)) == f"{file}:1"

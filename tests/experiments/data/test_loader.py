@@ -25,7 +25,12 @@ def in_memory() -> InMemory:
 
 
 def make(
-    dataset: Dataset, *, workers: int = 0, is_augmented: bool = True, num_ranks: int = 1, rank: int = 0
+    dataset: Dataset,
+    *,
+    workers: int = 0,
+    is_augmented: bool = True,
+    num_ranks: int = 1,
+    rank: int = 0,
 ) -> Loader:
     plan = Plan(num_samples=len(INDICES), batch_size=2, num_ranks=num_ranks, rank=rank)
     return Loader(

@@ -65,8 +65,8 @@ def test_round_trip(tmp_path: Path) -> None:
     saves = Checkpoints(tmp_path / "fold0" / "saves")
     assert not saves.has(LAST)
     for number in range(3):
-        saves.save(LAST, state(number))
-    saves.save(BEST, state(1))
+        saves.save([LAST], state(number))
+    saves.save([BEST], state(1))
     assert load(saves.folder) == (2, [])
     assert load(saves.folder, PREVIOUS) == (1, [])
     assert load(saves.folder, BEST) == (1, [])
@@ -76,21 +76,48 @@ def test_round_trip(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_one_state_under_several_names(tmp_path: Path) -> None:
+    saves = Checkpoints(tmp_path)
+    for number in range(2):
+        saves.save([BEST, f"epoch{number:04d}", LAST], state(number))
+    assert saves.names() == ["best", "epoch0000", "epoch0001", "last", "previous"]
+    found = {name: load(tmp_path, name)[0] for name in saves.names()}
+    assert found == {"best": 1, "epoch0000": 0, "epoch0001": 1, "last": 1, "previous": 0}
+
+
+def test_names_given_together_appear_with_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who finds the new `last` finds the new `best` too, whenever it crashed."""
+    calls, is_complete = 0, False
+    while not is_complete:
+        folder = tmp_path / str(calls)
+        Checkpoints(folder).save([BEST, LAST], state(0))
+        with crashing_after(calls, monkeypatch) as count, suppress(Crash):
+            Checkpoints(folder).save([BEST, LAST], state(1))
+        is_complete = count[0] < calls
+        last, best = load(folder)[0], load(folder, BEST)[0]
+        assert best >= last, f"after {calls} operations"
+        calls += 1
+    assert (last, best) == (1, 1)
+
+
 def test_a_damaged_last_falls_back_and_says_so(tmp_path: Path) -> None:
     saves = Checkpoints(tmp_path)
     for number in range(3):
-        saves.save(LAST, state(number))
+        saves.save([LAST], state(number))
     damage(saves.path(LAST))
     number, said = load(tmp_path)
     assert number == 1
+    assert len(said) == 1
     assert "last.ckpt: damaged (its SHA-256 is not the one in manifest.json)" in said[0]
-    assert "previous.ckpt" in said[1]
+    assert "going on from previous.ckpt" in said[0]
 
 
 def test_a_missing_last_falls_back(tmp_path: Path) -> None:
     saves = Checkpoints(tmp_path)
     for number in range(2):
-        saves.save(LAST, state(number))
+        saves.save([LAST], state(number))
     saves.path(LAST).unlink()
     assert Checkpoints(tmp_path).has(LAST)
     assert load(tmp_path)[0] == 0
@@ -99,11 +126,11 @@ def test_a_missing_last_falls_back(tmp_path: Path) -> None:
 def test_training_goes_on_after_a_fallback(tmp_path: Path) -> None:
     saves = Checkpoints(tmp_path)
     for number in range(3):
-        saves.save(LAST, state(number))
+        saves.save([LAST], state(number))
     damage(saves.path(LAST))
     resumed = Checkpoints(tmp_path)
     assert resumed.load(LAST, lambda _: None)["number"] == 1
-    resumed.save(LAST, state(2))
+    resumed.save([LAST], state(2))
     assert load(tmp_path) == (2, [])
     damage(resumed.path(LAST))
     assert load(tmp_path)[0] == 1, "a damaged file took the place of the good one before"
@@ -113,7 +140,7 @@ def test_training_goes_on_after_a_fallback(tmp_path: Path) -> None:
 def test_nothing_damaged_is_ever_loaded(tmp_path: Path, number_of_saves: int) -> None:
     saves = Checkpoints(tmp_path)
     for number in range(number_of_saves):
-        saves.save(LAST, state(number))
+        saves.save([LAST], state(number))
     for path in tmp_path.glob("*.ckpt"):
         damage(path)
     with pytest.raises(UsageError, match=r"(last|previous)\.ckpt: damaged"):
@@ -123,8 +150,8 @@ def test_nothing_damaged_is_ever_loaded(tmp_path: Path, number_of_saves: int) ->
 def test_other_names_have_no_fallback(tmp_path: Path) -> None:
     saves = Checkpoints(tmp_path)
     for number in range(2):
-        saves.save(LAST, state(number))
-    saves.save(BEST, state(0))
+        saves.save([LAST], state(number))
+    saves.save([BEST], state(0))
     damage(saves.path(BEST))
     with pytest.raises(UsageError, match=r"best\.ckpt: damaged"):
         load(tmp_path, BEST)
@@ -134,7 +161,7 @@ def test_other_names_have_no_fallback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"last": 3}'])
 def test_a_damaged_manifest_is_one_line(tmp_path: Path, content: str) -> None:
-    Checkpoints(tmp_path).save(LAST, state(0))
+    Checkpoints(tmp_path).save([LAST], state(0))
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(UsageError, match=r"manifest\.json"):
         load(tmp_path)
@@ -142,7 +169,7 @@ def test_a_damaged_manifest_is_one_line(tmp_path: Path, content: str) -> None:
 
 def test_nothing_but_data_is_loaded(tmp_path: Path) -> None:
     saves = Checkpoints(tmp_path)
-    saves.save(LAST, {"payload": Path("anything")})
+    saves.save([LAST], {"payload": Path("anything")})
     with pytest.raises(UsageError, match=r"last\.ckpt"):
         saves.load(LAST, lambda _: None)
 
@@ -170,17 +197,17 @@ def test_a_crash_between_any_two_file_operations(
         folder = tmp_path / str(calls)
         saves = Checkpoints(folder)
         for number in range(saved_before):
-            saves.save(name, state(number))
+            saves.save([name], state(number))
         crashed = Checkpoints(folder) if is_new_process else saves
         with crashing_after(calls, monkeypatch) as count, suppress(Crash):
-            crashed.save(name, state(saved_before))
+            crashed.save([name], state(saved_before))
         is_complete = count[0] < calls
         if saved_before or is_complete:
             found, _ = load(folder, name)
             assert found in (saved_before - 1, saved_before), f"after {calls} operations"
         # Whatever was left behind does not disturb the next one.
         after = Checkpoints(folder)
-        after.save(name, state(saved_before + 1))
+        after.save([name], state(saved_before + 1))
         assert load(folder, name) == (saved_before + 1, [])
         if name == LAST and saved_before:
             damage(after.path(LAST))
@@ -199,13 +226,13 @@ def test_any_history_loads_a_state_that_was_saved(
     folder = tmp_path_factory.mktemp("history")
     saves = Checkpoints(folder)
     number = 0
-    saves.save(LAST, state(number))
+    saves.save([LAST], state(number))
     for action in actions:
         if action == "save":
             number += 1
-            saves.save(LAST, state(number))
+            saves.save([LAST], state(number))
         elif action == "best":
-            saves.save(BEST, state(number))
+            saves.save([BEST], state(number))
         elif action == "reopen":
             saves = Checkpoints(folder)
         elif saves.path(LAST).exists() and action == "damage":
@@ -224,8 +251,8 @@ def test_any_history_loads_a_state_that_was_saved(
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
     saves = Checkpoints(tmp_path)
     for epoch in (1, 2, 3, 10, 11):
-        saves.save(f"epoch{epoch:04d}", state(epoch))
-    saves.save(LAST, state(11))
+        saves.save([f"epoch{epoch:04d}"], state(epoch))
+    saves.save([LAST], state(11))
     saves.prune_epochs(2)
     assert saves.names() == ["epoch0010", "epoch0011", "last"]
     assert load(tmp_path, "epoch0010") == (10, [])
@@ -239,26 +266,29 @@ from experiments.runs.checkpoints import LAST, Checkpoints
 from quantlab.errors import UsageError
 saves = Checkpoints(Path(sys.argv[1]) / "saves")
 small = {"weights": torch.zeros(50_000)}
-saves.save(LAST, small)
+saves.save([LAST], small)
 for _ in range(2):
     try:
-        saves.save(LAST, {"weights": torch.zeros(500_000)})
+        saves.save([LAST], {"weights": torch.zeros(500_000)})
     except UsageError as error:
         print(error)
 said = []
 assert torch.equal(Checkpoints(saves.folder).load(LAST, said.append)["weights"], small["weights"])
 assert not said, said
 print(sorted(path.name for path in saves.folder.iterdir()))
-saves.save(LAST, small)
+saves.save([LAST], small)
 """
 
 
 def test_a_full_disk_is_one_line_and_the_checkpoint_before_stays(tmp_path: Path) -> None:
     mount = f"mount -t tmpfs -o size=1m none {tmp_path}"
     unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run(
-        [unshare, "-m", "sh", "-c", mount], capture_output=True, check=False
-    ).returncode:
+    if (
+        unshare is None
+        or subprocess.run(
+            [unshare, "-m", "sh", "-c", mount], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("mounting a small tmpfs needs root and unshare (package util-linux)")
     script = f'{mount} && exec "$@"'
     command = [sys.executable, "-c", _FILL_A_DISK, str(tmp_path)]

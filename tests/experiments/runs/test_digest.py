@@ -57,9 +57,11 @@ def test_order_layout_and_gradients_do_not_matter() -> None:
     a, b = torch.randn(2, 3), torch.randn(4, requires_grad=True)
     first = weights_sha256({"a": a, "b": b})
     assert weights_sha256({"b": b.detach(), "a": a.T.contiguous().T}) == first
-    assert weights_sha256({"flags": torch.tensor([True, False])}) == hashlib.sha256(
-        b"flags\0bool\x002\0\x01\0"
-    ).hexdigest()
-    assert weights_sha256({"h": torch.tensor([1.0], dtype=torch.bfloat16)}) == hashlib.sha256(
-        b"h\0bfloat16\x001\0\x80\x3f"
-    ).hexdigest()
+    assert (
+        weights_sha256({"flags": torch.tensor([True, False])})
+        == hashlib.sha256(b"flags\0bool\x002\0\x01\0").hexdigest()
+    )
+    assert (
+        weights_sha256({"h": torch.tensor([1.0], dtype=torch.bfloat16)})
+        == hashlib.sha256(b"h\0bfloat16\x001\0\x80\x3f").hexdigest()
+    )

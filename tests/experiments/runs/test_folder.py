@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runs.folder import Lock, RunFolder, create_run, is_held, list_runs, open_run, records
+from experiments.runs.folder import (
+    Lock,
+    RunFolder,
+    create_run,
+    is_held,
+    list_runs,
+    open_run,
+    records,
+)
 from quantlab.errors import UsageError
 from tests.lab import CHECKOUT
 

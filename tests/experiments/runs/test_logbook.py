@@ -81,7 +81,14 @@ def test_cut_everything_or_nothing(tmp_path: Path) -> None:
 
 def test_hyperparameters_in_the_same_run(tmp_path: Path) -> None:
     logbook = written(tmp_path)
-    values = {"training.lr": 0.1, "seed": 3, "augment": True, "name": "x", "list": [1, 2], "no": None}
+    values = {
+        "training.lr": 0.1,
+        "seed": 3,
+        "augment": True,
+        "name": "x",
+        "list": [1, 2],
+        "no": None,
+    }
     logbook.board.hyperparameters(values, {"test/top1": 99.5})
     logbook.close()
     assert len(list((tmp_path / "stats").iterdir())) == 1, "a second run beside it"
@@ -120,4 +127,7 @@ def test_each_rank_has_a_log(tmp_path: Path) -> None:
             log.removeHandler(handler)
     for rank in (0, 1):
         lines = (tmp_path / f"log.rank{rank}.txt").read_text().splitlines()
-        assert [line.split("INFO ")[1] for line in lines] == [f"first of {rank}", f"second of {rank}"]
+        assert [line.split("INFO ")[1] for line in lines] == [
+            f"first of {rank}",
+            f"second of {rank}",
+        ]

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -55,10 +56,14 @@ def killed_after(
         for place, name in places:
             patch.setattr(place, name, counted(getattr(place, name)))
         yield
-    # The kernel closes the files of a killed process; here that takes a collection.
+    # The kernel closes the files of a killed process and ends its threads; here that takes a
+    # collection.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+    for thread in threading.enumerate():
+        if thread.name.startswith("background"):
+            thread.join(timeout=10)
 
 
 def outcome(lab: Lab, exp_id: int) -> dict[str, Any]:
@@ -98,7 +103,11 @@ def run_and_kill(
     return False
 
 
-ARGUMENTS = ("--experiment.epochs=2", "--checkpoint.every_steps=2")
+ARGUMENTS = (
+    "--experiment.epochs=2",
+    "--checkpoint.every_steps=2",
+    "--checkpoint.seconds_between=0",
+)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -115,9 +124,7 @@ def test_killed_at_every_step(
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_killed_between_any_two_file_operations(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_between_any_two_file_operations(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main.main([*RUN, *ARGUMENTS]) == 0
     expected = outcome(lab, 0)
     places = ((Path, "replace"), (Path, "unlink"), (os, "link"))

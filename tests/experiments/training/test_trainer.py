@@ -111,6 +111,14 @@ def test_the_stored_config_reruns_the_run(lab: Lab) -> None:
     assert lab.record(0)["config"] == lab.record(1)["config"]
 
 
+def test_numbers_as_keys_survive_the_stored_config(lab: Lab) -> None:
+    schedule = "{class: Hand, params: {schedule: {0: 1, 1: 0.5}}}"
+    run(*TOY_RUN, f"--training.lr_scheduler={schedule}")
+    run(*TOY_RUN, f"--config={lab.folder().config_file}")
+    run("test", "--problem=Toy", "--exp_id=0")
+    assert lab.record(0)["weights_sha256"] == lab.record(1)["weights_sha256"]
+
+
 def test_workers_change_nothing(lab: Lab) -> None:
     for workers in (0, 2):
         run(*TOY_RUN, f"--data.workers={workers}")

@@ -1,0 +1,188 @@
+"""A run that was killed anywhere and resumed is the run that was not killed, to the bit."""
+
+import gc
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import main
+from experiments.progress import Steps
+from experiments.runs.digest import weights_sha256
+from tests.lab import TOY_RUN, Lab
+
+RUN = (
+    *TOY_RUN,
+    "--config=quantized",
+    "--training.ema.decay=0.8",
+    "--training.optimizer.class=Adam",
+    "--training.optimizer.params.lr=0.01",
+    "--data.valid_fraction=0.5",
+    "--data.batch_size=8",
+    "--checkpoint.every_epochs=1",
+    "--checkpoint.keep_last=1",
+)
+RESUME = ("resume", "--problem=Toy")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that follows has an effect on disk."""
+
+
+@contextmanager
+def killed_after(
+    operations: int, monkeypatch: pytest.MonkeyPatch, *places: tuple[Any, str]
+) -> Iterator[None]:
+    """Let the calls at `places` happen `operations` times in all, and none of them after that."""
+    count = [0]
+
+    def counted(operation: Any) -> Any:
+        def run(*arguments: Any, **named: Any) -> Any:
+            if count[0] >= operations:
+                raise Killed
+            count[0] += 1
+            return operation(*arguments, **named)
+
+        return run
+
+    with monkeypatch.context() as patch, suppress(Killed):
+        for place, name in places:
+            patch.setattr(place, name, counted(getattr(place, name)))
+        yield
+    # The kernel closes the files of a killed process and ends its threads; here that takes a
+    # collection.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    for thread in threading.enumerate():
+        if thread.name.startswith("background"):
+            thread.join(timeout=10)
+
+
+def outcome(lab: Lab, exp_id: int) -> dict[str, Any]:
+    """All that must not depend on having been killed; the status alone, if it is not done."""
+    record = lab.record(exp_id)
+    if record["status"] != "done":
+        return {"status": (record["status"], record["exit_code"])}
+    fold = lab.folder(exp_id).fold(0)
+    best = torch.load(fold / "saves" / "best.ckpt", weights_only=True)
+    board = EventAccumulator(str(fold / "stats"), size_guidance={"scalars": 0})
+    board.Reload()
+    return {
+        "status": (record["status"], record["exit_code"]),
+        "weights_sha256": record["weights_sha256"],
+        "metrics": record["metrics"],
+        "rows": lab.rows(exp_id),
+        "best": (best["position"], weights_sha256(best["network"])),
+        "epochs": [path.name for path in (fold / "saves").glob("epoch*")],
+        "board": {
+            tag: sorted((event.step, event.value) for event in board.Scalars(tag))
+            for tag in board.Tags()["scalars"]
+        },
+    }
+
+
+def run_and_kill(
+    lab: Lab, exp_id: int, operations: int, patch: pytest.MonkeyPatch, *places: tuple[Any, str]
+) -> bool:
+    """Start run `exp_id`, kill it, resume it; return whether it ended before it was killed."""
+    with killed_after(operations, patch, *places):
+        main.main([*RUN, *ARGUMENTS])
+    if not (lab.folder(exp_id).path / "run.json").exists():
+        return False
+    if lab.record(exp_id)["status"] == "done":
+        return True
+    main.main([*RESUME, f"--exp_id={exp_id}"])
+    return False
+
+
+ARGUMENTS = (
+    "--experiment.epochs=2",
+    "--checkpoint.every_steps=2",
+    "--checkpoint.seconds_between=0",
+)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_killed_at_every_step(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main([*RUN, *ARGUMENTS]) == 0
+    expected = outcome(lab, 0)
+    assert len(expected["board"]["train/step_loss"]) == 8
+    for steps in range(8):
+        assert not run_and_kill(lab, steps + 1, steps, monkeypatch, (Steps, "advance"))
+        assert outcome(lab, steps + 1) == expected, f"killed after {steps} steps"
+    assert "resumed at epoch 2, step 6" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_killed_between_any_two_file_operations(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main.main([*RUN, *ARGUMENTS]) == 0
+    expected = outcome(lab, 0)
+    places = ((Path, "replace"), (Path, "unlink"), (os, "link"))
+    differing: dict[int, list[str]] = {}
+    exp_id, is_done = 1, False
+    while not is_done:
+        is_done = run_and_kill(lab, exp_id, exp_id - 1, monkeypatch, *places)
+        if (lab.folder(exp_id).path / "run.json").exists():
+            found = outcome(lab, exp_id)
+            wrong = [key for key in expected if found.get(key) != expected[key]]
+            if wrong:
+                differing[exp_id - 1] = wrong
+                print("DIFF", exp_id-1, found.get("status"), wrong, [(k, found[k]) for k in wrong if k in found and k not in ("board","rows")])
+        exp_id += 1
+    assert exp_id > 30
+    assert not differing, "after so many operations, what differs"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_killed_twice_in_the_same_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main.main([*RUN, *ARGUMENTS]) == 0
+    with killed_after(3, monkeypatch, (Steps, "advance")):
+        main.main([*RUN, *ARGUMENTS])
+    assert lab.record(1)["status"] != "done"
+    with killed_after(2, monkeypatch, (Steps, "advance")):
+        main.main([*RESUME, "--exp_id=1"])
+    assert main.main([*RESUME, "--exp_id=1"]) == 0
+    assert outcome(lab, 1) == outcome(lab, 0)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_folds_that_are_done_stay(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    folds = [*TOY_RUN, "--experiment.folds=3", "--data.valid_fraction=0.0", "--data.batch_size=20"]
+    assert main.main(folds) == 0
+    with killed_after(7, monkeypatch, (Steps, "advance")):
+        main.main(folds)
+    assert len(lab.record(1)["folds"]) == 1
+    assert main.main([*RESUME, "--exp_id=1"]) == 0
+    assert lab.record(1)["metrics"] == lab.record(0)["metrics"]
+    assert [lab.rows(1, fold) for fold in range(3)] == [lab.rows(0, fold) for fold in range(3)]
+
+
+def test_a_done_run_is_left_alone(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([*TOY_RUN]) == 0
+    before = {p: p.stat().st_mtime_ns for p in lab.logs.rglob("*") if p.is_file()}
+    assert main.main([*RESUME, "--exp_id=0"]) == 0
+    assert "Toy/exp000 is done; nothing to resume" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in lab.logs.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_damaged_checkpoint_costs_time_only(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main([*RUN, *ARGUMENTS]) == 0
+    with killed_after(7, monkeypatch, (Steps, "advance")):
+        main.main([*RUN, *ARGUMENTS])
+    (lab.folder(1).fold(0) / "saves" / "last.ckpt").write_bytes(b"torn")
+    assert main.main([*RESUME, "--exp_id=1"]) == 0
+    assert "last.ckpt: damaged" in capsys.readouterr().out
+    assert outcome(lab, 1) == outcome(lab, 0)
