@@ -44,4 +44,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ModuleNotFoundError as error:
+        if error.name not in ("numpy", "pydantic", "rich", "torch", "yaml"):
+            raise
+        hint = "run `make setup` once, then use .venv/bin/python"
+        print(f"main.py: {sys.executable} has no {error.name}; {hint}", file=sys.stderr)
+        sys.exit(2)

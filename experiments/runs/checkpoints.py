@@ -6,13 +6,12 @@ before its file takes the name, and the old one stays until the next write, so t
 at which a good file is without its hash.
 """
 
-import errno
 import hashlib
 import os
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 from pydantic import Field
@@ -113,6 +112,8 @@ class Checkpoints:
 
     def _digest_on_disk(self, name: str) -> list[str]:
         """The hash of a checkpoint as it lies there, if it does and the manifest vouches for it."""
+        if not self.path(name).exists():
+            return []
         if name not in self._on_disk and self._complaint(name) is None:
             self._on_disk[name] = hashlib.sha256(self.path(name).read_bytes()).hexdigest()
         return [self._on_disk[name]] if name in self._on_disk else []
@@ -130,23 +131,44 @@ class Checkpoints:
         return hashes
 
 
+class _Sink:
+    """Takes what torch writes: to a file, and into a hash. Errors of the file are kept, since torch
+    would turn them into others; the interpreter is free while the file takes the bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, data: memoryview) -> int:
+        self._hash.update(data)
+        if self.error is None:
+            try:
+                self._file.write(data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
 def _write(state: dict[str, Any], path: Path) -> str:
-    """Write a state and sync it; return its SHA-256. torch writes the file itself: through a buffer
-    of Python's it would keep the interpreter, and so the training, waiting."""
+    """Write a state and sync it; return its SHA-256. Raises UsageError, the file gone."""
     try:
-        torch.save(state, path)
-        with path.open("rb+") as file:
+        with path.open("wb", buffering=0) as file:
+            sink = _Sink(file)
+            torch.save(state, cast(IO[bytes], sink))
+            if sink.error is not None:
+                raise sink.error
             os.fsync(file.fileno())
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, RuntimeError) as error:
+            return sink.hexdigest()
+    except OSError as error:
         path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise storage_error(path, error) from error
-        if "write failed" not in str(error):
-            raise
-        # torch tells no reason; a full disk is the usual one.
-        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        raise storage_error(path, full) from error
+        raise storage_error(path, error) from error
 
 
 def _give_name(file: Path, name: Path) -> None:

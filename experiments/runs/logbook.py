@@ -54,6 +54,13 @@ def _is_kept(line: str, step: int) -> bool:
         return False  # torn by a kill
 
 
+class _LogFile(logging.FileHandler):
+    """A log that cannot be written, on a full disk, must not hide what went wrong."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 def rank_log(folder: Path, rank: int) -> logging.Logger:
     """Return the logger of this rank, which writes `log.rank<r>.txt` in the run's folder."""
     log = logging.getLogger(f"quantlab.rank{rank}")
@@ -62,7 +69,7 @@ def rank_log(folder: Path, rank: int) -> logging.Logger:
     for handler in list(log.handlers):
         handler.close()
         log.removeHandler(handler)
-    handler = logging.FileHandler(folder / f"log.rank{rank}.txt", encoding="utf-8")
+    handler = _LogFile(folder / f"log.rank{rank}.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     return log

@@ -77,8 +77,8 @@ class Trainer:
         self._network = self.assembly.network
         self._compiled: nn.Module | None = None
         if training.compile:
-            options = dict(COMPILE_OPTIONS) if self.assembly.controllers else None
-            self._compiled = torch.compile(self._network, options=options)  # type: ignore[assignment]  # it wraps the module
+            options: dict[str, Any] = dict(COMPILE_OPTIONS) if self.assembly.controllers else {}
+            self._compiled = torch.compile(self._network, options=options or None)  # type: ignore[assignment]  # it wraps the module
         self._parameters = [p for p in self._network.parameters() if p.requires_grad]
         self._gradients: GradientSum | None = None
         if self.communicator.size > 1:

@@ -24,7 +24,7 @@ SCALARS = (
     st.none()
     | st.booleans()
     | st.integers(-(10**30), 10**30)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 )
 KEYS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
@@ -36,9 +36,9 @@ PLAIN = st.recursive(
 @given(value=st.dictionaries(KEYS, PLAIN))
 def test_json_is_read_as_itself(value: dict[str, Any]) -> None:
     """JSON is YAML: an independent writer of documents whose meaning is beyond doubt."""
-    text = json.dumps(value, ensure_ascii=False).replace("Infinity", ".inf")
+    text = json.dumps(value, ensure_ascii=False)
     assert parse_document(text, name="f").values == value
-    indented = json.dumps(value, indent=1, ensure_ascii=False).replace("Infinity", ".inf")
+    indented = json.dumps(value, indent=1, ensure_ascii=False)
     assert parse_document(indented, name="f").values == value
 
 

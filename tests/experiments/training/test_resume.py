@@ -4,8 +4,7 @@ import gc
 import os
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +35,13 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing that follows has an effect on disk."""
 
 
-@contextmanager
-def killed_after(
-    operations: int, monkeypatch: pytest.MonkeyPatch, *places: tuple[Any, str]
-) -> Iterator[None]:
-    """Let the calls at `places` happen `operations` times in all, and none of them after that."""
+def kill(
+    arguments: tuple[str, ...],
+    operations: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *places: tuple[Any, str],
+) -> None:
+    """Run main.py; let the calls at `places` happen `operations` times in all, none after that."""
     count = [0]
 
     def counted(operation: Any) -> Any:
@@ -55,7 +56,7 @@ def killed_after(
     with monkeypatch.context() as patch, suppress(Killed):
         for place, name in places:
             patch.setattr(place, name, counted(getattr(place, name)))
-        yield
+        main.main(list(arguments))
     # The kernel closes the files of a killed process and ends its threads; here that takes a
     # collection.
     with warnings.catch_warnings():
@@ -64,6 +65,7 @@ def killed_after(
     for thread in threading.enumerate():
         if thread.name.startswith("background"):
             thread.join(timeout=10)
+            assert not thread.is_alive(), "what was killed still writes"
 
 
 def outcome(lab: Lab, exp_id: int) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def outcome(lab: Lab, exp_id: int) -> dict[str, Any]:
         "metrics": record["metrics"],
         "rows": lab.rows(exp_id),
         "best": (best["position"], weights_sha256(best["network"])),
-        "epochs": [path.name for path in (fold / "saves").glob("epoch*")],
+        "newest_epoch": max(path.name for path in (fold / "saves").glob("epoch*")),
         "board": {
             tag: sorted((event.step, event.value) for event in board.Scalars(tag))
             for tag in board.Tags()["scalars"]
@@ -93,8 +95,7 @@ def run_and_kill(
     lab: Lab, exp_id: int, operations: int, patch: pytest.MonkeyPatch, *places: tuple[Any, str]
 ) -> bool:
     """Start run `exp_id`, kill it, resume it; return whether it ended before it was killed."""
-    with killed_after(operations, patch, *places):
-        main.main([*RUN, *ARGUMENTS])
+    kill((*RUN, *ARGUMENTS), operations, patch, *places)
     if not (lab.folder(exp_id).path / "run.json").exists():
         return False
     if lab.record(exp_id)["status"] == "done":
@@ -145,21 +146,18 @@ def test_killed_between_any_two_file_operations(lab: Lab, monkeypatch: pytest.Mo
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_killed_twice_in_the_same_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main.main([*RUN, *ARGUMENTS]) == 0
-    with killed_after(3, monkeypatch, (Steps, "advance")):
-        main.main([*RUN, *ARGUMENTS])
+    kill((*RUN, *ARGUMENTS), 3, monkeypatch, (Steps, "advance"))
     assert lab.record(1)["status"] != "done"
-    with killed_after(2, monkeypatch, (Steps, "advance")):
-        main.main([*RESUME, "--exp_id=1"])
+    kill((*RESUME, "--exp_id=1"), 2, monkeypatch, (Steps, "advance"))
     assert main.main([*RESUME, "--exp_id=1"]) == 0
     assert outcome(lab, 1) == outcome(lab, 0)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_folds_that_are_done_stay(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    folds = [*TOY_RUN, "--experiment.folds=3", "--data.valid_fraction=0.0", "--data.batch_size=20"]
-    assert main.main(folds) == 0
-    with killed_after(7, monkeypatch, (Steps, "advance")):
-        main.main(folds)
+    folds = (*TOY_RUN, "--experiment.folds=3", "--data.valid_fraction=0", "--data.batch_size=20")
+    assert main.main([*folds]) == 0
+    kill(folds, 7, monkeypatch, (Steps, "advance"))
     assert len(lab.record(1)["folds"]) == 1
     assert main.main([*RESUME, "--exp_id=1"]) == 0
     assert lab.record(1)["metrics"] == lab.record(0)["metrics"]
@@ -179,8 +177,7 @@ def test_a_damaged_checkpoint_costs_time_only(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main([*RUN, *ARGUMENTS]) == 0
-    with killed_after(7, monkeypatch, (Steps, "advance")):
-        main.main([*RUN, *ARGUMENTS])
+    kill((*RUN, *ARGUMENTS), 7, monkeypatch, (Steps, "advance"))
     (lab.folder(1).fold(0) / "saves" / "last.ckpt").write_bytes(b"torn")
     assert main.main([*RESUME, "--exp_id=1"]) == 0
     assert "last.ckpt: damaged" in capsys.readouterr().out

@@ -130,8 +130,8 @@ def test_the_best_epoch_is_the_one_tested(lab: Lab) -> None:
     run(*TOY_RUN, "--experiment.epochs=4", "--training.optimizer.params.lr=0.5")
     values = [row["valid/top1"] for row in lab.rows() if "train/top1" in row]
     metrics = lab.record()["metrics"]
-    assert metrics["valid/top1"] == max(values)
-    assert metrics["best_epoch"] == values.index(max(values)) + 1
+    assert metrics["best/top1"] == max(values)
+    assert metrics["best/epoch"] == values.index(max(values)) + 1
     assert weights_sha256(saved(lab, 0)) == lab.record()["weights_sha256"]
 
 
