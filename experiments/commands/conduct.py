@@ -8,10 +8,12 @@ from pathlib import Path
 from experiments.configuration.documents import Document
 from experiments.configuration.schema import Config, as_plain
 from experiments.configuration.section import validate
-from experiments.experiment import Experiment, new_record
+from experiments.experiment import Experiment
+from experiments.folds import run_folds
 from experiments.library import HOME, Library, Problem
 from experiments.progress import error_console
 from experiments.protocols import Data
+from experiments.record import new_record
 from experiments.runs.folder import Lock, RunFolder, create_run, open_run
 from experiments.runs.logbook import rank_log
 from experiments.session import Session, open_session
@@ -77,9 +79,14 @@ def conduct(experiment: Experiment, exp_id: int | None) -> int:
         f"{folder.name}  {experiment.library.name}  {experiment.config.experiment.name}".strip()
     )
     session.say(f"data: {experiment.data.source}; {session.describe()}")
+
+    def tell(line: str) -> None:
+        session.say(line)
+        log.info("%s", line)
+
     status, code = "failed", 1
     try:
-        is_done = experiment.run(folder, is_resumed=exp_id is not None)
+        is_done = run_folds(experiment, folder, tell, is_resumed=exp_id is not None)
         status, code = ("done", 0) if is_done else ("interrupted", INTERRUPTED)
     except QuantLabError as error:
         code = error.exit_code

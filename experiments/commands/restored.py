@@ -9,10 +9,9 @@ from experiments.commands.resume import stored_run
 from experiments.configuration.documents import Document
 from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
-from experiments.experiment import check_identity
 from experiments.library import Library, Problem
 from experiments.progress import console
-from experiments.runs.checkpoints import BEST, LAST, Checkpoints
+from experiments.runs.checkpoints import BEST, LAST, Checkpoints, check_identity
 from experiments.runs.folder import RunFolder
 from experiments.training.assembly import build_network, load_weights
 

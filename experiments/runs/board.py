@@ -29,13 +29,16 @@ class Board:
         self._open().add_image(tag, pixels_HWC, step, dataformats="HWC")
 
     def hyperparameters(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Enter the run into the HPARAMS tab; `metrics` are tags of scalars written here.
+        """Enter the run into the HPARAMS tab: nested `values` by dotted names, and `metrics`, which
+        are tags of scalars written here.
 
         The summaries go into the run's own file: `SummaryWriter.add_hparams` would open a second
         run beside it."""
         from torch.utils.tensorboard.summary import hparams
 
-        plain = {k: v if isinstance(v, bool | int | float) else str(v) for k, v in values.items()}
+        plain = {
+            k: v if isinstance(v, bool | int | float) else str(v) for k, v in _flat(values).items()
+        }
         writer = self._open()._get_file_writer()
         for summary in hparams(plain, dict(metrics)):
             writer.add_summary(summary)
@@ -60,6 +63,18 @@ class Board:
 
             self._writer = SummaryWriter(str(self.folder))
         return self._writer
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
 
 
 def _cut_events(path: Path, step: int) -> None:

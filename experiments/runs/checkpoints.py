@@ -9,7 +9,7 @@ at which a good file is without its hash.
 import hashlib
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -129,6 +129,13 @@ class Checkpoints:
         if not isinstance(hashes, dict) or not all(isinstance(h, list) for h in hashes.values()):
             raise UsageError(f"{self._manifest}: expected a list of hashes for each checkpoint")
         return hashes
+
+
+def check_identity(state: Mapping[str, Any], problem: str, topology: str, file: str) -> None:
+    """Raise UsageError if a checkpoint is of another problem or topology."""
+    theirs = f"{state.get('problem')}/{state.get('topology')}"
+    if theirs != f"{problem}/{topology}":
+        raise UsageError(f"{file}: a checkpoint of {theirs}; expected one of {problem}/{topology}")
 
 
 class _Sink:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +15,18 @@ from experiments.configuration.schema import Config
 from experiments.data.draws import derive_seed
 from experiments.data.loader import Batch, Loader
 from experiments.gradients import GradientSum
-from experiments.progress import Steps, duration
+from experiments.progress import Steps
 from experiments.protocols import Meter
 from experiments.runs.background import Background, frozen, to_cpu
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints
 from experiments.runs.logbook import Logbook
 from experiments.training.assembly import Assembly, load_weights
+from experiments.training.batch_norm import average_running_statistics
 from experiments.training.early_stopping import BestEpoch
+from experiments.training.epoch_line import epoch_line
 from experiments.training.evaluation import evaluate, merge
 from experiments.training.interruption import Interruption
+from experiments.training.loss_curve import LossCurve
 from experiments.training.precision import Precision
 from experiments.training.random_state import (
     random_state,
@@ -90,11 +94,10 @@ class Trainer:
         self._generator = torch.Generator().manual_seed(derive_seed(self.seed, "controllers"))
         self._on_step_start = listening(self.assembly.controllers, "on_step_start")
         self._on_step_end = listening(self.assembly.controllers, "on_step_end")
-        self._losses: list[tuple[int, Tensor]] = []
+        self._losses = LossCurve(experiment.log_every_steps, self.device)
         self._background = Background()
         self._unsaved_best: dict[str, Any] | None = None
         self._saved_at = time.perf_counter()
-        self._step_loss: Tensor | None = None
         seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
 
     def fit(self) -> bool:
@@ -152,7 +155,7 @@ class Trainer:
         epoch = self.position.epoch + step / self.train.plan.num_steps
         self.assembly.learning_rate.on_step(epoch, self._num_epochs)
         self.assembly.optimizer.zero_grad(set_to_none=True)
-        self._step_loss = None
+        self._losses.start_step()
         if self._on_step_start:
             context = self._context()
             for controller in self._on_step_start:
@@ -171,8 +174,7 @@ class Trainer:
             loss = self.assembly.loss(outputs, batch.targets)
         share = loss if batch.weight == 1.0 else loss * batch.weight
         self.precision.scale(share).backward()
-        share = share.detach()
-        self._step_loss = share if self._step_loss is None else self._step_loss + share
+        self._losses.add(share.detach())
         self._metrics.add(self.postprocess(outputs.detach()), batch.targets, loss.detach())
 
     def _finish_step(self, step: int) -> None:
@@ -198,20 +200,16 @@ class Trainer:
             context = self._context()
             for controller in self._on_step_end:
                 controller.on_step_end(context)
-        if position.step % self.config.experiment.log_every_steps == 0:
-            nothing = torch.zeros((), device=self.device)
-            self._losses.append(
-                (position.step, nothing if self._step_loss is None else self._step_loss)
-            )
+        self._losses.end_step(position.step)
 
     def _end_epoch(self, started: float, progress: Steps) -> None:
         position, experiment = self.position, self.config.experiment
-        self._flush_losses()
+        self._write_losses()
         self._metrics.flush()
         merge(self._metrics.meter, self.communicator)
         values = {f"train/{name}": value for name, value in self._metrics.meter.compute()}
         self._check_finite(values)
-        self._average_batch_norms()
+        average_running_statistics(self._network, self.communicator)
         context = self._context()
         for controller in listening(self.assembly.controllers, "on_validate"):
             controller.on_validate(context)
@@ -238,9 +236,11 @@ class Trainer:
             self._unsaved_best = frozen(self._weights())
         if is_kept or position.is_finished or self._is_time_to_save():
             self._save([f"epoch{position.epoch:04d}"] * is_kept + [LAST])
-        self.say(
-            _epoch_line(epoch, experiment.epochs, values, is_best, seconds, progress, position)
+        eta = None if position.is_finished else progress.eta(position.step)
+        line = epoch_line(
+            epoch, experiment.epochs, values, is_best=is_best, seconds=seconds, eta=eta
         )
+        self.say(line)
 
     def _is_done(self) -> bool:
         experiment = self.config.experiment
@@ -260,15 +260,17 @@ class Trainer:
         return min(experiment.epochs, experiment.max_steps / self.train.plan.num_steps)
 
     def _evaluate(self, loader: Loader) -> dict[str, float]:
-        return evaluate(
-            self._network,
-            self.assembly.loss,
-            loader,
-            self.new_meter(),
-            self.postprocess,
-            self.precision,
-            self.communicator,
-        )
+        ema = self.assembly.ema
+        with ema.applied() if ema is not None else nullcontext():
+            return evaluate(
+                self._network,
+                self.assembly.loss,
+                loader,
+                self.new_meter(),
+                self.postprocess,
+                self.precision,
+                self.communicator,
+            )
 
     def _context(self) -> Context:
         return Context(
@@ -279,17 +281,11 @@ class Trainer:
             generator=self._generator,
         )
 
-    def _flush_losses(self) -> None:
-        """Write the loss curve so far; the losses of all ranks' shares add up to the step's."""
-        if not self._losses:
-            return
-        mine = torch.stack([loss for _, loss in self._losses]).double().cpu()
-        summed = self.communicator.all_reduce(mine) if self.communicator.size > 1 else mine
-        for (step, _), value in zip(self._losses, summed.tolist(), strict=True):
+    def _write_losses(self) -> None:
+        for step, value in self._losses.take(self.communicator):
             self._check_finite({"train/step_loss": value})
             if self.logbook is not None:
                 self.logbook.write(step, {"train/step_loss": value})
-        self._losses = []
 
     def _check_finite(self, values: dict[str, float]) -> None:
         for name, value in values.items():
@@ -299,28 +295,10 @@ class Trainer:
                     "try a smaller training.optimizer.params.lr or training.clip_norm"
                 )
 
-    def _average_batch_norms(self) -> None:
-        """Give all ranks the mean of their running statistics, so that they hold one network."""
-        if self.communicator.size == 1:
-            return
-        buffers = [
-            buffer
-            for module in self._network.modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm)
-            for buffer in (module.running_mean, module.running_var)
-            if buffer is not None
-        ]
-        if not buffers:
-            return
-        flat = torch.cat([buffer.reshape(-1) for buffer in buffers])
-        mean = self.communicator.all_reduce(flat) / self.communicator.size
-        for buffer, piece in zip(buffers, mean.split([b.numel() for b in buffers]), strict=True):
-            buffer.copy_(piece.view_as(buffer))
-
     def _save(self, names: list[str]) -> None:
         """Write a checkpoint, while training goes on with the next step. All ranks take part: each
         has its own random generators."""
-        self._flush_losses()
+        self._write_losses()
         mine = {"random": random_state(self.device), "meter": self._metrics.state()}
         states = self.communicator.gather(to_cpu(mine))
         self._saved_at = time.perf_counter()
@@ -393,28 +371,3 @@ class Trainer:
             restore_random_state(mine["random"], self.device)
         if self.logbook is not None:
             self.logbook.cut(self.position.step)
-
-
-def _epoch_line(
-    epoch: int,
-    num_epochs: int,
-    values: dict[str, float],
-    is_best: bool,
-    seconds: float,
-    progress: Steps,
-    position: Position,
-) -> str:
-    parts = [f"epoch {epoch + 1:>3}/{num_epochs}"]
-    for split in ("train", "valid"):
-        metrics = [
-            f"{name.split('/')[1]} {value:.4g}"
-            for name, value in values.items()
-            if name.startswith(f"{split}/") and name != "train/lr"
-        ]
-        if metrics:
-            parts.append(f"{split} {' '.join(metrics)}")
-    parts.append(f"lr {values['train/lr']:.3g}")
-    parts.append(duration(seconds))
-    if not position.is_finished:
-        parts.append(f"ETA {progress.eta(position.step)}")
-    return "  ".join(parts) + ("  best" if is_best else "")

@@ -1,0 +1,151 @@
+"""Training and testing an experiment, fold by fold."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from experiments.configuration.schema import as_plain
+from experiments.data.loader import place
+from experiments.experiment import Experiment
+from experiments.record import summary
+from experiments.runs.checkpoints import BEST, LAST, Checkpoints, check_identity
+from experiments.runs.digest import weights_sha256
+from experiments.runs.files import write_json
+from experiments.runs.folder import RunFolder
+from experiments.runs.logbook import Logbook
+from experiments.runs.pictures import is_image_batch, prediction_sheet
+from experiments.training.assembly import load_weights
+from experiments.training.trainer import Trainer
+
+_NUM_PICTURES = 16
+# A larger table of confusions is nothing to read.
+_MAX_CONFUSION_CLASSES = 100
+
+
+def run_folds(
+    experiment: Experiment, folder: RunFolder, tell: Callable[[str], None], *, is_resumed: bool
+) -> bool:
+    """Train and test every fold that is not done; return False if interrupted. Rank 0 keeps the
+    run's record."""
+    done: list[dict[str, Any]] = folder.record().get("folds", []) if is_resumed else []
+    num_folds = experiment.config.experiment.folds
+    for fold in range(len(done), num_folds):
+        if num_folds > 1:
+            tell(f"fold {fold + 1} of {num_folds}")
+        entry = _run_fold(experiment, folder, fold, tell, is_resumed=is_resumed)
+        if entry is None:
+            return False
+        done.append(entry)
+        if experiment.session.communicator.is_root:
+            folder.update(
+                folds=done,
+                metrics=summary([e["metrics"] for e in done]),
+                weights_sha256=done[0]["weights_sha256"],
+                seconds=sum(e["seconds"] for e in done),
+            )
+    return True
+
+
+def _run_fold(
+    experiment: Experiment,
+    folder: RunFolder,
+    fold: int,
+    tell: Callable[[str], None],
+    *,
+    is_resumed: bool,
+) -> dict[str, Any] | None:
+    """Train one fold and test it; return its entry in the record, None if interrupted."""
+    path = folder.fold(fold)
+    logbook = Logbook(path) if experiment.session.communicator.is_root else None
+    trainer = _trainer(experiment, fold, path, logbook, tell)
+    if is_resumed and trainer.checkpoints.has(LAST):
+        state = trainer.checkpoints.load(LAST, tell)
+        check_identity(state, experiment.problem.name, experiment.library.name, "last.ckpt")
+        trainer.restore(state)
+        tell(f"resumed at epoch {trainer.position.epoch + 1}, step {trainer.position.step}")
+    elif logbook is not None:
+        logbook.cut(-1)
+    if not trainer.fit():
+        return None
+    digest = weights_sha256(trainer.assembly.network.state_dict())
+    metrics = _final_metrics(experiment, trainer, path)
+    if logbook is not None:
+        step, epoch = trainer.position.step, trainer.position.epoch
+        _show_samples(experiment, trainer, logbook)
+        logbook.write(step, metrics, epoch=epoch, final=True)
+        logbook.board.hyperparameters(as_plain(experiment.config), metrics)
+        logbook.close()
+    return {"metrics": metrics, "weights_sha256": digest, "seconds": trainer.seconds}
+
+
+def _trainer(
+    experiment: Experiment,
+    fold: int,
+    path: Path,
+    logbook: Logbook | None,
+    tell: Callable[[str], None],
+) -> Trainer:
+    halves = experiment.split(fold)
+    samples = place(experiment.data.train, experiment.session.device)
+    has_valid = len(halves.valid) > 0
+    return Trainer(
+        assembly=experiment.assemble(fold),
+        config=experiment.config,
+        train=experiment.loader(samples, halves.train, fold, is_training=True),
+        valid=experiment.loader(samples, halves.valid, fold, is_training=False)
+        if has_valid
+        else None,
+        new_meter=experiment.new_meter,
+        postprocess=experiment.library.postprocess,
+        precision=experiment.precision(),
+        communicator=experiment.session.communicator,
+        device=experiment.session.device,
+        checkpoints=Checkpoints(path / "saves"),
+        logbook=logbook,
+        seed=experiment.seed(fold),
+        say=tell,
+        identity={"problem": experiment.problem.name, "topology": experiment.library.name},
+    )
+
+
+def _final_metrics(experiment: Experiment, trainer: Trainer, path: Path) -> dict[str, float]:
+    """Test the best epoch's network if there was validation, else the last; the trainer's network
+    then holds those weights. Write the confusions."""
+    network, ema = trainer.assembly.network, trainer.assembly.ema
+    metrics: dict[str, float] = {}
+    if trainer.best.value is not None:
+        experiment.session.communicator.barrier()  # rank 0 may still be writing it
+        best = trainer.checkpoints.load(BEST, trainer.say)
+        load_weights(network, best["ema"] or best["network"], "best.ckpt")
+        metrics[f"best/{experiment.config.experiment.target}"] = trainer.best.value
+        metrics["best/epoch"] = float(trainer.best.epoch or 0) + 1
+    elif ema is not None:
+        load_weights(network, ema.state_dict(), "average")
+    meter = experiment.new_meter()
+    tested = experiment.test(network, trainer.assembly.loss, meter)
+    confusion = meter.state().get("confusion")
+    classes = list(experiment.data.test.classes)
+    is_root = experiment.session.communicator.is_root
+    if is_root and confusion is not None and len(classes) <= _MAX_CONFUSION_CLASSES:
+        write_json(path / "confusion.json", {"classes": classes, "counts": confusion.tolist()})
+    return metrics | {f"test/{name}": value for name, value in tested.items()}
+
+
+@torch.no_grad()
+def _show_samples(experiment: Experiment, trainer: Trainer, logbook: Logbook) -> None:
+    """Put a few test samples with their predictions on the board, if they are images."""
+    test = experiment.data.test
+    indices = torch.linspace(0, len(test) - 1, min(_NUM_PICTURES, len(test))).long()
+    batch = experiment.sample_batch(test, indices)
+    if not is_image_batch(batch.raw):
+        return
+    outputs = trainer.assembly.network.eval()(batch.inputs)
+    predicted = experiment.library.postprocess(outputs).argmax(1)
+    sheet = prediction_sheet(
+        batch.raw,
+        [test.classes[i] for i in predicted.tolist()],
+        [test.classes[i] for i in batch.targets.tolist()],
+    )
+    logbook.board.picture("test/samples", trainer.position.step, sheet)
