@@ -1,7 +1,7 @@
 """What this project needs from the machine and from the package registry.
 
-    python3 cfg/requirements.py                       checks for Debian packages; one line if any lack
-    python3 cfg/requirements.py --packages EXTRA ...  prints pyproject.toml's requirements of extras
+    python3 cfg/requirements.py                       one line if Debian packages are missing
+    python3 cfg/requirements.py --packages EXTRA ...  pyproject.toml's requirements of extras
 
 The second form exists because pip cannot install the extras of a project without building it.
 """
@@ -27,7 +27,7 @@ def missing_debian_packages() -> list[str]:
 
 
 def packages(extras: list[str]) -> list[str]:
-    """Return the requirements of the project and of its extras; `build` means those of the build."""
+    """Return the requirements of the project and its extras; `build` means those of the build."""
     import tomllib
 
     root = Path(__file__).resolve().parent.parent

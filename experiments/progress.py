@@ -1,5 +1,7 @@
 """What a person sees while a run is busy: a bar on a terminal, plain lines elsewhere."""
 
+import os
+import sys
 import time
 from types import TracebackType
 
@@ -17,7 +19,10 @@ from rich.progress import (
 _PLAIN_LINE_SECONDS = 30.0
 _REFRESH_SECONDS = 0.2
 
-console = Console(highlight=False, soft_wrap=True)
+# Into a file or a pipe, tables take the width they need.
+_PIPE_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+
+console = Console(highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

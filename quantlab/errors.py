@@ -1,10 +1,10 @@
 """The exceptions that a caller can meet, and the words they share.
 
-    QuantLabError(ValueError)     one clear line: the name, the value, what is allowed
-      UsageError                  the command line or the configuration         exit code 2
-      DataError                   the data set is missing or damaged            exit code 3
-      DivergedError               the loss left the finite numbers              exit code 4
-      VerificationError           an artefact does not compute its program      exit code 5
+QuantLabError(ValueError)     one clear line: the name, the value, what is allowed
+  UsageError                  the command line or the configuration         exit code 2
+  DataError                   the data set is missing or damaged            exit code 3
+  DivergedError               the loss left the finite numbers              exit code 4
+  VerificationError           an artefact does not compute its program      exit code 5
 """
 
 from collections.abc import Iterable

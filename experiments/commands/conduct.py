@@ -1,6 +1,7 @@
 """From a document to a finished run: what `train` and `resume` share."""
 
 import signal
+import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -128,7 +129,7 @@ def _conclude(session: Session, experiment: Experiment, folder: RunFolder, code:
         values = "  ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k.startswith("test/"))
         session.say(f"test: {values} on {kind}{count}")
     session.say(f"run folder: {logs / folder.path.name}")
-    session.say(f"tensorboard --logdir {logs}")
+    session.say(f"{_shown(Path(sys.executable).with_name('tensorboard'))} --logdir {logs}")
 
 
 def _shown(path: Path) -> Path:

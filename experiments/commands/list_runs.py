@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from experiments.command_line import Invocation, Syntax
 from experiments.commands import options
@@ -32,7 +32,9 @@ def run(invocation: Invocation) -> int:
     if invocation.has("json"):
         console.print(json.dumps(found, indent=2), markup=False, soft_wrap=True)
         return 0
-    table = Table("run", "topology", "name", "status", "test top-1", "time", "launcher")
+    table = Table(
+        Column("run", no_wrap=True), "topology", "name", "status", "test top-1", "time", "launcher"
+    )
     for record in found:
         table.add_row(*map(escape, _row(record)))
     console.print(table)
