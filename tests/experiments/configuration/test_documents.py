@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from experiments.configuration.documents import (
@@ -18,6 +17,7 @@ from experiments.configuration.documents import (
     parse_value,
     read_document,
 )
+from experiments.runs.folder import RunFolder
 from quantlab.errors import UsageError
 
 SCALARS = (
@@ -33,6 +33,7 @@ PLAIN = st.recursive(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(value=st.dictionaries(KEYS, PLAIN))
 def test_json_is_read_as_itself(value: dict[str, Any]) -> None:
     """JSON is YAML: an independent writer of documents whose meaning is beyond doubt."""
@@ -42,10 +43,15 @@ def test_json_is_read_as_itself(value: dict[str, Any]) -> None:
     assert parse_document(indented, name="f").values == value
 
 
+@settings(max_examples=50, deadline=None)
+@example(value={"name": "1e3", "0E0": "0o7"})
 @given(value=st.dictionaries(KEYS, PLAIN))
-def test_what_a_run_writes_is_read_as_itself(value: dict[str, Any]) -> None:
-    text = yaml.safe_dump(value, sort_keys=False)
-    assert parse_document(text, name="f").values == value
+def test_what_a_run_writes_is_read_as_itself(
+    tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any]
+) -> None:
+    run = RunFolder(problem="P", exp_id=0, path=tmp_path_factory.getbasetemp())
+    run.write_config(value)
+    assert read_document(run.config_file).values == value
 
 
 @pytest.mark.parametrize(
@@ -233,6 +239,7 @@ def test_merge(base: str, overlay: str, merged: object) -> None:
     assert lay(base, overlay).values == merged
 
 
+@settings(max_examples=50, deadline=None)
 @given(base=st.dictionaries(KEYS, PLAIN), overlay=st.dictionaries(KEYS, PLAIN))
 def test_merging_changes_neither_and_the_overlay_wins(
     base: dict[str, Any], overlay: dict[str, Any]

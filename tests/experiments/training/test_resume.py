@@ -125,21 +125,25 @@ def test_killed_at_every_step(
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_killed_between_any_two_file_operations(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_between_any_two_file_operations(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, stride: int
+) -> None:
     assert main.main([*RUN, *ARGUMENTS]) == 0
     expected = outcome(lab, 0)
     places = ((Path, "replace"), (Path, "unlink"), (os, "link"))
     differing: dict[int, list[str]] = {}
-    exp_id, is_done = 1, False
+    exp_id, operations, is_done = 1, 0, False
     while not is_done:
-        is_done = run_and_kill(lab, exp_id, exp_id - 1, monkeypatch, *places)
+        is_done = run_and_kill(lab, exp_id, operations, monkeypatch, *places)
         if (lab.folder(exp_id).path / "run.json").exists():
             found = outcome(lab, exp_id)
             wrong = [key for key in expected if found.get(key) != expected[key]]
             if wrong:
-                differing[exp_id - 1] = wrong
+                differing[operations] = wrong
         exp_id += 1
-    assert exp_id > 30
+        operations += stride
+    assert operations > 30
     assert not differing, "after so many operations, what differs"
 
 

@@ -1,0 +1,231 @@
+"""docs/migration.md: every command and flag is run, every key, file and import is there."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import main
+from experiments.configuration.documents import parse_document
+from experiments.configuration.schema import Config
+from experiments.configuration.section import validate
+from tests.docs.keys import is_key
+from tests.docs.markdown import CHECKOUT, read_page, spans
+from tests.lab import BIN, TOY, Lab
+
+PAGE = read_page(CHECKOUT / "docs" / "migration.md")
+XYZ = ["--problem=XYZ", "--topology=ABC"]
+SMALL = {
+    "ImageNet": ["--network.params.num_classes=2", "--data.batch_size=2", "--data.workers=0"],
+    "XYZ": [],
+}
+
+
+def commands(heading: str) -> list[str]:
+    """Return the commands in the column `here`; their order is that of the rows."""
+    return [spans(row[1])[0] for row in PAGE.section(heading).rows]
+
+
+SCRIPTS = [c for c in commands("Commands") if "bash " in c]
+LAUNCHED = [c for c in commands("Commands") if c.startswith("horovodrun")]
+FLAGS = commands("Flags of main.py")
+
+
+@pytest.fixture
+def xyz(lab: Lab) -> Lab:
+    """A checkout with the problem XYZ and its topology ABC."""
+    shutil.copytree(TOY, lab.problems / "XYZ")
+    (lab.problems / "XYZ" / "Tiny").rename(lab.problems / "XYZ" / "ABC")
+    return lab
+
+
+def logs(lab: Lab, problem: str = "XYZ") -> Path:
+    return lab.problems / problem / "logs"
+
+
+def record(lab: Lab, exp_id: int, problem: str = "XYZ") -> dict[str, object]:
+    text = (logs(lab, problem) / f"exp{exp_id:03d}" / "run.json").read_text()
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+def test_no_command_is_left_out() -> None:
+    others = {"conda env create -f environment.yml", "tensorboard --logdir problems/XYZ/logs"}
+    assert set(commands("Commands")) == {*SCRIPTS, *LAUNCHED, *others}
+    assert all(command.startswith("python main.py ") for command in FLAGS)
+
+
+@pytest.mark.long
+def test_conda_reads_the_environment_file() -> None:
+    conda = shutil.which("conda") or shutil.which("mamba")
+    if conda is None:
+        pytest.skip("needs conda: install Miniforge")
+    command = [conda, *shlex.split(commands("Commands")[0])[1:], "--dry-run", "-n", "quantlab-dry"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_scripts(lab: Lab, command: str) -> None:
+    subprocess.run(["bash", "-ec", command], cwd=lab.home, check=True, capture_output=True)
+    name = command.split()[-1]
+    made = [lab.home / "storage" / "QuantLab" / "problems"]
+    if not name.endswith(".sh"):
+        made = [lab.problems / name / folder for folder in ("data", "logs", "__init__.py")]
+    assert all(path.exists() for path in made)
+
+
+def test_the_documented_sample_of_hard_folders(xyz: Lab) -> None:
+    disks = {letter: xyz.home.parent / f"scratch{letter}" for letter in "ab"}
+    for disk in disks.values():
+        disk.mkdir()
+    sample = f"{{\n    'data': '{disks['b']}',\n    'logs': '{disks['a']}'\n}}\n"
+    (xyz.home / "cfg" / "hard_folders.json").write_text(sample)
+    assert main.main(XYZ) == 0
+    assert (disks["a"] / "QuantLab/problems/XYZ/logs/exp000/run.json").is_file()
+    assert (disks["b"] / "QuantLab/problems/XYZ/data/patches.txt").is_file()
+
+
+@pytest.mark.parametrize("command", LAUNCHED)
+def test_under_the_real_horovodrun(xyz: Lab, command: str) -> None:
+    if not (BIN / "horovodrun").exists():
+        pytest.skip("needs Horovod: bash cfg/horovod.sh")
+    problem = re.findall(r"--problem=(\w+)", command)[0]
+    subprocess.run(["bash", "cfg/problem.sh", problem], cwd=xyz.home, check=True)
+    if problem == "ImageNet":
+        for photo in ("train/n01/a", "train/n02/b", "val/n01/c", "val/n02/d"):
+            file = (xyz.problems / "ImageNet" / "data" / photo).with_suffix(".png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 48), (200, 100, 50)).save(file)
+    words = shlex.split(command)
+    program = words.index("python")
+    small = ["--experiment.threads=1", "--experiment.epochs=1", *SMALL[problem]]
+    done = xyz.run(*words[program + 2 :], *small, launcher=tuple(words[:program]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (record(xyz, 0, problem)["launcher"], record(xyz, 0, problem)["status"]) == (
+        "horovod",
+        "done",
+    )
+
+
+def test_the_real_tensorboard_shows_the_run(xyz: Lab) -> None:
+    assert main.main(XYZ) == 0
+    words = shlex.split(commands("Commands")[-1])
+    server = subprocess.Popen(
+        [BIN / words[0], *words[1:], "--port=0", "--load_fast=false"],
+        cwd=xyz.home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stderr is not None
+        address = next(m[1] for m in (re.search(r"(http://\S+)", x) for x in server.stderr) if m)
+        shown: list[str] = []
+        deadline = time.monotonic() + 30
+        while "exp000/fold0/stats" not in shown and time.monotonic() < deadline:
+            with urllib.request.urlopen(f"{address}data/runs", timeout=10) as answer:
+                shown = json.load(answer)
+            time.sleep(0.1)
+    finally:
+        server.terminate()
+        server.communicate()
+    assert shown == ["exp000/fold0/stats"]
+
+
+def interrupt_when(is_due: Callable[[], bool]) -> threading.Thread:
+    """Press Ctrl-C in this process as soon as something is the case."""
+
+    def watch() -> None:
+        while not is_due():
+            time.sleep(0.001)
+        os.kill(os.getpid(), 2)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    return watcher
+
+
+def test_exp_id_goes_on_with_a_run(xyz: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    watcher = interrupt_when((logs(xyz) / "exp000" / "fold0" / "metrics.jsonl").exists)
+    assert main.main([*XYZ, "--experiment.epochs=50"]) == 130
+    watcher.join()
+    assert record(xyz, 0)["status"] == "interrupted"
+    (command,) = [c for c in FLAGS if " resume " in c]
+    assert f"go on with: {command}" in capsys.readouterr().out
+    assert main.main(shlex.split(command)[2:]) == 0
+    assert "resumed at epoch" in capsys.readouterr().out
+    assert record(xyz, 0)["status"] == "done"
+
+
+@pytest.mark.parametrize("command", sorted({c for c in FLAGS if " resume " not in c}))
+def test_flags(xyz: Lab, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    needs_run = "exp_id=0" in command
+    if needs_run:
+        every = ["--experiment.epochs=5", "--checkpoint.every_epochs=5"]
+        assert main.main([*XYZ, *every]) == 0
+    capsys.readouterr()
+    longer = ["--experiment.epochs=5"] if "every_epochs" in command else []
+    assert main.main([*shlex.split(command)[2:], *longer]) == 0
+    said = capsys.readouterr().out
+    if command.split()[2] == "test":
+        name = command.partition("--checkpoint=")[2] or "best"
+        assert f"XYZ/exp000 {name}.ckpt" in said
+        return
+    assert "test accuracy" in said
+    newest = int(needs_run)
+    assert record(xyz, newest)["status"] == "done"
+    saves = logs(xyz) / f"exp{newest:03d}" / "fold0" / "saves"
+    assert (saves / "epoch0005.ckpt").exists() == ("every_epochs=5" in command)
+
+
+def test_flags_of_the_original(xyz: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = {spans(row[0])[0] for row in PAGE.section("Flags of main.py").rows}
+    assert set(XYZ) < flags
+    for flag in flags - set(XYZ):
+        assert main.main([*XYZ, flag]) == 2
+        name = flag.partition("=")[0]
+        assert f"{name}: train has no such option" in capsys.readouterr().err
+
+
+def test_files(xyz: Lab) -> None:
+    assert main.main([*XYZ, "--experiment.epochs=5", "--checkpoint.every_epochs=5"]) == 0
+    subprocess.run(["bash", "cfg/problem.sh", "XYZ"], cwd=xyz.home, check=True)
+    homes = (CHECKOUT, xyz.home, logs(xyz) / "exp000")
+    for row in PAGE.section("Files").rows:
+        file = spans(row[1])[0]
+        assert any((home / file).exists() for home in homes), file
+
+
+@pytest.mark.parametrize("row", PAGE.section("Keys of config.json").rows, ids=lambda row: row[0])
+def test_keys(row: list[str]) -> None:
+    assert is_key(spans(row[1])[0].split("."))
+
+
+def test_a_config_in_json_with_the_hand_scheduler() -> None:
+    text = """{"experiment": {"folds": 1, "epochs": 100, "target": "loss", "seed": 4711},
+        "data": {"augment": true, "batch_size": 48, "eval_batch_size": 48},
+        "network": {"class": "ResNet", "params": {"layers": [2, 2, 2, 2]}},
+        "training": {"loss": {"class": "CrossEntropyLoss", "params": {}},
+            "optimizer": {"class": "SGD", "params": {"lr": 0.1, "momentum": 0.9}},
+            "lr_scheduler": {"class": "Hand", "params": {"schedule": {"0": 1, "25": 0.1}}}}}"""
+    config = validate(Config, parse_document(text, name="config.json"))
+    assert config.experiment.epochs == 100
+
+
+@pytest.mark.parametrize("row", PAGE.section("Imports").rows, ids=lambda row: row[0])
+def test_imports(row: list[str]) -> None:
+    if row[1] == "none":
+        assert row[2], "what to do instead"
+        return
+    exec(compile(spans(row[1])[0], "migration.md", "exec"), {})
