@@ -132,7 +132,8 @@ class Trainer:
             controller.on_epoch_start(context)
         name = f"epoch {position.epoch + 1}/{self.config.experiment.epochs}"
         is_new_step = True
-        first_step = position.samples // plan.samples_per_step
+        # Rounded up: the last step of an epoch may be partial.
+        first_step = -(-position.samples // plan.samples_per_step)
         for batch in self.train.epoch(position.epoch, first_step=first_step):
             if is_new_step:
                 self._start_step(batch.step)
