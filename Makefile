@@ -33,6 +33,10 @@ $(STAMPS)/horovod: $(STAMPS)/packages cfg/horovod.sh cfg/cxx_for_horovod.sh
 	bash cfg/horovod.sh
 	@touch $@
 
+$(STAMPS)/bench: $(STAMPS)/packages
+	$(PIP) $$($(BIN)/python cfg/requirements.py --packages bench)
+	@touch $@
+
 demo: setup
 	@$(BIN)/python main.py data --problem=MNIST
 	@PATH="$(CURDIR)/$(BIN):$$PATH" horovodrun -np 1 -H localhost:1 python main.py $(DEMO)
@@ -55,10 +59,14 @@ format: $(STAMPS)/packages
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $$(find backend_cpp -name '*.[hc]*')
 
-bench: setup
-	for script in benchmarks/*.py; do \
-	    grep -q '^if __name__' $$script && $(BIN)/python $$script || true; \
-	done
+# Those that need a GPU say so where there is none. A failure does not keep the others from running.
+bench: setup $(STAMPS)/bench
+	@failed=; \
+	for script in $$(grep -l '^if __name__' benchmarks/*.py); do \
+	    name=$$(basename $$script .py); \
+	    $(BIN)/python -m benchmarks.$$name || failed="$$failed $$name"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
 # The data and the runs in storage/ stay.
 clean:

@@ -46,6 +46,8 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # before the command began
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name not in ("numpy", "pydantic", "rich", "torch", "yaml"):
             raise

@@ -30,6 +30,8 @@ nccl_home() { # a folder with include/ and lib/libnccl.so, made from the wheel t
 for tool in g++ cmake make; do
     command -v $tool > /dev/null || fail "$tool is missing; sudo apt-get install g++ cmake make"
 done
+"$python" -c 'import cffi, cloudpickle, packaging, psutil, setuptools, torch, wheel' 2> /dev/null || fail \
+    "$python lacks what the build imports: pip install -c constraints.txt torch \$(python cfg/requirements.py --packages build)"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -17,6 +17,7 @@ from experiments.protocols import Data, Dataset, InMemory, Meter
 from experiments.session import Session
 from experiments.training.assembly import Assembly, assemble
 from experiments.training.evaluation import evaluate
+from experiments.training.learning_rate import LearningRate
 from experiments.training.precision import Precision
 from quantlab.errors import DataError, UsageError, did_you_mean
 
@@ -44,7 +45,9 @@ class Experiment:
         if not len(self.split(0).valid) and self.config.experiment.early_stop:
             message = "needs validation samples: set data.valid_fraction or experiment.folds"
             raise complain(self.document, ("experiment", "early_stop"), message)
-        self._try_out(self.assemble(0))
+        throwaway = self.assemble(0)
+        self._try_out(throwaway)
+        self._rehearse(throwaway.learning_rate)
 
     def new_meter(self) -> Meter:
         return self.problem.meter(self.data.test.classes)
@@ -153,6 +156,15 @@ class Experiment:
                 f"{self.library.name} does not fit {self.problem.name}'s data ({shape}, "
                 f"{len(self.data.train.classes)} classes): {reason}"
             ) from error
+
+    def _rehearse(self, learning_rate: LearningRate) -> None:
+        """Take the learning rate through all epochs, to see whether its schedule allows them."""
+        try:
+            learning_rate.rehearse(self.config.experiment.epochs)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            name = self.config.training.lr_scheduler.name
+            message = f"{name} does not last {self.config.experiment.epochs} epochs: {error}"
+            raise complain(self.document, ("training", "lr_scheduler"), message) from error
 
     def _num_workers(self, dataset: Dataset) -> int:
         workers = self.config.data.workers

@@ -79,7 +79,7 @@ def test_pins_are_exact_and_sorted_out() -> None:
     assert len(PINS) == len(lines), "a package is pinned twice"
 
 
-def test_all_means_all() -> None:
+def test_all_means_all_but_the_peers_of_benchmarks() -> None:
     (everything,) = [Requirement(t) for t in PYPROJECT["project"]["optional-dependencies"]["all"]]
     assert everything.name == PYPROJECT["project"]["name"]
-    assert everything.extras == set(EXTRAS) - {"all"}
+    assert everything.extras == set(EXTRAS) - {"all", "bench"}

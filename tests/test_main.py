@@ -116,6 +116,15 @@ def data_folder(problem: str) -> Path:
         ),
         ([*TOY_RUN, "--data.valid_fraction=0", "--experiment.early_stop.patience=1"],
          ["experiment.early_stop", "data.valid_fraction"]),
+        (
+            [*TOY_RUN, "--training.lr_scheduler={class: Step, params: {every: 0}}"],
+            ["training.lr_scheduler.params: Step refuses them: every is 0"],
+        ),
+        (
+            [*TOY_RUN, "--experiment.epochs=3", "--training.lr_scheduler="
+             "{class: OneCycleLR, params: {max_lr: 0.1, total_steps: 2}}"],
+            ["training.lr_scheduler: OneCycleLR does not last 3 epochs", "number of total steps"],
+        ),
         ([*TOY_RUN, "--data.valid_fraction=0.999"], ["data.valid_fraction"]),
         ([*TOY_RUN, "--experiment.folds=99"], ["experiment.folds"]),
         (["resume", "--problem=Toy"], ["resume needs --exp_id"]),

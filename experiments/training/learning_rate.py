@@ -1,5 +1,6 @@
 """The learning rate during training: our schedules by the step, torch's by the epoch."""
 
+import warnings
 from typing import Any
 
 from torch.optim import Optimizer
@@ -33,6 +34,14 @@ class LearningRate:
                 self._schedule.step(target)
         elif isinstance(self._schedule, LRScheduler):
             self._schedule.step()
+
+    def rehearse(self, num_epochs: int) -> None:
+        """Go through a whole training, on a throwaway: what a schedule refuses it refuses now."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch misses the optimizer's steps
+            for epoch in range(num_epochs):
+                self.on_step(float(epoch), float(num_epochs))
+                self.on_epoch_end(1.0)
 
     def state_dict(self) -> dict[str, Any]:
         return self._schedule.state_dict() if isinstance(self._schedule, LRScheduler) else {}

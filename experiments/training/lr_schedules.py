@@ -22,6 +22,10 @@ class _WarmUp(LrSchedule):
 
     warmup_epochs: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.warmup_epochs < 0:
+            raise ValueError(f"warmup_epochs is {self.warmup_epochs}; allowed: 0 and more")
+
     def __call__(self, epoch: float, num_epochs: float) -> float:
         if epoch < self.warmup_epochs:
             return epoch / self.warmup_epochs
@@ -78,6 +82,11 @@ class Step(_WarmUp):
     every: float
     factor: float = 0.1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.every <= 0:
+            raise ValueError(f"every is {self.every}; allowed: more than 0 epochs")
+
     def _after(self, t: float, epoch: float) -> float:
         return float(self.factor ** math.floor(epoch / self.every))
 
@@ -101,6 +110,10 @@ class OneCycle(LrSchedule):
     peak: float = 0.25
     start: float = 0.05
     final: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.peak <= 1:
+            raise ValueError(f"peak is {self.peak}; allowed: 0 to 1")
 
     def __call__(self, epoch: float, num_epochs: float) -> float:
         t = min(epoch / num_epochs, 1.0)

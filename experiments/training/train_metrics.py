@@ -1,6 +1,6 @@
 """The metrics of an epoch's own batches, gathered at little cost."""
 
-from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,10 +39,15 @@ class TrainMetrics:
         self._waiting = []
         self.meter.reset()
 
-    def state(self) -> dict[str, Tensor]:
-        self.flush()
-        return self.meter.state()
+    def state(self) -> dict[str, Any]:
+        """Return the counts and, as they are, the batches that wait: feeding them early would sum
+        the losses in another order."""
+        return {"meter": self.meter.state(), "waiting": list(self._waiting)}
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        self._waiting = []
-        self.meter.load_state(state)
+    def load_state(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from a state, on `device`."""
+        self.meter.load_state(state["meter"])
+        self._waiting = [
+            (predictions.to(device), targets.to(device), loss.to(device))
+            for predictions, targets, loss in state["waiting"]
+        ]

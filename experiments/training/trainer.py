@@ -300,7 +300,7 @@ class Trainer:
         """Write a checkpoint, while training goes on with the next step. All ranks take part: each
         has its own random generators."""
         self._write_losses()
-        mine = {"random": random_state(self.device), "meter": self._metrics.state()}
+        mine = {"random": random_state(self.device), "metrics": self._metrics.state()}
         states = self.communicator.gather(to_cpu(mine))
         self._saved_at = time.perf_counter()
         if not self.communicator.is_root:
@@ -368,7 +368,7 @@ class Trainer:
         ranks = state["ranks"]
         if len(ranks) == self.communicator.size:
             mine = ranks[self.communicator.rank]
-            self._metrics.load_state({k: v.to(self.device) for k, v in mine["meter"].items()})
+            self._metrics.load_state(mine["metrics"], self.device)
             restore_random_state(mine["random"], self.device)
         if self.logbook is not None:
             self.logbook.cut(self.position.step)

@@ -70,3 +70,14 @@ def test_constant() -> None:
     rate = LearningRate(sgd(0.3), Constant())
     rate.on_step(3.0, 4.0)
     assert rate.value == 0.3
+
+
+def test_a_rehearsal_meets_what_training_would() -> None:
+    optimizer = sgd(1.0)
+    short = lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=4)
+    with pytest.raises(ValueError, match="number of total steps is 4"):
+        LearningRate(optimizer, short).rehearse(5)
+    enough = lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=4)
+    LearningRate(optimizer, enough).rehearse(4)
+    LearningRate(optimizer, lr_scheduler.ReduceLROnPlateau(optimizer)).rehearse(3)
+    LearningRate(optimizer, Linear()).rehearse(3)

@@ -103,3 +103,19 @@ def test_parameters_are_numbers() -> None:
     for member in MEMBERS:
         for field in fields(member):
             assert isinstance(getattr(member, field.name), float | int | dict)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "params", "words"),
+    [
+        (Cosine, {"warmup_epochs": -1.0}, "warmup_epochs is -1.0"),
+        (Step, {"every": 3.0, "warmup_epochs": -1.0}, "warmup_epochs is -1.0"),
+        (Step, {"every": 0.0}, "every is 0.0; allowed: more than 0"),
+        (OneCycle, {"peak": 1.5}, "peak is 1.5; allowed: 0 to 1"),
+    ],
+)
+def test_parameters_out_of_range(
+    schedule: type[LrSchedule], params: dict[str, float], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        schedule(**params)

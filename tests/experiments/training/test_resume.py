@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import main
 from experiments.progress import Steps
 from experiments.runs.digest import weights_sha256
+from experiments.training.interruption import Interruption
 from tests.lab import TOY_RUN, Lab
 
 RUN = (
@@ -186,3 +187,19 @@ def test_a_damaged_checkpoint_costs_time_only(
     assert main.main([*RESUME, "--exp_id=1"]) == 0
     assert "last.ckpt: damaged" in capsys.readouterr().out
     assert outcome(lab, 1) == outcome(lab, 0)
+
+
+@pytest.mark.parametrize("step", [3, 7, 8])
+def test_interrupted_at_a_step_also_the_partial_one_that_ends_an_epoch(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    seven_steps = ("--data.limit=53", "--data.valid_fraction=0", "--experiment.epochs=2")
+    assert main.main([*RUN, *seven_steps]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Interruption, "is_due", lambda _, now: now == step)
+        assert main.main([*RUN, *seven_steps]) == 130
+    assert lab.record(1)["status"] == "interrupted"
+    assert lab.rows(1)[-1]["step"] == step
+    assert main.main([*RESUME, "--exp_id=1"]) == 0
+    assert lab.rows(1) == lab.rows(0)
+    assert lab.record(1)["weights_sha256"] == lab.record(0)["weights_sha256"]

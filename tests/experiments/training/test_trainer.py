@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import main
+from experiments.data.splits import split
 from experiments.library import load_library, load_problem
 from experiments.runs.digest import weights_sha256
 from experiments.training.random_state import seed_everything
@@ -68,6 +69,24 @@ def test_the_norm_of_the_gradient_is_clipped(lab: Lab) -> None:
     step = [a - b for a, b in zip(saved(lab, 0).values(), saved(lab, 1).values(), strict=True)]
     norm = torch.cat([piece.flatten() for piece in step]).norm()
     assert float(norm) == pytest.approx(0.001, rel=1e-3)
+
+
+def test_validation_looks_at_the_averaged_weights(lab: Lab) -> None:
+    run(*PLAIN, "--training.ema.decay=0.9", "--data.valid_fraction=0.5", "--experiment.epochs=2")
+    saved = torch.load(lab.folder().fold(0) / "saves" / "last.ckpt", weights_only=True)
+    library = load_library("Toy", "Tiny")
+    data = load_problem("Toy").data.load(Path(), "synthetic").train
+    valid = split(len(data), valid_fraction=0.5, split_seed=0, limit=None, folds=1, fold=0).valid
+    losses = {}
+    for name in ("network", "ema"):
+        network = library.network.Plain().double()
+        network.load_state_dict(saved[name])
+        with torch.no_grad():
+            outputs = network(library.preprocess.evaluate(data.inputs[valid]).double())
+        losses[name] = float(nn.functional.cross_entropy(outputs, data.targets[valid]))
+    logged = [row["valid/loss"] for row in lab.rows() if "valid/loss" in row][-1]
+    assert logged == pytest.approx(losses["ema"], rel=1e-12)
+    assert logged != pytest.approx(losses["network"], rel=1e-6)
 
 
 def test_max_steps_may_end_within_an_epoch(lab: Lab) -> None:
