@@ -66,7 +66,7 @@ def _run_fold(
         trainer.restore(state)
         tell(f"resumed at epoch {trainer.position.epoch + 1}, step {trainer.position.step}")
     elif logbook is not None:
-        logbook.cut(-1)
+        logbook.cut({})
     if not trainer.fit():
         return None
     digest = weights_sha256(trainer.assembly.network.state_dict())
@@ -74,8 +74,9 @@ def _run_fold(
     if logbook is not None:
         step, epoch = trainer.position.step, trainer.position.epoch
         _show_samples(experiment, trainer, logbook)
-        logbook.write(step, metrics, epoch=epoch, final=True)
-        logbook.board.hyperparameters(as_plain(experiment.config), metrics)
+        logbook.write(step, metrics, epoch=epoch)
+        described = {"topology": experiment.library.name, **as_plain(experiment.config)}
+        logbook.board.hyperparameters(described)
         logbook.close()
     return {"metrics": metrics, "weights_sha256": digest, "seconds": trainer.seconds}
 

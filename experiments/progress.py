@@ -22,8 +22,8 @@ _REFRESH_SECONDS = 0.2
 # Into a file or a pipe, tables take the width they need.
 _PIPE_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
 
-console = Console(highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
-error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, emoji=False, soft_wrap=True, width=_PIPE_WIDTH)
+error_console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 class Steps:

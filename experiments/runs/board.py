@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-# What is written once, when a run ends.
-FINAL_TAGS = ("test/", "best/", "_hparams_/")
-
 
 class Board:
     """Event files in `folder`; TensorBoard itself is imported with the first entry."""
@@ -28,25 +25,23 @@ class Board:
         """Show uint8 RGB pixels."""
         self._open().add_image(tag, pixels_HWC, step, dataformats="HWC")
 
-    def hyperparameters(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Enter the run into the HPARAMS tab: nested `values` by dotted names, and `metrics`, which
-        are tags of scalars written here.
+    def hyperparameters(self, values: Mapping[str, Any]) -> None:
+        """Enter the run into the HPARAMS tab: nested `values` by dotted names. TensorBoard puts
+        the last value of every scalar beside them.
 
         The summaries go into the run's own file: `SummaryWriter.add_hparams` would open a second
-        run beside it."""
+        run beside it. Its description of an experiment is left out, since TensorBoard would show
+        the parameters of the one that it finds first; without it, it shows those of all runs, the
+        ones that differ first."""
         from torch.utils.tensorboard.summary import hparams
 
         plain = {
             k: v if isinstance(v, bool | int | float) else str(v) for k, v in _flat(values).items()
         }
         writer = self._open()._get_file_writer()
-        for summary in hparams(plain, dict(metrics)):
-            writer.add_summary(summary)
-
-    def cut(self, step: int) -> None:
-        """Drop the events after `step`, and those of a run's end, from the files that are there."""
-        for path in self.folder.glob("events.out.tfevents.*"):
-            _cut_events(path, step)
+        _, start, end = hparams(plain, {})
+        writer.add_summary(start)
+        writer.add_summary(end)
 
     def flush(self) -> None:
         if self._writer is not None:
@@ -65,34 +60,15 @@ class Board:
         return self._writer
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, with dotted names."""
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Return nested mappings, and lists of them, as one mapping with dotted names."""
+    if isinstance(value, Mapping):
+        items: list[tuple[object, Any]] = list(value.items())
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        items = list(enumerate(value))
+    else:
+        return {name: value}
     flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{name}.")
-        else:
-            flat[name] = value
+    for key, item in items:
+        flat |= _flat(item, f"{name}.{key}" if name else str(key))
     return flat
-
-
-def _cut_events(path: Path, step: int) -> None:
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    records = list(RawEventFileLoader(str(path)).Load())
-    events = [(record, Event.FromString(record)) for record in records]
-    kept = [
-        record
-        for record, event in events
-        if event.step <= step and not any(v.tag.startswith(FINAL_TAGS) for v in event.summary.value)
-    ]
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
-        writer = RecordWriter(file)
-        for record in kept:
-            writer.write(record)
-        writer.flush()
-    temporary.replace(path)

@@ -2,12 +2,13 @@
 
 import json
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.runs.board import Board
-from experiments.runs.files import storage_error, write_atomically
+from experiments.runs.files import storage_error
 
 
 class Logbook:
@@ -19,8 +20,7 @@ class Logbook:
         self.board = Board(fold / "stats")
 
     def write(self, step: int, values: Mapping[str, float], **context: Any) -> None:
-        """Add a row, and its values as scalars to the board. Rows with `final=True` belong to the
-        end of a run, and go when the run goes on."""
+        """Add a row, and its values as scalars to the board."""
         row = json.dumps({"step": step, **context, **values})
         try:
             with self._file.open("a", encoding="utf-8") as file:
@@ -29,29 +29,27 @@ class Logbook:
             raise storage_error(self._file, error) from error
         self.board.scalars(step, values)
 
-    def cut(self, step: int) -> None:
-        """Drop what was written after `step`, by a process that was killed later than its last
-        checkpoint, and what only the end of a run writes."""
-        if self._file.exists():
-            lines = self._file.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if _is_kept(line, step)]
-            write_atomically(self._file, "".join(line + "\n" for line in kept).encode())
-        self.board.cut(step)
-
-    def flush(self) -> None:
-        """Bring everything to the disk: what stands before a checkpoint is not written again."""
+    def mark(self) -> dict[str, int]:
+        """Return the length of every file, all that was written being on the disk."""
         self.board.flush()
+        return {name: path.stat().st_size for name, path in self._files().items()}
+
+    def cut(self, mark: Mapping[str, int]) -> None:
+        """Drop what was written after `mark`, by a process that was killed later than its last
+        checkpoint; the empty mark drops everything."""
+        for name, path in self._files().items():
+            if name not in mark:
+                path.unlink()
+            elif path.stat().st_size > mark[name]:
+                os.truncate(path, mark[name])
 
     def close(self) -> None:
         self.board.close()
 
-
-def _is_kept(line: str, step: int) -> bool:
-    try:
-        row = json.loads(line)
-        return int(row["step"]) <= step and not row.get("final")
-    except (ValueError, KeyError, TypeError):
-        return False  # torn by a kill
+    def _files(self) -> dict[str, Path]:
+        """Return what is there, by its name in the fold's folder."""
+        paths = [self._file, *self.board.folder.glob("events.out.tfevents.*")]
+        return {str(p.relative_to(self._file.parent)): p for p in paths if p.exists()}
 
 
 class _LogFile(logging.FileHandler):

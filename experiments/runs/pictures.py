@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-_TILE, _CAPTION, _COLUMNS = 96, 14, 8
+_TILE, _CAPTION, _COLUMNS = 96, 28, 8
 _RIGHT, _WRONG = (0, 120, 0), (200, 0, 0)
 
 
@@ -25,6 +25,7 @@ def prediction_sheet(
     height = _TILE + _CAPTION
     sheet = Image.new("RGB", (_COLUMNS * _TILE, rows * height), "white")
     draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=_CAPTION - 8)
     for i, pixels in enumerate(raw_NCHW.cpu()):
         x, y = i % _COLUMNS * _TILE, i // _COLUMNS * height
         array = pixels.expand(3, -1, -1).permute(1, 2, 0).numpy().astype(np.uint8)
@@ -32,5 +33,7 @@ def prediction_sheet(
         sheet.paste(tile, (x + 2, y + 2))
         is_right = predicted[i] == expected[i]
         caption = predicted[i] if is_right else f"{predicted[i]} ({expected[i]})"
-        draw.text((x + 3, y + _TILE - 1), caption[:16], fill=_RIGHT if is_right else _WRONG)
+        while draw.textlength(caption, font) > _TILE - 4:
+            caption = caption[:-1]
+        draw.text((x + 2, y + _TILE), caption, _RIGHT if is_right else _WRONG, font)
     return np.asarray(sheet)

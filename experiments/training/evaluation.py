@@ -20,9 +20,10 @@ def evaluate(
     postprocess: Callable[[Tensor], Tensor],
     precision: Precision,
     communicator: Communicator,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Return the metrics over all ranks' samples; `meter` then holds the merged counts. Leaves the
-    network in evaluation mode."""
+    network in evaluation mode. All ranks call `on_batch` equally often."""
     network.eval()
     meter.reset()
     for batch in loader.epoch(0, is_shuffled=False):
@@ -31,6 +32,7 @@ def evaluate(
                 outputs = network(batch.inputs)
                 value = loss(outputs, batch.targets)
             meter.update(postprocess(outputs), batch.targets, value)
+        on_batch()
     merge(meter, communicator)
     return dict(meter.compute())
 

@@ -8,6 +8,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from experiments.training.lr_schedules import LrSchedule
 
+_MAX_REHEARSED = 1000
+
 
 class LearningRate:
     """Sets the rate of every parameter group. A pure schedule multiplies the group's own base rate;
@@ -36,10 +38,11 @@ class LearningRate:
             self._schedule.step()
 
     def rehearse(self, num_epochs: int) -> None:
-        """Go through a whole training, on a throwaway: what a schedule refuses it refuses now."""
+        """Go through a training, but for what follows its first 1000 epochs, on a throwaway: what a
+        schedule refuses it refuses now."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch misses the optimizer's steps
-            for epoch in range(num_epochs):
+            for epoch in range(min(num_epochs, _MAX_REHEARSED)):
                 self.on_step(float(epoch), float(num_epochs))
                 self.on_epoch_end(1.0)
 

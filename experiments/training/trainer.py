@@ -25,7 +25,7 @@ from experiments.training.batch_norm import average_running_statistics
 from experiments.training.early_stopping import BestEpoch
 from experiments.training.epoch_line import epoch_line
 from experiments.training.evaluation import evaluate, merge
-from experiments.training.interruption import Interruption
+from experiments.training.interruption import Interrupted, Interruption
 from experiments.training.loss_curve import LossCurve
 from experiments.training.precision import Precision
 from experiments.training.random_state import (
@@ -109,18 +109,19 @@ class Trainer:
             Interruption(self.communicator) as interruption,
             Steps(total, self.position.step, is_shown=self.logbook is not None) as progress,
         ):
-            while not self.position.is_finished:
-                started = time.perf_counter()
-                if not self._train_epoch(interruption, progress):
-                    self._save([LAST])
-                    self._background.wait()
-                    return False
-                self._end_epoch(started, progress)
+            try:
+                while not self.position.is_finished:
+                    started = time.perf_counter()
+                    self._train_epoch(interruption, progress)
+                    self._end_epoch(started, interruption, progress)
+            except Interrupted:
+                self._background.wait()
+                return False
             self._background.wait()
         return True
 
-    def _train_epoch(self, interruption: Interruption, progress: Steps) -> bool:
-        """Run the rest of the current epoch; return False if interrupted."""
+    def _train_epoch(self, interruption: Interruption, progress: Steps) -> None:
+        """Run the rest of the current epoch."""
         position, plan = self.position, self.train.plan
         max_steps = self.config.experiment.max_steps or math.inf
         every_steps = self.config.checkpoint.every_steps
@@ -131,11 +132,14 @@ class Trainer:
         for controller in listening(self.assembly.controllers, "on_epoch_start"):
             controller.on_epoch_start(context)
         name = f"epoch {position.epoch + 1}/{self.config.experiment.epochs}"
+        interruption.expect_new_pace()
         is_new_step = True
         # Rounded up: the last step of an epoch may be partial.
         first_step = -(-position.samples // plan.samples_per_step)
         for batch in self.train.epoch(position.epoch, first_step=first_step):
             if is_new_step:
+                if position.step >= max_steps:
+                    break
                 self._start_step(batch.step)
             self._backward(batch)
             is_new_step = batch.is_last
@@ -143,14 +147,12 @@ class Trainer:
                 continue
             self._finish_step(batch.step)
             progress.advance(position.step, name)
-            if position.step >= max_steps:
-                break
-            if interruption.is_due(position.step):
-                return False
+            if interruption.is_due():
+                self._save([LAST])
+                raise Interrupted
             is_epoch_end = batch.step + 1 == plan.num_steps
             if every_steps and position.step % every_steps == 0 and not is_epoch_end:
                 self._save([LAST])
-        return True
 
     def _start_step(self, step: int) -> None:
         epoch = self.position.epoch + step / self.train.plan.num_steps
@@ -203,8 +205,10 @@ class Trainer:
                 controller.on_step_end(context)
         self._losses.end_step(position.step)
 
-    def _end_epoch(self, started: float, progress: Steps) -> None:
+    def _end_epoch(self, started: float, interruption: Interruption, progress: Steps) -> None:
         position, experiment = self.position, self.config.experiment
+        if self.valid is not None and self._is_time_to_save():
+            self._save([LAST])  # validation may take long, and may be interrupted
         self._write_losses()
         self._metrics.flush()
         merge(self._metrics.meter, self.communicator)
@@ -217,7 +221,7 @@ class Trainer:
         is_best = False
         target = None
         if self.valid is not None:
-            metrics = self._evaluate(self.valid)
+            metrics = self._evaluate(self.valid, interruption)
             values |= {f"valid/{name}": value for name, value in metrics.items()}
             target = metrics[experiment.target]
             is_best = self.best.update(target, position.epoch)
@@ -260,8 +264,13 @@ class Trainer:
             return experiment.epochs
         return min(experiment.epochs, experiment.max_steps / self.train.plan.num_steps)
 
-    def _evaluate(self, loader: Loader) -> dict[str, float]:
+    def _evaluate(self, loader: Loader, interruption: Interruption) -> dict[str, float]:
+        def stop_if_due() -> None:
+            if interruption.is_due():
+                raise Interrupted
+
         ema = self.assembly.ema
+        interruption.expect_new_pace()
         with ema.applied() if ema is not None else nullcontext():
             return evaluate(
                 self._network,
@@ -271,6 +280,7 @@ class Trainer:
                 self.postprocess,
                 self.precision,
                 self.communicator,
+                stop_if_due,
             )
 
     def _context(self) -> Context:
@@ -305,8 +315,6 @@ class Trainer:
         self._saved_at = time.perf_counter()
         if not self.communicator.is_root:
             return
-        if self.logbook is not None:
-            self.logbook.flush()
         state, best = frozen(self.state(states)), self._unsaved_best
         self._unsaved_best = None
 
@@ -345,6 +353,7 @@ class Trainer:
             "generator": self._generator.get_state(),
             "scaler": scaler.state_dict() if scaler else None,
             "best": self.best.state_dict(),
+            "logbook": self.logbook.mark() if self.logbook is not None else {},
             "ranks": list(rank_states),
         }
 
@@ -371,4 +380,4 @@ class Trainer:
             self._metrics.load_state(mine["metrics"], self.device)
             restore_random_state(mine["random"], self.device)
         if self.logbook is not None:
-            self.logbook.cut(self.position.step)
+            self.logbook.cut(state["logbook"])

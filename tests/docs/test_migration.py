@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import main
 from experiments.configuration.documents import parse_document
 from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
+from tests.board_server import eventually, tensorboard
 from tests.docs.keys import is_key
 from tests.docs.markdown import CHECKOUT, read_page, spans
 from tests.lab import BIN, TOY, Lab
@@ -120,27 +120,11 @@ def test_under_the_real_horovodrun(xyz: Lab, command: str) -> None:
 
 def test_the_real_tensorboard_shows_the_run(xyz: Lab) -> None:
     assert main.main(XYZ) == 0
-    words = shlex.split(commands("Commands")[-1])
-    server = subprocess.Popen(
-        [BIN / words[0], *words[1:], "--port=0", "--load_fast=false"],
-        cwd=xyz.home,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stderr is not None
-        address = next(m[1] for m in (re.search(r"(http://\S+)", x) for x in server.stderr) if m)
-        shown: list[str] = []
-        deadline = time.monotonic() + 30
-        while "exp000/fold0/stats" not in shown and time.monotonic() < deadline:
-            with urllib.request.urlopen(f"{address}data/runs", timeout=10) as answer:
-                shown = json.load(answer)
-            time.sleep(0.1)
-    finally:
-        server.terminate()
-        server.communicate()
-    assert shown == ["exp000/fold0/stats"]
+    program, *arguments = shlex.split(commands("Commands")[-1])
+    assert program == "tensorboard"
+    runs = ["exp000/fold0/stats"]
+    with tensorboard(arguments, xyz.home) as fetch:
+        assert eventually(lambda: fetch("data/runs"), lambda shown: shown == runs) == runs
 
 
 def interrupt_when(is_due: Callable[[], bool]) -> threading.Thread:

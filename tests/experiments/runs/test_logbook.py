@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from experiments.runs.logbook import Logbook, rank_log
+from tests.board_server import eventually, tensorboard
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -44,39 +46,59 @@ def test_rows_and_scalars(tmp_path: Path) -> None:
 
 
 def test_cut_and_written_on(tmp_path: Path) -> None:
-    written(tmp_path).close()
+    logbook = written(tmp_path, steps=3)
+    mark = logbook.mark()
+    logbook.write(3, {"valid/loss": 0.5})
+    logbook.write(4, {"train/loss": 0.25})
+    logbook.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 2, "tor')
+        file.write('{"step": 5, "tor')
     again = Logbook(tmp_path)
-    again.cut(3)
+    again.cut(mark)
     assert [row["step"] for row in rows(tmp_path)] == [1, 2, 3]
     again.write(4, {"train/loss": 9.0})
     again.close()
     assert [row["step"] for row in rows(tmp_path)] == [1, 2, 3, 4]
-    found = sorted(scalars(tmp_path, "train/loss"))
-    assert [step for step, _ in found] == [1, 2, 3, 4]
-    assert found[3] == (4, 9.0)
+    assert board(tmp_path).Tags()["scalars"] == ["train/loss"]
+    assert sorted(scalars(tmp_path, "train/loss"))[2:] == [(3, pytest.approx(1 / 3)), (4, 9.0)]
 
 
-def test_a_torn_event_file_loses_its_end_only(tmp_path: Path) -> None:
+def test_a_mark_knows_all_files_of_the_board(tmp_path: Path) -> None:
     written(tmp_path).close()
-    (events,) = (tmp_path / "stats").iterdir()
-    events.write_bytes(events.read_bytes()[:-5])
-    again = Logbook(tmp_path)
-    again.cut(9)
-    again.close()
-    assert [step for step, _ in scalars(tmp_path, "train/loss")] == [1, 2, 3, 4]
+    second = Logbook(tmp_path)
+    second.write(6, {"train/loss": 6.0})
+    mark = second.mark()
+    assert len(mark) == 3
+    assert all((tmp_path / name).stat().st_size == size for name, size in mark.items())
+    second.close()
+    third = Logbook(tmp_path)
+    third.write(7, {"train/loss": 7.0})
+    third.close()
+    Logbook(tmp_path).cut(mark)
+    assert len(list((tmp_path / "stats").iterdir())) == 2
+    assert [step for step, _ in scalars(tmp_path, "train/loss")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_files_shorter_than_their_mark_stay(tmp_path: Path) -> None:
+    logbook = written(tmp_path)
+    mark = logbook.mark()
+    logbook.close()
+    (tmp_path / "metrics.jsonl").write_text("")
+    Logbook(tmp_path).cut(mark)
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
 
 
 def test_cut_everything_or_nothing(tmp_path: Path) -> None:
-    Logbook(tmp_path).cut(-1)
+    Logbook(tmp_path).cut({})
     assert not (tmp_path / "metrics.jsonl").exists()
-    written(tmp_path).close()
-    Logbook(tmp_path).cut(5)
+    logbook = written(tmp_path)
+    mark = logbook.mark()
+    logbook.close()
+    Logbook(tmp_path).cut(mark)
     assert len(rows(tmp_path)) == 5
-    Logbook(tmp_path).cut(-1)
-    assert rows(tmp_path) == []
-    assert board(tmp_path).Tags()["scalars"] == []
+    Logbook(tmp_path).cut({})
+    assert not (tmp_path / "metrics.jsonl").exists()
+    assert not list((tmp_path / "stats").iterdir())
 
 
 def test_hyperparameters_in_the_same_run(tmp_path: Path) -> None:
@@ -88,8 +110,9 @@ def test_hyperparameters_in_the_same_run(tmp_path: Path) -> None:
         "name": "x",
         "list": [1, 2],
         "no": None,
+        "rules": [{"bits": 4}, {"bits": 8, "to": {"input": "x"}}],
     }
-    logbook.board.hyperparameters(values, {"test/top1": 99.5})
+    logbook.board.hyperparameters(values)
     logbook.close()
     assert len(list((tmp_path / "stats").iterdir())) == 1, "a second run beside it"
     reader = board(tmp_path)
@@ -100,10 +123,32 @@ def test_hyperparameters_in_the_same_run(tmp_path: Path) -> None:
     assert start["augment"].number_value == 1  # as torch writes truth values
     assert start["name"].string_value == "x"
     assert start["list"].string_value == "[1, 2]"
-    content = reader.summary_metadata["_hparams_/experiment"].plugin_data.content
-    experiment = HParamsPluginData.FromString(content).experiment
-    assert [metric.name.tag for metric in experiment.metric_infos] == ["test/top1"]
+    assert [start[f"rules.{i}.bits"].number_value for i in (0, 1)] == [4, 8]
+    assert start["rules.1.to.input"].string_value == "x"
     assert "_hparams_/session_end_info" in reader.summary_metadata
+
+
+def test_runs_compare_in_the_real_tensorboard(tmp_path: Path) -> None:
+    for name, bits in (("a", 4), ("b", 8)):
+        logbook = written(tmp_path / name)
+        logbook.board.hyperparameters({"alike": 1, "rules": [{"bits": bits}], "only": {name: "x"}})
+        logbook.write(9, {"test/top1": 90.0 + bits})
+        logbook.close()
+    query = {
+        "colParams": [{"metric": {"group": "", "tag": "test/top1"}}],
+        "allowedStatuses": ["STATUS_SUCCESS"],
+        "startIndex": 0,
+        "sliceSize": 10,
+    }
+    with tensorboard([f"--logdir={tmp_path}"], tmp_path) as fetch:
+        both = ["a/stats", "b/stats"]
+        assert eventually(lambda: fetch("data/runs"), lambda shown: shown == both) == both
+        infos = fetch("data/plugin/hparams/experiment", {})["hparamInfos"]
+        groups = fetch("data/plugin/hparams/session_groups", query)["sessionGroups"]
+    assert [info["name"] for info in infos] == ["rules.0.bits", "alike", "only.a", "only.b"]
+    shown = {group["hparams"]["rules.0.bits"]: group["metricValues"] for group in groups}
+    assert {bits: [v["value"] for v in values if v["name"]["tag"] == "test/top1"]
+            for bits, values in shown.items()} == {4: [94.0], 8: [98.0]}  # fmt: skip
 
 
 def test_pictures(tmp_path: Path) -> None:

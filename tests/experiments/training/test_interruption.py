@@ -10,14 +10,20 @@ from experiments.communicator import Op, Single
 from experiments.training.interruption import Interruption
 
 
-class TwoRanks(Single):
-    """Stands at rank 0 of two; the other rank was asked to stop."""
+class Ranks(Single):
+    """Rank 0 of two. The other is asked to stop when it has met this one `meetings` times; each
+    time it says that `seconds` have passed."""
 
     size = 2
 
+    def __init__(self, seconds: float, meetings: int) -> None:
+        self.seconds = seconds
+        self.meetings = meetings
+
     def all_reduce(self, tensor: torch.Tensor, op: Op = "sum") -> torch.Tensor:
         assert op == "max"
-        return torch.maximum(tensor, torch.tensor(1))
+        self.meetings -= 1
+        return torch.tensor([float(self.meetings < 0), self.seconds], dtype=tensor.dtype)
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +36,10 @@ def _handlers() -> Iterator[None]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_once(number: signal.Signals) -> None:
     with Interruption(Single()) as interruption:
-        assert not interruption.is_due(1)
+        assert not interruption.is_due()
         signal.raise_signal(number)
-        assert interruption.is_due(2)
-        assert interruption.is_due(3)
+        assert interruption.is_due()
+        assert interruption.is_due()
 
 
 def test_a_second_interrupt_ends_at_once() -> None:
@@ -47,10 +53,33 @@ def test_terminated_twice_is_terminated_once() -> None:
     with Interruption(Single()) as interruption:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-        assert interruption.is_due(1)
+        assert interruption.is_due()
 
 
-def test_ranks_agree_now_and_then() -> None:
-    with Interruption(TwoRanks()) as interruption:
-        due = [step for step in range(1, 151) if interruption.is_due(step)]
-    assert due == [50, 100, 150]
+def due_at(interruption: Interruption) -> int:
+    return next(call for call in range(1, 1000) if interruption.is_due())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls"),
+    [
+        (0.001, [1, 51, 101]),  # at the first call, then every 50: the most
+        (0.5, [1, 3, 7]),  # twice as far apart each time while half a second passes
+        (1.0, [1, 2, 3]),
+        (7.0, [1, 2, 3]),
+    ],
+)
+def test_ranks_meet_about_every_second(seconds: float, calls: list[int]) -> None:
+    for meetings, call in enumerate(calls):
+        with Interruption(Ranks(seconds, meetings)) as interruption:
+            assert due_at(interruption) == call
+
+
+def test_a_new_pace_is_met_at_once() -> None:
+    with Interruption(Ranks(0.001, 2)) as interruption:
+        assert not interruption.is_due()
+        assert not interruption.is_due()
+        interruption.expect_new_pace()
+        assert not interruption.is_due()
+        interruption.expect_new_pace()
+        assert interruption.is_due()

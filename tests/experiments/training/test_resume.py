@@ -1,6 +1,7 @@
 """A run that was killed anywhere and resumed is the run that was not killed, to the bit."""
 
 import gc
+import itertools
 import os
 import threading
 import warnings
@@ -189,17 +190,48 @@ def test_a_damaged_checkpoint_costs_time_only(
     assert outcome(lab, 1) == outcome(lab, 0)
 
 
+def interrupt(arguments: tuple[str, ...], calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run main.py; the user presses Ctrl-C before `is_due` is asked for the `calls`-th time."""
+    asked = itertools.count(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Interruption, "is_due", lambda _: next(asked) == calls)
+        assert main.main([*arguments]) == 130
+
+
 @pytest.mark.parametrize("step", [3, 7, 8])
 def test_interrupted_at_a_step_also_the_partial_one_that_ends_an_epoch(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     seven_steps = ("--data.limit=53", "--data.valid_fraction=0", "--experiment.epochs=2")
     assert main.main([*RUN, *seven_steps]) == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(Interruption, "is_due", lambda _, now: now == step)
-        assert main.main([*RUN, *seven_steps]) == 130
+    interrupt((*RUN, *seven_steps), step, monkeypatch)
     assert lab.record(1)["status"] == "interrupted"
     assert lab.rows(1)[-1]["step"] == step
     assert main.main([*RESUME, "--exp_id=1"]) == 0
     assert lab.rows(1) == lab.rows(0)
     assert lab.record(1)["weights_sha256"] == lab.record(0)["weights_sha256"]
+
+
+@pytest.mark.parametrize("seconds_between", [0, 60])
+@pytest.mark.parametrize("calls", range(5, 13))
+def test_interrupted_while_validating(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, calls: int, seconds_between: int
+) -> None:
+    """Two epochs, each of four steps and then four batches of validation."""
+    small = ("--experiment.epochs=2", "--data.limit=60", "--data.eval_batch_size=8",
+             f"--checkpoint.seconds_between={seconds_between}")  # fmt: skip
+    assert main.main([*RUN, *small]) == 0
+    interrupt((*RUN, *small), calls, monkeypatch)
+    assert main.main([*RESUME, "--exp_id=1"]) == 0
+    assert outcome(lab, 1) == outcome(lab, 0)
+
+
+def test_interrupted_while_validating_after_the_last_of_max_steps(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    six = ("--experiment.epochs=9", "--experiment.max_steps=6", "--checkpoint.seconds_between=0")
+    assert main.main([*RUN, *six]) == 0
+    interrupt((*RUN, *six), 8, monkeypatch)
+    assert lab.rows(1)[-1]["step"] == 6
+    assert main.main([*RESUME, "--exp_id=1"]) == 0
+    assert outcome(lab, 1) == outcome(lab, 0)
