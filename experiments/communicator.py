@@ -6,7 +6,8 @@ This module alone knows which launcher started the program.
 import os
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar, cast
 
 import torch
@@ -18,6 +19,24 @@ Launcher = Literal["horovod", "torch", "single"]
 Op = Literal["sum", "min", "max"]
 T = TypeVar("T")
 LAUNCHERS: tuple[Launcher, ...] = ("horovod", "torch", "single")
+
+
+class RankLostError(QuantLabError):
+    """Another process of the run ended, or could not be reached."""
+
+    exit_code = 1
+
+
+@contextmanager
+def _peers() -> Iterator[None]:
+    """Around every exchange: both libraries tell a lost process by a RuntimeError of theirs."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RankLostError(
+            "another process of this run ended, maybe its log in the run folder says why; "
+            "main.py resume goes on"
+        ) from error
 
 
 class Communicator(ABC):
@@ -145,18 +164,27 @@ class Horovod(Communicator):
         self.local_rank, self.local_size = hvd.local_rank(), hvd.local_size()
 
     def all_reduce(self, tensor: Tensor, op: Op = "sum") -> Tensor:
-        result: Tensor = self._hvd.allreduce(tensor, op=self._ops[op])
+        with _peers():
+            result: Tensor = self._hvd.allreduce(tensor, op=self._ops[op])
         return result
 
     def start_sum(self, tensor: Tensor, name: str) -> Callable[[], None]:
-        pending = self._hvd.allreduce_async_(tensor, op=self._hvd.Sum, name=name)
-        return lambda: self._hvd.synchronize(pending)
+        with _peers():
+            pending = self._hvd.allreduce_async_(tensor, op=self._hvd.Sum, name=name)
+
+        def wait() -> None:
+            with _peers():
+                self._hvd.synchronize(pending)
+
+        return wait
 
     def broadcast(self, tensor: Tensor) -> None:
-        self._hvd.broadcast_(tensor, root_rank=0)
+        with _peers():
+            self._hvd.broadcast_(tensor, root_rank=0)
 
     def gather(self, value: Any) -> list[Any]:
-        values: list[Any] = self._hvd.allgather_object(value)
+        with _peers():
+            values: list[Any] = self._hvd.allgather_object(value)
         return values
 
     def close(self) -> None:
@@ -188,19 +216,28 @@ class TorchDistributed(Communicator):
 
     def all_reduce(self, tensor: Tensor, op: Op = "sum") -> Tensor:
         result = tensor.clone()
-        self._dist.all_reduce(result, op=self._ops[op])
+        with _peers():
+            self._dist.all_reduce(result, op=self._ops[op])
         return result
 
     def start_sum(self, tensor: Tensor, name: str) -> Callable[[], None]:
-        pending = self._dist.all_reduce(tensor, async_op=True)
-        return lambda: pending.wait() and None
+        with _peers():
+            pending = self._dist.all_reduce(tensor, async_op=True)
+
+        def wait() -> None:
+            with _peers():
+                pending.wait()
+
+        return wait
 
     def broadcast(self, tensor: Tensor) -> None:
-        self._dist.broadcast(tensor, src=0)
+        with _peers():
+            self._dist.broadcast(tensor, src=0)
 
     def gather(self, value: Any) -> list[Any]:
         values: list[Any] = [None] * self.size
-        self._dist.all_gather_object(values, value)
+        with _peers():
+            self._dist.all_gather_object(values, value)
         return values
 
     def close(self) -> None:

@@ -1,6 +1,8 @@
 """An experiment: one configuration with all that it names, built and seen to fit together."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 
 import torch
 from torch import nn
@@ -12,7 +14,7 @@ from experiments.data.draws import derive_seed
 from experiments.data.loader import Batch, Loader, place
 from experiments.data.plan import Plan
 from experiments.data.splits import Split, split
-from experiments.library import Library, Problem
+from experiments.library import HOME, PROBLEMS, Library, Problem
 from experiments.protocols import Data, Dataset, InMemory, Meter
 from experiments.session import Session
 from experiments.training.assembly import Assembly, assemble
@@ -46,6 +48,7 @@ class Experiment:
             message = "needs validation samples: set data.valid_fraction or experiment.folds"
             raise complain(self.document, ("experiment", "early_stop"), message)
         throwaway = self.assemble(0)
+        self._check_plateau(throwaway.learning_rate.plateau_mode, meter.directions[target])
         self._try_out(throwaway)
         self._rehearse(throwaway.learning_rate)
 
@@ -154,8 +157,19 @@ class Experiment:
             shape = "x".join(map(str, batch.inputs.shape[1:]))
             raise UsageError(
                 f"{self.library.name} does not fit {self.problem.name}'s data ({shape}, "
-                f"{len(self.data.train.classes)} classes): {reason}"
+                f"{len(self.data.train.classes)} classes): {reason}{_place(error)}"
             ) from error
+
+    def _check_plateau(self, mode: str | None, direction: str) -> None:
+        """A schedule that follows the target metric needs one, and must know what is better."""
+        path = ("training", "lr_scheduler")
+        if mode is not None and not len(self.split(0).valid):
+            message = "needs validation samples: set data.valid_fraction or experiment.folds"
+            raise complain(self.document, path, message)
+        if mode not in (None, direction):
+            target = self.config.experiment.target
+            message = f"mode is {mode!r}, but of {target} the {direction} is best: set params.mode"
+            raise complain(self.document, path, message)
 
     def _rehearse(self, learning_rate: LearningRate) -> None:
         """Take the learning rate through all epochs, to see whether its schedule allows them."""
@@ -171,3 +185,13 @@ class Experiment:
         if workers != "auto":
             return workers
         return 0 if isinstance(dataset, InMemory) else self.session.threads
+
+
+def _place(error: BaseException) -> str:
+    """Return the last line of the problems' own code that an error passed through."""
+    places = [
+        f"{Path(frame.filename).relative_to(HOME)}:{frame.lineno}"
+        for frame in extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(PROBLEMS)
+    ]
+    return f" ({places[-1]})" if places else ""

@@ -1,6 +1,7 @@
 """Training and testing an experiment, fold by fold."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from experiments.runs.logbook import Logbook
 from experiments.runs.pictures import is_image_batch, prediction_sheet
 from experiments.training.assembly import load_weights
 from experiments.training.trainer import Trainer
+from quantlab.errors import QuantLabError
 
 _NUM_PICTURES = 16
 # A larger table of confusions is nothing to read.
@@ -67,7 +69,14 @@ def _run_fold(
         tell(f"resumed at epoch {trainer.position.epoch + 1}, step {trainer.position.step}")
     elif logbook is not None:
         logbook.cut({})
-    if not trainer.fit():
+    try:
+        is_done = trainer.fit()
+    finally:
+        if logbook is not None:
+            before = sum(entry["seconds"] for entry in folder.record()["folds"])
+            with suppress(QuantLabError):  # a full disk is already being told
+                folder.update(seconds=before + trainer.seconds)
+    if not is_done:
         return None
     digest = weights_sha256(trainer.assembly.network.state_dict())
     metrics = _final_metrics(experiment, trainer, path)
@@ -136,14 +145,14 @@ def _final_metrics(experiment: Experiment, trainer: Trainer, path: Path) -> dict
 
 @torch.no_grad()
 def _show_samples(experiment: Experiment, trainer: Trainer, logbook: Logbook) -> None:
-    """Put a few test samples with their predictions on the board, if they are images."""
+    """Put a few test samples with their predictions on the board, if they are images of classes."""
     test = experiment.data.test
     indices = torch.linspace(0, len(test) - 1, min(_NUM_PICTURES, len(test))).long()
     batch = experiment.sample_batch(test, indices)
-    if not is_image_batch(batch.raw):
+    scores = experiment.library.postprocess(trainer.assembly.network.eval()(batch.inputs))
+    if not (is_image_batch(batch.raw) and scores.shape == (len(indices), len(test.classes))):
         return
-    outputs = trainer.assembly.network.eval()(batch.inputs)
-    predicted = experiment.library.postprocess(outputs).argmax(1)
+    predicted = scores.argmax(1)
     sheet = prediction_sheet(
         batch.raw,
         [test.classes[i] for i in predicted.tolist()],

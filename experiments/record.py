@@ -7,14 +7,12 @@ from typing import Any
 from experiments.configuration.schema import as_plain
 from experiments.experiment import Experiment
 from experiments.runs import environment
-from experiments.runs.folder import SCHEMA_VERSION, RunFolder
+from experiments.runs.folder import SCHEMA_VERSION, RunFolder, open_run
+from experiments.session import Session
 
 
-def new_record(
-    folder: RunFolder, experiment: Experiment, *, parent: str | None = None
-) -> dict[str, Any]:
+def new_record(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     """Return run.json as it stands when a run begins."""
-    communicator = experiment.session.communicator
     return {
         "schema_version": SCHEMA_VERSION,
         "id": folder.name,
@@ -25,25 +23,42 @@ def new_record(
         "config": as_plain(experiment.config),
         "status": "running",
         "exit_code": None,
-        "parent": parent,
+        "parent": _parent(experiment),
         "metrics": {},
         "folds": [],
         "weights_sha256": None,
         "data": experiment.data.source,
-        "command": environment.command(),
-        "git": environment.git_state(),
-        "packages": environment.packages(),
         "seeds": {
             "experiment": experiment.config.experiment.seed,
             "split": experiment.config.data.split_seed,
         },
-        "launcher": communicator.launcher,
-        "world_size": communicator.size,
-        "threads": experiment.session.threads,
-        "host": environment.host(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **circumstances(experiment.session),
+        "resumed": [],
         "seconds": 0.0,
     }
+
+
+def circumstances(session: Session) -> dict[str, Any]:
+    """Return what a run is made with and where; one that is resumed keeps it for each time."""
+    return {
+        "command": environment.command(),
+        "git": environment.git_state(),
+        "packages": environment.packages(),
+        "launcher": session.communicator.launcher,
+        "world_size": session.communicator.size,
+        "threads": session.threads,
+        "host": environment.host(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _parent(experiment: Experiment) -> str | None:
+    """Return the name of the run whose weights this one starts from."""
+    pretrained = experiment.config.network.pretrained
+    if pretrained is None or pretrained.exp_id is None:
+        return None
+    problem = experiment.problem
+    return open_run(problem.name, problem.logs_folder, pretrained.exp_id).name
 
 
 def summary(folds: list[dict[str, float]]) -> dict[str, float]:

@@ -42,13 +42,13 @@ class Session:
 def open_session(config: ExperimentConfig, dist: str | None) -> Session:
     """Join the run's processes and set device, threads and determinism."""
     communicator = connect(detect_launcher(dist))
-    device = _device(config, communicator)
-    threads = config.threads or max(1, (os.cpu_count() or 1) // communicator.local_size)
+    device = communicator.on_all(lambda: _device(config, communicator))
+    threads = config.threads or max(1, len(os.sched_getaffinity(0)) // communicator.local_size)
     # Launchers differ in what they set; sums depend on the number of threads.
     torch.set_num_threads(threads)
-    if config.deterministic:
+    if config.deterministic != torch.are_deterministic_algorithms_enabled():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+        torch.use_deterministic_algorithms(config.deterministic)
     torch.backends.cudnn.benchmark = device.type == "cuda" and not config.deterministic
     return Session(communicator=communicator, device=device, threads=threads)
 

@@ -11,6 +11,7 @@ from experiments.commands import options
 from experiments.commands.list_runs import all_runs
 from experiments.progress import console
 from experiments.runs.folder import Lock, RunFolder, is_held
+from quantlab.errors import QuantLabError
 
 SYNTAX = Syntax(
     help="show what takes disk; with --apply, remove what may go",
@@ -60,13 +61,22 @@ def run(invocation: Invocation) -> int:
     return 0
 
 
+def _status(run: RunFolder) -> str:
+    if not (run.path / "run.json").exists():
+        return "never began"
+    try:
+        return str(run.record()["status"])
+    except QuantLabError:
+        return "damaged run.json"
+
+
 def look(run: RunFolder) -> Finding:
     """Decide what of a run may go: all of one that never wrote a checkpoint; of a finished one the
     fallback checkpoint and those of single epochs; of any that is not running, torn files."""
     size = _size(run.path)
     if is_held(run.path):
         return Finding(run=run, status="running", size=size, removable=[], reason="")
-    status = str(run.record()["status"]) if (run.path / "run.json").exists() else "never began"
+    status = _status(run)
     if not list(run.path.glob("fold*/saves/*.ckpt")):
         return Finding(
             run=run, status=status, size=size, removable=[run.path], reason="no checkpoint"

@@ -14,19 +14,31 @@ from experiments.folds import run_folds
 from experiments.library import HOME, Library, Problem
 from experiments.progress import error_console
 from experiments.protocols import Data
-from experiments.record import new_record
+from experiments.record import circumstances, new_record
 from experiments.runs.folder import Lock, RunFolder, create_run, open_run
 from experiments.runs.logbook import rank_log
 from experiments.session import Session, open_session
 from experiments.storage import ensure_links
+from experiments.training.assembly import without_pretrained
+from experiments.training.interruption import terminated_as_interrupted
 from quantlab.errors import QuantLabError
 
 INTERRUPTED = 128 + signal.SIGINT
 
 
-def prepare(problem: Problem, library: Library, document: Document, dist: str | None) -> Experiment:
-    """Validate the document, join the processes, read the data, build the network once."""
+def prepare(
+    problem: Problem,
+    library: Library,
+    document: Document,
+    dist: str | None,
+    *,
+    has_weights: bool = False,
+) -> Experiment:
+    """Validate the document, join the processes, read the data, build the network once. Who has
+    weights does without the pretrained ones."""
     config = validate(Config, document)
+    if has_weights:
+        config = without_pretrained(config)
     session = open_session(config.experiment, dist)
     return Experiment(
         problem=problem,
@@ -70,7 +82,8 @@ def conduct(experiment: Experiment, exp_id: int | None) -> int:
         else:
             folder = open_run(problem.name, problem.logs_folder, exp_id)
             held.append(Lock(folder.path))
-            folder.update(status="running", exit_code=None)
+            resumed = [*folder.record().get("resumed", []), circumstances(experiment.session)]
+            folder.update(status="running", exit_code=None, resumed=resumed)
         return folder
 
     folder = session.communicator.from_root(claim)
@@ -87,7 +100,8 @@ def conduct(experiment: Experiment, exp_id: int | None) -> int:
 
     status, code = "failed", 1
     try:
-        is_done = run_folds(experiment, folder, tell, is_resumed=exp_id is not None)
+        with terminated_as_interrupted():
+            is_done = run_folds(experiment, folder, tell, is_resumed=exp_id is not None)
         status, code = ("done", 0) if is_done else ("interrupted", INTERRUPTED)
     except QuantLabError as error:
         code = error.exit_code

@@ -9,8 +9,9 @@ from rich.table import Column, Table
 from experiments.command_line import Invocation, Syntax
 from experiments.commands import options
 from experiments.library import load_problem, problem_names
-from experiments.progress import console, duration
+from experiments.progress import console, duration, error_console
 from experiments.runs.folder import RunFolder, list_runs, records
+from quantlab.errors import QuantLabError
 
 SYNTAX = Syntax(
     help="list the runs of one problem, or of all",
@@ -26,19 +27,23 @@ def run(invocation: Invocation) -> int:
     """Print the records of all runs, oldest first."""
     found = [
         record
-        for record in records(all_runs(invocation.options.get("problem")))
+        for record in records(all_runs(invocation.options.get("problem")), _complain)
         if record["topology"] == invocation.options.get("topology", record["topology"])
     ]
     if invocation.has("json"):
         console.print(json.dumps(found, indent=2), markup=False, soft_wrap=True)
         return 0
     table = Table(
-        Column("run", no_wrap=True), "topology", "name", "status", "test top-1", "time", "launcher"
+        Column("run", no_wrap=True), "topology", "name", "status", "test", "time", "launcher"
     )
     for record in found:
         table.add_row(*map(escape, _row(record)))
     console.print(table)
     return 0
+
+
+def _complain(error: QuantLabError) -> None:
+    error_console.print(f"main.py: {error}", markup=False)
 
 
 def all_runs(problem: str | None) -> list[RunFolder]:
@@ -48,14 +53,15 @@ def all_runs(problem: str | None) -> list[RunFolder]:
 
 
 def _row(record: dict[str, Any]) -> list[str]:
-    top1 = record["metrics"].get("test/top1")
+    target = record["config"]["experiment"]["target"]
+    value = record["metrics"].get(f"test/{target}")
     synthetic = " (synthetic)" if record["data"].startswith("synthetic") else ""
     return [
         record["id"],
         record["topology"],
         record["name"],
         record["status"],
-        ("" if top1 is None else f"{top1:.2f}") + synthetic,
+        (("" if value is None else f"{target} {value:.4g}") + synthetic).strip(),
         duration(record["seconds"]),
         f"{record['launcher']} x{record['world_size']}",
     ]

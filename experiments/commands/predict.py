@@ -18,6 +18,7 @@ from experiments.commands.conduct import load_data
 from experiments.commands.restored import Restored, restore
 from experiments.progress import console
 from experiments.protocols import InMemory
+from experiments.runs.pictures import is_image_batch
 from experiments.session import local_session
 from experiments.training.precision import Precision
 from quantlab.errors import DataError, UsageError
@@ -45,13 +46,15 @@ def run(invocation: Invocation) -> int:
     restored = restore(invocation)
     data = load_data(restored.problem, restored.config, local_session())
     sample = data.test.inputs[:1] if isinstance(data.test, InMemory) else None
+    if sample is not None and not is_image_batch(sample):
+        shape = "x".join(map(str, sample.shape[1:]))
+        raise UsageError(f"predict reads images; a sample of {restored.problem.name} is {shape}")
     count = invocation.number("top") if invocation.has("top") else 3
-    found = {
-        file: _ranked(
-            _scores(restored, _read(Path(file), restored, sample)), data.test.classes, count
-        )
-        for file in invocation.operands
-    }
+    classes = data.test.classes
+    found = {}
+    for file in invocation.operands:
+        scores = _scores(restored, _read(Path(file), restored, sample), len(classes))
+        found[file] = _ranked(scores, classes, count)
     if invocation.has("json"):
         rows = [
             {"file": file, "predictions": [{"class": c, "score": s} for c, s in guesses]}
@@ -90,12 +93,20 @@ def _read(path: Path, restored: Restored, sample_NCHW: Tensor | None) -> Tensor:
 
 
 @torch.no_grad()
-def _scores(restored: Restored, raw: Tensor) -> Tensor:
+def _scores(restored: Restored, raw: Tensor, num_classes: int) -> Tensor:
+    """Return the probabilities `[num_classes]`. Raises UsageError if the outputs are no scores."""
     precision = Precision(restored.config.training.precision, torch.device("cpu"))
     inputs = restored.library.preprocess.evaluate(raw).to(precision.dtype)
     with precision.autocast():
         outputs = restored.network(inputs)
-    return restored.library.postprocess(outputs).float().softmax(1)[0]
+    scores = restored.library.postprocess(outputs)
+    if scores.shape != (1, num_classes):
+        shape = "x".join(map(str, scores.shape[1:]))
+        raise UsageError(
+            f"predict tells one of {num_classes} classes; an output of {restored.library.name} is "
+            f"{shape or 'a number'}"
+        )
+    return scores.float().softmax(1)[0]
 
 
 def _ranked(scores_C: Tensor, classes: Sequence[str], count: int) -> list[tuple[str, float]]:

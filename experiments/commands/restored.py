@@ -13,12 +13,19 @@ from experiments.library import Library, Problem
 from experiments.progress import console
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints, check_identity
 from experiments.runs.folder import RunFolder
-from experiments.training.assembly import build_network, load_weights
+from experiments.training.assembly import (
+    build_network,
+    create_loss,
+    load_weights,
+    without_pretrained,
+)
+from experiments.training.loss_state import load_own_state
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """A run's network with the weights of one of its checkpoints, in evaluation mode."""
+    """A run's network with the weights of one of its checkpoints, in evaluation mode, and the loss
+    that knows this network."""
 
     problem: Problem
     library: Library
@@ -26,13 +33,14 @@ class Restored:
     document: Document
     config: Config
     network: nn.Module
+    loss: nn.Module
     checkpoint: str
 
 
 def restore(invocation: Invocation) -> Restored:
     """Build the network of a run and load a checkpoint into it."""
     problem, library, folder, document = stored_run(invocation)
-    config = validate(Config, document)
+    config = without_pretrained(validate(Config, document))
     fold = invocation.number("fold") if invocation.has("fold") else 0
     checkpoints = Checkpoints(folder.fold(fold) / "saves")
     name = invocation.options.get("checkpoint", BEST if checkpoints.has(BEST) else LAST)
@@ -40,6 +48,8 @@ def restore(invocation: Invocation) -> Restored:
     check_identity(state, problem.name, library.name, f"{name}.ckpt")
     network, _ = build_network(problem, library, config, document, seed=0)
     load_weights(network, state["ema"] or state["network"], f"{name}.ckpt")
+    loss = create_loss(library, config, document, network).to(next(network.parameters()).dtype)
+    load_own_state(loss, network, state["loss"])
     return Restored(
         problem=problem,
         library=library,
@@ -47,5 +57,6 @@ def restore(invocation: Invocation) -> Restored:
         document=document,
         config=config,
         network=network.eval(),
+        loss=loss,
         checkpoint=name,
     )

@@ -1,12 +1,15 @@
 """`main.py resume`: go on with a run that was killed or interrupted."""
 
+from typing import Any
+
 from experiments.command_line import Invocation, Syntax
 from experiments.commands import options
 from experiments.commands.conduct import conduct, prepare
 from experiments.configuration.documents import Document, read_document
 from experiments.library import Library, Problem, load_library, load_problem
 from experiments.progress import console
-from experiments.runs.folder import RunFolder, is_held, open_run
+from experiments.runs.checkpoints import LAST, Checkpoints
+from experiments.runs.folder import RunFolder, open_run
 from quantlab.errors import UsageError
 
 SYNTAX = Syntax(
@@ -28,10 +31,20 @@ def run(invocation: Invocation) -> int:
     if record["status"] == "done":
         console.print(f"{folder.name} is done; nothing to resume", markup=False)
         return 0
-    experiment = prepare(problem, library, document, invocation.options.get("dist"))
-    if experiment.session.communicator.is_root and is_held(folder.path):
-        raise UsageError(f"{folder.name} is in use by a living process; a run has one writer")
+    experiment = prepare(
+        problem,
+        library,
+        document,
+        invocation.options.get("dist"),
+        has_weights=_has_weights(folder, record),
+    )
     return conduct(experiment, exp_id=folder.exp_id)
+
+
+def _has_weights(folder: RunFolder, record: dict[str, Any]) -> bool:
+    """Return whether a resumed run does without the weights from which it began."""
+    is_last_fold = len(record["folds"]) + 1 >= record["config"]["experiment"]["folds"]
+    return is_last_fold and Checkpoints(folder.fold(len(record["folds"])) / "saves").has(LAST)
 
 
 def stored_run(invocation: Invocation) -> tuple[Problem, Library, RunFolder, Document]:

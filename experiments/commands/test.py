@@ -39,9 +39,8 @@ def run(invocation: Invocation) -> int:
         data=load_data(restored.problem, restored.config, session),
         session=session,
     )
-    loss = experiment.assemble(0).loss
-    meter = experiment.new_meter()
-    metrics = experiment.test(restored.network.to(session.device), loss, meter)
+    network, loss = restored.network.to(session.device), restored.loss.to(session.device)
+    metrics = experiment.test(network, loss, experiment.new_meter())
     if session.communicator.is_root:
         _print(invocation, restored.folder.name, restored.checkpoint, metrics, experiment)
     session.communicator.close()

@@ -6,6 +6,9 @@ the network, and every random number is a function of (seed, epoch, sample): the
 changes nothing but the speed.
 """
 
+import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
@@ -194,6 +197,10 @@ class Loader:
         in_gpu_memory = isinstance(self._dataset, InMemory) and self._dataset.inputs.is_cuda
         if workers == 0 or in_gpu_memory:
             return None
+        # Horovod and OpenMP run threads, which a fork would tear apart. The server from which
+        # workers are forked has imported what they need.
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload([__name__])
         return DataLoader(
             self._reader,
             sampler=self._requests,
@@ -201,11 +208,24 @@ class Loader:
             num_workers=workers,
             pin_memory=self._device.type == "cuda",
             persistent_workers=True,
-            # Horovod and OpenMP run threads, which a fork would tear apart.
-            multiprocessing_context="forkserver",
+            multiprocessing_context=server,
+            worker_init_fn=_end_with_parent,
             # Its own generator: the loader draws a seed that must not come from the training's.
             generator=torch.Generator(),
         )
+
+
+def _end_with_parent(worker: int) -> None:
+    """End this worker when the training process has ended, be it by SIGKILL. torch looks whether
+    the worker's parent has changed, but that is the server."""
+    trainer = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if trainer is not None:
+            trainer.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Requests(Sampler[Request]):

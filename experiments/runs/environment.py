@@ -21,9 +21,17 @@ def command() -> str:
 
 
 def git_state() -> dict[str, Any]:
-    """Return the commit and the uncommitted difference; both None outside a git checkout."""
+    """Return the commit, the uncommitted difference as a patch (bytes that are not UTF-8 are
+    replaced), and the files that git does not know; all None outside a git checkout."""
     commit = _git("rev-parse", "HEAD")
-    return {"commit": commit, "diff": _git("diff", "HEAD") if commit else None}
+    if commit is None:
+        return {"commit": None, "diff": None, "untracked": None}
+    untracked = _git("ls-files", "-z", "--others", "--exclude-standard")
+    return {
+        "commit": commit.strip(),
+        "diff": _git("diff", "--no-color", "--no-ext-diff", "HEAD"),
+        "untracked": None if untracked is None else untracked.split("\0")[:-1],
+    }
 
 
 def packages() -> dict[str, str]:
@@ -46,8 +54,8 @@ def host() -> dict[str, Any]:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=HOME, capture_output=True, text=True, timeout=20, check=True
+            ["git", *arguments], cwd=HOME, capture_output=True, timeout=20, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.decode(errors="replace")

@@ -1,6 +1,7 @@
 """A run's folder: created once, held by one process, described by run.json.
 
-exp000/  config.yaml  run.json  lock  metrics.jsonl  log.rank0.txt  fold0/{saves,stats}
+exp000/  config.yaml  run.json  lock  log.rank0.txt
+exp000/fold0/  saves/  stats/  metrics.jsonl  confusion.json
 """
 
 import fcntl
@@ -8,16 +9,17 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from experiments.configuration.documents import dump
 from experiments.runs.files import read_json, storage_error, write_atomically, write_json
-from quantlab.errors import UsageError
+from quantlab.errors import QuantLabError, UsageError
 
 SCHEMA_VERSION = 1
+_KEYS = {"id", "status", "topology", "config", "metrics", "folds", "seconds"}
 _NAME = re.compile(r"exp(\d+)\Z")
 
 
@@ -42,7 +44,10 @@ class RunFolder:
 
     def record(self) -> dict[str, Any]:
         """Return run.json; a run that says `running` while nobody holds it was killed."""
-        record: dict[str, Any] = read_json(self.path / "run.json")
+        file = self.path / "run.json"
+        record: dict[str, Any] = read_json(file)
+        if not isinstance(record, dict) or not record.keys() >= _KEYS:
+            raise UsageError(f"{file}: is not the record of a run")
         if record.get("status") == "running" and not is_held(self.path):
             record["status"] = "killed"
         return record
@@ -116,8 +121,13 @@ class Lock:
 
 def is_held(path: Path) -> bool:
     """Return whether a living process holds the run."""
-    with _open_lock(path) as file:
-        return not _try_lock(file, fcntl.LOCK_SH)
+    try:
+        with (path / "lock").open(encoding="utf-8") as file:
+            return not _try_lock(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageError(f"{path / 'lock'}: {error.strerror}") from error
 
 
 def _try_lock(file: IO[str], kind: int) -> bool:
@@ -147,8 +157,14 @@ def _holder(file: IO[str]) -> str:
         return "another process"
 
 
-def records(runs: list[RunFolder]) -> Iterator[dict[str, Any]]:
-    """Yield the records of those runs that have one."""
+def records(
+    runs: list[RunFolder], complain: Callable[[QuantLabError], None]
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of those runs that have one. A damaged one is no reason to miss the
+    others: its error goes to `complain`."""
     for run in runs:
         if (run.path / "run.json").exists():
-            yield run.record()
+            try:
+                yield run.record()
+            except QuantLabError as error:
+                complain(error)

@@ -1,5 +1,6 @@
 """What a configuration describes, built: network, loss, optimizer, schedule, quantization."""
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch.optim import lr_scheduler
 from experiments.configuration.constructors import create, find_class
 from experiments.configuration.documents import Document
 from experiments.configuration.schema import Config
+from experiments.configuration.section import complain
 from experiments.data.draws import derive_seed
 from experiments.library import Library, Problem
 from experiments.runs.checkpoints import Checkpoints
@@ -18,6 +20,7 @@ from experiments.training import lr_schedules
 from experiments.training.config import Pretrained
 from experiments.training.ema import EmaWeights
 from experiments.training.learning_rate import LearningRate
+from experiments.training.loss_state import own_parameters
 from experiments.training.random_state import seed_everything
 from quantlab.algorithms.rules import quantize
 from quantlab.controller import Controller
@@ -46,13 +49,19 @@ class Assembly:
 def build_network(
     problem: Problem, library: Library, config: Config, document: Document, seed: int
 ) -> tuple[nn.Module, list[Controller]]:
-    """Create the network from its seed, load pretrained weights, quantize it by the rules."""
+    """Create the network from its seed, load pretrained weights, quantize it by the rules. Weights
+    of a network that was quantized itself are loaded last."""
     seed_everything(derive_seed(seed, "network"))
     factory = find_class(config.network, [library.network], (nn.Module,), document, ("network",))
     network: nn.Module = create(factory, config.network, document, ("network",))
-    if config.network.pretrained is not None:
-        _load_pretrained(network, problem, library, config.network.pretrained)
+    source = config.network.pretrained
+    state, origin = _read_pretrained(problem, library, source) if source else ({}, "")
+    is_quantized = not state.keys() <= network.state_dict().keys()
+    if source and not (is_quantized and config.quantize.rules):
+        _load_pretrained(network, source, state, origin)
     controllers = quantize(network, config.quantize.rules)
+    if source and is_quantized and config.quantize.rules:
+        _load_pretrained(network, source, state, origin)
     if config.training.precision == "float64":
         network.double()
     return network, controllers
@@ -74,16 +83,24 @@ def assemble(
     network.to(device)
     if config.training.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
-    loss = _create_loss(library, config, document, network)
-    optimizer = _create_optimizer(config, document, network, num_ranks)
+    loss = create_loss(library, config, document, network).to(device)
+    if config.training.precision == "float64":
+        loss.double()
+    optimizer = _create_optimizer(config, document, trained_parameters(network, loss), num_ranks)
     return Assembly(
         network=network,
-        loss=loss.to(device),
+        loss=loss,
         optimizer=optimizer,
         learning_rate=_create_learning_rate(config, document, optimizer),
         controllers=controllers,
         ema=EmaWeights(network, config.training.ema.decay) if config.training.ema else None,
     )
+
+
+def without_pretrained(config: Config) -> Config:
+    """Return the configuration for who has the weights already: where they began is not read."""
+    network = config.network.model_copy(update={"pretrained": None})
+    return config.model_copy(update={"network": network})
 
 
 def load_weights(network: nn.Module, state: dict[str, Tensor], origin: str) -> None:
@@ -101,24 +118,33 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], origin: str) -> N
     network.load_state_dict(state)
 
 
-def _create_loss(
+def trained_parameters(network: nn.Module, loss: nn.Module) -> list[nn.Parameter]:
+    """Return what the optimizer changes: the network's parameters and the loss's own."""
+    own = [p for p in network.parameters() if p.requires_grad]
+    return own + own_parameters(loss, network)
+
+
+def create_loss(
     library: Library, config: Config, document: Document, network: nn.Module
 ) -> nn.Module:
+    """Create the loss; one whose constructor has a parameter `network` gets the network."""
     path = ("training", "loss")
     factory = find_class(config.training.loss, [library.loss, nn], (nn.Module,), document, path)
-    takes_network = "network" in getattr(factory.__init__, "__annotations__", {})
+    takes_network = "network" in inspect.signature(factory).parameters
     given = {"network": network} if takes_network else {}
     loss: nn.Module = create(factory, config.training.loss, document, path, given)
     return loss
 
 
 def _create_optimizer(
-    config: Config, document: Document, network: nn.Module, num_ranks: int
+    config: Config, document: Document, parameters: list[nn.Parameter], num_ranks: int
 ) -> optim.Optimizer:
     path = ("training", "optimizer")
     spec = config.training.optimizer
     factory = find_class(spec, [optim], (optim.Optimizer,), document, path)
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    if inspect.signature(factory.step).parameters["closure"].default is inspect.Parameter.empty:
+        message = f"{spec.name} evaluates the loss several times a step, which training does not"
+        raise complain(document, (*path, "class"), message)
     optimizer: optim.Optimizer = create(factory, spec, document, path, {"params": parameters})
     if config.training.lr_scaling == "linear":
         for group in optimizer.param_groups:
@@ -139,10 +165,9 @@ def _create_learning_rate(
 
 
 def _load_pretrained(
-    network: nn.Module, problem: Problem, library: Library, source: Pretrained
+    network: nn.Module, source: Pretrained, state: dict[str, Tensor], origin: str
 ) -> None:
     """Load the entries of another checkpoint that the prefixes choose; all if there are none."""
-    state, origin = _read_pretrained(problem, library, source)
     if not source.prefixes:
         load_weights(network, state, origin)
         return
@@ -158,10 +183,13 @@ def _read_pretrained(
     problem: Problem, library: Library, source: Pretrained
 ) -> tuple[dict[str, Tensor], str]:
     if source.exp_id is not None:
-        run = open_run(problem.name, problem.logs_folder, source.exp_id)
+        try:
+            run = open_run(problem.name, problem.logs_folder, source.exp_id)
+        except UsageError as error:
+            raise UsageError(f"network.pretrained.exp_id: {error}") from error
         saves = Checkpoints(run.fold(source.fold) / "saves")
         saved = saves.load(source.checkpoint, say=lambda _: None)
-        return saved["network"], f"{run.name} {source.checkpoint}.ckpt"
+        return saved["ema"] or saved["network"], f"{run.name} {source.checkpoint}.ckpt"
     path = Path(source.file or "")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
@@ -169,7 +197,10 @@ def _read_pretrained(
         raise UsageError(f"network.pretrained.file: {path}: {error.strerror}") from error
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
         raise UsageError(f"network.pretrained.file: {path} is no checkpoint of tensors") from error
-    state = saved.get("network", saved) if isinstance(saved, dict) else None
+    if not isinstance(saved, dict):
+        saved = {"network": None}
+    is_ours = isinstance(saved.get("network"), dict)
+    state = (saved.get("ema") or saved["network"]) if is_ours else saved
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
         raise UsageError(f"network.pretrained.file: {path} holds no network weights")
     return state, str(path)

@@ -1,23 +1,36 @@
 """Running statistics of batch normalization under several processes."""
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from experiments.communicator import Communicator
 
 
-def average_running_statistics(network: nn.Module, communicator: Communicator) -> None:
+def running_statistics(network: nn.Module) -> list[str]:
+    """Return the names of all running means and variances in the network's state."""
+    return [
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in network.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for name in ("running_mean", "running_var")
+        if getattr(module, name) is not None
+    ]
+
+
+def average_running_statistics(
+    network: nn.Module, communicator: Communicator, averages: Mapping[str, Tensor] | None = None
+) -> None:
     """Give all ranks the mean of their running means and variances, so that they hold one
-    network. Each rank normalizes its own batches by their own statistics."""
+    network. Each rank normalizes its own batches by their own statistics.
+
+    averages: a second state of the same network, its moving average, treated alike."""
     if communicator.size == 1:
         return
-    buffers = [
-        buffer
-        for module in network.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        for buffer in (module.running_mean, module.running_var)
-        if buffer is not None
-    ]
+    names = running_statistics(network)
+    states = [network.state_dict(), *([] if averages is None else [averages])]
+    buffers = [state[name] for state in states for name in names]
     if not buffers:
         return
     flat = torch.cat([buffer.reshape(-1) for buffer in buffers])

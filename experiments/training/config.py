@@ -17,7 +17,7 @@ class EarlyStop(Section):
 class ExperimentConfig(Section):
     """What is run.
 
-    max_steps: stop after this many optimizer steps, whatever `epochs` says.
+    max_steps: stop after this many optimizer steps, unless `epochs` end sooner.
     folds: with 2 or more, k-fold cross-validation over the training samples.
     target: the validation metric that decides which checkpoint is best.
     deterministic: the same bytes on a GPU too, at a loss of speed (on a CPU they always are).

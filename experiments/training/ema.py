@@ -7,14 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from experiments.training.batch_norm import running_statistics
+
 
 class EmaWeights:
-    """Keeps `average += (1 - decay) (weights - average)` for every floating entry of the network's
-    state; other entries follow the network."""
+    """Keeps `average += (1 - decay) (weights - average)` for the parameters and the running
+    statistics of batch norms; what else is in the network's state, ranges of quantizers say,
+    follows the network."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._network = network
         self._decay = decay
+        self._averaged = {name for name, _ in network.named_parameters()}
+        self._averaged |= set(running_statistics(network))
         self._average = {name: t.detach().clone() for name, t in network.state_dict().items()}
 
     @torch.no_grad()
@@ -23,7 +28,7 @@ class EmaWeights:
         averages: list[Tensor] = []
         weights: list[Tensor] = []
         for name, tensor in self._network.state_dict().items():
-            if tensor.is_floating_point():
+            if name in self._averaged:
                 averages.append(self._average[name])
                 weights.append(tensor)
             else:

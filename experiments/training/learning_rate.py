@@ -24,6 +24,11 @@ class LearningRate:
     def value(self) -> float:
         return float(self._optimizer.param_groups[0]["lr"])
 
+    @property
+    def plateau_mode(self) -> str | None:
+        """`min` or `max` if the schedule waits for the target metric to stop improving."""
+        return self._schedule.mode if isinstance(self._schedule, ReduceLROnPlateau) else None
+
     def on_step(self, epoch: float, num_epochs: float) -> None:
         if isinstance(self._schedule, LrSchedule):
             multiplier = self._schedule(epoch, num_epochs)

@@ -1,5 +1,6 @@
 """The metrics of an epoch's own batches, gathered at little cost."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -43,6 +44,15 @@ class TrainMetrics:
         """Return the counts and, as they are, the batches that wait: feeding them early would sum
         the losses in another order."""
         return {"meter": self.meter.state(), "waiting": list(self._waiting)}
+
+    @staticmethod
+    def merged(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return the state of one rank that has seen what several have."""
+        names = states[0]["meter"]
+        return {
+            "meter": {name: sum(state["meter"][name] for state in states) for name in names},
+            "waiting": [batch for state in states for batch in state["waiting"]],
+        }
 
     def load_state(self, state: dict[str, Any], device: torch.device) -> None:
         """Go on from a state, on `device`."""

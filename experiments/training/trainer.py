@@ -20,13 +20,14 @@ from experiments.protocols import Meter
 from experiments.runs.background import Background, frozen, to_cpu
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints
 from experiments.runs.logbook import Logbook
-from experiments.training.assembly import Assembly, load_weights
+from experiments.training.assembly import Assembly, load_weights, trained_parameters
 from experiments.training.batch_norm import average_running_statistics
 from experiments.training.early_stopping import BestEpoch
 from experiments.training.epoch_line import epoch_line
 from experiments.training.evaluation import evaluate, merge
 from experiments.training.interruption import Interrupted, Interruption
 from experiments.training.loss_curve import LossCurve
+from experiments.training.loss_state import load_own_state, own_state
 from experiments.training.precision import Precision
 from experiments.training.random_state import (
     random_state,
@@ -77,13 +78,14 @@ class Trainer:
     def __post_init__(self) -> None:
         experiment, training = self.config.experiment, self.config.training
         self.position = Position()
-        self.seconds = 0.0
+        self._seconds = 0.0
+        self._epoch_started = time.perf_counter()
         self._network = self.assembly.network
         self._compiled: nn.Module | None = None
         if training.compile:
             options: dict[str, Any] = dict(COMPILE_OPTIONS) if self.assembly.controllers else {}
             self._compiled = torch.compile(self._network, options=options or None)  # type: ignore[assignment]  # it wraps the module
-        self._parameters = [p for p in self._network.parameters() if p.requires_grad]
+        self._parameters = trained_parameters(self.assembly.network, self.assembly.loss)
         self._gradients: GradientSum | None = None
         if self.communicator.size > 1:
             self._gradients = GradientSum(self._parameters, self.communicator)
@@ -97,11 +99,12 @@ class Trainer:
         self._losses = LossCurve(experiment.log_every_steps, self.device)
         self._background = Background()
         self._unsaved_best: dict[str, Any] | None = None
-        self._saved_at = time.perf_counter()
+        self._saved_at = -math.inf
         seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
 
     def fit(self) -> bool:
-        """Train to the end; return False if it was interrupted, with a checkpoint written."""
+        """Train to the end; return False if it was interrupted, with a checkpoint written, maybe
+        that of the end."""
         experiment = self.config.experiment
         total = experiment.epochs * self.train.plan.num_steps
         total = min(total, experiment.max_steps or total)
@@ -111,14 +114,14 @@ class Trainer:
         ):
             try:
                 while not self.position.is_finished:
-                    started = time.perf_counter()
                     self._train_epoch(interruption, progress)
-                    self._end_epoch(started, interruption, progress)
+                    self._end_epoch(interruption, progress)
             except Interrupted:
                 self._background.wait()
                 return False
             self._background.wait()
-        return True
+            interruption.expect_new_pace()
+            return not interruption.is_due()
 
     def _train_epoch(self, interruption: Interruption, progress: Steps) -> None:
         """Run the rest of the current epoch."""
@@ -205,7 +208,7 @@ class Trainer:
                 controller.on_step_end(context)
         self._losses.end_step(position.step)
 
-    def _end_epoch(self, started: float, interruption: Interruption, progress: Steps) -> None:
+    def _end_epoch(self, interruption: Interruption, progress: Steps) -> None:
         position, experiment = self.position, self.config.experiment
         if self.valid is not None and self._is_time_to_save():
             self._save([LAST])  # validation may take long, and may be interrupted
@@ -214,7 +217,10 @@ class Trainer:
         merge(self._metrics.meter, self.communicator)
         values = {f"train/{name}": value for name, value in self._metrics.meter.compute()}
         self._check_finite(values)
-        average_running_statistics(self._network, self.communicator)
+        ema = self.assembly.ema
+        average_running_statistics(
+            self._network, self.communicator, ema.state_dict() if ema is not None else None
+        )
         context = self._context()
         for controller in listening(self.assembly.controllers, "on_validate"):
             controller.on_validate(context)
@@ -223,12 +229,14 @@ class Trainer:
         if self.valid is not None:
             metrics = self._evaluate(self.valid, interruption)
             values |= {f"valid/{name}": value for name, value in metrics.items()}
+            self._check_finite(values)
             target = metrics[experiment.target]
             is_best = self.best.update(target, position.epoch)
         values["train/lr"] = self.assembly.learning_rate.value
         self.assembly.learning_rate.on_epoch_end(target)
-        seconds = time.perf_counter() - started
-        self.seconds += seconds
+        seconds = self._epoch_seconds()
+        self._seconds += seconds
+        self._epoch_started = time.perf_counter()
         epoch = position.epoch
         position.epoch += 1
         position.samples = 0
@@ -310,7 +318,11 @@ class Trainer:
         """Write a checkpoint, while training goes on with the next step. All ranks take part: each
         has its own random generators."""
         self._write_losses()
-        mine = {"random": random_state(self.device), "metrics": self._metrics.state()}
+        mine = {
+            "random": random_state(self.device),
+            "metrics": self._metrics.state(),
+            "buffers": self._own_buffers(),
+        }
         states = self.communicator.gather(to_cpu(mine))
         self._saved_at = time.perf_counter()
         if not self.communicator.is_root:
@@ -332,6 +344,25 @@ class Trainer:
         passed = time.perf_counter() - self._saved_at
         return self.communicator.from_root(lambda: passed >= self.config.checkpoint.seconds_between)
 
+    @property
+    def seconds(self) -> float:
+        """How long training took so far, breaks left out."""
+        return self._seconds + (0.0 if self.position.is_finished else self._epoch_seconds())
+
+    def _epoch_seconds(self) -> float:
+        return time.perf_counter() - self._epoch_started
+
+    def _own_buffers(self) -> dict[str, Tensor]:
+        """Return what differs between the ranks until the epoch's end: the network's buffers, and
+        their moving averages."""
+        if self.communicator.size == 1:
+            return {}
+        buffers = dict(self._network.named_buffers())
+        if self.assembly.ema is not None:
+            averages = self.assembly.ema.state_dict()
+            buffers |= {f"ema.{n}": averages[n] for n in list(buffers) if n in averages}
+        return buffers
+
     def _weights(self) -> dict[str, Any]:
         return {
             "version": STATE_VERSION,
@@ -339,6 +370,7 @@ class Trainer:
             "position": vars(self.position).copy(),
             "network": self._network.state_dict(),
             "ema": self.assembly.ema.state_dict() if self.assembly.ema else None,
+            "loss": own_state(self.assembly.loss, self._network),
         }
 
     def state(self, rank_states: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -346,7 +378,8 @@ class Trainer:
         assembly, scaler = self.assembly, self.precision.scaler
         return {
             **self._weights(),
-            "seconds": self.seconds,
+            "seconds": self._seconds,
+            "epoch_seconds": self._epoch_seconds(),
             "optimizer": assembly.optimizer.state_dict(),
             "learning_rate": assembly.learning_rate.state_dict(),
             "controllers": [controller.state_dict() for controller in assembly.controllers],
@@ -359,11 +392,12 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state. With another number of ranks the order of samples continues, while
-        the random generators start anew."""
+        the random generators start anew, and all ranks have rank 0's running statistics."""
         assembly = self.assembly
         load_weights(self._network, state["network"], "checkpoint")
         if assembly.ema is not None and state["ema"] is not None:
             assembly.ema.load_state_dict(state["ema"])
+        load_own_state(assembly.loss, self._network, state["loss"])
         assembly.optimizer.load_state_dict(state["optimizer"])
         assembly.learning_rate.load_state_dict(state["learning_rate"])
         for controller, saved in zip(assembly.controllers, state["controllers"], strict=True):
@@ -373,11 +407,17 @@ class Trainer:
             self.precision.scaler.load_state_dict(state["scaler"])
         self.best.load_state_dict(state["best"])
         self.position = Position(**state["position"])
-        self.seconds = state["seconds"]
+        self._seconds = state["seconds"]
+        self._epoch_started = time.perf_counter() - state["epoch_seconds"]
         ranks = state["ranks"]
         if len(ranks) == self.communicator.size:
             mine = ranks[self.communicator.rank]
             self._metrics.load_state(mine["metrics"], self.device)
             restore_random_state(mine["random"], self.device)
+            for name, buffer in self._own_buffers().items():
+                buffer.copy_(mine["buffers"][name])
+        elif self.communicator.is_root:
+            merged = TrainMetrics.merged([rank["metrics"] for rank in ranks])
+            self._metrics.load_state(merged, self.device)
         if self.logbook is not None:
             self.logbook.cut(state["logbook"])

@@ -41,7 +41,8 @@ class Observer(nn.Module, ABC):
         """Take a batch into account."""
         with torch.no_grad():
             low, high = self.batch_range(x.detach())
-            self.update(low.float().clamp(max=0), high.float().clamp(min=0))
+            low, high = low.to(self.minimum.dtype), high.to(self.maximum.dtype)
+            self.update(low.clamp(max=0), high.clamp(min=0))
             self.num_batches += 1
 
     def batch_range(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,8 +68,8 @@ class MovingAverage(Observer):
 
     def update(self, low: Tensor, high: Tensor) -> None:
         weight = (1.0 / (self.num_batches + 1.0)).clamp(min=1.0 - DECAY)
-        self.minimum.lerp_(low, weight)
-        self.maximum.lerp_(high, weight)
+        self.minimum.lerp_(low, weight.to(low.dtype))
+        self.maximum.lerp_(high, weight.to(high.dtype))
 
 
 class Percentile(MovingAverage):

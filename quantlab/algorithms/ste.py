@@ -210,7 +210,7 @@ class SteController(Controller):
     def _start(self, waiting: Mapping[str, SteActivationQuantizer], context: Context) -> None:
         """Merge the observed ranges over the ranks in one go, freeze them and quantize."""
         seen = [
-            torch.stack([-q.observer.minimum, q.observer.maximum, q.observer.num_batches.float()])
+            torch.stack([-q.observer.minimum, q.observer.maximum, q.observer.num_batches])
             for q in waiting.values()
         ]
         merged = context.communicator.all_reduce(torch.stack(seen), "max").cpu()

@@ -8,6 +8,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -188,3 +189,58 @@ def scalars(lab: Lab, exp_id: int) -> dict[str, list[tuple[int, float]]]:
         tag: sorted((event.step, event.value) for event in board.Scalars(tag))
         for tag in board.Tags()["scalars"]
     }
+
+
+def at_the_checkpoint_before(lab: Lab, exp_id: int) -> None:
+    """Leave a run as if it had been killed while validating its last epoch: its record says so,
+    and the checkpoint written then is the last good one."""
+    folder = lab.folder(exp_id)
+    saves = folder.fold(0) / "saves"
+    (saves / "last.ckpt").unlink()  # another name of a file, maybe
+    (saves / "last.ckpt").write_bytes(b"torn")
+    folder.update(status="running", metrics={}, folds=[], weights_sha256=None)
+
+
+def test_two_processes_resume_with_the_running_statistics_of_each(lab: Lab) -> None:
+    averaged = ("--training.ema.decay=0.9", "--data.valid_fraction=0.5", "--data.batch_size=4",
+                "--checkpoint.seconds_between=0", "--experiment.epochs=2")  # fmt: skip
+    succeed(lab, *TOY_RUN, *averaged, launcher=torchrun(2))
+    expected = lab.record(), lab.rows()
+    at_the_checkpoint_before(lab, 0)
+    out = succeed(lab, "resume", "--problem=Toy", "--exp_id=0", launcher=torchrun(2))
+    assert "going on from previous.ckpt" in out
+    for key in ("metrics", "weights_sha256"):
+        assert lab.record()[key] == expected[0][key]
+    assert lab.rows() == expected[1]
+    assert [again["world_size"] for again in lab.record()["resumed"]] == [2]
+    at_the_checkpoint_before(lab, 0)
+    out = succeed(lab, "resume", "--problem=Toy", "--exp_id=0")
+    assert lab.record()["status"] == "done"
+    assert [again["world_size"] for again in lab.record()["resumed"]] == [2, 1]
+    assert last_epoch(lab.rows()) == pytest.approx(last_epoch(expected[1]))
+
+
+def last_epoch(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The metrics of training in the last epoch."""
+    (*_, row) = (row for row in rows if "train/top1" in row)
+    return {name: row[name] for name in ("epoch", "train/top1", "train/loss")}
+
+
+def test_a_rank_that_is_killed_is_told_in_one_line(lab: Lab) -> None:
+    process = lab.start(*TOY_RUN, "--experiment.epochs=100000", launcher=torchrun(2))
+    try:
+        deadline = time.monotonic() + 60
+        log = lab.folder().path / "log.rank1.txt"
+        while not (log.exists() and "epoch" in log.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        pids = [p for p in psutil.Process(process.pid).children(recursive=True)
+                if "main.py" in p.cmdline() and p.environ().get("RANK") == "1"]  # fmt: skip
+        pids[0].kill()
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode != 0
+    ours = [line for line in err.splitlines() if line.startswith("main.py:")]
+    assert len(ours) <= 1
+    assert "Error" not in "".join((lab.folder().path / "log.rank0.txt").read_text())

@@ -41,7 +41,7 @@ def test_list(lab: Lab, capsys: Captured) -> None:
     table = said(capsys, "list", "--problem=Toy")
     assert "Toy/exp000" in table
     assert "a [b] 'c'" in table
-    assert f"{lab.record()['metrics']['test/top1']:.2f} (synthetic)" in table
+    assert f"top1 {lab.record()['metrics']['test/top1']:.4g} (synthetic)" in table
 
 
 def test_list_shows_what_never_began_as_nothing(lab: Lab, capsys: Captured) -> None:

@@ -18,7 +18,7 @@ from experiments.runs.folder import (
     open_run,
     records,
 )
-from quantlab.errors import UsageError
+from quantlab.errors import QuantLabError, UsageError
 from tests.lab import CHECKOUT
 
 _CREATE = """
@@ -36,10 +36,22 @@ from pathlib import Path
 from experiments.runs.folder import Lock, RunFolder
 run = RunFolder(problem="P", exp_id=0, path=Path(sys.argv[1]))
 lock = Lock(run.path)
-run.update(status="running")
+run.update(
+    id="P/exp000", status="running", topology="T", config={}, metrics={}, folds=[], seconds=0
+)
 print("held", flush=True)
 sys.stdin.readline()
 """
+
+RECORD = {
+    "id": "P/exp000",
+    "status": "done",
+    "topology": "T",
+    "config": {},
+    "metrics": {},
+    "folds": [],
+    "seconds": 1.5,
+}
 
 
 def python(script: str, *arguments: object) -> "subprocess.Popen[str]":
@@ -89,13 +101,34 @@ def test_open(tmp_path: Path) -> None:
 
 def test_record(tmp_path: Path) -> None:
     run = create_run("P", tmp_path)
-    assert list(records([run])) == []
-    run.update(status="done", metrics={"top1": 3.5})
-    run.update(exit_code=0)
-    assert run.record() == {"status": "done", "metrics": {"top1": 3.5}, "exit_code": 0}
-    (run.path / "run.json").write_text("{")
-    with pytest.raises(UsageError, match=r"run\.json: not valid JSON"):
-        run.record()
+    assert list(records([run], pytest.fail)) == []
+    run.update(**RECORD)
+    run.update(exit_code=0, metrics={"top1": 3.5})
+    assert run.record() == {**RECORD, "metrics": {"top1": 3.5}, "exit_code": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", r"run\.json: not valid JSON"),
+        ("[]", r"run\.json: is not the record of a run"),
+        ('{"status": "done"}', r"run\.json: is not the record of a run"),
+    ],
+)
+def test_damaged_records_do_not_hide_the_others(tmp_path: Path, text: str, words: str) -> None:
+    damaged, good = create_run("P", tmp_path), create_run("P", tmp_path)
+    (damaged.path / "run.json").write_text(text)
+    good.update(**RECORD)
+    with pytest.raises(UsageError, match=words):
+        damaged.record()
+    complaints: list[QuantLabError] = []
+    assert list(records([damaged, good], complaints.append)) == [RECORD]
+    assert len(complaints) == 1
+
+
+def test_looking_writes_nothing(tmp_path: Path) -> None:
+    assert not is_held(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:

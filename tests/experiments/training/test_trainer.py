@@ -166,7 +166,8 @@ def test_half_precisions_train(lab: Lab, precision: str) -> None:
     "schedule",
     [
         "{class: StepLR, params: {step_size: 1, gamma: 0.5}}",
-        "{class: ReduceLROnPlateau, params: {factor: 0.5, patience: 0, threshold: 1.0e+9}}",
+        "{class: ReduceLROnPlateau,"
+        " params: {mode: max, factor: 0.5, patience: 0, threshold: 1.0e+9}}",
     ],
 )
 def test_schedulers_of_torch_step_by_the_epoch(lab: Lab, schedule: str) -> None:
