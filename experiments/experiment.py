@@ -113,15 +113,18 @@ class Experiment:
             0,
             is_training=False,
         )
-        return evaluate(
-            network,
-            loss,
-            loader,
-            meter,
-            self.library.postprocess,
-            self.precision(),
-            self.session.communicator,
-        )
+        try:
+            return evaluate(
+                network,
+                loss,
+                loader,
+                meter,
+                self.library.postprocess,
+                self.precision(),
+                self.session.communicator,
+            )
+        finally:
+            loader.close()
 
     def sample_batch(self, dataset: Dataset, indices: torch.Tensor) -> Batch:
         """Return a few samples as the network takes them, the same on all ranks."""

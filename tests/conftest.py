@@ -34,6 +34,13 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _old_objects_stay() -> None:
+    """What was imported need not be looked at in every collection."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_colors() -> Iterator[None]:
     """Plain text from tables, whatever terminal the tests run in."""
     before = os.environ.get("COLUMNS")

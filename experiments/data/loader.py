@@ -142,10 +142,18 @@ class Loader:
             if piece.stop > piece.start:
                 reading = next(readings)
                 if isinstance(reading, QuantLabError):
+                    self.close()
                     raise reading
                 yield self._prepare(piece, *reading, draws)
             else:
                 yield self._empty(piece)
+
+    def close(self) -> None:
+        """End the workers. Left to the garbage collector, that takes 5 seconds for each."""
+        iterator = self._workers._iterator if self._workers is not None else None
+        if self._workers is not None and iterator is not None:
+            self._workers._iterator = None
+            iterator._shutdown_workers()  # type: ignore[attr-defined]  # of the one with workers
 
     def _read(self, order: Tensor, pieces: list[Slice], epoch: int | None) -> Iterator[Reading]:
         if self._workers is None:

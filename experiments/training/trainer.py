@@ -104,7 +104,15 @@ class Trainer:
 
     def fit(self) -> bool:
         """Train to the end; return False if it was interrupted, with a checkpoint written, maybe
-        that of the end."""
+        that of the end. The loaders are closed."""
+        try:
+            return self._fit()
+        finally:
+            for loader in (self.train, self.valid):
+                if loader is not None:
+                    loader.close()
+
+    def _fit(self) -> bool:
         experiment = self.config.experiment
         total = experiment.epochs * self.train.plan.num_steps
         total = min(total, experiment.max_steps or total)

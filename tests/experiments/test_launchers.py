@@ -201,6 +201,7 @@ def at_the_checkpoint_before(lab: Lab, exp_id: int) -> None:
     folder.update(status="running", metrics={}, folds=[], weights_sha256=None)
 
 
+@pytest.mark.long
 def test_two_processes_resume_with_the_running_statistics_of_each(lab: Lab) -> None:
     averaged = ("--training.ema.decay=0.9", "--data.valid_fraction=0.5", "--data.batch_size=4",
                 "--checkpoint.seconds_between=0", "--experiment.epochs=2")  # fmt: skip

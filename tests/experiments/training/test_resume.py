@@ -127,7 +127,7 @@ def test_killed_at_every_step(
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_between_any_two_file_operations(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, stride: int
 ) -> None:
