@@ -22,4 +22,4 @@ command -v "$python" > /dev/null || {
     echo "problem.sh: '$python' is not found; install Python 3, or set PYTHON" >&2
     exit 2
 }
-exec "$python" -I -S "$here/storage.py" problem.sh "$@"
+exec "$python" -B -I -S "$here/storage.py" problem.sh "$@"

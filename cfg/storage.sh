@@ -21,4 +21,4 @@ command -v "$python" > /dev/null || {
     echo "storage.sh: '$python' is not found; install Python 3, or set PYTHON" >&2
     exit 2
 }
-exec "$python" -I -S "$here/storage.py" storage.sh "$@"
+exec "$python" -B -I -S "$here/storage.py" storage.sh "$@"

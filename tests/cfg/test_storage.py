@@ -1,4 +1,4 @@
-"""cfg/storage.py and cfg/storage.sh: the configuration, and the replicas of the problems home."""
+"""cfg/folders and cfg/storage.sh: the configuration, and the replicas of the problems home."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfg import storage
+from cfg.folders import hard_folders
+from cfg.folders.error import StorageError
 from tests.cfg.checkout import Checkout, listing
 
 PATHS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1).filter(
@@ -21,8 +22,8 @@ PATHS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1
 @given(data=PATHS, logs=PATHS)
 def test_parse_reads_both_spellings(data: str, logs: str) -> None:
     folders = {"data": data, "logs": logs}
-    assert storage.parse(json.dumps(folders)) == folders
-    assert storage.parse(repr(folders)) == folders
+    assert hard_folders.parse(json.dumps(folders)) == folders
+    assert hard_folders.parse(repr(folders)) == folders
 
 
 @given(
@@ -38,8 +39,8 @@ def test_parse_reads_both_spellings(data: str, logs: str) -> None:
 )
 def test_parse_returns_two_paths_or_raises_one_error(text: str) -> None:
     try:
-        folders = storage.parse(text)
-    except storage.StorageError:
+        folders = hard_folders.parse(text)
+    except StorageError:
         pass
     else:
         assert set(folders) == {"data", "logs"}
@@ -69,8 +70,8 @@ def test_parse_returns_two_paths_or_raises_one_error(text: str) -> None:
     ],
 )
 def test_parse_names_what_is_wrong(text: str, words: str) -> None:
-    with pytest.raises(storage.StorageError) as caught:
-        storage.parse(text)
+    with pytest.raises(StorageError) as caught:
+        hard_folders.parse(text)
     assert words in str(caught.value)
 
 
@@ -88,7 +89,7 @@ def test_expand(written: str, expanded: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DISK", "fast")
     monkeypatch.setenv("NESTED", "$DISK")
     monkeypatch.setenv("HOME", "/home/ada")
-    assert storage.expand("data", written) == Path(expanded)
+    assert hard_folders.expand("data", written) == Path(expanded)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,8 @@ def test_expand(written: str, expanded: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_expand_refuses(written: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISK", raising=False)
     monkeypatch.setenv("EMPTY", "")
-    with pytest.raises(storage.StorageError) as caught:
-        storage.expand("data", written)
+    with pytest.raises(StorageError) as caught:
+        hard_folders.expand("data", written)
     assert words in str(caught.value)
 
 
@@ -190,8 +191,8 @@ def test_config_missing_or_not_text(checkout: Checkout) -> None:
 
 def storage_error(checkout: Checkout) -> str:
     """The error of `read_storages`, which the scripts print as it is."""
-    with pytest.raises(storage.StorageError) as caught:
-        storage.read_storages(checkout.home)
+    with pytest.raises(StorageError) as caught:
+        hard_folders.read_storages(checkout.home)
     return str(caught.value)
 
 
