@@ -123,7 +123,7 @@ def test_one_run_has_one_writer(lab: Lab) -> None:
         second = lab.run("resume", "--problem=Toy", "--exp_id=0")
         assert second.returncode == 2
         assert len(second.stderr.splitlines()) == 1
-        assert "Toy/exp000 is in use" in second.stderr
+        assert "exp000: in use by process" in second.stderr
         listed = json.loads(lab.run("list", "--problem=Toy", "--json").stdout)
         assert [run["status"] for run in listed] == ["running"]
     finally:
