@@ -10,6 +10,7 @@ Trainer with everything optional switched off. The ratio is the side's time / th
 import quantlab.vision  # noqa: F401 - before Lightning, which imports torchvision
 
 # isort: split
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -157,6 +158,7 @@ def lightning_trainer(assembly: Assembly, loader: Loader) -> Callable[[], None]:
 def main() -> None:
     """Measure and report."""
     warnings.filterwarnings("ignore", module="lightning")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     subject = experiment()
     indices = subject.split(0).train
 
