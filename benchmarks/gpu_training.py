@@ -35,7 +35,7 @@ from experiments.runs.logbook import Logbook
 from experiments.session import open_session
 from experiments.storage import ensure_links
 from experiments.training.precision import Precision
-from experiments.training.trainer import Position, Trainer
+from experiments.training.trainer import Trainer
 from quantlab.errors import DataError
 
 REPEATS = 5
@@ -129,7 +129,7 @@ def our_trainer(subject: Experiment, folder: Path) -> Callable[[], None]:
     )
 
     def run() -> None:
-        trainer.position = Position()
+        trainer.rewind()
         trainer.fit()
         torch.cuda.synchronize()
 

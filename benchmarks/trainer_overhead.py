@@ -35,7 +35,7 @@ from experiments.session import Session
 from experiments.storage import ensure_links
 from experiments.training.assembly import Assembly
 from experiments.training.precision import Precision
-from experiments.training.trainer import Position, Trainer
+from experiments.training.trainer import Trainer
 
 NUM_SAMPLES = 19_200
 REPEATS = 21
@@ -97,7 +97,7 @@ def our_trainer(
     )
 
     def epoch() -> None:
-        trainer.position = Position()
+        trainer.rewind()
         trainer.fit()
 
     return epoch

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,37 +20,20 @@ from experiments.protocols import Meter
 from experiments.runs.background import Background, frozen, to_cpu
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints
 from experiments.runs.logbook import Logbook
-from experiments.training.assembly import Assembly, load_weights, trained_parameters
+from experiments.training.assembly import Assembly, trained_parameters
 from experiments.training.batch_norm import average_running_statistics
 from experiments.training.early_stopping import BestEpoch
 from experiments.training.epoch_line import epoch_line
 from experiments.training.evaluation import evaluate, merge
 from experiments.training.interruption import Interrupted, Interruption
 from experiments.training.loss_curve import LossCurve
-from experiments.training.loss_state import load_own_state, own_state
 from experiments.training.precision import Precision
-from experiments.training.random_state import (
-    random_state,
-    restore_random_state,
-    seed_everything,
-)
+from experiments.training.random_state import seed_everything
 from experiments.training.train_metrics import TrainMetrics
+from experiments.training.training_state import Position, TrainingState
 from quantlab.controller import Context, listening
 from quantlab.errors import DivergedError
 from quantlab.quantizer import COMPILE_OPTIONS
-
-STATE_VERSION = 1
-
-
-@dataclass(kw_only=True)
-class Position:
-    """How far the training is. `step` counts optimizer steps from the start, `samples` those of all
-    ranks that the current epoch has consumed."""
-
-    epoch: int = 0
-    step: int = 0
-    samples: int = 0
-    is_finished: bool = False
 
 
 @dataclass(kw_only=True)
@@ -77,9 +60,6 @@ class Trainer:
 
     def __post_init__(self) -> None:
         experiment, training = self.config.experiment, self.config.training
-        self.position = Position()
-        self._seconds = 0.0
-        self._epoch_started = time.perf_counter()
         self._network = self.assembly.network
         self._compiled: nn.Module | None = None
         if training.compile:
@@ -93,7 +73,15 @@ class Trainer:
         direction = self._metrics.meter.directions[experiment.target]
         min_delta = experiment.early_stop.min_delta if experiment.early_stop else 0.0
         self.best = BestEpoch(direction, min_delta)
-        self._generator = torch.Generator().manual_seed(derive_seed(self.seed, "controllers"))
+        self._state = TrainingState(
+            assembly=self.assembly,
+            scaler=self.precision.scaler,
+            metrics=self._metrics,
+            best=self.best,
+            generator=torch.Generator().manual_seed(derive_seed(self.seed, "controllers")),
+            communicator=self.communicator,
+            device=self.device,
+        )
         self._on_step_start = listening(self.assembly.controllers, "on_step_start")
         self._on_step_end = listening(self.assembly.controllers, "on_step_end")
         self._losses = LossCurve(experiment.log_every_steps, self.device)
@@ -101,6 +89,26 @@ class Trainer:
         self._unsaved_best: dict[str, Any] | None = None
         self._saved_at = -math.inf
         seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
+
+    @property
+    def position(self) -> Position:
+        return self._state.position
+
+    @property
+    def seconds(self) -> float:
+        """How long training took so far, breaks left out."""
+        clock = self._state.clock
+        return clock.done if self.position.is_finished else clock.done + clock.epoch
+
+    def rewind(self) -> None:
+        """Begin with epoch 0 again, from the weights as they are."""
+        self._state.position = Position()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._state.restore(state)
+        if self.logbook is not None:
+            self.logbook.cut(state["logbook"])
 
     def fit(self) -> bool:
         """Train to the end; return False if it was interrupted, with a checkpoint written, maybe
@@ -242,9 +250,7 @@ class Trainer:
             is_best = self.best.update(target, position.epoch)
         values["train/lr"] = self.assembly.learning_rate.value
         self.assembly.learning_rate.on_epoch_end(target)
-        seconds = self._epoch_seconds()
-        self._seconds += seconds
-        self._epoch_started = time.perf_counter()
+        seconds = self._state.clock.end_epoch()
         epoch = position.epoch
         position.epoch += 1
         position.samples = 0
@@ -254,7 +260,7 @@ class Trainer:
         every = self.config.checkpoint.every_epochs
         is_kept = every > 0 and position.epoch % every == 0
         if is_best and self.communicator.is_root:
-            self._unsaved_best = frozen(self._weights())
+            self._unsaved_best = frozen({**self.identity, **self._state.weights()})
         if is_kept or position.is_finished or self._is_time_to_save():
             self._save([f"epoch{position.epoch:04d}"] * is_kept + [LAST])
         eta = None if position.is_finished else progress.eta(position.step)
@@ -305,7 +311,7 @@ class Trainer:
             step=self.position.step,
             optimizer=self.assembly.optimizer,
             communicator=self.communicator,
-            generator=self._generator,
+            generator=self._state.generator,
         )
 
     def _write_losses(self) -> None:
@@ -326,17 +332,13 @@ class Trainer:
         """Write a checkpoint, while training goes on with the next step. All ranks take part: each
         has its own random generators."""
         self._write_losses()
-        mine = {
-            "random": random_state(self.device),
-            "metrics": self._metrics.state(),
-            "buffers": self._own_buffers(),
-        }
-        states = self.communicator.gather(to_cpu(mine))
+        ranks = self.communicator.gather(self._state.of_rank())
         self._saved_at = time.perf_counter()
         if not self.communicator.is_root:
             return
-        state, best = frozen(self.state(states)), self._unsaved_best
-        self._unsaved_best = None
+        mark = self.logbook.mark() if self.logbook is not None else {}
+        state = frozen({**self.identity, **self._state.whole(ranks), "logbook": mark})
+        best, self._unsaved_best = self._unsaved_best, None
 
         def write() -> None:
             # `last` comes last: who resumes from it finds the others written.
@@ -351,81 +353,3 @@ class Trainer:
         """Return whether the last checkpoint is long enough ago, by the clock of rank 0."""
         passed = time.perf_counter() - self._saved_at
         return self.communicator.from_root(lambda: passed >= self.config.checkpoint.seconds_between)
-
-    @property
-    def seconds(self) -> float:
-        """How long training took so far, breaks left out."""
-        return self._seconds + (0.0 if self.position.is_finished else self._epoch_seconds())
-
-    def _epoch_seconds(self) -> float:
-        return time.perf_counter() - self._epoch_started
-
-    def _own_buffers(self) -> dict[str, Tensor]:
-        """Return what differs between the ranks until the epoch's end: the network's buffers, and
-        their moving averages."""
-        if self.communicator.size == 1:
-            return {}
-        buffers = dict(self._network.named_buffers())
-        if self.assembly.ema is not None:
-            averages = self.assembly.ema.state_dict()
-            buffers |= {f"ema.{n}": averages[n] for n in list(buffers) if n in averages}
-        return buffers
-
-    def _weights(self) -> dict[str, Any]:
-        return {
-            "version": STATE_VERSION,
-            **self.identity,
-            "position": vars(self.position).copy(),
-            "network": self._network.state_dict(),
-            "ema": self.assembly.ema.state_dict() if self.assembly.ema else None,
-            "loss": own_state(self.assembly.loss, self._network),
-        }
-
-    def state(self, rank_states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return all that decides how the training goes on."""
-        assembly, scaler = self.assembly, self.precision.scaler
-        return {
-            **self._weights(),
-            "seconds": self._seconds,
-            "epoch_seconds": self._epoch_seconds(),
-            "optimizer": assembly.optimizer.state_dict(),
-            "learning_rate": assembly.learning_rate.state_dict(),
-            "controllers": [controller.state_dict() for controller in assembly.controllers],
-            "generator": self._generator.get_state(),
-            "scaler": scaler.state_dict() if scaler else None,
-            "best": self.best.state_dict(),
-            "logbook": self.logbook.mark() if self.logbook is not None else {},
-            "ranks": list(rank_states),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state. With another number of ranks the order of samples continues, while
-        the random generators start anew, and all ranks have rank 0's running statistics."""
-        assembly = self.assembly
-        load_weights(self._network, state["network"], "checkpoint")
-        if assembly.ema is not None and state["ema"] is not None:
-            assembly.ema.load_state_dict(state["ema"])
-        load_own_state(assembly.loss, self._network, state["loss"])
-        assembly.optimizer.load_state_dict(state["optimizer"])
-        assembly.learning_rate.load_state_dict(state["learning_rate"])
-        for controller, saved in zip(assembly.controllers, state["controllers"], strict=True):
-            controller.load_state_dict(saved)
-        self._generator.set_state(state["generator"])
-        if self.precision.scaler is not None and state["scaler"] is not None:
-            self.precision.scaler.load_state_dict(state["scaler"])
-        self.best.load_state_dict(state["best"])
-        self.position = Position(**state["position"])
-        self._seconds = state["seconds"]
-        self._epoch_started = time.perf_counter() - state["epoch_seconds"]
-        ranks = state["ranks"]
-        if len(ranks) == self.communicator.size:
-            mine = ranks[self.communicator.rank]
-            self._metrics.load_state(mine["metrics"], self.device)
-            restore_random_state(mine["random"], self.device)
-            for name, buffer in self._own_buffers().items():
-                buffer.copy_(mine["buffers"][name])
-        elif self.communicator.is_root:
-            merged = TrainMetrics.merged([rank["metrics"] for rank in ranks])
-            self._metrics.load_state(merged, self.device)
-        if self.logbook is not None:
-            self.logbook.cut(state["logbook"])

@@ -1,0 +1,123 @@
+"""All that decides how a training goes on: what a checkpoint holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.amp import GradScaler
+
+from experiments.communicator import Communicator
+from experiments.runs.background import to_cpu
+from experiments.training.assembly import Assembly, load_weights
+from experiments.training.clock import Clock
+from experiments.training.early_stopping import BestEpoch
+from experiments.training.loss_state import load_own_state, own_state
+from experiments.training.random_state import random_state, restore_random_state
+from experiments.training.train_metrics import TrainMetrics
+
+VERSION = 1
+
+
+@dataclass(kw_only=True)
+class Position:
+    """How far the training is. `step` counts optimizer steps from the start, `samples` those of all
+    ranks that the current epoch has consumed."""
+
+    epoch: int = 0
+    step: int = 0
+    samples: int = 0
+    is_finished: bool = False
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """Everything that changes while training. Most of it is the same on all ranks; `of_rank` is
+    not."""
+
+    assembly: Assembly
+    scaler: GradScaler | None
+    metrics: TrainMetrics
+    best: BestEpoch
+    generator: torch.Generator
+    communicator: Communicator
+    device: torch.device
+    position: Position = field(default_factory=Position)
+    clock: Clock = field(default_factory=Clock)
+
+    def weights(self) -> dict[str, Any]:
+        """Return what testing needs."""
+        assembly = self.assembly
+        return {
+            "version": VERSION,
+            "position": vars(self.position).copy(),
+            "network": assembly.network.state_dict(),
+            "ema": assembly.ema.state_dict() if assembly.ema else None,
+            "loss": own_state(assembly.loss, assembly.network),
+        }
+
+    def of_rank(self) -> dict[str, Any]:
+        """Return what each rank has for itself, on the CPU."""
+        return {
+            "random": random_state(self.device),
+            "metrics": to_cpu(self.metrics.state()),
+            "buffers": to_cpu(self._buffers()),
+        }
+
+    def whole(self, ranks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return everything; `ranks` is what `of_rank` gave on each of them."""
+        assembly = self.assembly
+        return {
+            **self.weights(),
+            "clock": self.clock.state_dict(),
+            "optimizer": assembly.optimizer.state_dict(),
+            "learning_rate": assembly.learning_rate.state_dict(),
+            "controllers": [controller.state_dict() for controller in assembly.controllers],
+            "generator": self.generator.get_state(),
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+            "best": self.best.state_dict(),
+            "ranks": list(ranks),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `whole` returned. With another number of ranks the order of samples
+        continues, while the random generators start anew, and all ranks have rank 0's buffers."""
+        assembly = self.assembly
+        load_weights(assembly.network, state["network"], "checkpoint")
+        if assembly.ema is not None and state["ema"] is not None:
+            assembly.ema.load_state_dict(state["ema"])
+        load_own_state(assembly.loss, assembly.network, state["loss"])
+        assembly.optimizer.load_state_dict(state["optimizer"])
+        assembly.learning_rate.load_state_dict(state["learning_rate"])
+        for controller, saved in zip(assembly.controllers, state["controllers"], strict=True):
+            controller.load_state_dict(saved)
+        self.generator.set_state(state["generator"])
+        if self.scaler is not None and state["scaler"] is not None:
+            self.scaler.load_state_dict(state["scaler"])
+        self.best.load_state_dict(state["best"])
+        self.position = Position(**state["position"])
+        self.clock.load_state_dict(state["clock"])
+        ranks = state["ranks"]
+        if len(ranks) == self.communicator.size:
+            self._restore_rank(ranks[self.communicator.rank])
+        elif self.communicator.is_root:
+            merged = TrainMetrics.merged([rank["metrics"] for rank in ranks])
+            self.metrics.load_state(merged, self.device)
+
+    def _restore_rank(self, mine: dict[str, Any]) -> None:
+        self.metrics.load_state(mine["metrics"], self.device)
+        restore_random_state(mine["random"], self.device)
+        for name, buffer in self._buffers().items():
+            buffer.copy_(mine["buffers"][name])
+
+    def _buffers(self) -> dict[str, Tensor]:
+        """Return what differs between the ranks until the epoch's end: the network's buffers, and
+        their moving averages."""
+        if self.communicator.size == 1:
+            return {}
+        buffers = dict(self.assembly.network.named_buffers())
+        if self.assembly.ema is not None:
+            averages = self.assembly.ema.state_dict()
+            buffers |= {f"ema.{n}": averages[n] for n in list(buffers) if n in averages}
+        return buffers
