@@ -12,7 +12,7 @@ def running_statistics(network: nn.Module) -> list[str]:
     """Return the names of all running means and variances in the network's state."""
     return [
         f"{prefix}.{name}" if prefix else name
-        for prefix, module in network.named_modules()
+        for prefix, module in network.named_modules(remove_duplicate=False)
         if isinstance(module, nn.modules.batchnorm._BatchNorm)
         for name in ("running_mean", "running_var")
         if getattr(module, name) is not None

@@ -18,7 +18,8 @@ class EmaWeights:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._network = network
         self._decay = decay
-        self._averaged = {name for name, _ in network.named_parameters()}
+        parameters = network.named_parameters(remove_duplicate=False)  # tied ones have two names
+        self._averaged = {name for name, _ in parameters}
         self._averaged |= set(running_statistics(network))
         self._average = {name: t.detach().clone() for name, t in network.state_dict().items()}
 

@@ -22,7 +22,7 @@ class TrainMetrics:
     def add(self, predictions: Tensor, targets: Tensor, loss: Tensor) -> None:
         """Take in a batch: predictions, targets `[N]`, the mean loss; all detached."""
         self._waiting.append((predictions, targets, loss))
-        if len(self._waiting) == _NUM_BATCHES:
+        if len(self._waiting) >= _NUM_BATCHES:
             self.flush()
 
     def flush(self) -> None:

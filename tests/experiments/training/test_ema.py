@@ -60,3 +60,31 @@ def test_state_round_trip() -> None:
     ema.update()
     other.load_state_dict(ema.state_dict())
     assert all(torch.equal(t, other.state_dict()[n]) for n, t in ema.state_dict().items())
+
+
+class Tied(nn.Module):
+    """Two names for one parameter, two for one batch norm, and a buffer of something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(1, 1, bias=False)
+        self.b = nn.Linear(1, 1, bias=False)
+        self.b.weight = self.a.weight
+        self.norm = nn.BatchNorm1d(1)
+        self.again = self.norm
+        self.register_buffer("scale", torch.zeros(()))
+
+
+def test_tied_weights_are_averaged_and_other_buffers_follow() -> None:
+    net = Tied()
+    with torch.no_grad():
+        net.a.weight.zero_()
+        ema = EmaWeights(net, 0.9)
+        net.a.weight.fill_(1.0)
+        net.norm.running_mean.fill_(1.0)
+        net.scale.fill_(1.0)
+    ema.update()
+    with ema.applied():
+        assert net.a.weight.item() == pytest.approx(0.1)
+        assert net.again.running_mean.item() == pytest.approx(0.1)
+        assert net.scale.item() == 1.0

@@ -143,3 +143,11 @@ def test_reset_forgets_what_was_fed_and_what_waits() -> None:
     metrics = feed(make(), make_batches())
     metrics.reset()
     assert all(not total.any() for total in flushed(metrics).values())
+
+
+def test_more_batches_than_usual_may_wait_after_merging() -> None:
+    batches = make_batches()
+    merged = make()
+    merged.load_state(TrainMetrics.merged([feed(make(), batches[:15]).state()] * 2), CPU)
+    feed(merged, batches[:1])
+    assert merged.state()["waiting"] == []
