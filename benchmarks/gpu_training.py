@@ -1,20 +1,15 @@
-"""Training on GPUs: the time of an epoch beside a hand-written loop, and the speed of two GPUs.
+"""Training on a GPU: the time of an epoch beside a hand-written loop.
 
 CIFAR10/ResNet with 18 layers, batch 512 per GPU, bfloat16, channels_last, torch.compile, the data
 on the GPU. Both sides train in one process in turn, with the same augmentation and schedule: a loop
-that anyone would write, and our trainer with its logging, metrics and checkpoints on. Under
-horovodrun or torchrun the trainer alone is measured, in images per second of all GPUs; run it once
-with one process and once with two.
+that anyone would write, and our trainer with its logging, metrics and checkpoints on.
 
     python -m benchmarks.gpu_training
-    horovodrun -np 2 -H localhost:2 python -m benchmarks.gpu_training --scaling
 
 Photos: the problem's data folder, else synthetic ones of the same shape (the time is the same).
 """
 
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,32 +152,6 @@ def compare(subject: Experiment, folder: Path) -> list[Row]:
     ]
 
 
-def scaling(subject: Experiment, folder: Path) -> list[Row]:
-    """Return the speed of all processes together, its ratio to that of one if that was measured
-    before, into the same file."""
-    run = our_trainer(subject, folder)
-    run()  # compiles
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    seconds = sorted(times)[len(times) // 2] / EPOCHS
-    communicator = subject.session.communicator
-    return [
-        Row(
-            figures={
-                "launcher": communicator.launcher,
-                "gpus": communicator.size,
-                "seconds_per_epoch": seconds,
-                "images_per_second": len(subject.data.train) / seconds,
-            },
-            peer="none",
-            ratio=1.0,
-        )
-    ]
-
-
 def main() -> None:
     """Measure and report."""
     if not torch.cuda.is_available():
@@ -190,13 +159,7 @@ def main() -> None:
         return
     subject = experiment()
     with tempfile.TemporaryDirectory() as folder:
-        if "--scaling" in sys.argv:
-            rows = scaling(subject, Path(folder))
-            name = f"gpu_scaling_{rows[0].figures['launcher']}_{rows[0].figures['gpus']}"
-        else:
-            rows, name = compare(subject, Path(folder)), "gpu_training"
-        if subject.session.communicator.is_root:
-            report(name, rows)
+        report("gpu_training", compare(subject, Path(folder)))
 
 
 if __name__ == "__main__":
