@@ -5,6 +5,7 @@ from typing import Any
 from experiments.command_line import Invocation, Syntax
 from experiments.commands import options
 from experiments.commands.conduct import conduct, prepare
+from experiments.communicator import launched_rank
 from experiments.configuration.documents import Document, read_document
 from experiments.library import Library, Problem, load_library, load_problem
 from experiments.progress import console
@@ -29,7 +30,8 @@ def run(invocation: Invocation) -> int:
     problem, library, folder, document = stored_run(invocation)
     record = folder.record()
     if record["status"] == "done":
-        console.print(f"{folder.name} is done; nothing to resume", markup=False)
+        if launched_rank() == 0:
+            console.print(f"{folder.name} is done; nothing to resume", markup=False)
         return 0
     experiment = prepare(
         problem,

@@ -8,6 +8,7 @@ changes nothing but the speed.
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -217,15 +218,18 @@ class Loader:
             pin_memory=self._device.type == "cuda",
             persistent_workers=True,
             multiprocessing_context=server,
-            worker_init_fn=_end_with_parent,
+            worker_init_fn=_follow_trainer,
             # Its own generator: the loader draws a seed that must not come from the training's.
             generator=torch.Generator(),
         )
 
 
-def _end_with_parent(worker: int) -> None:
-    """End this worker when the training process has ended, be it by SIGKILL. torch looks whether
+def _follow_trainer(worker: int) -> None:
+    """End this worker when the training process has ended, be it by SIGKILL, and not before: Ctrl-C
+    reaches all processes of a terminal, and the trainer decides when to stop. torch looks whether
     the worker's parent has changed, but that is the server."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     trainer = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -134,10 +134,11 @@ def test_one_run_has_one_writer(lab: Lab) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interruption_writes_a_checkpoint(lab: Lab, number: signal.Signals) -> None:
-    process = lab.start(*ENDLESS)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_interruption_writes_a_checkpoint(lab: Lab, number: signal.Signals, workers: int) -> None:
+    process = lab.start(*ENDLESS, f"--data.workers={workers}")
     wait_for(lab.folder().fold(0) / "metrics.jsonl", process, "valid/top1")
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as the terminal does
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
     assert "go on with: python main.py resume --problem=Toy --exp_id=0" in out
