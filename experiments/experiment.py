@@ -84,19 +84,12 @@ class Experiment:
         self, dataset: Dataset, indices: torch.Tensor, fold: int, *, is_training: bool
     ) -> Loader:
         """Return this rank's loader over some samples of a data set."""
-        data, communicator = self.config.data, self.session.communicator
-        plan = Plan(
-            num_samples=len(indices),
-            batch_size=data.batch_size if is_training else data.eval_batch_size,
-            batches_per_step=self.config.training.accumulate if is_training else 1,
-            num_ranks=communicator.size,
-            rank=communicator.rank,
-        )
+        data = self.config.data
         return Loader(
             dataset,
             indices,
             preprocess=self.library.preprocess,
-            plan=plan,
+            plan=self._plan(len(indices), is_training=is_training),
             seed=self.seed(fold),
             device=self.session.device,
             workers=self._num_workers(dataset),
@@ -163,6 +156,17 @@ class Experiment:
                 f"{len(self.data.train.classes)} classes): {reason}{_place(error)}"
             ) from error
 
+    def _plan(self, num_samples: int, *, is_training: bool) -> Plan:
+        """Return how this rank takes its share of some samples."""
+        data, communicator = self.config.data, self.session.communicator
+        return Plan(
+            num_samples=num_samples,
+            batch_size=data.batch_size if is_training else data.eval_batch_size,
+            batches_per_step=self.config.training.accumulate if is_training else 1,
+            num_ranks=communicator.size,
+            rank=communicator.rank,
+        )
+
     def _check_plateau(self, mode: str | None, direction: str) -> None:
         """A schedule that follows the target metric needs one, and must know what is better."""
         path = ("training", "lr_scheduler")
@@ -176,11 +180,16 @@ class Experiment:
 
     def _rehearse(self, learning_rate: LearningRate) -> None:
         """Take the learning rate through all epochs, to see whether its schedule allows them."""
+        experiment = self.config.experiment
+        num_epochs = experiment.epochs
+        if experiment.max_steps is not None:
+            num_steps = self._plan(len(self.split(0).train), is_training=True).num_steps
+            num_epochs = min(num_epochs, -(-experiment.max_steps // num_steps))
         try:
-            learning_rate.rehearse(self.config.experiment.epochs)
+            learning_rate.rehearse(num_epochs)
         except (ValueError, TypeError, ArithmeticError) as error:
             name = self.config.training.lr_scheduler.name
-            message = f"{name} does not last {self.config.experiment.epochs} epochs: {error}"
+            message = f"{name} does not last {num_epochs} epochs: {error}"
             raise complain(self.document, ("training", "lr_scheduler"), message) from error
 
     def _num_workers(self, dataset: Dataset) -> int:

@@ -279,6 +279,11 @@ def test_pretrained_files_that_are_none(
     assert words in line
 
 
+def test_a_schedule_needs_to_last_as_long_as_max_steps_lets_it(lab: Lab) -> None:
+    short = "--training.lr_scheduler={class: OneCycleLR, params: {max_lr: 0.1, total_steps: 2}}"
+    assert main.main([*TOY_RUN, short, "--experiment.epochs=90", "--experiment.max_steps=4"]) == 0
+
+
 def test_divergence(lab: Lab, capsys: Captured) -> None:
     assert main.main([*TOY_RUN, "--network.class=Exploding"]) == 4
     said = capsys.readouterr()

@@ -53,7 +53,7 @@ def all_runs(problem: str | None) -> list[RunFolder]:
 
 
 def _row(record: dict[str, Any]) -> list[str]:
-    target = record["config"]["experiment"]["target"]
+    target = record["config"].get("experiment", {}).get("target", "")
     value = record["metrics"].get(f"test/{target}")
     synthetic = " (synthetic)" if record["data"].startswith("synthetic") else ""
     return [

@@ -19,7 +19,8 @@ from experiments.runs.files import read_json, storage_error, write_atomically, w
 from quantlab.errors import QuantLabError, UsageError
 
 SCHEMA_VERSION = 1
-_KEYS = {"id", "status", "topology", "config", "metrics", "folds", "seconds"}
+_KEYS = {"id", "name", "status", "topology", "config", "data", "metrics", "folds", "seconds"}
+_KEYS |= {"launcher", "world_size"}
 _NAME = re.compile(r"exp(\d+)\Z")
 
 

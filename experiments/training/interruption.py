@@ -16,7 +16,8 @@ _SECONDS, _MAX_CALLS = 1.0, 50
 
 
 class Interrupted(Exception):
-    """Training stops here on all ranks; what is needed to go on is written."""
+    """Training stops here on all ranks. What was written last may be some seconds old, by
+    `checkpoint.seconds_between`, if it stops while validating."""
 
 
 @contextmanager

@@ -111,8 +111,8 @@ class Trainer:
             self.logbook.cut(state["logbook"])
 
     def fit(self) -> bool:
-        """Train to the end; return False if it was interrupted, with a checkpoint written, maybe
-        that of the end. The loaders are closed."""
+        """Train to the end; return False if it was interrupted, even at the end. The loaders are
+        closed."""
         try:
             return self._fit()
         finally:

@@ -112,12 +112,13 @@ class TrainingState:
             buffer.copy_(mine["buffers"][name])
 
     def _buffers(self) -> dict[str, Tensor]:
-        """Return what differs between the ranks until the epoch's end: the network's buffers, and
-        their moving averages."""
+        """Return what differs between the ranks until the epoch's end: the network's buffers,
+        their moving averages, and what the loss holds."""
         if self.communicator.size == 1:
             return {}
         buffers = dict(self.assembly.network.named_buffers())
         if self.assembly.ema is not None:
             averages = self.assembly.ema.state_dict()
             buffers |= {f"ema.{n}": averages[n] for n in list(buffers) if n in averages}
-        return buffers
+        own = own_state(self.assembly.loss, self.assembly.network)
+        return buffers | {f"loss.{name}": tensor for name, tensor in own.items()}

@@ -37,7 +37,8 @@ from experiments.runs.folder import Lock, RunFolder
 run = RunFolder(problem="P", exp_id=0, path=Path(sys.argv[1]))
 lock = Lock(run.path)
 run.update(
-    id="P/exp000", status="running", topology="T", config={}, metrics={}, folds=[], seconds=0
+    id="P/exp000", name="", status="running", topology="T", config={}, data="", metrics={},
+    folds=[], seconds=0, launcher="single", world_size=1,
 )
 print("held", flush=True)
 sys.stdin.readline()
@@ -45,12 +46,16 @@ sys.stdin.readline()
 
 RECORD = {
     "id": "P/exp000",
+    "name": "",
     "status": "done",
     "topology": "T",
     "config": {},
     "metrics": {},
     "folds": [],
     "seconds": 1.5,
+    "data": "",
+    "launcher": "single",
+    "world_size": 1,
 }
 
 
