@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cfg import storage
+from cfg.folders import command
 from experiments.command_line import parse
 from experiments.commands.table import COMMANDS
 from experiments.library import config_names, problem_names, topology_names
@@ -110,7 +110,7 @@ def test_commands(page: str, line: str) -> None:
         script, *arguments = shlex.split(line, comments=True)[1:]
         assert (CHECKOUT / script).is_file()
         options = {word for word in arguments if word.startswith("-")}
-        known = {storage.OPTIONS.get(Path(script).name), "--help", "--force"}
+        known = {command.OPTIONS.get(Path(script).name), "--help", "--force"}
         assert options <= known
         return
     arguments = words_after(line, "main.py") or []
