@@ -8,7 +8,6 @@ changes nothing but the speed.
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -209,7 +208,7 @@ class Loader:
         # Horovod and OpenMP run threads, which a fork would tear apart. The server from which
         # workers are forked has imported what they need.
         server = multiprocessing.get_context("forkserver")
-        server.set_forkserver_preload([__name__])
+        server.set_forkserver_preload(["experiments.data.worker_server"])
         return DataLoader(
             self._reader,
             sampler=self._requests,
@@ -225,11 +224,8 @@ class Loader:
 
 
 def _follow_trainer(worker: int) -> None:
-    """End this worker when the training process has ended, be it by SIGKILL, and not before: Ctrl-C
-    reaches all processes of a terminal, and the trainer decides when to stop. torch looks whether
+    """End this worker when the training process has ended, be it by SIGKILL. torch looks whether
     the worker's parent has changed, but that is the server."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     trainer = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -147,6 +147,30 @@ def test_interruption_writes_a_checkpoint(lab: Lab, number: signal.Signals, work
 
 
 @pytest.mark.long
+def test_signals_that_reach_all_processes_are_the_trainers(lab: Lab) -> None:
+    process = lab.start(*ENDLESS, "--data.workers=2")
+    try:
+        metrics = lab.folder().fold(0) / "metrics.jsonl"
+        wait_for(metrics, process, "valid/top1")
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 3  # the workers and the server that they were forked from
+        for number in (signal.SIGINT, signal.SIGTERM):
+            for child in children:
+                child.send_signal(number)
+        size = metrics.stat().st_size
+        deadline = time.monotonic() + 60
+        while metrics.stat().st_size < size + 5000:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    psutil.wait_procs(children, timeout=30)
+    assert not [child for child in children if child.is_running()]
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_at_random_moments(lab: Lab, workers: int) -> None:
     run = (
