@@ -8,7 +8,10 @@ STAMPS := .venv/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 DEMO := --problem=MNIST --topology=LeNet --config=w4a4
 
-BACKEND_SOURCES := CMakeLists.txt $(shell find backend_cpp -name '*.[hc]*' -o -name 'CMakeLists.txt')
+# The folders of quantlab count too: the installed package knows its modules by name, and a folder is
+# newer once one came or went.
+BACKEND_SOURCES := CMakeLists.txt $(shell find backend_cpp -name '*.[hc]*' -o -name 'CMakeLists.txt') \
+    $(shell find quantlab -type d -not -name __pycache__)
 
 .PHONY: setup demo test test-full check format bench clean
 

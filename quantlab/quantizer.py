@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from quantlab.errors import UsageError
 from quantlab.numerics.affine import dequantize, quantize
 from quantlab.numerics.granularity import Granularity, PerGroup, PerTensor
 from quantlab.numerics.ranges import integer_range
@@ -25,6 +26,9 @@ class QuantSpec:
 
     narrow: leave out the lowest signed code, so that both signs have as many.
     symmetric: the zero point is 0.
+    levels: the codes in rising order where they are not all those of `num_bits` bits, such as
+        powers of two; codes are always the numbers of the grid divided by the scale, less the zero
+        point, so an even number of levels around zero has no zero: -1 and 1, or -3, -1, 1 and 3.
     Raises UsageError for a combination that does not exist.
     """
 
@@ -34,26 +38,43 @@ class QuantSpec:
     symmetric: bool = True
     granularity: Granularity = field(default_factory=PerTensor)
     rounding: Literal["half_up"] = "half_up"
+    levels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        integer_range(self.num_bits, signed=self.signed, narrow=self.narrow)
+        if self.levels is None:
+            integer_range(self.num_bits, signed=self.signed, narrow=self.narrow)
+        elif len(self.levels) > 2**self.num_bits or list(self.levels) != sorted(set(self.levels)):
+            raise UsageError(
+                f"levels: {self.levels} given, at most {2**self.num_bits} rising integers allowed "
+                f"with num_bits {self.num_bits}"
+            )
+
+    @property
+    def codes(self) -> Sequence[int]:
+        """All codes, in rising order."""
+        if self.levels is not None:
+            return self.levels
+        codes = integer_range(self.num_bits, signed=self.signed, narrow=self.narrow)
+        return range(codes.quant_min, codes.quant_max + 1)
 
     @property
     def quant_min(self) -> int:
-        return integer_range(self.num_bits, signed=self.signed, narrow=self.narrow).quant_min
+        return self.codes[0]
 
     @property
     def quant_max(self) -> int:
-        return integer_range(self.num_bits, signed=self.signed, narrow=self.narrow).quant_max
+        return self.codes[-1]
 
     def __str__(self) -> str:
         sign = "signed" if self.signed else "unsigned"
-        return f"{self.num_bits} bits {sign} {self.granularity}"
+        count = f" of {len(self.levels)} levels" if self.levels is not None else ""
+        return f"{self.num_bits} bits {sign}{count} {self.granularity}"
 
 
 class Quantizer(nn.Module, ABC):
-    """Base of all quantizers: stages, codes and state. A subclass adds `scale`, as a buffer or a
-    parameter of shape `scale_shape`, how it is found, and the gradient.
+    """Base of all quantizers: stages, codes and state. A subclass adds `scale` of shape
+    `scale_shape`, as a buffer, a parameter or a property, how it is found, and the gradient; and
+    `encode` where a code is not that of the nearest level.
 
     stage: `float` passes tensors through, `fake-quantized` puts them on the grid. Independently a
     quantizer may be observing: then `observe` sees each tensor that passes in training mode.
@@ -62,6 +83,9 @@ class Quantizer(nn.Module, ABC):
     While its parameters do not change, `codes(dequantize(c)) == c` for all codes `c`. The result
     of `forward` has the type of its input; in half precision it is the grid's value rounded, which
     still has the same code for up to 7 bits (bfloat16; 8 too but for ties) or 10 bits (float16).
+
+    weight_decay: of the quantizer's own parameters, whatever the optimizer's is for the rest.
+    is_following: the grid of a weight follows it in each training step: it goes on observing.
 
     All state is in the state dict, stages included. Their Python twins, on which `forward`
     branches so that neither a GPU waits nor a compiled graph breaks, follow when it is loaded.
@@ -72,6 +96,8 @@ class Quantizer(nn.Module, ABC):
     enabled: Tensor
     observing: Tensor
     signed: Tensor
+    is_following: ClassVar[bool] = False
+    weight_decay: float = 0.0
 
     def __init__(self, spec: QuantSpec, shape: Sequence[int] = ()) -> None:
         """Make a quantizer in the float stage.
@@ -80,7 +106,8 @@ class Quantizer(nn.Module, ABC):
         """
         super().__init__()
         self.scale_shape = spec.granularity.scale_shape(shape)
-        self.register_buffer("zero_point", torch.zeros(self.scale_shape, dtype=torch.int32))
+        if not isinstance(getattr(type(self), "zero_point", None), property):
+            self.register_buffer("zero_point", torch.zeros(self.scale_shape, dtype=torch.int32))
         self.register_buffer("enabled", torch.tensor(False))
         self.register_buffer("observing", torch.tensor(False))
         self.register_buffer("signed", torch.tensor(spec.signed))
@@ -145,14 +172,18 @@ class Quantizer(nn.Module, ABC):
 
     def codes(self, x: Tensor) -> Tensor:
         """Return the integer codes of `x`, int32 and of its shape, whatever the stage."""
-        codes = quantize(
-            self.split(x.detach()),
-            self.scale.detach(),
+        with torch.no_grad():
+            return self.encode(self.split(x.detach())).reshape(x.shape)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the codes of `x`, split as `granularity` says, int32."""
+        return quantize(
+            x,
+            self.scale,
             self.zero_point,
             quant_min=self._quant_min,
             quant_max=self._quant_max,
         )
-        return codes.reshape(x.shape)
 
     def dequantize(self, codes: Tensor) -> Tensor:
         """Return the numbers on the grid that integer codes stand for, in the scale's type."""

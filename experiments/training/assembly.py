@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
@@ -22,7 +23,7 @@ from experiments.training.ema import EmaWeights
 from experiments.training.learning_rate import LearningRate
 from experiments.training.loss_state import own_parameters
 from experiments.training.random_state import seed_everything
-from quantlab.algorithms.rules import quantize
+from quantlab.algorithms import parameter_groups, quantize
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
 
@@ -86,7 +87,8 @@ def assemble(
     loss = create_loss(library, config, document, network).to(device)
     if config.training.precision == "float64":
         loss.double()
-    optimizer = _create_optimizer(config, document, trained_parameters(network, loss), num_ranks)
+    groups = parameter_groups(network, own_parameters(loss, network))
+    optimizer = _create_optimizer(config, document, groups, num_ranks)
     return Assembly(
         network=network,
         loss=loss,
@@ -137,7 +139,7 @@ def create_loss(
 
 
 def _create_optimizer(
-    config: Config, document: Document, parameters: list[nn.Parameter], num_ranks: int
+    config: Config, document: Document, groups: list[dict[str, Any]], num_ranks: int
 ) -> optim.Optimizer:
     path = ("training", "optimizer")
     spec = config.training.optimizer
@@ -145,7 +147,7 @@ def _create_optimizer(
     if inspect.signature(factory.step).parameters["closure"].default is inspect.Parameter.empty:
         message = f"{spec.name} evaluates the loss several times a step, which training does not"
         raise complain(document, (*path, "class"), message)
-    optimizer: optim.Optimizer = create(factory, spec, document, path, {"params": parameters})
+    optimizer: optim.Optimizer = create(factory, spec, document, path, {"params": groups})
     if config.training.lr_scaling == "linear":
         for group in optimizer.param_groups:
             group["lr"] *= num_ranks

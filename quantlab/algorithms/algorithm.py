@@ -1,13 +1,14 @@
 """What the config of every algorithm can do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
 from torch import Tensor
 
 from quantlab.algorithms.layers import Target
+from quantlab.algorithms.site import Site
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
 from quantlab.numerics.granularity import (
@@ -42,6 +43,8 @@ class AlgorithmConfig(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: str
+
     @abstractmethod
     def check(self, on: Target) -> None:
         """Raise UsageError if a setting is impossible or without effect on such a tensor."""
@@ -51,5 +54,5 @@ class AlgorithmConfig(BaseModel, ABC):
         """Return a new quantizer for a tensor of the layer that has this weight."""
 
     @abstractmethod
-    def controller(self, quantizers: Mapping[str, Quantizer]) -> Controller:
-        """Return the controller of the quantizers made for one rule, by dotted name."""
+    def controller(self, sites: Sequence[Site[Quantizer]]) -> Controller:
+        """Return the controller of the quantizers made for one rule."""

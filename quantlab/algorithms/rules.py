@@ -13,6 +13,7 @@ from torch import nn
 
 from quantlab.algorithms.algorithm import AlgorithmConfig
 from quantlab.algorithms.layers import Target, attach, carries, check_attachable
+from quantlab.algorithms.site import Site
 from quantlab.algorithms.table import ALGORITHMS
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
@@ -110,5 +111,13 @@ def _carry_out(rule: QuantRule, plan: dict[str, tuple[nn.Module, Quantizer]]) ->
     for layer, quantizer in plan.values():
         attach(layer, rule.on, quantizer)
     return rule.algorithm.controller(
-        {f"{name}.{rule.on}_quantizer".lstrip("."): q for name, (_, q) in plan.items()}
+        [
+            Site(
+                name=f"{name}.{rule.on}_quantizer".lstrip("."),
+                on=rule.on,
+                layer=layer,
+                quantizer=quantizer,
+            )
+            for name, (layer, quantizer) in plan.items()
+        ]
     )

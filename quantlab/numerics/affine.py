@@ -110,14 +110,38 @@ def choose_scale_zero_point(
             raise UsageError(f"{name}: {bad} given, finite numbers allowed")
     if bool((low > high).any()):
         raise UsageError(f"minimum: {low.max().item()} given, at most the maximum allowed")
-    low, high = low.clamp(max=0), high.clamp(min=0)
+    return _cover(
+        low.clamp(max=0), high.clamp(min=0), quant_min, quant_max, symmetric, torch.float32
+    )
+
+
+def range_scale_zero_point(
+    minimum: Tensor, maximum: Tensor, *, quant_min: int, quant_max: int, symmetric: bool
+) -> tuple[Tensor, Tensor]:
+    """Return what `choose_scale_zero_point` does for a range known to be good: finite, with the
+    minimum at most and the maximum at least 0. The scale of a float64 range is float64.
+
+    Never waits for the device.
+    """
+    dtype = widen(minimum).dtype
+    return _cover(minimum.double(), maximum.double(), quant_min, quant_max, symmetric, dtype)
+
+
+def _cover(
+    low: Tensor,
+    high: Tensor,
+    quant_min: int,
+    quant_max: int,
+    symmetric: bool,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
     if symmetric:
         per_step = high / quant_max
         if quant_min < 0:
             per_step = torch.maximum(per_step, low / quant_min)
     else:
         per_step = (high - low) / (quant_max - quant_min)
-    scale = symmetric_scale(per_step.float(), quant_max=1)
+    scale = symmetric_scale(per_step.to(dtype), quant_max=1)
     if symmetric:
         return scale, torch.zeros_like(scale, dtype=torch.int32)
     zero_point = quant_min + round_half_up_(-low / scale)

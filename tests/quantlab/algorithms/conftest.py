@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from quantlab.algorithms import QuantRule
+from quantlab.algorithms import QuantRule, parameter_groups
 from quantlab.controller import Alone, Context, Controller, Reducer
 
 Train = Callable[..., int]
@@ -44,7 +44,7 @@ def run_training(
 ) -> int:
     """Train with plain SGD, from any step on for any number of steps; return the next step."""
     batches, controllers = list(batches), list(controllers)
-    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    optimizer = torch.optim.SGD(parameter_groups(network), lr=lr)
     last_step = len(batches) * epochs
     if num_steps is not None:
         last_step = min(last_step, first_step + num_steps)
@@ -69,10 +69,18 @@ def run_training(
         inputs, targets = batches[index]
         optimizer.zero_grad()
         nn.functional.cross_entropy(network(inputs), targets).backward()
+        if communicator is not None:
+            _average_gradients(network, communicator)
         optimizer.step()
         for controller in controllers:
             controller.on_step_end(at(step + 1))
     return last_step
+
+
+def _average_gradients(network: nn.Module, communicator: Reducer) -> None:
+    for parameter in network.parameters():
+        if parameter.grad is not None:
+            parameter.grad = communicator.all_reduce(parameter.grad, "sum") / communicator.size
 
 
 def make_small_batches() -> list[tuple[Tensor, Tensor]]:

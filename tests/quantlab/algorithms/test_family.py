@@ -1,65 +1,31 @@
-"""What every algorithm must do. A new one adds its case, with formulas in NumPy."""
+"""What every algorithm must do. A new one adds its cases, with formulas in NumPy."""
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from quantlab.algorithms import ALGORITHMS, QuantizeConfig, quantize
-from quantlab.algorithms.layers import TARGETS, Target
+from quantlab.algorithms.layers import Target, carries
 from quantlab.quantizer import COMPILE_OPTIONS, Quantizer
+from tests.quantlab.algorithms.cases import CASES
+from tests.rank_threads import on_ranks
 
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """forward, gradient: of an array x, its quantizer and the gradient of y."""
-
-    config: dict[str, Any]
-    forward: Callable[[Array, Quantizer], Array]
-    gradient: Callable[[Array, Quantizer, Array], Array]
-    targets: tuple[Target, ...] = TARGETS
-
-
-def _steps(x: Array, quantizer: Quantizer) -> Array:
-    zero_point = quantizer.zero_point.numpy()
-    return np.floor(x / quantizer.scale.detach().numpy() + 0.5) + zero_point
-
-
-def _ste_forward(x: Array, q: Quantizer) -> Array:
-    codes = np.clip(_steps(x, q), q.spec.quant_min, q.spec.quant_max)
-    return (codes - q.zero_point.numpy()) * q.scale.numpy()
-
-
-def _ste_gradient(x: Array, q: Quantizer, grad: Array) -> Array:
-    steps = _steps(x, q)
-    return grad * ((steps >= q.spec.quant_min) & (steps <= q.spec.quant_max))
-
-
-CASES = {
-    "ste": Case(
-        config={"kind": "ste", "num_bits": 4},
-        forward=_ste_forward,
-        gradient=_ste_gradient,
-    ),
-}
-PAIRS = [(kind, on) for kind, case in CASES.items() for on in case.targets]
-family = pytest.mark.parametrize(("kind", "on"), PAIRS)
+PAIRS = [(name, on) for name, case in CASES.items() for on in case.targets]
+family = pytest.mark.parametrize(("case", "on"), PAIRS)
 
 
 @pytest.fixture
 def started(new_network, batches, train, rules) -> Callable[[str, Target], nn.Module]:
     """A network with one algorithm on all layers, trained until it is well under way."""
 
-    def start(kind: str, on: Target) -> nn.Module:
+    def start(case: str, on: Target) -> nn.Module:
         network = new_network()
-        controllers = quantize(network, rules(("*", on, CASES[kind].config)))
+        controllers = quantize(network, rules(("*", on, CASES[case].config_for(on))))
         train(network, controllers, batches, epochs=3)
         return network
 
@@ -70,72 +36,92 @@ def quantizers(network: nn.Module) -> dict[str, Quantizer]:
     return {name: m for name, m in network.named_modules() if isinstance(m, Quantizer)}
 
 
-def sample(q: Quantizer, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Numbers within and beyond the range, in a shape that the scale broadcasts against."""
-    shape = torch.broadcast_shapes(q.scale_shape, (4, 5, 6, 7))
+def samples(network: nn.Module, on: Target, dtype: torch.dtype) -> list[tuple[Quantizer, Tensor]]:
+    """Each quantizer with numbers within and beyond its range, in a shape that it may see."""
+    found: list[tuple[Quantizer, Tensor]] = []
     generator = torch.Generator().manual_seed(7)
-    spread = q.scale.detach().double() * q.spec.quant_max
-    return (torch.randn(shape, generator=generator, dtype=torch.float64) * spread).to(dtype)
+    for layer in network.modules():
+        if on in carries(layer):
+            q = carries(layer)[on]
+            shape = layer.get_parameter("weight").shape if on == "weight" else (4, 5, 6, 7)
+            spread = q.scale.detach().double() * max(abs(q.quant_min), q.quant_max) * 0.8
+            x = torch.randn(shape, generator=generator, dtype=torch.float64) * spread
+            found.append((q, x.to(dtype)))
+    return found
 
 
 def test_every_algorithm_has_a_case() -> None:
-    assert set(CASES) == set(ALGORITHMS)
+    assert {case.config["kind"] for case in CASES.values()} == set(ALGORITHMS)
 
 
 @family
-def test_forward_is_the_formula(started, kind: str, on: Target) -> None:
-    for q in quantizers(started(kind, on).double().eval()).values():
+def test_forward_is_the_formula(started, case: str, on: Target) -> None:
+    for q, x in samples(started(case, on).double().eval(), on, torch.float64):
         assert q.stage == "fake-quantized"
-        if q.scale.ndim == 2:
-            continue  # the linear layer's shape does not fit the sample
-        x = sample(q, torch.float64)
         np.testing.assert_array_equal(
-            q(x).detach().numpy(), CASES[kind].forward(x.numpy(), q), strict=True
+            q(x).detach().numpy(), CASES[case].forward(x.numpy(), q), strict=True
         )
 
 
 @family
-def test_gradient_is_the_formula(started, kind: str, on: Target) -> None:
-    for q in quantizers(started(kind, on).double().eval()).values():
-        if q.scale.ndim == 2:
-            continue
-        x = sample(q, torch.float64).requires_grad_()
+def test_gradients_are_the_formulas(started, case: str, on: Target) -> None:
+    is_clipped = False
+    for q, x in samples(started(case, on).double().eval(), on, torch.float64):
+        x.requires_grad_()
+        q.zero_grad()
         grad = torch.randn(x.shape, dtype=torch.float64)
         q(x).backward(grad)
         assert x.grad is not None
-        wanted = CASES[kind].gradient(x.detach().numpy(), q, grad.numpy())
-        np.testing.assert_array_equal(x.grad.numpy(), wanted, strict=True)
-        assert 0 < (x.grad != 0).float().mean() < 1
+        wanted = CASES[case].gradient(x.detach().numpy(), q, grad.numpy())
+        np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-13, atol=0)
+        is_clipped |= bool((x.grad == 0).any())
+        assert (x.grad != 0).any()
+        found = {name: p.grad for name, p in q.named_parameters()}
+        slopes = CASES[case].parameter_gradients(x.detach().numpy(), q, grad.numpy())
+        assert set(found) == set(slopes)
+        for name, slope in slopes.items():
+            assert found[name] is not None, name
+            np.testing.assert_allclose(
+                found[name].numpy(), slope, rtol=1e-9, atol=1e-12, err_msg=name
+            )
+    assert is_clipped
 
 
 @family
-def test_codes_survive_the_way_back(started, kind: str, on: Target) -> None:
-    for q in quantizers(started(kind, on).eval()).values():
-        codes = torch.arange(q.spec.quant_min, q.spec.quant_max + 1, dtype=torch.int32)
+def test_everything_learned_moves(
+    new_network, batches, train, rules, case: str, on: Target
+) -> None:
+    network = new_network()
+    controllers = quantize(network, rules(("*", on, CASES[case].config_for(on))))
+    train(network, controllers, batches, epochs=2)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    train(network, controllers, batches, epochs=4, first_step=2 * len(batches))
+    for name, parameter in network.named_parameters():
+        assert not torch.equal(parameter, before[name]), name
+
+
+@family
+def test_codes_survive_the_way_back(started, case: str, on: Target) -> None:
+    for q in quantizers(started(case, on).eval()).values():
+        codes = torch.tensor(list(q.spec.codes), dtype=torch.int32)
         codes = codes.reshape(-1, *[1] * q.scale.ndim).expand(-1, *q.scale_shape)
         for row in codes:
-            x = q.dequantize(row)
-            assert torch.equal(q.codes(x), row)
-            assert torch.equal(q(x), x)
+            assert torch.equal(q.codes(q.dequantize(row)), row)
 
 
 @family
-def test_forward_is_its_codes_and_idempotent(started, kind: str, on: Target) -> None:
-    network = started(kind, on).eval()
-    for name, q in quantizers(network).items():
-        x = network.get_parameter(name.removesuffix("_quantizer")) if on == "weight" else sample(q)
+def test_forward_is_its_codes_and_idempotent(started, case: str, on: Target) -> None:
+    for q, x in samples(started(case, on).eval(), on, torch.float32):
         y = q(x)
         assert torch.equal(q.dequantize(q.codes(x)), y)
         assert torch.equal(q(y), y)
         assert q.codes(x).dtype == torch.int32
+        assert set(q.codes(x).unique().tolist()) <= set(q.spec.codes)
 
 
 @family
-def test_autocast_and_half_precision_leave_codes(started, kind: str, on: Target) -> None:
-    for q in quantizers(started(kind, on).eval()).values():
-        if q.scale.ndim == 2:
-            continue
-        x = sample(q)
+def test_autocast_and_half_precision_leave_codes(started, case: str, on: Target) -> None:
+    for q, x in samples(started(case, on).eval(), on, torch.float32):
         y = q(x)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert torch.equal(q(x), y)
@@ -145,37 +131,65 @@ def test_autocast_and_half_precision_leave_codes(started, kind: str, on: Target)
         assert torch.equal(q.codes(half), q.codes(x.bfloat16()))
 
 
-def near_ties(q: Quantizer) -> Tensor:
+def near_ties(case: str, q: Quantizer, shape: torch.Size) -> Tensor:
     """Numbers on each tie between two levels and a few ulp beside it, for all scales at once."""
-    steps = torch.arange(q.spec.quant_min - 1, q.spec.quant_max + 1, dtype=torch.float32) + 0.5
-    x = steps.reshape(-1, *[1] * max(q.scale.ndim, 1)) * q.scale.detach()
+    ties = torch.tensor(CASES[case].ties(q), dtype=torch.float32)
+    scale = q.scale.detach() * torch.ones(shape)
+    x = (ties.reshape(-1, *[1] * len(shape)) - q.zero_point) * scale
     beside = [x]
     for end in (-torch.inf, torch.inf):
         y = x
         for _ in range(3):
             y = torch.nextafter(y, torch.full_like(y, end))
             beside.append(y)
-    return torch.stack(beside)
+    return torch.stack(beside).flatten(0, 1)
 
 
 @family
 @pytest.mark.long
 # Inductor itself imports deprecated parts of torch.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
-def test_compiled_leaves_every_level(started, kind: str, on: Target) -> None:
-    for q in list(quantizers(started(kind, on).eval()).values())[:2]:
+def test_compiled_leaves_every_level(started, case: str, on: Target) -> None:
+    for q, x in samples(started(case, on).eval(), on, torch.float32)[:2]:
         torch.compiler.reset()
         compiled = torch.compile(q, fullgraph=True, options=dict(COMPILE_OPTIONS))
-        for x in (sample(q), near_ties(q)):
+        for sample in (x, *near_ties(case, q, x.shape)):
             with torch.no_grad():
-                assert torch.equal(compiled(x), q(x))
+                assert torch.equal(compiled(sample), q(sample))
 
 
 @family
-def test_state_round_trip(started, new_network, rules, kind: str, on: Target) -> None:
-    network = started(kind, on)
+def test_two_ranks_hold_the_same_and_equal_one_with_twice_the_batch(
+    new_network, batches, train, rules, case: str, on: Target
+) -> None:
+    config = CASES[case].config_for(on)
+    if on != "weight" and "observer" in ALGORITHMS[config["kind"]].model_fields:
+        # Averages of the batches' ends depend on how samples are shared out.
+        config = {**config, "observer": "minmax"}
+
+    template = new_network().double()
+
+    def states(communicator: Any) -> dict[str, Tensor]:
+        network = copy.deepcopy(template)
+        controllers = quantize(network, rules(("*", on, config)))
+        rank, size = communicator.rank, communicator.size
+        share = [(x.double().chunk(size)[rank], y.chunk(size)[rank]) for x, y in batches]
+        train(network, controllers, share, epochs=3, communicator=communicator)
+        return network.state_dict()
+
+    (alone,) = on_ranks(1, states)
+    one, two = on_ranks(2, states)
+    for name, value in one.items():
+        if "observer" not in name:  # each rank has seen its own share
+            assert torch.equal(value, two[name]), name
+            torch.testing.assert_close(value, alone[name], rtol=1e-7, atol=1e-9, msg=name)
+
+
+@family
+def test_state_round_trip(started, new_network, rules, case: str, on: Target) -> None:
+    network = started(case, on)
     other = new_network()
-    quantize(other, rules(("*", on, CASES[kind].config)))
+    quantize(other, rules(("*", on, CASES[case].config_for(on))))
     other.load_state_dict(network.state_dict(), strict=True)
     for (_, one), (_, two) in zip(
         quantizers(network).items(), quantizers(other).items(), strict=True
@@ -186,8 +200,8 @@ def test_state_round_trip(started, new_network, rules, kind: str, on: Target) ->
 
 
 @family
-def test_same_run_same_bytes(started, kind: str, on: Target) -> None:
-    one, two = started(kind, on).state_dict(), started(kind, on).state_dict()
+def test_same_run_same_bytes(started, case: str, on: Target) -> None:
+    one, two = started(case, on).state_dict(), started(case, on).state_dict()
     assert one.keys() == two.keys()
     for name, value in one.items():
         assert torch.equal(value, two[name]), name
@@ -195,11 +209,11 @@ def test_same_run_same_bytes(started, kind: str, on: Target) -> None:
 
 @family
 def test_resumed_run_has_the_same_bytes(
-    new_network, batches, train, rules, kind: str, on: Target
+    new_network, batches, train, rules, case: str, on: Target
 ) -> None:
     def new() -> tuple[nn.Module, list[Any]]:
         network = new_network()
-        return network, quantize(network, rules(("*", on, CASES[kind].config)))
+        return network, quantize(network, rules(("*", on, CASES[case].config_for(on))))
 
     network, controllers = new()
     train(network, controllers, batches, epochs=3)
@@ -218,8 +232,8 @@ def test_resumed_run_has_the_same_bytes(
 
 
 @family
-def test_evaluation_changes_nothing(started, kind: str, on: Target) -> None:
-    network = started(kind, on).eval()
+def test_evaluation_changes_nothing(started, case: str, on: Target) -> None:
+    network = started(case, on).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network(100 * torch.randn(3, 2, 6, 6))
     for name, value in network.state_dict().items():
@@ -227,28 +241,28 @@ def test_evaluation_changes_nothing(started, kind: str, on: Target) -> None:
 
 
 @family
-def test_is_float_until_told(new_network, rules, kind: str, on: Target) -> None:
+def test_is_float_until_told(new_network, rules, case: str, on: Target) -> None:
     network, plain = new_network(), new_network()
-    quantize(network, rules(("*", on, CASES[kind].config)))
+    quantize(network, rules(("*", on, CASES[case].config_for(on))))
     x = torch.randn(3, 2, 6, 6)
     assert {q.stage for q in quantizers(network).values()} == {"float"}
     assert torch.equal(network(x), plain(x))
 
 
 @family
-def test_config_round_trip(kind: str, on: Target) -> None:
-    rule = {"select": "*", "on": on, "algorithm": CASES[kind].config}
+def test_config_round_trip(case: str, on: Target) -> None:
+    rule = {"select": "*", "on": on, "algorithm": CASES[case].config_for(on)}
     config = QuantizeConfig.model_validate({"rules": [rule]})
     assert QuantizeConfig.model_validate(config.model_dump(mode="json")) == config
-    assert config.rules[0].algorithm.model_dump()["kind"] == kind
+    assert config.rules[0].algorithm.model_dump()["kind"] == CASES[case].config["kind"]
 
 
 @family
 def test_controller_describes_every_epoch_in_a_line(
-    new_network, rules, kind: str, on: Target
+    new_network, rules, case: str, on: Target
 ) -> None:
-    (controller,) = quantize(new_network(), rules(("*", on, CASES[kind].config)))
+    (controller,) = quantize(new_network(), rules(("*", on, CASES[case].config_for(on))))
     for epoch in range(4):
         line = controller.describe(epoch)
-        assert line.startswith(kind)
+        assert line.startswith(CASES[case].config["kind"])
         assert "\n" not in line

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from quantlab.algorithms.observers import DECAY, MAX_SAMPLES, Observer, make_observer
+from quantlab.algorithms.observers import Observer, make_observer
+from quantlab.algorithms.observers.extremes import DECAY
+from quantlab.algorithms.observers.observer import MAX_SAMPLES
 
 KINDS = ["minmax", "moving_average", "percentile"]
 

@@ -1,0 +1,32 @@
+"""How an optimizer takes up a quantized network: what quantizers learn is decayed as they say."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from quantlab.quantizer import Quantizer
+
+
+def parameter_groups(
+    network: nn.Module, others: Iterable[nn.Parameter] = ()
+) -> list[dict[str, Any]]:
+    """Return the parameters that are trained, as groups for an optimizer of `torch.optim`.
+
+    The first group is the network's own with `others` added; then one for each weight decay among
+    the quantizers, whose step sizes or thresholds the decay meant for weights would only harm.
+    """
+    learned: dict[nn.Parameter, float] = {
+        parameter: quantizer.weight_decay
+        for quantizer in network.modules()
+        if isinstance(quantizer, Quantizer)
+        for parameter in quantizer.parameters()
+    }
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    own = [parameter for parameter in trained if parameter not in learned]
+    groups: list[dict[str, Any]] = [{"params": [*own, *others]}]
+    for decay in sorted(set(learned.values())):
+        params = [p for p in trained if p in learned and learned[p] == decay]
+        if params:
+            groups.append({"params": params, "weight_decay": decay})
+    return groups

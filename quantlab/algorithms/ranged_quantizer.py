@@ -1,0 +1,66 @@
+"""The quantizers whose grid starts from a range: that of a weight, or one observed."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from quantlab.algorithms.observers import Observer
+from quantlab.algorithms.weight_range import WeightRange, weight_range
+from quantlab.numerics.granularity import reduced_axes
+from quantlab.quantizer import Quantizer, QuantSpec
+
+
+class RangedQuantizer(Quantizer):
+    """Base of the quantizers whose grid starts from a range.
+
+    source: the observer of an input or output, or how the range of a weight is found.
+    is_sign_found: the codes are signed if the observed range has negative numbers, else unsigned;
+        otherwise they are as in `spec`.
+    """
+
+    def __init__(
+        self,
+        spec: QuantSpec,
+        shape: Sequence[int],
+        *,
+        source: Observer | WeightRange,
+        is_sign_found: bool,
+    ) -> None:
+        super().__init__(spec, shape)
+        self.observer = source if isinstance(source, Observer) else None
+        self._weight_range: WeightRange = "max" if isinstance(source, Observer) else source
+        self._reduced_axes = reduced_axes(spec.granularity.split_shape(shape), self.scale_shape)
+        self._is_sign_found = is_sign_found
+
+    def observe(self, x: Tensor) -> None:
+        if self.observer is not None:
+            self.observer(x)
+            return
+        end = weight_range(
+            self.split(x),
+            self._weight_range,
+            reduced_axes=self._reduced_axes,
+            keepdim=bool(self.scale_shape),
+            quant_min=self.quant_min,
+            quant_max=self.quant_max,
+        )
+        with torch.no_grad():
+            self.take_range(-end, end)
+
+    def start(self, minimum: Tensor, maximum: Tensor) -> None:
+        """Take over an observed range, and quantize from now on. Waits for the device."""
+        if self._is_sign_found:
+            self.set_signed(bool(minimum < 0))
+        with torch.no_grad():
+            self.take_range(minimum, maximum)
+        self.set_observing(False)
+        self.set_enabled(True)
+
+    @abstractmethod
+    def take_range(self, minimum: Tensor, maximum: Tensor) -> None:
+        """Set the grid from a range, without gradient. Must not wait for the device.
+
+        minimum, maximum: of `scale_shape`, at most and at least 0.
+        """
