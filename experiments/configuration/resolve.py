@@ -16,11 +16,11 @@ def resolve(
     document = _named(read_document(PROBLEMS / problem / topology / "config.yaml"))
     if overlay is not None:
         path = find_overlay(problem, topology, overlay)
-        document = merge(document, _named(read_document(path)))
+        document = merge(document, _read_overlay(problem, topology, path, ()))
     return apply_overrides(document, overrides)
 
 
-def find_overlay(problem: str, topology: str, overlay: str) -> Path:
+def find_overlay(problem: str, topology: str, overlay: str, given_by: str = "--config=") -> Path:
     """Return the file of `--config`: a path, or a name in the topology's `configs`."""
     named = PROBLEMS / problem / topology / "configs" / f"{overlay}.yaml"
     if named.is_file():
@@ -30,7 +30,22 @@ def find_overlay(problem: str, topology: str, overlay: str) -> Path:
         return path
     names = config_names(problem, topology)
     hint = did_you_mean(overlay, names) or f"; there are: {', '.join(names) or 'none'}"
-    raise UsageError(f"--config={overlay}: neither a file nor a config of {topology}{hint}")
+    raise UsageError(f"{given_by}{overlay}: neither a file nor a config of {topology}{hint}")
+
+
+def _read_overlay(problem: str, topology: str, path: Path, below: tuple[Path, ...]) -> Document:
+    """Read an overlay, laid over the one that it `extends`, if any."""
+    document = _named(read_document(path))
+    base = document.values.pop("extends", None)
+    if base is None:
+        return document
+    where = f"{document.origin(('extends',))}: extends: "
+    if not isinstance(base, str):
+        raise UsageError(f"{where}{base!r} given, the name of a config allowed")
+    under = find_overlay(problem, topology, base, where)
+    if under in (path, *below):
+        raise UsageError(f"{where}{base} extends this file itself")
+    return merge(_read_overlay(problem, topology, under, (path, *below)), document)
 
 
 def _named(document: Document) -> Document:

@@ -11,6 +11,6 @@ from torch import Tensor
 from torch.autograd import Function
 
 
-def apply(function: type[Function], *args: Tensor | float | None) -> Tensor:
+def apply(function: type[Function], *args: object) -> Tensor:
     """Return `function.apply(*args)`."""
     return cast(Callable[..., Tensor], function.apply)(*args)

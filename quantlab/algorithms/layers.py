@@ -19,6 +19,12 @@ Target = Literal["weight", "input", "output"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 
+def check_weight_only(kind: str, on: Target) -> None:
+    """Raise UsageError unless `on` is a weight, for an algorithm that is about weights."""
+    if on != "weight":
+        raise UsageError(f"kind: '{kind}' given for an {on}, but it quantizes weights only")
+
+
 class QuantizedLinear(nn.Linear):
     """A Linear with quantizers; made by `attach` only."""
 

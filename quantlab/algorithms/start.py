@@ -1,8 +1,8 @@
 """The controller that starts quantizers at an epoch.
 
-Weights start at once. Inputs and outputs are observed during the epoch before the start, or with
-start_epoch 0 during the first `observe_steps` steps; then the ranges of all ranks are merged, so
-that all hold the same grid.
+Weights, and what needs no range, start at once. Inputs and outputs are observed during the epoch
+before the start, or with start_epoch 0 during the first `observe_steps` steps; then the ranges of
+all ranks are merged, so that all hold the same grid.
 """
 
 from collections.abc import Sequence
@@ -32,26 +32,27 @@ class StartController(Controller):
         observe_steps: int = 0,
     ) -> None:
         self._kind = kind
-        self._weights = [site for site in sites if site.on == "weight"]
-        self._activations = [as_ranged(site) for site in sites if site.on != "weight"]
+        self._activations = [ranged for site in sites if (ranged := as_observed(site))]
+        self._others = [site for site in sites if as_observed(site) is None]
         self._start_epoch = start_epoch
         self._observe_steps = observe_steps if start_epoch == 0 else 0
 
     def on_epoch_start(self, context: Context) -> None:
         if context.epoch >= self._start_epoch:
-            for weight in self._weights:
-                if not weight.quantizer.is_enabled:
-                    weight.quantizer.observe(weight.weight)
-                    weight.quantizer.set_enabled(True)
-                    weight.quantizer.set_observing(weight.quantizer.is_following)
+            for site in self._others:
+                if not site.quantizer.is_enabled:
+                    if site.on == "weight":
+                        site.quantizer.observe(site.weight)
+                    site.quantizer.set_enabled(True)
+                    site.quantizer.set_observing(site.quantizer.is_following)
         waiting = self._waiting()
         if not waiting:
             return
         if context.epoch >= self._start_epoch and context.step >= self._observe_steps:
             self._start(waiting, context)
         elif context.epoch >= self._start_epoch - 1:
-            for site in waiting:
-                site.quantizer.set_observing(True)
+            for observed in waiting:
+                observed.quantizer.set_observing(True)
 
     def on_step_start(self, context: Context) -> None:
         """Raises DivergedError, UsageError: see `on_epoch_start`, which starts later epochs."""
@@ -61,7 +62,7 @@ class StartController(Controller):
                 self._start(waiting, context)
 
     def describe(self, epoch: int) -> str:
-        count = len(self._weights) + len(self._activations)
+        count = len(self._others) + len(self._activations)
         tensors = f"{self._kind}: {count} tensor{'' if count == 1 else 's'}"
         if epoch >= self._start_epoch:
             observed = f", activations after step {self._observe_steps}"
@@ -103,7 +104,9 @@ def _observer(site: Site[RangedQuantizer]) -> Observer:
     return observer
 
 
-def as_ranged(site: Site[Quantizer]) -> Site[RangedQuantizer]:
-    """Return a site as one of a RangedQuantizer, which it must be."""
-    assert isinstance(site.quantizer, RangedQuantizer)
-    return Site(name=site.name, on=site.on, layer=site.layer, quantizer=site.quantizer)
+def as_observed(site: Site[Quantizer]) -> Site[RangedQuantizer] | None:
+    """Return a site whose range is observed as one of a RangedQuantizer, else None."""
+    quantizer = site.quantizer
+    if isinstance(quantizer, RangedQuantizer) and quantizer.observer is not None:
+        return Site(name=site.name, on=site.on, layer=site.layer, quantizer=quantizer)
+    return None

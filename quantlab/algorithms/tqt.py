@@ -43,7 +43,7 @@ class _Scale(Function):
     def forward(
         ctx: FunctionCtx, log2_threshold: Tensor, num_halvings: int, is_relative: bool
     ) -> Tensor:
-        scale = power_of_two(log2_threshold.ceil() - num_halvings).to(log2_threshold.dtype)
+        scale = threshold_scale(log2_threshold, num_halvings)
         ctx.save_for_backward(scale)
         ctx.is_relative = is_relative  # type: ignore[attr-defined]
         return scale
@@ -53,6 +53,11 @@ class _Scale(Function):
         (scale,) = ctx.saved_tensors
         slope = math.log(2.0) * (1.0 / scale if ctx.is_relative else scale)
         return grad * slope, None, None
+
+
+def threshold_scale(log2_threshold: Tensor, num_halvings: int) -> Tensor:
+    """Return 2^(ceil(log2 t) - num_halvings), in the shape and type of `log2_threshold`."""
+    return power_of_two(log2_threshold.ceil() - num_halvings).to(log2_threshold.dtype)
 
 
 class TqtQuantizer(RangedQuantizer):
@@ -74,7 +79,9 @@ class TqtQuantizer(RangedQuantizer):
     @property
     def scale(self) -> Tensor:  # type: ignore[override]  # others store theirs
         num_halvings = self.spec.num_bits - self.spec.signed
-        return apply(_Scale, self.log2_threshold, num_halvings, self._is_relative)
+        if torch.is_grad_enabled() and self.log2_threshold.requires_grad:
+            return apply(_Scale, self.log2_threshold, num_halvings, self._is_relative)
+        return threshold_scale(self.log2_threshold.detach(), num_halvings)
 
     def take_range(self, minimum: Tensor, maximum: Tensor) -> None:
         threshold = torch.maximum(maximum, -minimum)

@@ -60,5 +60,37 @@ def test_overlays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_overlay("MNIST", "LeNet", "mine.yaml") == Path("mine.yaml")
     with pytest.raises(UsageError, match=r"--config=w4a5: neither a file nor a config of LeNet; d"):
         find_overlay("MNIST", "LeNet", "w4a5")
-    with pytest.raises(UsageError, match="there are: float, "):
+    with pytest.raises(UsageError, match=r"there are: .*w4a4"):
         find_overlay("MNIST", "LeNet", "zzzzzzz")
+
+
+def test_an_overlay_may_extend_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("extends: w4a4\nexperiment: {name: mine}\n")
+    Path("yours.yaml").write_text("extends: mine.yaml\nexperiment: {epochs: 2}\n")
+    document = resolve("MNIST", "LeNet", "yours.yaml", [])
+    assert (
+        document.values["experiment"] | {"name": "mine", "epochs": 2}
+        == (document.values["experiment"])
+    )
+    w4a4 = resolve("MNIST", "LeNet", "w4a4", []).values
+    assert document.values["quantize"] == w4a4["quantize"]
+    assert document.origin(("experiment", "name")) == "mine.yaml:2"
+    assert "extends" not in document.values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: w4a5", r"bad.yaml:1: extends: w4a5: neither a file nor .*; did you mean 'w4a4'"),
+        ("extends: 3", "bad.yaml:1: extends: 3 given, the name of a config allowed"),
+        ("extends: bad.yaml", "bad.yaml:1: extends: bad.yaml extends this file itself"),
+    ],
+)
+def test_extending_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        resolve("MNIST", "LeNet", "bad.yaml", [])

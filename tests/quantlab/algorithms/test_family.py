@@ -56,26 +56,28 @@ def test_every_algorithm_has_a_case() -> None:
 
 @family
 def test_forward_is_the_formula(started, case: str, on: Target) -> None:
-    for q, x in samples(started(case, on).double().eval(), on, torch.float64):
+    for q, x in samples(started(case, on).double().train(), on, torch.float64):
         assert q.stage == "fake-quantized"
-        np.testing.assert_array_equal(
-            q(x).detach().numpy(), CASES[case].forward(x.numpy(), q), strict=True
+        q.set_observing(False)
+        np.testing.assert_allclose(
+            q(x).detach().numpy(), CASES[case].forward(x.numpy(), q), rtol=1e-14, atol=1e-15
         )
 
 
 @family
 def test_gradients_are_the_formulas(started, case: str, on: Target) -> None:
-    is_clipped = False
-    for q, x in samples(started(case, on).double().eval(), on, torch.float64):
+    has_zeros = has_others = False
+    for q, x in samples(started(case, on).double().train(), on, torch.float64):
+        q.set_observing(False)
         x.requires_grad_()
         q.zero_grad()
         grad = torch.randn(x.shape, dtype=torch.float64)
         q(x).backward(grad)
         assert x.grad is not None
         wanted = CASES[case].gradient(x.detach().numpy(), q, grad.numpy())
-        np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-13, atol=0)
-        is_clipped |= bool((x.grad == 0).any())
-        assert (x.grad != 0).any()
+        np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-10, atol=1e-13)
+        has_zeros |= bool((x.grad == 0).any())
+        has_others |= bool((x.grad != 0).any())
         found = {name: p.grad for name, p in q.named_parameters()}
         slopes = CASES[case].parameter_gradients(x.detach().numpy(), q, grad.numpy())
         assert set(found) == set(slopes)
@@ -84,7 +86,8 @@ def test_gradients_are_the_formulas(started, case: str, on: Target) -> None:
             np.testing.assert_allclose(
                 found[name].numpy(), slope, rtol=1e-9, atol=1e-12, err_msg=name
             )
-    assert is_clipped
+    assert has_zeros or not CASES[case].is_clipping
+    assert has_others == CASES[case].is_learning
 
 
 @family
@@ -93,15 +96,18 @@ def test_everything_learned_moves(
 ) -> None:
     network = new_network()
     controllers = quantize(network, rules(("*", on, CASES[case].config_for(on))))
-    train(network, controllers, batches, epochs=2)
+    train(network, controllers, batches, epochs=3)
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    train(network, controllers, batches, epochs=4, first_step=2 * len(batches))
+    train(network, controllers, batches, epochs=5, first_step=3 * len(batches))
     for name, parameter in network.named_parameters():
-        assert not torch.equal(parameter, before[name]), name
+        is_fixed = not CASES[case].is_learning and name.endswith("weight")
+        assert torch.equal(parameter, before[name]) == is_fixed, name
 
 
 @family
 def test_codes_survive_the_way_back(started, case: str, on: Target) -> None:
+    if CASES[case].config["kind"] == "dorefa" and not CASES[case].is_projection:
+        return  # weights are squashed first, those of the grid too: see the algorithm
     for q in quantizers(started(case, on).eval()).values():
         codes = torch.tensor(list(q.spec.codes), dtype=torch.int32)
         codes = codes.reshape(-1, *[1] * q.scale.ndim).expand(-1, *q.scale_shape)
@@ -113,8 +119,9 @@ def test_codes_survive_the_way_back(started, case: str, on: Target) -> None:
 def test_forward_is_its_codes_and_idempotent(started, case: str, on: Target) -> None:
     for q, x in samples(started(case, on).eval(), on, torch.float32):
         y = q(x)
-        assert torch.equal(q.dequantize(q.codes(x)), y)
-        assert torch.equal(q(y), y)
+        if CASES[case].is_projection:
+            assert torch.equal(q.dequantize(q.codes(x)), y)
+            assert torch.equal(q(y), y)
         assert q.codes(x).dtype == torch.int32
         assert set(q.codes(x).unique().tolist()) <= set(q.spec.codes)
 
@@ -135,7 +142,9 @@ def near_ties(case: str, q: Quantizer, shape: torch.Size) -> Tensor:
     """Numbers on each tie between two levels and a few ulp beside it, for all scales at once."""
     ties = torch.tensor(CASES[case].ties(q), dtype=torch.float32)
     scale = q.scale.detach() * torch.ones(shape)
-    x = (ties.reshape(-1, *[1] * len(shape)) - q.zero_point) * scale
+    if ties.ndim == 1:
+        ties = ties.reshape(-1, *[1] * len(shape))
+    x = (ties - q.zero_point) * scale
     beside = [x]
     for end in (-torch.inf, torch.inf):
         y = x

@@ -28,8 +28,11 @@ class Case:
     """A setting of an algorithm.
 
     forward: y of x. gradient: dL/dx of x and dL/dy. parameter_gradients: dL/dp by the name of the
-    quantizer's parameter p. ties: where codes change, less the zero point, in units of the scale.
-    by_target: settings for one kind of tensor.
+    quantizer's parameter p. ties: where codes change, less the zero point, in units of the scale,
+    [K] or [K, *scale_shape]. by_target: settings for one kind of tensor.
+
+    is_projection: in evaluation all numbers go to the grid, and those of the grid stay.
+    is_clipping: some numbers get no gradient. is_learning: some do, and so weights move.
     """
 
     config: dict[str, Any]
@@ -39,6 +42,9 @@ class Case:
     ties: Callable[[Quantizer], Array] = midpoints
     targets: tuple[Target, ...] = TARGETS
     by_target: Mapping[Target, dict[str, Any]] = field(default_factory=dict)
+    is_projection: bool = True
+    is_clipping: bool = True
+    is_learning: bool = True
 
     def config_for(self, on: Target) -> dict[str, Any]:
         return {**self.config, **self.by_target.get(on, {})}

@@ -1,0 +1,69 @@
+"""TWN, binary and DoReFa: what only they do."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from quantlab.algorithms.binary import BinaryConfig
+from quantlab.algorithms.dorefa import DorefaConfig
+from quantlab.algorithms.ternary import TernaryConfig
+from quantlab.errors import UsageError
+
+
+def test_twn_of_the_paper() -> None:
+    weight = torch.tensor([[1.0, -0.6, 0.2, -0.2], [0.0, 0.0, 0.0, 0.0]])
+    quantizer = TernaryConfig().quantizer("weight", weight)
+    quantizer.set_enabled(True)
+    # D = 0.7 * 0.5 = 0.35, a = (1 + 0.6) / 2
+    torch.testing.assert_close(quantizer(weight)[0], torch.tensor([0.8, -0.8, 0.0, 0.0]))
+    assert not quantizer(weight)[1].any()
+    assert torch.equal(quantizer.codes(weight)[0], torch.tensor([1, -1, 0, 0], dtype=torch.int32))
+
+
+def test_binary_has_no_zero() -> None:
+    weight = torch.tensor([[0.5, -0.25, 0.0]])
+    quantizer = BinaryConfig().quantizer("weight", weight)
+    quantizer.set_enabled(True)
+    assert quantizer(weight).tolist() == [[0.25, -0.25, 0.25]]
+    assert tuple(quantizer.spec.codes) == (-1, 1)
+
+
+def test_dorefa_of_the_paper() -> None:
+    weight = torch.tensor([[2.0, 0.1, -0.1, -2.0]])
+    quantizer = DorefaConfig(num_bits=2, keep_range=False).quantizer("weight", weight)
+    quantizer.set_enabled(True)
+    third = torch.tensor(1 / 3)
+    torch.testing.assert_close(
+        quantizer(weight), torch.stack([torch.tensor(1.0), third, -third, torch.tensor(-1.0)])[None]
+    )
+    kept = DorefaConfig(num_bits=2).quantizer("weight", weight)
+    kept.set_enabled(True)
+    torch.testing.assert_close(kept(weight), 2 * quantizer(weight))
+
+
+def test_dorefa_input_is_clipped() -> None:
+    quantizer = DorefaConfig(num_bits=2, clip=3.0).quantizer("input", torch.empty(1, 1))
+    quantizer.set_enabled(True)
+    assert quantizer(torch.tensor([-1.0, 0.6, 2.4, 9.0])).tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("config", "on", "message"),
+    [
+        (TernaryConfig(), "input", "'twn' given for an input"),
+        (BinaryConfig(gradient="bireal"), "weight", "straight or xnor allowed"),
+        (BinaryConfig(gradient="xnor"), "input", "straight or bireal allowed"),
+        (BinaryConfig(granularity="per_tensor"), "output", "granularity: 'per_tensor' has no"),
+        (DorefaConfig(num_bits=4, clip=2.0), "weight", "clip: 2 has no effect on a weight"),
+        (DorefaConfig(num_bits=1, keep_range=False), "weight", "keep_range: False has no effect"),
+        (DorefaConfig(num_bits=4, granularity="per_tensor"), "input", "granularity: 'per_tensor'"),
+    ],
+)
+def test_settings_that_do_not_fit_the_tensor(config, on, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        config.check(on)
+
+
+def test_too_many_bits() -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 8"):
+        DorefaConfig(num_bits=9)
