@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parent / "algorithms.md"
 _HEAD = """# Algorithms
 
 What each algorithm computes, and its settings: from the docstrings of `quantlab/algorithms`, by
-`python -m docs.reference`.
+`python -m docs.reference`. Which one to take: [choosing.md](choosing.md).
 """
 _WORDS = {
     "string": "text",

@@ -1,0 +1,94 @@
+"""Calls controllers from a training loop of one's own.
+
+conductor = Conductor(quantize(network, rules), optimizer)
+for epoch in conductor.epochs(10):
+    for inputs, targets in conductor.steps(batches):
+        ...  # forward, backward, optimizer.step()
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from quantlab.controller import Alone, Context, Controller, Reducer, listening
+from quantlab.errors import UsageError
+
+T = TypeVar("T")
+
+
+class Conductor:
+    """Tells controllers when epochs and steps begin and end, and counts them.
+
+    seed: of all random choices that controllers make; equal on all ranks.
+    communicator: of several processes that train together.
+    """
+
+    def __init__(
+        self,
+        controllers: Sequence[Controller],
+        optimizer: torch.optim.Optimizer | None = None,
+        *,
+        seed: int = 0,
+        communicator: Reducer | None = None,
+    ) -> None:
+        self.epoch = 0
+        self.step = 0
+        self._controllers = list(controllers)
+        self._optimizer = optimizer
+        self._communicator = communicator or Alone()
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def epochs(self, count: int) -> Iterator[int]:
+        """Yield the epochs from the current one up to `count`, the body of each being its steps."""
+        while self.epoch < count:
+            yield self.epoch
+            self.epoch += 1
+
+    def steps(self, batches: Iterable[T]) -> Iterator[T]:
+        """Yield the batches of an epoch; the body makes one step of the optimizer with each."""
+        for controller in listening(self._controllers, "on_epoch_start"):
+            controller.on_epoch_start(self._now())
+        before = listening(self._controllers, "on_step_start")
+        after = listening(self._controllers, "on_step_end")
+        for batch in batches:
+            for controller in before:
+                controller.on_step_start(self._now())
+            yield batch
+            self.step += 1
+            for controller in after:
+                controller.on_step_end(self._now())
+
+    def validating(self) -> None:
+        """To be called before the network is validated."""
+        for controller in listening(self._controllers, "on_validate"):
+            controller.on_validate(self._now())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint needs beside the states of the network and the optimizer."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "generator": self._generator.get_state(),
+            "controllers": [controller.state_dict() for controller in self._controllers],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned. Raises UsageError for other controllers."""
+        states = state["controllers"]
+        if len(states) != len(self._controllers):
+            own = len(self._controllers)
+            raise UsageError(f"controllers: the states of {len(states)} given, of {own} allowed")
+        self.epoch, self.step = state["epoch"], state["step"]
+        self._generator.set_state(state["generator"])
+        for controller, its_state in zip(self._controllers, states, strict=True):
+            controller.load_state_dict(its_state)
+
+    def _now(self) -> Context:
+        return Context(
+            epoch=self.epoch,
+            step=self.step,
+            optimizer=self._optimizer,
+            communicator=self._communicator,
+            generator=self._generator,
+        )
