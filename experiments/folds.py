@@ -1,11 +1,12 @@
 """Training and testing an experiment, fold by fold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from experiments.configuration.schema import as_plain
 from experiments.data.loader import place
@@ -20,10 +21,12 @@ from experiments.runs.pictures import is_image_batch, prediction_sheet
 from experiments.training.assembly import load_weights
 from experiments.training.trainer import Trainer
 from quantlab.errors import QuantLabError
+from quantlab.quantizer import Quantizer
 
 _NUM_PICTURES = 16
 # A larger table of confusions is nothing to read.
 _MAX_CONFUSION_CLASSES = 100
+_MOST_NAMES_SHOWN = 4
 
 
 def run_folds(
@@ -78,6 +81,8 @@ def _run_fold(
                 folder.update(seconds=before + trainer.seconds)
     if not is_done:
         return None
+    for line in unquantized(trainer.assembly.network):
+        tell(line)
     digest = weights_sha256(trainer.assembly.network.state_dict())
     metrics = _final_metrics(experiment, trainer, path)
     if logbook is not None:
@@ -88,6 +93,19 @@ def _run_fold(
         logbook.board.hyperparameters(described)
         logbook.close()
     return {"metrics": metrics, "weights_sha256": digest, "seconds": trainer.seconds}
+
+
+def unquantized(network: nn.Module) -> Iterator[str]:
+    """Yield a note if quantizers have not done yet what they are there for."""
+    quantizers = {n: m for n, m in network.named_modules() if isinstance(m, Quantizer)}
+    late = [name for name, quantizer in quantizers.items() if not quantizer.is_complete]
+    if late:
+        shown = ", ".join(late[:_MOST_NAMES_SHOWN])
+        more = f" and {len(late) - _MOST_NAMES_SHOWN} more" if len(late) > _MOST_NAMES_SHOWN else ""
+        yield (
+            f"note: {len(late)} of {len(quantizers)} tensors were not wholly quantized when the run "
+            f"ended ({shown}{more}); see start_epoch, observe_steps and fraction"
+        )
 
 
 def _trainer(

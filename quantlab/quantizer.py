@@ -139,6 +139,11 @@ class Quantizer(nn.Module, ABC):
     def is_observing(self) -> bool:
         return self._is_observing
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether in evaluation all that passes is on the grid."""
+        return self._is_enabled
+
     def set_enabled(self, is_enabled: bool) -> None:
         """Enter the fake-quantized stage, or the float stage again."""
         self.enabled.fill_(is_enabled)

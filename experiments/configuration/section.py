@@ -51,6 +51,12 @@ def _describe(error: ValidationError, model: type[BaseModel], document: Document
             message += f"; allowed: {', '.join(sorted(allowed))}"
     elif first["type"] == "missing":
         message = "missing"
+    elif first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        path = (*path, str(context["discriminator"]).strip("'"))
+        tags = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]
+        hint = did_you_mean(str(context["tag"]), tags)
+        message = f"'{context['tag']}' given, {', '.join(tags)} allowed{hint}"
     else:
         message = message.removeprefix("Value error, ")
         message = message[0].lower() + message[1:]

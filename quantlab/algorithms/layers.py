@@ -22,7 +22,10 @@ TARGETS: tuple[Target, ...] = get_args(Target)
 def check_weight_only(kind: str, on: Target) -> None:
     """Raise UsageError unless `on` is a weight, for an algorithm that is about weights."""
     if on != "weight":
-        raise UsageError(f"kind: '{kind}' given for an {on}, but it quantizes weights only")
+        raise UsageError(
+            f"kind: '{kind}' given for an {on}, but it quantizes weights only; take another "
+            "algorithm for it, such as 'lsq'"
+        )
 
 
 class QuantizedLinear(nn.Linear):

@@ -86,6 +86,10 @@ class PartialQuantizer(Quantizer):
         self._is_whole_in_eval = is_whole_in_eval
         self._reduced_axes = reduced_axes(spec.granularity.split_shape(shape), self.scale_shape)
 
+    @property
+    def is_complete(self) -> bool:
+        return self.is_enabled and (self._is_whole_in_eval or bool(self.mask.all()))
+
     def observe(self, x: Tensor) -> None:
         with torch.no_grad():
             wide = widen(self.split(x))

@@ -12,11 +12,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from experiments.experiment import Experiment
-from experiments.folds import run_folds
+from experiments.folds import run_folds, unquantized
 from experiments.progress import Steps
 from experiments.record import new_record
 from experiments.runs.digest import weights_sha256
 from experiments.runs.folder import RunFolder, create_run
+from quantlab.algorithms import QuantizeConfig, quantize
+from quantlab.controller import Alone, Context
 from tests.toy.experiments import toy_experiment
 
 FOLDS = ("experiment.folds=3", "data.valid_fraction=0", "experiment.epochs=1")
@@ -183,3 +185,22 @@ def test_the_end_of_a_fold_is_written_once_more_in_rows_and_on_the_board(tmp_pat
         assert reader.Scalars(name)[-1].value == pytest.approx(value, rel=1e-6)
     assert [event.step for event in reader.Images("test/samples")] == [3]
     assert "_hparams_/session_start_info" in reader.summary_metadata
+
+
+def test_a_note_on_what_is_not_quantized_at_the_end() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    rule = {"select": "*", "on": "weight", "algorithm": {"kind": "ste", "num_bits": 4}}
+    (controller,) = quantize(network, QuantizeConfig.model_validate({"rules": [rule]}).rules)
+    (line,) = unquantized(network)
+    assert line.startswith("note: 2 of 2 tensors were not wholly quantized when the run ended (0.w")
+    controller.on_epoch_start(
+        Context(
+            epoch=1,
+            step=1,
+            optimizer=None,
+            communicator=Alone(),
+            generator=torch.Generator(),
+        )
+    )
+    assert not list(unquantized(network))
+    assert not list(unquantized(nn.Linear(2, 2)))

@@ -74,7 +74,10 @@ class Root(Section):
         ("name: x\nshape: {kind: round, radius: .inf}", "shape.radius: input should be a finite"),
         ("name: x\nshape: {kind: round, radius: .nan}", "shape.radius: input should be"),
         ("name: x\nshape: {kind: round}", "shape.radius: missing (f:2)"),
-        ("name: x\nshape: {kind: roun, radius: 1}", "'round'"),
+        (
+            "name: x\nshape: {kind: roun, radius: 1}",
+            "shape.kind: 'roun' given, round, square allowed; did you mean 'round'? (f:2)",
+        ),
         ("name: x\nshape: {radius: 1}", "shape"),
         (
             "name: x\nshapes:\n  - {kind: round, radius: 1}\n  - {kind: square, side_len: 1}",
