@@ -103,8 +103,8 @@ def unquantized(network: nn.Module) -> Iterator[str]:
         shown = ", ".join(late[:_MOST_NAMES_SHOWN])
         more = f" and {len(late) - _MOST_NAMES_SHOWN} more" if len(late) > _MOST_NAMES_SHOWN else ""
         yield (
-            f"note: {len(late)} of {len(quantizers)} tensors were not wholly quantized when the run "
-            f"ended ({shown}{more}); see start_epoch, observe_steps and fraction"
+            f"note: {len(late)} of {len(quantizers)} tensors were not wholly quantized when the "
+            f"run ended ({shown}{more}); see start_epoch, observe_steps and fraction"
         )
 
 
