@@ -38,7 +38,7 @@ from quantlab.algorithms.draws import seed_for
 from quantlab.algorithms.layers import Target
 from quantlab.algorithms.noise import NOISES, Noise, NoiseKind
 from quantlab.algorithms.observers import Observer, ObserverKind, make_observer
-from quantlab.algorithms.ranged_quantizer import RangedQuantizer
+from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.algorithms.site import Site
 from quantlab.algorithms.start import StartController
 from quantlab.algorithms.weight_range import WeightRange
@@ -116,17 +116,8 @@ class AnaQuantizer(RangedQuantizer):
 
     noise: Tensor
 
-    def __init__(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-        noise_kind: NoiseKind,
-        forward_kind: ForwardKind,
-    ) -> None:
-        super().__init__(spec, shape, source=source, is_sign_found=is_sign_found)
+    def __init__(self, setup: Setup, *, noise_kind: NoiseKind, forward_kind: ForwardKind) -> None:
+        super().__init__(setup)
         self.register_buffer("scale", torch.ones(self.scale_shape))
         self.register_buffer("noise", torch.zeros(2, dtype=torch.float64))
         self._noise_kind: NoiseKind = noise_kind
@@ -279,19 +270,18 @@ class AnaConfig(AlgorithmConfig):
         source: Observer | WeightRange = self.weight_range or "mse"
         if not is_weight:
             source = make_observer(self.observer or "mse", 100.0)
-        quantizer = AnaQuantizer(
-            QuantSpec(
+        setup = Setup(
+            spec=QuantSpec(
                 num_bits=num_bits_for(self.num_levels),
                 signed=is_weight,
                 granularity=(self.granularity or PerTensor()) if is_weight else PerTensor(),
                 levels=tuple(codes),
             ),
-            tuple(weight.shape) if is_weight else (),
+            shape=tuple(weight.shape) if is_weight else (),
             source=source,
             is_sign_found=False,
-            noise_kind=self.noise_kind,
-            forward_kind=self.forward,
         )
+        quantizer = AnaQuantizer(setup, noise_kind=self.noise_kind, forward_kind=self.forward)
         if is_weight:
             quantizer.to(weight.device).observe(weight)
         return quantizer

@@ -12,21 +12,17 @@ of `partial`.
 The paper's b bits are 2^(b - 1) + 1 levels: 3, 5 and 17 for 2, 3 and 5 bits.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
-from pydantic import model_validator
 from torch import Tensor, nn
 
-from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
-from quantlab.algorithms.layers import Target, check_weight_only
-from quantlab.algorithms.partial import LevelInit, PartialQuantizer, level_spec
+from quantlab.algorithms.partial import LevelInit, PartialQuantizer
+from quantlab.algorithms.partial_config import PartialConfig, as_partial, share_at
 from quantlab.algorithms.site import Site
 from quantlab.controller import Context, Controller
-from quantlab.errors import UsageError
-from quantlab.numerics.granularity import PerTensor
-from quantlab.numerics.levels import LevelKind, level_codes
+from quantlab.numerics.levels import LevelKind
 from quantlab.quantizer import Quantizer
 from quantlab.schedule import Schedule
 
@@ -89,14 +85,6 @@ class InqController(Controller):
             forget(context.optimizer, site.weight, None if self._resets else mask)
 
 
-def share_at(schedule: Schedule, epoch: int) -> float:
-    """Return the fraction of a schedule in an epoch. Raises UsageError unless it is one."""
-    fraction = schedule(epoch)
-    if not 0.0 <= fraction <= 1.0:
-        raise UsageError(f"fraction: {fraction:g} in epoch {epoch}, 0 to 1 allowed")
-    return fraction
-
-
 @torch.no_grad()
 def put_on_grid(site: Site[PartialQuantizer]) -> None:
     """Set the quantized part of a weight to its numbers on the grid."""
@@ -116,48 +104,31 @@ def forget(optimizer: torch.optim.Optimizer, weight: nn.Parameter, mask: Tensor 
             value.masked_fill_(mask, 0.0)
 
 
-class InqConfig(AlgorithmConfig):
+class InqConfig(PartialConfig):
     """The settings of INQ.
 
-    num_levels: odd for a zero among them; 3 is ternary.
-    levels: uniform or power_of_two.
-    init: how the scale is found, see `partial`.
+    levels: uniform or power_of_two; None: power_of_two.
+    init: how the scale is found, see `partial`; None: max.
     strategy: which weights come next, see the module.
-    fraction: a schedule by the epoch, rising from 0 to 1; of each layer's weights, how many are on
-        the grid.
-    granularity: which weights share a scale; None for per_tensor.
     reset_optimizer: drop the momenta of a layer whenever weights of it are fixed; false drops those
         of the fixed weights only.
     """
 
     kind: Literal["inq"] = "inq"
-    num_levels: int
-    levels: LevelKind = "power_of_two"
-    init: LevelInit = "max"
     strategy: Strategy = "magnitude"
-    fraction: Schedule
-    granularity: GranularityField | None = None
     reset_optimizer: bool = True
 
-    @model_validator(mode="after")
-    def _check_settings(self) -> Self:
-        level_codes(self.num_levels, self.levels)
-        check_rising(self.fraction)
-        return self
+    @property
+    def level_kind(self) -> LevelKind:
+        return self.levels or "power_of_two"
 
-    def check(self, on: Target) -> None:
-        check_weight_only(self.kind, on)
+    @property
+    def level_init(self) -> LevelInit:
+        return self.init or "max"
 
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
-        quantizer = PartialQuantizer(
-            level_spec(self.num_levels, self.levels, self.granularity or PerTensor()),
-            tuple(weight.shape),
-            level_kind=self.levels,
-            init=self.init,
-            is_whole_in_eval=False,
-        )
-        quantizer.to(weight.device).observe(weight)
-        return quantizer
+    @property
+    def is_whole_in_eval(self) -> bool:
+        return False
 
     def controller(self, sites: Sequence[Site[Quantizer]]) -> Controller:
         return InqController(
@@ -166,26 +137,3 @@ class InqConfig(AlgorithmConfig):
             strategy=self.strategy,
             reset_optimizer=self.reset_optimizer,
         )
-
-
-def as_partial(site: Site[Quantizer]) -> Site[PartialQuantizer]:
-    """Return a site as one of a PartialQuantizer, which it must be."""
-    assert isinstance(site.quantizer, PartialQuantizer)
-    return Site(name=site.name, on=site.on, layer=site.layer, quantizer=site.quantizer)
-
-
-def check_rising(fraction: Schedule) -> None:
-    """Raise UsageError unless a schedule's values lie in 0 to 1 and do not fall where it says."""
-    values = list(_values(fraction))
-    if any(not 0.0 <= value <= 1.0 for value in values):
-        raise UsageError(f"fraction: values {values} given, 0 to 1 allowed")
-    if values != sorted(values):
-        raise UsageError(f"fraction: values {values} given, rising ones allowed")
-
-
-def _values(schedule: Schedule) -> Iterable[float]:
-    if schedule.kind == "hand":
-        return [schedule.values[time] for time in sorted(schedule.values)]
-    if schedule.kind == "constant":
-        return [schedule.value]
-    return [schedule.initial, schedule.final]

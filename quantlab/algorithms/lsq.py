@@ -20,20 +20,18 @@ the range with the least squared error over what was observed (LSQ+, section 3.2
 decayed, and kept above MIN_SCALE.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from quantlab.algorithms.learned_grid import learned_grid
-from quantlab.algorithms.observers import Observer, ObserverKind
+from quantlab.algorithms.observers import ObserverKind
 from quantlab.algorithms.ranged_config import RangedConfig
-from quantlab.algorithms.ranged_quantizer import RangedQuantizer
+from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.algorithms.weight_range import WeightRange
 from quantlab.numerics.affine import range_scale_zero_point
 from quantlab.numerics.rounding import round_half_up
-from quantlab.quantizer import QuantSpec
 
 MIN_SCALE = 2.0**-24
 
@@ -41,18 +39,11 @@ MIN_SCALE = 2.0**-24
 class LsqQuantizer(RangedQuantizer):
     """See the module. step_size, offset: learned, of `scale_shape`; no offset if symmetric."""
 
-    def __init__(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-    ) -> None:
-        super().__init__(spec, shape, source=source, is_sign_found=is_sign_found)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
         self.step_size = nn.Parameter(torch.ones(self.scale_shape))
         self.offset: nn.Parameter | None = None
-        if not spec.symmetric:
+        if not setup.spec.symmetric:
             self.offset = nn.Parameter(torch.zeros(self.scale_shape))
 
     @property
@@ -119,12 +110,5 @@ class LsqConfig(RangedConfig):
     def default_observer(self) -> ObserverKind:
         return "mse"
 
-    def new(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-    ) -> LsqQuantizer:
-        return LsqQuantizer(spec, shape, source=source, is_sign_found=is_sign_found)
+    def new(self, setup: Setup) -> LsqQuantizer:
+        return LsqQuantizer(setup)

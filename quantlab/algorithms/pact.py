@@ -20,7 +20,6 @@ Nothing pulls an end inwards but its decay, which is part of the algorithm: `cli
 section 3.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -28,12 +27,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from quantlab.algorithms.learned_grid import learned_grid
-from quantlab.algorithms.observers import Observer
 from quantlab.algorithms.ranged_config import RangedConfig
-from quantlab.algorithms.ranged_quantizer import RangedQuantizer
-from quantlab.algorithms.weight_range import WeightRange
+from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.numerics.rounding import round_half_up
-from quantlab.quantizer import QuantSpec
 
 MIN_WIDTH = 2.0**-24
 
@@ -41,19 +37,11 @@ MIN_WIDTH = 2.0**-24
 class PactQuantizer(RangedQuantizer):
     """See the module. high, low: learned, of `scale_shape`; no `low` if symmetric."""
 
-    def __init__(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-        clip_decay: float,
-    ) -> None:
-        super().__init__(spec, shape, source=source, is_sign_found=is_sign_found)
+    def __init__(self, setup: Setup, *, clip_decay: float) -> None:
+        super().__init__(setup)
         self.high = nn.Parameter(torch.ones(self.scale_shape))
         self.low: nn.Parameter | None = None
-        if not spec.symmetric:
+        if not setup.spec.symmetric:
             self.low = nn.Parameter(torch.zeros(self.scale_shape))
         self.weight_decay = clip_decay
 
@@ -101,14 +89,5 @@ class PactConfig(RangedConfig):
     kind: Literal["pact"] = "pact"
     clip_decay: float = Field(default=2e-4, ge=0)
 
-    def new(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-    ) -> PactQuantizer:
-        return PactQuantizer(
-            spec, shape, source=source, is_sign_found=is_sign_found, clip_decay=self.clip_decay
-        )
+    def new(self, setup: Setup) -> PactQuantizer:
+        return PactQuantizer(setup, clip_decay=self.clip_decay)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
 from quantlab.algorithms.layers import Target
-from quantlab.algorithms.observers import Observer, ObserverKind, make_observer
-from quantlab.algorithms.ranged_quantizer import RangedQuantizer
+from quantlab.algorithms.observers import ObserverKind, make_observer
+from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.algorithms.site import Site
 from quantlab.algorithms.start import StartController
 from quantlab.algorithms.weight_range import WeightRange
@@ -76,15 +76,8 @@ class RangedConfig(AlgorithmConfig):
         return "moving_average"
 
     @abstractmethod
-    def new(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-    ) -> RangedQuantizer:
-        """Return a new quantizer; see RangedQuantizer."""
+    def new(self, setup: Setup) -> RangedQuantizer:
+        """Return a new quantizer."""
 
     def check(self, on: Target) -> None:
         if on == "weight":
@@ -117,12 +110,13 @@ class RangedConfig(AlgorithmConfig):
                 narrow=self.is_narrow,
                 granularity=self.granularity or PerAxis(0),
             )
-            quantizer = self.new(
-                spec,
-                tuple(weight.shape),
+            setup = Setup(
+                spec=spec,
+                shape=tuple(weight.shape),
                 source=self.weight_range or self.default_weight_range,
                 is_sign_found=False,
-            ).to(weight.device)
+            )
+            quantizer = self.new(setup).to(weight.device)
             quantizer.observe(weight)
             return quantizer
         spec = QuantSpec(num_bits=self.num_bits, signed=bool(self.signed), symmetric=self.symmetric)
@@ -131,7 +125,7 @@ class RangedConfig(AlgorithmConfig):
         )
         # With a zero point of its own, a range is covered whatever the sign of its codes.
         is_sign_found = self.signed is None and self.symmetric
-        return self.new(spec, (), source=observer, is_sign_found=is_sign_found)
+        return self.new(Setup(spec=spec, shape=(), source=observer, is_sign_found=is_sign_found))
 
     def controller(self, sites: Sequence[Site[Quantizer]]) -> Controller:
         return StartController(

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,27 +13,33 @@ from quantlab.numerics.granularity import reduced_axes
 from quantlab.quantizer import Quantizer, QuantSpec
 
 
-class RangedQuantizer(Quantizer):
-    """Base of the quantizers whose grid starts from a range.
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a RangedQuantizer is made of.
 
+    shape: of the weight; () for inputs and outputs.
     source: the observer of an input or output, or how the range of a weight is found.
     is_sign_found: the codes are signed if the observed range has negative numbers, else unsigned;
         otherwise they are as in `spec`.
     """
 
-    def __init__(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-    ) -> None:
-        super().__init__(spec, shape)
+    spec: QuantSpec
+    shape: Sequence[int]
+    source: Observer | WeightRange
+    is_sign_found: bool
+
+
+class RangedQuantizer(Quantizer):
+    """Base of the quantizers whose grid starts from a range."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup.spec, setup.shape)
+        source = setup.source
         self.observer = source if isinstance(source, Observer) else None
         self._weight_range: WeightRange = "max" if isinstance(source, Observer) else source
-        self._reduced_axes = reduced_axes(spec.granularity.split_shape(shape), self.scale_shape)
-        self._is_sign_found = is_sign_found
+        split = setup.spec.granularity.split_shape(setup.shape)
+        self._reduced_axes = reduced_axes(split, self.scale_shape)
+        self._is_sign_found = setup.is_sign_found
 
     def observe(self, x: Tensor) -> None:
         if self.observer is not None:

@@ -11,21 +11,16 @@ type: the same on all ranks, and after resuming.
 """
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import torch
-from pydantic import model_validator
-from torch import Tensor
 
-from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
 from quantlab.algorithms.draws import generator_for
-from quantlab.algorithms.inq import as_partial, check_rising, share_at
-from quantlab.algorithms.layers import Target, check_weight_only
-from quantlab.algorithms.partial import LevelInit, PartialQuantizer, level_spec
+from quantlab.algorithms.partial import LevelInit, PartialQuantizer
+from quantlab.algorithms.partial_config import PartialConfig, as_partial, share_at
 from quantlab.algorithms.site import Site
 from quantlab.controller import Context, Controller
-from quantlab.numerics.granularity import PerTensor
-from quantlab.numerics.levels import LevelKind, level_codes
+from quantlab.numerics.levels import LevelKind
 from quantlab.quantizer import Quantizer
 from quantlab.schedule import Schedule
 
@@ -60,42 +55,26 @@ class RprController(Controller):
         return f"rpr: {100 * share:.4g} % of {tensors} quantized, at random"
 
 
-class RprConfig(AlgorithmConfig):
+class RprConfig(PartialConfig):
     """The settings of RPR.
 
-    num_levels: odd for a zero among them; 3 is ternary.
-    levels: uniform or power_of_two.
-    init: how the scale is found, see `partial`.
-    fraction: a schedule by the epoch, rising from 0 to 1: how many of the weights are on the grid.
-    granularity: which weights share a scale; None for per_tensor.
+    levels: uniform or power_of_two; None: uniform.
+    init: how the scale is found, see `partial`; None: mse.
     """
 
     kind: Literal["rpr"] = "rpr"
-    num_levels: int
-    levels: LevelKind = "uniform"
-    init: LevelInit = "mse"
-    fraction: Schedule
-    granularity: GranularityField | None = None
 
-    @model_validator(mode="after")
-    def _check_settings(self) -> Self:
-        level_codes(self.num_levels, self.levels)
-        check_rising(self.fraction)
-        return self
+    @property
+    def level_kind(self) -> LevelKind:
+        return self.levels or "uniform"
 
-    def check(self, on: Target) -> None:
-        check_weight_only(self.kind, on)
+    @property
+    def level_init(self) -> LevelInit:
+        return self.init or "mse"
 
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
-        quantizer = PartialQuantizer(
-            level_spec(self.num_levels, self.levels, self.granularity or PerTensor()),
-            tuple(weight.shape),
-            level_kind=self.levels,
-            init=self.init,
-            is_whole_in_eval=True,
-        )
-        quantizer.to(weight.device).observe(weight)
-        return quantizer
+    @property
+    def is_whole_in_eval(self) -> bool:
+        return True
 
     def controller(self, sites: Sequence[Site[Quantizer]]) -> Controller:
         return RprController([as_partial(site) for site in sites], fraction=self.fraction)

@@ -17,7 +17,6 @@ Zero always has the code 0. Weights use the narrow signed range, hence an odd nu
 2^b - 1: at 2 bits -s, 0 and s.
 """
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -26,12 +25,10 @@ from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
 
 from quantlab.algorithms.autograd import apply
-from quantlab.algorithms.observers import Observer
 from quantlab.algorithms.ranged_config import RangedConfig
-from quantlab.algorithms.ranged_quantizer import RangedQuantizer
+from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.algorithms.weight_range import WeightRange
 from quantlab.numerics.affine import fake_quantize, fake_quantize_masked, range_scale_zero_point
-from quantlab.quantizer import QuantSpec
 
 
 class _Ste(Function):
@@ -73,15 +70,8 @@ class SteQuantizer(RangedQuantizer):
 
     is_following: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-    ) -> None:
-        super().__init__(spec, shape, source=source, is_sign_found=is_sign_found)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
         self.register_buffer("scale", torch.ones(self.scale_shape))
 
     def take_range(self, minimum: Tensor, maximum: Tensor) -> None:
@@ -113,12 +103,5 @@ class SteConfig(RangedConfig):
     def default_weight_range(self) -> WeightRange:
         return "max" if self.num_bits >= 4 else "mean"
 
-    def new(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-    ) -> SteQuantizer:
-        return SteQuantizer(spec, shape, source=source, is_sign_found=is_sign_found)
+    def new(self, setup: Setup) -> SteQuantizer:
+        return SteQuantizer(setup)

@@ -18,7 +18,6 @@ changes t by as large a share as LSQ's would. `gradient: plain` is the paper's.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -28,12 +27,9 @@ from torch.autograd.function import FunctionCtx
 
 from quantlab.algorithms.autograd import apply
 from quantlab.algorithms.learned_grid import learned_grid
-from quantlab.algorithms.observers import Observer
 from quantlab.algorithms.ranged_config import RangedConfig
-from quantlab.algorithms.ranged_quantizer import RangedQuantizer
-from quantlab.algorithms.weight_range import WeightRange
+from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.numerics.powers import power_of_two
-from quantlab.quantizer import QuantSpec
 
 GradientKind = Literal["relative", "plain"]
 
@@ -63,16 +59,8 @@ def threshold_scale(log2_threshold: Tensor, num_halvings: int) -> Tensor:
 class TqtQuantizer(RangedQuantizer):
     """See the module. log2_threshold: learned, of `scale_shape`."""
 
-    def __init__(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-        gradient: GradientKind,
-    ) -> None:
-        super().__init__(spec, shape, source=source, is_sign_found=is_sign_found)
+    def __init__(self, setup: Setup, *, gradient: GradientKind) -> None:
+        super().__init__(setup)
         self.log2_threshold = nn.Parameter(torch.zeros(self.scale_shape))
         self._is_relative = gradient == "relative"
 
@@ -122,14 +110,5 @@ class TqtConfig(RangedConfig):
     def default_observer(self) -> Literal["mse"]:
         return "mse"
 
-    def new(
-        self,
-        spec: QuantSpec,
-        shape: Sequence[int],
-        *,
-        source: Observer | WeightRange,
-        is_sign_found: bool,
-    ) -> TqtQuantizer:
-        return TqtQuantizer(
-            spec, shape, source=source, is_sign_found=is_sign_found, gradient=self.gradient
-        )
+    def new(self, setup: Setup) -> TqtQuantizer:
+        return TqtQuantizer(setup, gradient=self.gradient)
