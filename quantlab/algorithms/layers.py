@@ -5,6 +5,9 @@ submodule `weight_quantizer`, `input_quantizer` or `output_quantizer`. The layer
 object with the same parameters and only changes its class, so that parameter names, parents,
 optimizers, device, type, padding mode and hooks stay what they were, and a float state dict loads
 with nothing missing but the quantizers' own entries.
+
+A layer of a graph in which the quantizers of inputs and outputs are nodes has `has_open_edges` set
+and leaves these two out (see `quantlab.graphs.slots`).
 """
 
 from typing import Literal, get_args
@@ -31,40 +34,43 @@ def check_weight_only(kind: str, on: Target) -> None:
 class QuantizedLinear(nn.Linear):
     """A Linear with quantizers; made by `attach` only."""
 
+    has_open_edges: bool = False
     weight_quantizer: Quantizer | None
     input_quantizer: Quantizer | None
     output_quantizer: Quantizer | None
 
     def forward(self, input: Tensor) -> Tensor:
-        x = through(self.input_quantizer, input)
-        weight = through(self.weight_quantizer, self.weight)
-        return through(self.output_quantizer, functional.linear(x, weight, self.bias))
+        x = input if self.has_open_edges else through(self.input_quantizer, input)
+        y = functional.linear(x, through(self.weight_quantizer, self.weight), self.bias)
+        return y if self.has_open_edges else through(self.output_quantizer, y)
 
 
 class QuantizedConv1d(nn.Conv1d):
     """A Conv1d with quantizers; made by `attach` only."""
 
+    has_open_edges: bool = False
     weight_quantizer: Quantizer | None
     input_quantizer: Quantizer | None
     output_quantizer: Quantizer | None
 
     def forward(self, input: Tensor) -> Tensor:
-        x = through(self.input_quantizer, input)
-        weight = through(self.weight_quantizer, self.weight)
-        return through(self.output_quantizer, self._conv_forward(x, weight, self.bias))
+        x = input if self.has_open_edges else through(self.input_quantizer, input)
+        y = self._conv_forward(x, through(self.weight_quantizer, self.weight), self.bias)
+        return y if self.has_open_edges else through(self.output_quantizer, y)
 
 
 class QuantizedConv2d(nn.Conv2d):
     """A Conv2d with quantizers; made by `attach` only."""
 
+    has_open_edges: bool = False
     weight_quantizer: Quantizer | None
     input_quantizer: Quantizer | None
     output_quantizer: Quantizer | None
 
     def forward(self, input: Tensor) -> Tensor:
-        x = through(self.input_quantizer, input)
-        weight = through(self.weight_quantizer, self.weight)
-        return through(self.output_quantizer, self._conv_forward(x, weight, self.bias))
+        x = input if self.has_open_edges else through(self.input_quantizer, input)
+        y = self._conv_forward(x, through(self.weight_quantizer, self.weight), self.bias)
+        return y if self.has_open_edges else through(self.output_quantizer, y)
 
 
 QUANTIZED: dict[type[nn.Module], type[nn.Module]] = {
@@ -116,6 +122,8 @@ def attach(layer: nn.Module, on: Target, quantizer: Quantizer) -> None:
     if type(layer) in QUANTIZED:
         layer.__class__ = QUANTIZED[type(layer)]
         for target in TARGETS:
-            layer.register_module(f"{target}_quantizer", None)
+            # A graph may have put one there already.
+            if f"{target}_quantizer" not in layer._modules:
+                layer.register_module(f"{target}_quantizer", None)
     weight = layer.get_parameter("weight")
     setattr(layer, f"{on}_quantizer", quantizer.to(weight.device).train(layer.training))

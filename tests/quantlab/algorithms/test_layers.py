@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from quantlab.algorithms.layers import QUANTIZED, TARGETS, attach, carries, check_attachable
 from quantlab.errors import UsageError
+from quantlab.graphs.quantizers import insert_quantizers
+from quantlab.graphs.trace import trace
 from quantlab.quantizer import Quantizer, QuantSpec
 
 
@@ -110,3 +112,15 @@ def test_meta_device_survives() -> None:
     layer = nn.Linear(2, 2, device="meta")
     attach(layer, "input", Doubler())
     assert layer.input_quantizer.scale.device.type == "meta"
+
+
+def test_a_quantizer_that_a_graph_put_on_the_edge_stays_there() -> None:
+    layer = nn.Conv2d(3, 4, 3)
+    gm = trace(nn.Sequential(layer))
+    on_edge, on_weight = Doubler(), Doubler()
+    insert_quantizers(gm, ["0"], lambda path: on_edge)
+    attach(layer, "weight", on_weight)
+    assert layer.output_quantizer is on_edge
+    x = torch.randn(2, 3, 5, 5)
+    wanted = 2 * nn.functional.conv2d(x, 2 * layer.weight, layer.bias)
+    assert torch.equal(gm(x), wanted)

@@ -1,0 +1,210 @@
+"""Modularize: a module for each function that computes on values.
+
+    F.relu(x), x + y, torch.cat([x, y], 1)     become     relu, add, concat
+
+so that each value has a module to name it, to match it by type and to carry its quantizer. A new
+module lies below the one in whose forward pass the function was called: `layer1.0.add`,
+`layer1.0.relu_1`. Functions that only rearrange (view, permute, chunk, `x[0]`, ...), that the table
+in `functions` does not know, or that compute on sizes, stay.
+
+A function that overwrites its input (`x += y`, `F.relu(x, inplace=True)`) becomes a module that
+does not; what reads the input later reads the result instead, as it did before. Where the input may
+be seen under another name (a view of it, say) the function stays.
+
+Dropout follows `.train()` and `.eval()` if the code that called it looks at `self.training`; one
+that is always on, or never, stays a function.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from quantlab.graphs.functions import BY_TARGET, IGNORED, IN_PLACE, Functional
+from quantlab.graphs.paths import add_module, enclosing_path, function_name, join, module_of
+from quantlab.graphs.report import reported
+from quantlab.quantizer import Quantizer
+
+# What tracing writes into a node's meta: whether the calling code looks at `self.training`.
+FOLLOWS_TRAINING = "follows_training"
+
+_SIZE_METHODS = frozenset({"size", "dim", "ndimension", "numel", "nelement", "stride", "item"})
+_SIZE_FUNCTIONS = (torch.ops.aten.sym_size.int, torch.ops.aten.sym_numel.default)
+_SIZE_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device", "is_cuda", "requires_grad"})
+_ARITHMETIC = ("_operator", "builtins", "math")
+# Methods, attributes and functions whose result may be the input's memory.
+# fmt: off
+_ALIASING = frozenset((
+    "T", "broadcast_to", "chunk", "contiguous", "cpu", "cuda", "data", "detach", "diagonal",
+    "double", "dropout", "dropout2d", "expand", "expand_as", "feature_dropout", "flatten", "float",
+    "getitem", "half", "mT", "movedim", "narrow", "permute", "ravel", "real", "reshape", "select",
+    "slice", "split", "squeeze", "swapaxes", "t", "to", "transpose", "type", "type_as", "unbind",
+    "unflatten", "unfold", "unsqueeze", "view", "view_as",
+))
+# fmt: on
+
+
+@reported("modularize")
+def modularize(gm: fx.GraphModule) -> Iterator[str]:
+    """Replace functions by modules, in place."""
+    numbers = number_nodes(gm.graph)
+    for node in list(gm.graph.nodes):
+        line = BY_TARGET.get(node.target) if node.op in ("call_function", "call_method") else None
+        if line is None or node in numbers:
+            continue
+        found = _module_for(gm, line, node, numbers)
+        if found is None or (_is_in_place(node) and not _redirect_readers(gm, node)):
+            continue
+        module, inputs = found
+        path = add_module(gm, join(enclosing_path(node), line.name), module)
+        module.train(_is_enclosing_training(gm, node))
+        with gm.graph.inserting_before(node):
+            new = gm.graph.call_module(path, inputs)
+        new.meta = {k: v for k, v in node.meta.items() if k != FOLLOWS_TRAINING}
+        node.replace_all_uses_with(new)
+        gm.graph.erase_node(node)
+        yield f"{path}: {type(module).__name__} instead of {function_name(node)}"
+
+
+def number_nodes(graph: fx.Graph) -> set[fx.Node]:
+    """Return the nodes that are sizes and other numbers rather than tensors."""
+    numbers: set[fx.Node] = set()
+    for node in graph.nodes:
+        is_size = (
+            (node.op == "call_method" and node.target in _SIZE_METHODS)
+            or (node.op == "call_function" and node.target in _SIZE_FUNCTIONS)
+            or (node.target is getattr and node.args[1] in _SIZE_ATTRIBUTES)
+        )
+        is_derived = (
+            node.op == "call_function"
+            and node.all_input_nodes
+            and getattr(node.target, "__module__", "") in _ARITHMETIC
+            and numbers.issuperset(node.all_input_nodes)
+        )
+        if is_size or is_derived:
+            numbers.add(node)
+    return numbers
+
+
+def _module_for(
+    gm: fx.GraphModule, line: Functional, node: fx.Node, numbers: set[fx.Node]
+) -> tuple[nn.Module, tuple[fx.Node, ...]] | None:
+    """Return the module for a function and its inputs; None if there is none."""
+    given = _arguments(line, node)
+    if given is None or _ignores_mode(gm, node, given):
+        return None
+    inputs = given.pop("inputs")
+    for name, value in line.needed.items():
+        if given.pop(name, value) != value:
+            return None
+    kept = {k: _plain(v) for k, v in given.items() if k not in IGNORED and v not in (None, [], ())}
+    if any(isinstance(leaf, fx.Node) for leaf in torch.utils._pytree.tree_leaves(kept)):
+        return None
+    if inputs and all(isinstance(x, fx.Node) and x not in numbers for x in inputs):
+        renamed = {line.renamed.get(name, name): value for name, value in kept.items()}
+        return line.cls(**renamed), tuple(inputs)
+    if line.with_constant is not None:
+        return _with_constant(line, inputs, numbers)
+    return None
+
+
+def _with_constant(
+    line: Functional, inputs: list[Any], numbers: set[fx.Node]
+) -> tuple[nn.Module, tuple[fx.Node, ...]] | None:
+    assert line.with_constant is not None
+    left, right = inputs
+    if not isinstance(left, fx.Node) and not line.is_negated:
+        left, right = right, left
+    is_constant = isinstance(right, int | float) and not isinstance(right, bool)
+    if not is_constant or not isinstance(left, fx.Node) or left in numbers:
+        return None
+    return line.with_constant(-right if line.is_negated else right), (left,)
+
+
+def _arguments(line: Functional, node: fx.Node) -> dict[str, Any] | None:
+    """Return the arguments of a call by name, its inputs as `inputs`; None if one is unknown."""
+    given, positional = dict(node.kwargs), list(node.args)
+    names = ["input", "other"] if line.num_inputs == 2 else ["input"]
+    if line.num_inputs is None:
+        names = ["tensors"]
+    inputs = [positional.pop(0) if positional else given.pop(name, None) for name in names]
+    if line.num_inputs is None:
+        inputs = list(inputs[0]) if isinstance(inputs[0], list | tuple) else []
+    if len(positional) > len(line.parameters):
+        return None
+    named = dict(zip(line.parameters, positional, strict=False))
+    if not set(given) <= {*line.parameters, *line.needed, *IGNORED}:
+        return None
+    return {**line.defaults, **named, **given, "inputs": inputs}
+
+
+def _ignores_mode(gm: fx.GraphModule, node: fx.Node, given: Mapping[str, Any]) -> bool:
+    """Return whether a dropout is on or off whatever the mode."""
+    if "training" not in given:
+        return False
+    is_mode = given["training"] == _is_enclosing_training(gm, node)
+    return not (is_mode and node.meta.get(FOLLOWS_TRAINING, False))
+
+
+def _is_enclosing_training(gm: fx.GraphModule, node: fx.Node) -> bool:
+    try:
+        return gm.get_submodule(enclosing_path(node)).training
+    except AttributeError:
+        return gm.training
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_in_place(node: fx.Node) -> bool:
+    return node.target in IN_PLACE or bool(node.kwargs.get("inplace", False))
+
+
+def _redirect_readers(gm: fx.GraphModule, node: fx.Node) -> bool:
+    """Let what reads a function's overwritten input later read its result.
+
+    Returns False, with nothing changed, if something may read it under another name, or if it is
+    the network's own.
+    """
+    order = {n: number for number, n in enumerate(gm.graph.nodes)}
+    overwritten = node.args[0]
+    if not isinstance(overwritten, fx.Node):
+        return False
+    earlier = {n for n in order if order[n] < order[node]}
+    for alias in _aliases(gm, overwritten, earlier):
+        is_read = alias is not overwritten and any(order[n] > order[node] for n in alias.users)
+        if is_read or alias.op == "get_attr":
+            return False
+    for user in list(overwritten.users):
+        if order[user] > order[node]:
+            user.replace_input_with(overwritten, node)
+    return True
+
+
+def _aliases(gm: fx.GraphModule, node: fx.Node, among: set[fx.Node]) -> set[fx.Node]:
+    """Return the nodes that may share memory with one."""
+    found, waiting = {node}, [node]
+    while waiting:
+        here = waiting.pop()
+        near = {user for user in here.users if _may_alias(gm, user)}
+        if _may_alias(gm, here):
+            near.update(here.all_input_nodes)
+        near = (near & among) - found
+        waiting += near
+        found |= near
+    return found
+
+
+def _may_alias(gm: fx.GraphModule, node: fx.Node) -> bool:
+    """Return whether a node's result may share memory with its inputs."""
+    if node.op == "call_module":
+        module = module_of(gm, node)
+        passing = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d, Quantizer)
+        return isinstance(module, passing) or getattr(module, "inplace", False) is True
+    if node.op not in ("call_method", "call_function"):
+        return False
+    name = node.args[1] if node.target is getattr else function_name(node).strip(".")
+    base = str(name).partition(".")[0]
+    return base in _ALIASING or base.endswith("_") or _is_in_place(node)

@@ -1,0 +1,158 @@
+"""Trace: from a network to a graph of its layers.
+
+`torch.fx` runs the network once with stand-ins for tensors and notes what is called. Leaves (see
+`leaves`) are called as they are; each of them is called once, and what else computes on values is a
+module too (see `unshare` and `modularize`). Layers, parameters and buffers are the network's own
+objects under their own names, and the state dict has the same entries: so the network and its graph
+train, load and change together.
+"""
+
+import operator
+import sys
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+from torch import Tensor, fx, nn
+
+from quantlab.errors import UsageError, did_you_mean
+from quantlab.graphs.exported import export_graph
+from quantlab.graphs.leaves import is_layer, is_leaf
+from quantlab.graphs.modularize import FOLLOWS_TRAINING, modularize
+from quantlab.graphs.shapes import Example, propagate_shapes
+from quantlab.graphs.skeleton import assemble
+from quantlab.graphs.source import first_line, user_line, user_module
+from quantlab.graphs.unshare import unshare
+from quantlab.graphs.watch import IsLeaf
+
+Method = Literal["symbolic", "export"]
+
+
+def trace(
+    net: nn.Module,
+    example: Example | None = None,
+    *,
+    leaves: tuple[type[nn.Module], ...] = (),
+    method: Method = "symbolic",
+) -> fx.GraphModule:
+    """Return a network as a graph whose nodes call its layers.
+
+    example: an input, or a tuple of all; each node's `meta["shape"]` then has the shape it gives.
+    leaves: further types of modules to keep whole.
+    method: `symbolic` follows all inputs at once and therefore no branch that depends on one;
+        `export` (torch.export) follows the example, for which it has to take its branches.
+
+    What the network does in its present mode is traced; batch norm, dropout and other leaves go on
+    following `.train()` and `.eval()`, while an `if self.training:` is decided now.
+
+    Raises UsageError, with the line of code, where the network cannot be followed.
+    """
+    if method not in get_args(Method):
+        hint = did_you_mean(method, get_args(Method))
+        raise UsageError(f"trace: method '{method}' given, 'symbolic' or 'export' allowed{hint}")
+    if is_layer(net, leaves):
+        name = type(net).__name__
+        raise UsageError(
+            f"trace: a single {name} given, which has no graph; nn.Sequential(net) has one"
+        )
+
+    def is_whole(module: nn.Module) -> bool:
+        return is_leaf(module, leaves)
+
+    if method == "symbolic":
+        graph, constants = _symbolic(net, is_whole)
+    elif example is None:
+        raise UsageError("trace: method 'export' given without an example; it follows one")
+    else:
+        graph, constants = export_graph(net, example, is_whole)
+    gm = assemble(net, graph, is_whole, constants)
+    unshare(gm)
+    modularize(gm)
+    gm.graph = _named_by_target(gm.graph)
+    if example is not None:
+        propagate_shapes(gm, example)
+    return gm
+
+
+def _symbolic(net: nn.Module, is_whole: IsLeaf) -> tuple[fx.Graph, dict[str, Tensor]]:
+    attributes = set(vars(net))
+    try:
+        graph = _Tracer(is_whole).trace(net)
+    # Whatever a network does with stand-ins for tensors can fail, in whatever way.
+    except Exception as error:
+        module, line = user_module(error, net), user_line(error) or "its forward pass"
+        raise UsageError(
+            f"trace: {module}: {line} cannot be traced ({first_line(error)}); "
+            f'trace(net, example, method="export") follows an example'
+        ) from error
+    finally:
+        # The tracer leaves the constants that it meets on the network.
+        constants = {name: vars(net).pop(name) for name in set(vars(net)) - attributes}
+    return graph, {n: t for n, t in constants.items() if isinstance(t, Tensor)}
+
+
+def _named_by_target(graph: fx.Graph) -> fx.Graph:
+    """Return a graph whose nodes have the names of the modules that they call: `layer1_0_add`."""
+    new = fx.Graph()
+    made: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: made[n])
+        name = None if node.op == "call_module" else node.name
+        made[node] = new.create_node(node.op, node.target, args, kwargs, name, node.type)
+        made[node].meta = dict(node.meta)
+    new._codegen = graph._codegen
+    return new
+
+
+class _Tracer(fx.Tracer):
+    # A buffer is read each time, like a parameter, instead of what was computed from it once.
+    proxy_buffer_attributes = True
+
+    def __init__(self, is_whole: IsLeaf) -> None:
+        super().__init__()
+        self._is_whole = is_whole
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return self._is_whole(m)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        # A parameter's shape does not change; torch.fx can say so of parameters only.
+        self.param_shapes_constant = isinstance(attr_val, nn.Parameter)
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Proxy(node, self)
+
+    def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(kind, *args, **kwargs)
+        if kind == "call_function":
+            node.meta[FOLLOWS_TRAINING] = _caller_reads_training()
+        return node
+
+
+class _Proxy(fx.Proxy):
+    """Tells `x += y`, which changes what else refers to x, from `x + y`; fx.Proxy does not."""
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self._in_place(operator.iadd, other)
+
+    def __isub__(self, other: Any) -> fx.Proxy:
+        return self._in_place(operator.isub, other)
+
+    def __imul__(self, other: Any) -> fx.Proxy:
+        return self._in_place(operator.imul, other)
+
+    def __itruediv__(self, other: Any) -> fx.Proxy:
+        return self._in_place(operator.itruediv, other)
+
+    def _in_place(self, function: Callable[[Any, Any], Any], other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+
+def _caller_reads_training() -> bool:
+    """Return whether the user's code that calls a function of torch looks at `self.training`."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if not frame.f_globals.get("__name__", "").startswith(("torch.", "quantlab.graphs.")):
+            return "training" in frame.f_code.co_names
+    return False

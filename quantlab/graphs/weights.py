@@ -1,0 +1,51 @@
+"""Weights of layers in a graph: which may be changed, and changing them."""
+
+import torch
+from torch import Tensor, fx, nn
+
+from quantlab.errors import UsageError
+from quantlab.graphs.leaves import SLOTS
+from quantlab.graphs.slots import applied
+
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+
+
+def is_linear(layer: nn.Module) -> bool:
+    """Return whether a layer computes `weight * x + bias` of its class: not if it has a forward
+    pass of its own (but for quantizers), nor if its weight is itself computed."""
+    carries = all(slot in layer._modules for slot in SLOTS)
+    is_usual = any(type(layer).forward is cls.forward for cls in LAYERS)
+    return (is_usual or carries) and layer._parameters.get("weight") is not None
+
+
+def check_unquantized(what: str, path: str, layer: nn.Module, *, is_last: bool = False) -> None:
+    """Raise UsageError if a layer's weight or output passes through a quantizer within it; its
+    input if it is the last of what is changed."""
+    outer = "output_quantizer" if is_last else "input_quantizer"
+    for slot in sorted(applied(layer).keys() - {outer}):
+        raise UsageError(
+            f"{what}: layer '{path}' has a {slot}, which was made for the weights as they are; "
+            f"{what} first, quantize then"
+        )
+
+
+def put(gm: fx.GraphModule, layer: nn.Module, name: str, value: Tensor) -> bool:
+    """Make `value` a parameter of a layer, in the type of its weight.
+
+    The parameter stays the object that it is, unless another layer has it too: then this one gets
+    one of its own. Returns whether it does.
+    """
+    weight, old = layer.get_parameter("weight"), layer._parameters.get(name)
+    is_shared = old is not None and num_owners(gm, old) > 1
+    with torch.no_grad():
+        if old is not None and not is_shared:
+            old.copy_(value)
+        else:
+            new = value.to(weight.device, weight.dtype)
+            layer.register_parameter(name, nn.Parameter(new, weight.requires_grad))
+    return is_shared
+
+
+def num_owners(gm: fx.GraphModule, parameter: nn.Parameter) -> int:
+    """Return how many places in a network have a parameter."""
+    return sum(own is parameter for m in gm.modules() for own in m._parameters.values())
