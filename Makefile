@@ -13,7 +13,7 @@ DEMO := --problem=MNIST --topology=LeNet --config=w4a4
 BACKEND_SOURCES := CMakeLists.txt $(shell find backend_cpp -name '*.[hc]*' -o -name 'CMakeLists.txt') \
     $(shell find quantlab -type d -not -name __pycache__)
 
-.PHONY: setup demo test test-full check format bench clean
+.PHONY: setup demo test test-full check format docs bench clean
 
 setup: $(STAMPS)/backend $(STAMPS)/horovod
 
@@ -61,6 +61,10 @@ format: $(STAMPS)/packages
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $$(find backend_cpp -name '*.[hc]*')
+
+docs: $(STAMPS)/backend
+	$(BIN)/python -m docs.reference
+	$(BIN)/python -m docs.library
 
 # Those that need a GPU say so where there is none. A failure does not keep the others from running.
 bench: setup $(STAMPS)/bench
