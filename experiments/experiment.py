@@ -20,6 +20,7 @@ from experiments.session import Session
 from experiments.training.assembly import Assembly, assemble
 from experiments.training.evaluation import evaluate
 from experiments.training.learning_rate import LearningRate
+from experiments.training.monitoring import check_times
 from experiments.training.precision import Precision
 from quantlab.errors import DataError, UsageError, did_you_mean
 
@@ -51,6 +52,7 @@ class Experiment:
         self._check_plateau(throwaway.learning_rate.plateau_mode, meter.directions[target])
         self._try_out(throwaway)
         self._rehearse(throwaway.learning_rate)
+        check_times(self.config, self.document, self._num_steps())
 
     def new_meter(self) -> Meter:
         return self.problem.meter(self.data.test.classes)
@@ -180,17 +182,22 @@ class Experiment:
 
     def _rehearse(self, learning_rate: LearningRate) -> None:
         """Take the learning rate through all epochs, to see whether its schedule allows them."""
-        experiment = self.config.experiment
-        num_epochs = experiment.epochs
-        if experiment.max_steps is not None:
-            num_steps = self._plan(len(self.split(0).train), is_training=True).num_steps
-            num_epochs = min(num_epochs, -(-experiment.max_steps // num_steps))
+        num_epochs = -(-self._num_steps() // self._num_steps_per_epoch())
         try:
             learning_rate.rehearse(num_epochs)
         except (ValueError, TypeError, ArithmeticError) as error:
             name = self.config.training.lr_scheduler.name
             message = f"{name} does not last {num_epochs} epochs: {error}"
             raise complain(self.document, ("training", "lr_scheduler"), message) from error
+
+    def _num_steps(self) -> int:
+        """Return after how many steps the run ends at the latest."""
+        experiment = self.config.experiment
+        num_steps = experiment.epochs * self._num_steps_per_epoch()
+        return min(num_steps, experiment.max_steps or num_steps)
+
+    def _num_steps_per_epoch(self) -> int:
+        return self._plan(len(self.split(0).train), is_training=True).num_steps
 
     def _num_workers(self, dataset: Dataset) -> int:
         workers = self.config.data.workers

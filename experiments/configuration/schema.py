@@ -9,6 +9,7 @@ from experiments.data.config import DataConfig
 from experiments.runs.checkpoints import CheckpointConfig
 from experiments.training.config import ExperimentConfig, NetworkConfig, TrainingConfig
 from quantlab.algorithms.rules import QuantizeConfig
+from quantlab.monitor.entry import Entry
 
 
 class Config(Section):
@@ -19,7 +20,7 @@ class Config(Section):
     network: NetworkConfig
     training: TrainingConfig
     quantize: QuantizeConfig = QuantizeConfig()
-    monitor: list[Any] = Field(default=[], max_length=0)
+    monitor: list[Entry] = Field(default=[])
     checkpoint: CheckpointConfig = CheckpointConfig()
 
 

@@ -51,6 +51,9 @@ def _describe(error: ValidationError, model: type[BaseModel], document: Document
             message += f"; allowed: {', '.join(sorted(allowed))}"
     elif first["type"] == "missing":
         message = "missing"
+    elif first["type"] == "union_tag_not_found":
+        path = (*path, str(first["ctx"]["discriminator"]).strip("'"))
+        message = "missing"
     elif first["type"] == "union_tag_invalid":
         context = first["ctx"]
         path = (*path, str(context["discriminator"]).strip("'"))

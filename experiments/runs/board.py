@@ -1,6 +1,8 @@
-"""The TensorBoard files of a fold: scalars, pictures, hyper-parameters with the final metrics."""
+"""TensorBoard files: scalars, histograms, pictures, hyper-parameters with the final metrics."""
 
+import math
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +10,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+    from quantlab.monitor import Histogram, Value
 
 
 class Board:
@@ -20,6 +24,20 @@ class Board:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         for tag, value in values.items():
             self._open().add_scalar(tag, value, step)
+
+    def values(self, step: int, values: Mapping[str, "Value"]) -> None:
+        """Add numbers, if finite, and histograms as one event, at a fraction of the cost of one for
+        each."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        entries = []
+        for tag, value in values.items():
+            if not isinstance(value, float):
+                entries.append(Summary.Value(tag=tag, histo=_bins(value)))
+            elif math.isfinite(value):
+                entries.append(Summary.Value(tag=tag, simple_value=value))
+        if entries:
+            self._open()._get_file_writer().add_summary(Summary(value=entries), step)
 
     def picture(self, tag: str, step: int, pixels_HWC: NDArray[Any]) -> None:
         """Show uint8 RGB pixels."""
@@ -58,6 +76,24 @@ class Board:
 
             self._writer = SummaryWriter(str(self.folder))
         return self._writer
+
+
+def _bins(histogram: "Histogram") -> Any:
+    """Return a histogram as TensorBoard stores it; the moments, which it does not show, are those
+    of the bins' middles."""
+    from tensorboard.compat.proto.summary_pb2 import HistogramProto
+
+    edges, counts = histogram.edges, histogram.counts
+    middles = [(low + high) / 2 for low, high in pairwise(edges)]
+    return HistogramProto(
+        min=edges[0],
+        max=edges[-1],
+        num=sum(counts),
+        sum=sum(n * x for n, x in zip(counts, middles, strict=True)),
+        sum_squares=sum(n * x * x for n, x in zip(counts, middles, strict=True)),
+        bucket_limit=edges[1:],
+        bucket=counts,
+    )
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -1,14 +1,19 @@
-"""The numbers of a run: metrics.jsonl for programs, TensorBoard for people; a log of each rank."""
+"""The numbers of a run: metrics.jsonl and layers.jsonl for programs, TensorBoard for people; a log
+of each rank."""
 
 import json
 import logging
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.runs.board import Board
 from experiments.runs.files import storage_error
+
+if TYPE_CHECKING:
+    from quantlab.monitor import Reading
 
 
 class Logbook:
@@ -16,22 +21,35 @@ class Logbook:
 
     def __init__(self, fold: Path) -> None:
         fold.mkdir(parents=True, exist_ok=True)
-        self._file = fold / "metrics.jsonl"
+        self._fold = fold
+        self._metrics = fold / "metrics.jsonl"
+        self._layers = fold / "layers.jsonl"
         self.board = Board(fold / "stats")
+        # A run of its own in TensorBoard: HPARAMS shows every curve of a run that has parameters.
+        self._layers_board = Board(fold / "layers")
 
     def write(self, step: int, values: Mapping[str, float], **context: Any) -> None:
         """Add a row, and its values as scalars to the board."""
-        row = json.dumps({"step": step, **context, **values})
-        try:
-            with self._file.open("a", encoding="utf-8") as file:
-                file.write(row + "\n")
-        except OSError as error:
-            raise storage_error(self._file, error) from error
+        _append(self._metrics, [{"step": step, **context, **values}])
         self.board.scalars(step, values)
+
+    def write_layers(self, step: int, epoch: int, readings: Sequence["Reading"]) -> None:
+        """Add a row for each layer that was measured, and all values to the board. Rows hold the
+        numbers alone, and null where one is not finite."""
+        rows: dict[str, dict[str, Any]] = {}
+        for reading in readings:
+            if isinstance(reading.value, float):
+                row = rows.setdefault(
+                    reading.layer, {"step": step, "epoch": epoch, "layer": reading.layer}
+                )
+                row[reading.name] = reading.value if math.isfinite(reading.value) else None
+        _append(self._layers, rows.values())
+        self._layers_board.values(step, {reading.tag: reading.value for reading in readings})
 
     def mark(self) -> dict[str, int]:
         """Return the length of every file, all that was written being on the disk."""
         self.board.flush()
+        self._layers_board.flush()
         return {name: path.stat().st_size for name, path in self._files().items()}
 
     def cut(self, mark: Mapping[str, int]) -> None:
@@ -45,11 +63,24 @@ class Logbook:
 
     def close(self) -> None:
         self.board.close()
+        self._layers_board.close()
 
     def _files(self) -> dict[str, Path]:
         """Return what is there, by its name in the fold's folder."""
-        paths = [self._file, *self.board.folder.glob("events.out.tfevents.*")]
-        return {str(p.relative_to(self._file.parent)): p for p in paths if p.exists()}
+        paths = [self._metrics, self._layers]
+        for board in (self.board, self._layers_board):
+            paths += board.folder.glob("events.out.tfevents.*")
+        return {str(path.relative_to(self._fold)): path for path in paths if path.exists()}
+
+
+def _append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add rows of JSON to a file. Raises UsageError if it cannot be written."""
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 class _LogFile(logging.FileHandler):

@@ -22,10 +22,12 @@ from experiments.training.config import Pretrained
 from experiments.training.ema import EmaWeights
 from experiments.training.learning_rate import LearningRate
 from experiments.training.loss_state import own_parameters
+from experiments.training.monitoring import create_monitor
 from experiments.training.random_state import seed_everything
 from quantlab.algorithms import parameter_groups, quantize
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
+from quantlab.monitor import Monitor
 
 DTYPES = {
     "float32": torch.float32,
@@ -45,6 +47,7 @@ class Assembly:
     learning_rate: LearningRate
     controllers: list[Controller]
     ema: EmaWeights | None
+    monitor: Monitor | None
 
 
 def build_network(
@@ -96,6 +99,7 @@ def assemble(
         learning_rate=_create_learning_rate(config, document, optimizer),
         controllers=controllers,
         ema=EmaWeights(network, config.training.ema.decay) if config.training.ema else None,
+        monitor=create_monitor(network, config, document),
     )
 
 

@@ -27,13 +27,14 @@ from experiments.training.epoch_line import epoch_line
 from experiments.training.evaluation import evaluate, merge
 from experiments.training.interruption import Interrupted, Interruption
 from experiments.training.loss_curve import LossCurve
+from experiments.training.monitoring import Monitoring
 from experiments.training.precision import Precision
 from experiments.training.random_state import seed_everything
 from experiments.training.train_metrics import TrainMetrics
 from experiments.training.training_state import Position, TrainingState
 from quantlab.controller import Context, listening
 from quantlab.errors import DivergedError
-from quantlab.quantizer import COMPILE_OPTIONS
+from quantlab.quantizer import COMPILE_OPTIONS, Quantizer
 
 
 @dataclass(kw_only=True)
@@ -61,6 +62,11 @@ class Trainer:
     def __post_init__(self) -> None:
         experiment, training = self.config.experiment, self.config.training
         self._network = self.assembly.network
+        self._starting = [
+            module
+            for module in self._network.modules()
+            if isinstance(module, Quantizer) and not module.is_following
+        ]
         self._compiled: nn.Module | None = None
         if training.compile:
             options: dict[str, Any] = dict(COMPILE_OPTIONS) if self.assembly.controllers else {}
@@ -84,6 +90,13 @@ class Trainer:
         )
         self._on_step_start = listening(self.assembly.controllers, "on_step_start")
         self._on_step_end = listening(self.assembly.controllers, "on_step_end")
+        self._monitoring: Monitoring | None = None
+        if self.assembly.monitor is not None:
+            self._monitoring = Monitoring(
+                self.assembly.monitor, self.precision.scaler, self.logbook
+            )
+            self._on_step_start.append(self._monitoring)
+            self._on_step_end.insert(0, self._monitoring)
         self._losses = LossCurve(experiment.log_every_steps, self.device)
         self._background = Background()
         self._unsaved_best: dict[str, Any] | None = None
@@ -189,8 +202,8 @@ class Trainer:
         if not batch.weight:
             return
         network: nn.Module = self._network
-        if self._compiled is not None and len(batch.targets) == self.config.data.batch_size:
-            network = self._compiled  # only full batches: another size would compile anew
+        if self._compiled is not None and self._may_run_compiled(batch):
+            network = self._compiled
         with self.precision.autocast():
             outputs = network(batch.inputs)
             loss = self.assembly.loss(outputs, batch.targets)
@@ -198,6 +211,13 @@ class Trainer:
         self.precision.scale(share).backward()
         self._losses.add(share.detach())
         self._metrics.add(self.postprocess(outputs.detach()), batch.targets, loss.detach())
+
+    def _may_run_compiled(self, batch: Batch) -> bool:
+        """Full batches only, and not while quantizers observe before they start: either would
+        compile anew. And compiled code calls no hooks."""
+        is_measuring = self._monitoring is not None and self._monitoring.is_measuring
+        is_full = len(batch.targets) == self.config.data.batch_size
+        return is_full and not is_measuring and not any(q.is_observing for q in self._starting)
 
     def _finish_step(self, step: int) -> None:
         position, scaler = self.position, self.precision.scaler

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from quantlab.algorithms.observers import Observer
 from quantlab.algorithms.weight_range import WeightRange, weight_range
+from quantlab.controller import Reducer
 from quantlab.numerics.granularity import reduced_axes
 from quantlab.quantizer import Quantizer, QuantSpec
 
@@ -56,12 +57,17 @@ class RangedQuantizer(Quantizer):
         with torch.no_grad():
             self.take_range(-end, end)
 
-    def start(self, minimum: Tensor, maximum: Tensor) -> None:
-        """Take over an observed range, and quantize from now on. Waits for the device."""
+    def start(self, minimum: Tensor, maximum: Tensor, communicator: Reducer) -> None:
+        """Quantize from now on, with what has been observed. Waits for the device.
+
+        minimum, maximum: the range merged over all ranks; the observer may choose a narrower one.
+        """
+        assert self.observer is not None
         if self._is_sign_found:
             self.set_signed(bool(minimum < 0))
+        low, high = self.observer.range_for(self.spec, minimum, maximum, communicator)
         with torch.no_grad():
-            self.take_range(minimum, maximum)
+            self.take_range(low, high)
         self.set_observing(False)
         self.set_enabled(True)
 

@@ -5,15 +5,12 @@ before the start, or with start_epoch 0 during the first `observe_steps` steps; 
 all ranks are merged, so that all hold the same grid.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import torch
-
-from quantlab.algorithms.observers import Observer
+from quantlab.algorithms.observers.merge import merged_ranges
 from quantlab.algorithms.ranged_quantizer import RangedQuantizer
 from quantlab.algorithms.site import Site
-from quantlab.controller import Context, Controller
-from quantlab.errors import DivergedError, UsageError
+from quantlab.controller import Context, Controller, Reducer
 from quantlab.quantizer import Quantizer
 
 
@@ -32,8 +29,8 @@ class StartController(Controller):
         observe_steps: int = 0,
     ) -> None:
         self._kind = kind
-        self._activations = [ranged for site in sites if (ranged := as_observed(site))]
-        self._others = [site for site in sites if as_observed(site) is None]
+        self._activations = observed({site.name: site.quantizer for site in sites})
+        self._others = [site for site in sites if site.name not in self._activations]
         self._start_epoch = start_epoch
         self._observe_steps = observe_steps if start_epoch == 0 else 0
 
@@ -49,17 +46,17 @@ class StartController(Controller):
         if not waiting:
             return
         if context.epoch >= self._start_epoch and context.step >= self._observe_steps:
-            self._start(waiting, context)
+            start_observed(waiting, context.communicator)
         elif context.epoch >= self._start_epoch - 1:
-            for observed in waiting:
-                observed.quantizer.set_observing(True)
+            for quantizer in waiting.values():
+                quantizer.set_observing(True)
 
     def on_step_start(self, context: Context) -> None:
         """Raises DivergedError, UsageError: see `on_epoch_start`, which starts later epochs."""
         if self._observe_steps and context.step >= self._observe_steps:
             waiting = self._waiting()
             if waiting:
-                self._start(waiting, context)
+                start_observed(waiting, context.communicator)
 
     def describe(self, epoch: int) -> str:
         count = len(self._others) + len(self._activations)
@@ -72,41 +69,24 @@ class StartController(Controller):
         is_next = self._activations and epoch == self._start_epoch - 1
         return f"{tensors} {'observed' if is_next else 'float'} until epoch {self._start_epoch}"
 
-    def _waiting(self) -> list[Site[RangedQuantizer]]:
-        return [site for site in self._activations if not site.quantizer.is_enabled]
-
-    def _start(self, waiting: Sequence[Site[RangedQuantizer]], context: Context) -> None:
-        """Merge the observed ranges over the ranks in one go, freeze them and quantize."""
-        communicator = context.communicator
-        observers = [_observer(site) for site in waiting]
-        seen = [torch.stack([-o.minimum, o.maximum, o.num_batches]) for o in observers]
-        merged = communicator.all_reduce(torch.stack(seen), "max").cpu()
-        for site, observer, (low, high, num_batches) in zip(
-            waiting, observers, merged, strict=True
-        ):
-            if not num_batches:
-                raise UsageError(
-                    f"{site.name}: 0 batches observed before epoch {context.epoch}, step "
-                    f"{context.step}; at least 1 needed"
-                )
-            if not (low.isfinite() and high.isfinite()):
-                raise DivergedError(
-                    f"{site.name}: range [{-low.item()}, {high.item()}] observed, "
-                    "finite numbers allowed"
-                )
-            spec = site.quantizer.spec
-            site.quantizer.start(*observer.range_for(spec, -low, high, communicator))
+    def _waiting(self) -> dict[str, RangedQuantizer]:
+        return {name: q for name, q in self._activations.items() if not q.is_enabled}
 
 
-def _observer(site: Site[RangedQuantizer]) -> Observer:
-    observer = site.quantizer.observer
-    assert observer is not None
-    return observer
+def start_observed(quantizers: Mapping[str, RangedQuantizer], communicator: Reducer) -> None:
+    """Start quantizers that have observed, by name, with ranges merged over the ranks.
+
+    Raises UsageError if one has observed nothing, DivergedError for an infinite range.
+    """
+    observers = {name: q.observer for name, q in quantizers.items() if q.observer is not None}
+    for name, (low, high) in merged_ranges(observers, communicator).items():
+        quantizers[name].start(low, high, communicator)
 
 
-def as_observed(site: Site[Quantizer]) -> Site[RangedQuantizer] | None:
-    """Return a site whose range is observed as one of a RangedQuantizer, else None."""
-    quantizer = site.quantizer
-    if isinstance(quantizer, RangedQuantizer) and quantizer.observer is not None:
-        return Site(name=site.name, on=site.on, layer=site.layer, quantizer=quantizer)
-    return None
+def observed(quantizers: Mapping[str, Quantizer]) -> dict[str, RangedQuantizer]:
+    """Return those whose range is observed."""
+    return {
+        name: quantizer
+        for name, quantizer in quantizers.items()
+        if isinstance(quantizer, RangedQuantizer) and quantizer.observer is not None
+    }

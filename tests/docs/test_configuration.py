@@ -20,6 +20,7 @@ from experiments.training.config import (
 )
 from experiments.training.lr_schedules import LrSchedule
 from quantlab.algorithms.rules import QuantizeConfig, QuantRule
+from quantlab.monitor import STATISTICS, StatisticConfig
 from tests.docs.markdown import CHECKOUT, read_page, spans
 
 PAGE = read_page(CHECKOUT / "docs" / "configuration.md")
@@ -34,6 +35,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "training.ema": Ema,
     "quantize": QuantizeConfig,
     "quantize.rules.N": QuantRule,
+    "monitor.N": StatisticConfig,
     "checkpoint": CheckpointConfig,
 }
 
@@ -57,6 +59,14 @@ def test_every_schedule_is_there() -> None:
 
     named = {spans(row[0])[0] for row in PAGE.section("Learning-rate schedules").rows}
     assert named == {schedule.__name__ for schedule in final(LrSchedule)}
+
+
+def test_every_statistic_is_there() -> None:
+    rows = read_page(CHECKOUT / "docs" / "monitor.md").section("The statistics").rows
+    assert [spans(row[0])[0] for row in rows] == list(STATISTICS)
+    for row in rows:
+        words = STATISTICS[spans(row[0])[0]].subject.words
+        assert row[1] in words, "what it is about"
 
 
 def test_algorithms_page_is_made_from_the_docstrings() -> None:

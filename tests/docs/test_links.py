@@ -23,7 +23,15 @@ PLACEHOLDERS = re.compile(
 )
 # What is made by scripts, by runs, or by users where they need it.
 MADE = {
-    *("run.json", "metrics.jsonl", "manifest.json", "log.rank0.txt", "confusion.json"),
+    *(
+        "run.json",
+        "metrics.jsonl",
+        "layers.jsonl",
+        "layers",
+        "manifest.json",
+        "log.rank0.txt",
+        "confusion.json",
+    ),
     *("checkout.json", "storage", "data", "logs", "configs"),
     "loss.py",
 }

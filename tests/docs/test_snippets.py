@@ -5,14 +5,18 @@ import shlex
 import subprocess
 
 import pytest
+from pydantic import TypeAdapter
 
 import main
+from experiments.configuration.documents import parse_document
+from quantlab.monitor import Entry
 from tests.docs.markdown import CHECKOUT, Block, read_page, spans
 from tests.lab import Lab
 
 TUTORIAL = read_page(CHECKOUT / "docs" / "getting-started.md")
 README = read_page(CHECKOUT / "README.md")
 QUANTIZATION = read_page(CHECKOUT / "docs" / "quantization.md")
+MONITOR = read_page(CHECKOUT / "docs" / "monitor.md")
 
 
 def file_of(block: Block) -> str | None:
@@ -75,7 +79,11 @@ def test_the_tutorials_complaint(lab: Lab, capsys: pytest.CaptureFixture[str]) -
 
 EXAMPLES = {
     f"{name}-{number}": block.text
-    for name, page in (("README.md", README), ("quantization.md", QUANTIZATION))
+    for name, page in (
+        ("README.md", README),
+        ("quantization.md", QUANTIZATION),
+        ("monitor.md", MONITOR),
+    )
     for number, block in enumerate(page.blocks)
     if block.language == "python"
 }
@@ -84,3 +92,10 @@ EXAMPLES = {
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_python_examples_run(name: str) -> None:
     exec(compile(EXAMPLES[name], name, "exec"), {"__name__": "__example__"})
+
+
+def test_monitor_entries_are_valid() -> None:
+    (block,) = [block for block in MONITOR.blocks if block.language == "yaml"]
+    document = parse_document(block.text, name="monitor.md")
+    entries = TypeAdapter(list[Entry]).validate_python(document.values["monitor"])
+    assert [entry.stat for entry in entries] == ["sqnr", "clipping_share", "update_ratio"]

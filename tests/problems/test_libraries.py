@@ -23,7 +23,16 @@ CONFIGS = sorted(
 )
 SHAPES = {"MNIST": (1, 28, 28), "CIFAR10": (3, 32, 32), "ImageNet": (3, 96, 96)}
 NUM_CLASSES = {"MNIST": 10, "CIFAR10": 10, "ImageNet": 1000}
-SECTIONS = {"extends", "experiment", "data", "network", "training", "quantize", "monitor", "checkpoint"}
+SECTIONS = {
+    "extends",
+    "experiment",
+    "data",
+    "network",
+    "training",
+    "quantize",
+    "monitor",
+    "checkpoint",
+}
 
 
 def module(library: str, name: str) -> ModuleType:

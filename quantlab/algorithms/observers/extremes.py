@@ -35,7 +35,11 @@ class Percentile(MovingAverage):
     def batch_range(self, x: Tensor) -> tuple[Tensor, Tensor]:
         samples = every_kth(x)
         count = samples.numel()
-        above = min(int(count * (1.0 - self.percentile / 100.0)), count - 1)
+        # Of 1000 numbers, one lies above the percentile 99.9, which has no exact float.
+        above = min(int(count * (100.0 - self.percentile) / 100.0 + 1e-6), count - 1)
         low = samples.kthvalue(above + 1).values
         high = samples.kthvalue(count - above).values
-        return low, high
+        # A NaN counts as the greatest number and would be cut off with the largest.
+        least, greatest = torch.aminmax(x)
+        is_finite = least.isfinite() & greatest.isfinite()
+        return torch.where(is_finite, low, torch.nan), torch.where(is_finite, high, torch.nan)

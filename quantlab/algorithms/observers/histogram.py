@@ -8,9 +8,10 @@ and the counts of several ranks can be added exactly.
            rounding (as R. Banner et al. 2019, arXiv:1810.05723, section 3, minimize it)
     kl     the range with the least Kullback-Leibler divergence sum p log(p / q), where p is the
            distribution with all beyond the range moved to its ends, and q the same in as many
-           steps as the grid has (S. Migacz, 8-bit Inference with TensorRT, GTC 2017)
+           steps as the grid has (S. Migacz, 8-bit Inference with TensorRT, GTC 2017), zeros left
+           out; it needs many more numbers than there are bins
 
-The candidates are NUM_CANDIDATES equal shares of the observed range.
+The candidates are NUM_CANDIDATES equal shares of the observed range, of equals the widest.
 """
 
 import math
@@ -25,9 +26,11 @@ from quantlab.controller import Reducer
 from quantlab.numerics.affine import choose_scale_zero_point, fake_quantize
 from quantlab.quantizer import QuantSpec
 
-NUM_BINS = 4096
+_LOG2_HALF = 11
+_HALF = 1 << _LOG2_HALF
+NUM_BINS = 2 * _HALF
 NUM_CANDIDATES = 128
-_LEAST_EXPONENT = -120  # numbers below this power of two count as zero
+_LEAST_EXPONENT = -110  # as small as the reciprocal of a bin's width is finite in float32
 
 
 class Histogram(MinMax):
@@ -41,15 +44,19 @@ class Histogram(MinMax):
         self.register_buffer("counts", torch.zeros(NUM_BINS, dtype=torch.int64))
         self.register_buffer("exponent", torch.tensor(_LEAST_EXPONENT, dtype=torch.int32))
 
+    def reset(self) -> None:
+        super().reset()
+        self.counts.zero_()
+        self.exponent.fill_(_LEAST_EXPONENT)
+
     def count(self, x: Tensor) -> None:
         widest = torch.maximum(-self.minimum, self.maximum)
         _, exponent = torch.frexp(widest)  # widest = m * 2^exponent, 1/2 <= m < 1
-        exponent = torch.maximum(exponent.to(torch.int32), self.exponent)
+        exponent = exponent.to(torch.int32).masked_fill(widest == 0, _LEAST_EXPONENT)
+        exponent = torch.maximum(exponent, self.exponent)
         self.counts.copy_(merge_bins(self.counts, exponent - self.exponent))
         self.exponent.copy_(exponent)
-        samples = every_kth(x).to(torch.float32)
-        bins = torch.ldexp(samples, -exponent).add_(1.0).mul_(NUM_BINS // 2).floor_()
-        index = bins.nan_to_num(0.0, 0.0, 0.0).clamp_(0, NUM_BINS - 1).long()
+        index = bin_of(every_kth(x).to(torch.float32), exponent)
         self.counts.scatter_add_(0, index, torch.ones_like(index))
 
     def range_for(
@@ -60,7 +67,7 @@ class Histogram(MinMax):
         counts = communicator.all_reduce(counts, "sum").cpu()
         low, high = minimum.cpu().double(), maximum.cpu().double()
         centers = bin_centers(int(exponent))
-        shares = torch.arange(1, NUM_CANDIDATES + 1, dtype=torch.float64) / NUM_CANDIDATES
+        shares = torch.arange(NUM_CANDIDATES, 0, -1, dtype=torch.float64) / NUM_CANDIDATES
         errors = [self.error(centers, counts, share * low, share * high, spec) for share in shares]
         best = shares[torch.stack(errors).argmin()]
         return (best * low).to(minimum), (best * high).to(maximum)
@@ -88,13 +95,17 @@ class Kl(Histogram):
     def error(
         self, centers: Tensor, counts: Tensor, low: Tensor, high: Tensor, spec: QuantSpec
     ) -> Tensor:
-        inside = (centers >= low) & (centers <= high)
+        # Zero, where a ReLU leaves most numbers, is on every grid: its bin counts like the next.
+        counts = counts.clone()
+        counts[_HALF] = counts[_HALF + 1]
+        half_width = centers[_HALF]
+        inside = (centers + half_width >= low) & (centers - half_width <= high)
         if not bool((counts * inside).any()):
             return torch.tensor(math.inf, dtype=torch.float64)
         reference = counts.double() * inside
         ends = inside.nonzero()
-        reference[ends[0]] += counts[centers < low].sum()
-        reference[ends[-1]] += counts[centers > high].sum()
+        reference[ends[0]] += counts[: ends[0]].sum()
+        reference[ends[-1]] += counts[ends[-1] + 1 :].sum()
         # Each step of the grid spreads what it holds evenly over its bins that are not empty.
         grid = _on_grid(centers, low, high, spec)
         _, step = grid.unique(return_inverse=True)
@@ -108,22 +119,32 @@ class Kl(Histogram):
         return (p[both] * (p[both] / q[both]).log()).sum() + lost
 
 
+def bin_of(samples: Tensor, exponent: Tensor) -> Tensor:
+    """Return the bin of each number, int64; what lies beyond the range is in the outermost, a NaN
+    in the middle.
+
+    Exact for all numbers: what is counted and then merged equals what is counted in wider bins.
+    """
+    bins = torch.ldexp(samples, _LOG2_HALF - exponent).floor_()
+    # The least negative numbers may vanish in the product, but lie below zero nevertheless.
+    bins = torch.where(samples < 0, bins.clamp(max=-1), bins)
+    return bins.nan_to_num(0.0).clamp_(-_HALF, _HALF - 1).long() + _HALF
+
+
 def merge_bins(counts: Tensor, times: Tensor) -> Tensor:
     """Return the counts after the range has doubled `times` times: 2^times bins become one.
 
     times: an integer scalar on the device of `counts`; nothing waits for its value.
     """
-    half = NUM_BINS // 2
-    from_center = torch.arange(-half, half, device=counts.device)
+    from_center = torch.arange(-_HALF, _HALF, device=counts.device)
     # Beyond 62 doublings all is in the two bins beside zero anyway.
-    index = (from_center >> times.long().clamp(max=62)) + half
+    index = (from_center >> times.long().clamp(max=62)) + _HALF
     return torch.zeros_like(counts).scatter_add_(0, index, counts)
 
 
 def bin_centers(exponent: int) -> Tensor:
     """Return the centers of the bins, [NUM_BINS], float64."""
-    half = NUM_BINS // 2
-    return (torch.arange(-half, half, dtype=torch.float64) + 0.5) * (2.0**exponent / half)
+    return (torch.arange(-_HALF, _HALF, dtype=torch.float64) + 0.5) * (2.0**exponent / _HALF)
 
 
 def _on_grid(centers: Tensor, low: Tensor, high: Tensor, spec: QuantSpec) -> Tensor:

@@ -1,5 +1,6 @@
 """What every observer can do."""
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -35,6 +36,11 @@ class Observer(nn.Module, ABC):
             self.count(x)
             self.num_batches += 1
 
+    def reset(self) -> None:
+        """Forget all batches."""
+        for statistic in (self.minimum, self.maximum, self.num_batches):
+            statistic.zero_()
+
     def batch_range(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the ends of one batch's range."""
         low, high = torch.aminmax(x)
@@ -56,6 +62,11 @@ class Observer(nn.Module, ABC):
 
 
 def every_kth(x: Tensor) -> Tensor:
-    """Return at most MAX_SAMPLES numbers of a tensor, evenly spread."""
+    """Return at most MAX_SAMPLES numbers of a tensor, evenly spread over each of its axes."""
     flat = x.reshape(-1)
-    return flat[:: max(1, -(-flat.numel() // MAX_SAMPLES))]
+    count = flat.numel()
+    step = max(1, -(-count // MAX_SAMPLES))
+    # A step that shares a factor with the width would see some columns only, such as the border.
+    while math.gcd(step, count) > 1:
+        step += 1
+    return flat[::step]

@@ -78,7 +78,7 @@ class Root(Section):
             "name: x\nshape: {kind: roun, radius: 1}",
             "shape.kind: 'roun' given, round, square allowed; did you mean 'round'? (f:2)",
         ),
-        ("name: x\nshape: {radius: 1}", "shape"),
+        ("name: x\nshape: {radius: 1}", "shape.kind: missing (f:2)"),
         (
             "name: x\nshapes:\n  - {kind: round, radius: 1}\n  - {kind: square, side_len: 1}",
             "shapes.1.side_len: unknown key; did you mean 'side_length'? (f:4)",

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from experiments.runs.board import Board
+from quantlab.monitor import Histogram
+from tests.board_server import eventually, tensorboard
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -44,6 +47,40 @@ def test_tensorboard_is_imported_with_the_first_entry() -> None:
         "assert not [name for name in sys.modules if name.startswith(('tensorboard', 'torch'))]"
     )
     subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=True)
+
+
+def test_numbers_and_histograms_in_one_event(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    histogram = Histogram(edges=(-0.5, 0.0, 0.5, 1.0), counts=(2, 0, 6))
+    for step in (3, 7):
+        board.values(step, {"s/a": 0.25, "s/h": histogram, "s/b": -1.0, "s/no": float("nan")})
+    board.values(8, {})
+    board.close()
+    (file,) = tmp_path.iterdir()
+    events = [e for e in EventFileLoader(str(file)).Load() if e.HasField("summary")]
+    assert [(e.step, len(e.summary.value)) for e in events] == [(3, 3), (7, 3)], (
+        "none that is empty"
+    )
+    assert steps(tmp_path) == {"s/a": [3, 7], "s/b": [3, 7]}
+    found = read(tmp_path).Histograms("s/h")[-1].histogram_value
+    assert (found.num, found.min, found.max) == (8, -0.5, 1.0)
+    assert found.sum == 2 * -0.25 + 6 * 0.75
+    assert found.sum_squares == 2 * 0.25**2 + 6 * 0.75**2
+
+
+def test_histograms_in_the_real_tensorboard(tmp_path: Path) -> None:
+    """Bins as they are shown: left edge, right edge, count."""
+    board = Board(tmp_path / "run")
+    histogram = Histogram(edges=(-0.5, 0.0, 0.5, 1.0), counts=(2, 0, 6))
+    board.values(3, {"stat/layer": histogram})
+    board.close()
+    with tensorboard([f"--logdir={tmp_path}"], tmp_path) as fetch:
+        tags = eventually(lambda: fetch("data/plugin/histograms/tags"), bool)
+        assert list(tags["run"]) == ["stat/layer"]
+        ((_, step, bins),) = fetch("data/plugin/histograms/histograms?run=run&tag=stat/layer")
+    assert step == 3
+    shown = [tuple(edges) for edges in bins if edges[2]]
+    assert shown == [(-0.5, 0.0, 2.0), (0.5, 1.0, 6.0)]
 
 
 def test_scalars_by_tag_and_step(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from experiments.runs.logbook import Logbook, rank_log
+from quantlab.monitor import Histogram, Reading
 from tests.board_server import eventually, tensorboard
 
 
@@ -77,6 +79,65 @@ def test_a_mark_knows_all_files_of_the_board(tmp_path: Path) -> None:
     Logbook(tmp_path).cut(mark)
     assert len(list((tmp_path / "stats").iterdir())) == 2
     assert [step for step, _ in scalars(tmp_path, "train/loss")] == [1, 2, 3, 4, 5, 6]
+
+
+def measured(step: int) -> list[Reading]:
+    histogram = Histogram(edges=(-1.0, 0.0, 2.0), counts=(3, 4 * step))
+    values: list[tuple[str, str, float | Histogram]] = [
+        ("a", "weight", 0.5 * step),
+        ("a", "", histogram),
+        ("b", "weight", math.inf),
+        ("b", "input/used", math.nan),
+    ]
+    return [Reading(layer=n, stat="stat", part=part, value=value) for n, part, value in values]
+
+
+def layers(folder: Path) -> list[dict[str, Any]]:
+    text = (folder / "layers.jsonl").read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_layers_have_rows_of_their_own(tmp_path: Path) -> None:
+    logbook = written(tmp_path)
+    logbook.write_layers(3, 1, measured(3))
+    logbook.close()
+    assert layers(tmp_path) == [
+        {"step": 3, "epoch": 1, "layer": "a", "stat/weight": 1.5},
+        {"step": 3, "epoch": 1, "layer": "b", "stat/weight": None, "stat/input/used": None},
+    ]
+    reader = EventAccumulator(str(tmp_path / "layers"))
+    reader.Reload()
+    assert reader.Tags()["scalars"] == ["stat/a/weight"]
+    assert [(e.step, e.value) for e in reader.Scalars("stat/a/weight")] == [(3, 1.5)]
+    (event,) = reader.Histograms("stat/a")
+    found = event.histogram_value
+    assert (found.min, found.max, found.num) == (-1.0, 2.0, 15)
+    assert (list(found.bucket_limit), list(found.bucket)) == ([0.0, 2.0], [3.0, 12.0])
+    assert "stat/a/weight" not in board(tmp_path).Tags()["scalars"], "HPARAMS would show it"
+
+
+def test_layers_are_cut_too(tmp_path: Path) -> None:
+    logbook = Logbook(tmp_path)
+    for step in (1, 2):
+        logbook.write_layers(step, 0, measured(step))
+    mark = logbook.mark()
+    assert set(mark) >= {"layers.jsonl"}
+    before = layers(tmp_path)
+    logbook.write_layers(3, 0, measured(3))
+    logbook.close()
+    again = Logbook(tmp_path)
+    again.cut(mark)
+    assert layers(tmp_path) == before
+    again.write_layers(4, 0, measured(4))
+    again.close()
+    reader = EventAccumulator(str(tmp_path / "layers"))
+    reader.Reload()
+    assert [e.step for e in reader.Scalars("stat/a/weight")] == [1, 2, 4]
+    Logbook(tmp_path).cut({})
+    assert not (tmp_path / "layers.jsonl").exists()
+    assert not list((tmp_path / "layers").iterdir())
 
 
 def test_files_shorter_than_their_mark_stay(tmp_path: Path) -> None:

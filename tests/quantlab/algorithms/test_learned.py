@@ -105,3 +105,16 @@ def test_pact_keeps_a_width() -> None:
     with torch.no_grad():
         quantizer.high.fill_(-1.0)
     assert bool((quantizer.scale > 0).all())
+
+
+def test_the_sign_is_known_when_the_range_is_chosen(new_network, batches, train, rules) -> None:
+    """The best range for unsigned codes is another one."""
+    scales = []
+    for signed in (None, True):
+        network = new_network()
+        rule = {"kind": "ste", "num_bits": 3, "observer": "mse", "signed": signed}
+        controllers = quantize(network, rules(("first", "input", rule)))
+        train(network, controllers, batches, epochs=2)
+        assert network[0].input_quantizer.spec.signed
+        scales.append(network[0].input_quantizer.scale)
+    assert torch.equal(*scales)
