@@ -21,3 +21,9 @@ def test_ratios(name: str, side: str, text: str) -> None:
     rows = json.loads((CHECKOUT / "benchmarks" / "results" / f"{name}.json").read_text())
     (ratio,) = [row["ratio"] for row in rows if row["side"].startswith(side)]
     assert text.format(ratio) in README
+
+
+def test_the_cost_of_quantization() -> None:
+    rows = json.loads((CHECKOUT / "benchmarks" / "results" / "quantized_step_cpu.json").read_text())
+    ratios = {row["side"]: row["ratio"] for row in rows if row["network"] == "ResNet-18"}
+    assert f"| {ratios['QuantLab lsq']} (Brevitas 0.13.4: {ratios['Brevitas']}) |" in README
