@@ -16,6 +16,7 @@ from tests.lab import Lab
 TUTORIAL = read_page(CHECKOUT / "docs" / "getting-started.md")
 README = read_page(CHECKOUT / "README.md")
 QUANTIZATION = read_page(CHECKOUT / "docs" / "quantization.md")
+AFTER_TRAINING = read_page(CHECKOUT / "docs" / "after-training.md")
 MONITOR = read_page(CHECKOUT / "docs" / "monitor.md")
 
 
@@ -83,6 +84,7 @@ EXAMPLES = {
         ("README.md", README),
         ("quantization.md", QUANTIZATION),
         ("monitor.md", MONITOR),
+        ("after-training.md", AFTER_TRAINING),
     )
     for number, block in enumerate(page.blocks)
     if block.language == "python"

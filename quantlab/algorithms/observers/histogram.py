@@ -11,7 +11,7 @@ and the counts of several ranks can be added exactly.
            steps as the grid has (S. Migacz, 8-bit Inference with TensorRT, GTC 2017), zeros left
            out; it needs many more numbers than there are bins
 
-The candidates are NUM_CANDIDATES equal shares of the observed range, of equals the widest.
+The candidates are NUM_CANDIDATES equal shares of the observed range.
 """
 
 import math
@@ -67,7 +67,7 @@ class Histogram(MinMax):
         counts = communicator.all_reduce(counts, "sum").cpu()
         low, high = minimum.cpu().double(), maximum.cpu().double()
         centers = bin_centers(int(exponent))
-        shares = torch.arange(NUM_CANDIDATES, 0, -1, dtype=torch.float64) / NUM_CANDIDATES
+        shares = torch.arange(1, NUM_CANDIDATES + 1, dtype=torch.float64) / NUM_CANDIDATES
         errors = [self.error(centers, counts, share * low, share * high, spec) for share in shares]
         best = shares[torch.stack(errors).argmin()]
         return (best * low).to(minimum), (best * high).to(maximum)
