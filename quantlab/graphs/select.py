@@ -48,17 +48,23 @@ class Selector(ABC):
     def resolve(self, network: nn.Module) -> dict[str, nn.Module]:
         """Return the layers of a network that are meant, in the order of definition.
 
-        Raises UsageError if there are none, or if a part of the selector matches none: a setting
-        without effect is a mistake.
+        Raises UsageError; see `among`.
         """
-        layers = quantizable_layers(network)
+        return self.among(quantizable_layers(network))
+
+    def among(self, layers: Layers, kind: str = "layer") -> dict[str, nn.Module]:
+        """Return those of some layers that are meant, in their order.
+
+        kind: what the layers are, for errors. Raises UsageError if none is meant, or if a part of
+        the selector matches none: a setting without effect is a mistake.
+        """
         for part in self._parts():
             if not part.names(layers):
                 hint = did_you_mean(part.pattern, part.candidates(layers))
-                raise UsageError(f"select: '{part}' matches no layer{hint or _among(layers)}")
+                raise UsageError(f"select: '{part}' matches no {kind}{hint or _among(layers)}")
         names = self.names(layers)
         if not names:
-            raise UsageError(f"select: '{self}' matches no layer{_among(layers)}")
+            raise UsageError(f"select: '{self}' matches no {kind}{_among(layers)}")
         return {name: layer for name, layer in layers.items() if name in names}
 
     def __and__(self, other: "Selector") -> "Selector":

@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from quantlab.errors import UsageError
 from quantlab.graphs.select import select
 from quantlab.monitor.histogram import Histogram
-from quantlab.monitor.subjects import Subject, choose
+from quantlab.monitor.subjects import Subject
 
 Value = float | Histogram
 
@@ -95,6 +95,6 @@ class StatisticConfig(BaseModel, ABC):
         candidates = self.subject.find(network)
         if not candidates:
             raise UsageError(
-                f"stat: '{self.stat}' has no effect, the network has no {self.subject.words}"
+                f"stat: '{self.stat}' has no effect, the network has no {self.subject.kind}"
             )
-        return choose(self.select, candidates, self.subject.words)
+        return select(self.select).among(candidates, self.subject.kind)

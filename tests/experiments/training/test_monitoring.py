@@ -191,9 +191,9 @@ ENTRY = "--monitor=[{stat: weight_norm}, {%s}]"
         ("stat: sqnr, period: '3'", "monitor.1.period: input should be a valid integer (got '3')"),
         ("period: 3", "monitor.1.stat: missing (command line)"),
         ("stat: sqnr, select: 'conv &'", "monitor.1: select: 'conv &': the end at character 7"),
-        ("stat: update_ratio, select: cnv", "monitor.1: select: 'cnv' matches none of the layers"),
+        ("stat: update_ratio, select: cnv", "monitor.1: select: 'cnv' matches no layer"),
         ("stat: update_ratio, select: cnv", "did you mean 'conv'?"),
-        ("stat: sqnr", "monitor.1: stat: 'sqnr' has no effect, the network has no layers with"),
+        ("stat: sqnr", "monitor.1: stat: 'sqnr' has no effect, the network has no layer with"),
         ("stat: weight_norm, select: 'type:*'", "monitor.1: select: 'type:*' given for weight_nor"),
         ("stat: update_ratio, start: 6", "monitor.1.start: 6 given, but the run has 6 steps; less"),
     ],
@@ -211,7 +211,7 @@ def test_mistakes_are_one_line_before_anything_is_written(
 def test_a_network_without_batch_norms(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = (*TOY_RUN, "--network.class=Plain", "--monitor=[{stat: batch_norm_factors}]")
     assert main.main([*arguments]) == 2
-    assert "the network has no batch norms with factors (command line)" in capsys.readouterr().err
+    assert "the network has no batch norm with factors (command line)" in capsys.readouterr().err
 
 
 def test_it_is_part_of_the_assembly() -> None:

@@ -180,3 +180,40 @@ def test_networks_of_one_and_of_none() -> None:
         select("*").resolve(nn.ReLU())
     with pytest.raises(UsageError, match="and 2 more"):
         select("zzz").resolve(nn.Sequential(*(nn.Linear(1, 1) for _ in range(10))))
+
+
+LAYERS = {name: nn.Linear(1, 1) for name in ("a.one", "a.two", "b.one")} | {
+    "b.c": nn.Conv2d(1, 1, 1)
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("*", ["a.one", "a.two", "b.one", "b.c"]),
+        ("a.* | last", ["a.one", "a.two", "b.c"]),
+        ("type:Linear & !first", ["a.two", "b.one"]),
+    ],
+)
+def test_among(expression: str, names: list[str]) -> None:
+    assert list(select(expression).among(LAYERS, "thing")) == names
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("zzz", "select: 'zzz' matches no thing among a.one, a.two, b.one, b.c"),
+        ("* & !a.tow", "select: 'a.tow' matches no thing; did you mean 'a.two'?"),
+        ("type:Linaer", "select: 'type:Linaer' matches no thing; did you mean 'Linear'?"),
+        ("first & last", "select: 'first & last' matches no thing among a.one"),
+    ],
+)
+def test_what_matches_none_among_them(expression: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        select(expression).among(LAYERS, "thing")
+
+
+def test_long_lists_are_cut() -> None:
+    many = {f"layer{i}": nn.Linear(1, 1) for i in range(12)}
+    with pytest.raises(UsageError, match=r"layer7 and 4 more"):
+        select("x").among(many)

@@ -38,5 +38,5 @@ def test_histograms(norm: type[nn.Module]) -> None:
 
 def test_batch_norms_without_factors_do_not_count() -> None:
     monitor = Monitor(nn.Sequential(nn.BatchNorm2d(3, affine=False)))
-    with pytest.raises(UsageError, match="network has no batch norms with factors"):
+    with pytest.raises(UsageError, match="network has no batch norm with factors"):
         monitor.add(BatchNormFactorsConfig())

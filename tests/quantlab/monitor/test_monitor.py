@@ -127,7 +127,7 @@ def test_no_reduction_of_nothing() -> None:
 @pytest.mark.parametrize(
     ("others", "last", "message"),
     [
-        ([], SqnrConfig(select="con"), "select: 'con' matches none .*; did you mean 'conv'"),
+        ([], SqnrConfig(select="con"), "select: 'con' matches no layer .*; did you mean 'conv'"),
         (
             [WeightNormConfig()],
             WeightNormConfig(period=3),

@@ -20,7 +20,7 @@ def test_layers_are_those_of_the_subject() -> None:
     network, _ = make_network()
     assert list(WeightNormConfig(select="!conv").layers(network)) == ["linear"]
     assert list(BatchNormFactorsConfig().layers(network)) == ["norm"]
-    with pytest.raises(UsageError, match=r"select: 'nrm' .* norm; did you mean 'norm'"):
+    with pytest.raises(UsageError, match=r"'nrm' matches no batch norm .*; did you mean 'norm'"):
         BatchNormFactorsConfig(select="nrm").layers(network)
 
 
@@ -28,6 +28,6 @@ def test_without_its_subject_it_has_no_effect() -> None:
     network, _ = make_network(rules=())
     with pytest.raises(
         UsageError,
-        match="stat: 'sqnr' has no effect, the network has no layers with quantizers",
+        match="stat: 'sqnr' has no effect, the network has no layer with quantizers",
     ):
         SqnrConfig().layers(network)
