@@ -32,7 +32,7 @@ MADE = {
         "log.rank0.txt",
         "confusion.json",
     ),
-    *("checkout.json", "storage", "data", "logs", "configs"),
+    *("checkout.json", "storage", "data", "logs", "configs", "build"),
     "loss.py",
 }
 ROOTS = {path.name for path in CHECKOUT.iterdir()}
