@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -91,8 +91,14 @@ class Quantizer(nn.Module, ABC):
     branches so that neither a GPU waits nor a compiled graph breaks, follow when it is loaded.
     """
 
-    scale: Tensor
-    zero_point: Tensor
+    if TYPE_CHECKING:  # buffers, parameters or properties of the subclasses
+
+        @property
+        def scale(self) -> Tensor: ...
+
+        @property
+        def zero_point(self) -> Tensor: ...
+
     enabled: Tensor
     observing: Tensor
     signed: Tensor

@@ -30,7 +30,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
 from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
 from quantlab.algorithms.autograd import apply
@@ -56,7 +55,7 @@ ForwardKind = Literal["expectation", "mode", "random"]
 class _Stairs(Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         x: Tensor,
         y: Tensor,
         scale: Tensor,
@@ -65,9 +64,9 @@ class _Stairs(Function):
         deviation: float,
     ) -> Tensor:
         ctx.save_for_backward(x, scale)
-        ctx.codes = codes  # type: ignore[attr-defined]
-        ctx.noise_kind = noise_kind  # type: ignore[attr-defined]
-        ctx.deviation = deviation  # type: ignore[attr-defined]
+        ctx.codes = codes
+        ctx.noise_kind = noise_kind
+        ctx.deviation = deviation
         return y
 
     @staticmethod

@@ -26,7 +26,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
 from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
 from quantlab.algorithms.autograd import apply
@@ -45,11 +44,11 @@ BinaryGradient = Literal["straight", "xnor", "bireal"]
 class _Binary(Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: Tensor, scale: Tensor, gradient: BinaryGradient, num_sharing: int
+        ctx: Any, x: Tensor, scale: Tensor, gradient: BinaryGradient, num_sharing: int
     ) -> Tensor:
         ctx.save_for_backward(x, scale)
-        ctx.gradient = gradient  # type: ignore[attr-defined]
-        ctx.num_sharing = num_sharing  # type: ignore[attr-defined]
+        ctx.gradient = gradient
+        ctx.num_sharing = num_sharing
         return binary_values(x, scale)
 
     @staticmethod

@@ -28,7 +28,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
 from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
 from quantlab.algorithms.autograd import apply
@@ -47,11 +46,9 @@ MAX_BITS = 8
 
 class _Squashed(Function):
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, w: Tensor, scale: Tensor, widest: Tensor, num_steps: int
-    ) -> Tensor:
+    def forward(ctx: Any, w: Tensor, scale: Tensor, widest: Tensor, num_steps: int) -> Tensor:
         ctx.save_for_backward(w, scale, widest)
-        ctx.num_steps = num_steps  # type: ignore[attr-defined]
+        ctx.num_steps = num_steps
         return (squashed_codes(w, widest, num_steps).to(scale.dtype) * scale).to(w.dtype)
 
     @staticmethod

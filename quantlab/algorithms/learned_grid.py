@@ -27,7 +27,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
 from quantlab.algorithms.autograd import apply
 from quantlab.numerics.affine import fake_quantize, widen
@@ -36,7 +35,7 @@ from quantlab.numerics.affine import fake_quantize, widen
 class _LearnedGrid(Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         x: Tensor,
         scale: Tensor,
         offset: Tensor | None,
@@ -62,9 +61,9 @@ class _LearnedGrid(Function):
         if offset is not None and not is_clip_only:
             slope += inside * low
         ctx.save_for_backward(inside.to(x.dtype), slope)
-        ctx.scale_shape = scale.shape  # type: ignore[attr-defined]
-        ctx.has_offset = offset is not None  # type: ignore[attr-defined]
-        ctx.gradient_scale = gradient_scale  # type: ignore[attr-defined]
+        ctx.scale_shape = scale.shape
+        ctx.has_offset = offset is not None
+        ctx.gradient_scale = gradient_scale
         return y.to(x.dtype)
 
     @staticmethod

@@ -47,11 +47,11 @@ class LsqQuantizer(RangedQuantizer):
             self.offset = nn.Parameter(torch.zeros(self.scale_shape))
 
     @property
-    def scale(self) -> Tensor:  # type: ignore[override]  # others store theirs
+    def scale(self) -> Tensor:
         return self.step_size.clamp(min=MIN_SCALE)
 
     @property
-    def zero_point(self) -> Tensor:  # type: ignore[override]  # others store theirs
+    def zero_point(self) -> Tensor:
         if self.offset is None:
             return torch.zeros_like(self.step_size, dtype=torch.int32)
         steps = round_half_up((self.offset / self.scale).detach().neg_())

@@ -46,13 +46,13 @@ class PactQuantizer(RangedQuantizer):
         self.weight_decay = clip_decay
 
     @property
-    def scale(self) -> Tensor:  # type: ignore[override]  # others store theirs
+    def scale(self) -> Tensor:
         if self.low is None:
             return self.high.clamp(min=MIN_WIDTH) / self.quant_max
         return (self.high - self.low).clamp(min=MIN_WIDTH) / (self.quant_max - self.quant_min)
 
     @property
-    def zero_point(self) -> Tensor:  # type: ignore[override]  # others store theirs
+    def zero_point(self) -> Tensor:
         if self.low is None:
             return torch.zeros_like(self.high, dtype=torch.int32)
         steps = round_half_up((self.low / self.scale).detach().neg_())

@@ -23,7 +23,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
 from quantlab.algorithms.autograd import apply
 from quantlab.algorithms.learned_grid import learned_grid
@@ -36,12 +35,10 @@ GradientKind = Literal["relative", "plain"]
 
 class _Scale(Function):
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, log2_threshold: Tensor, num_halvings: int, is_relative: bool
-    ) -> Tensor:
+    def forward(ctx: Any, log2_threshold: Tensor, num_halvings: int, is_relative: bool) -> Tensor:
         scale = threshold_scale(log2_threshold, num_halvings)
         ctx.save_for_backward(scale)
-        ctx.is_relative = is_relative  # type: ignore[attr-defined]
+        ctx.is_relative = is_relative
         return scale
 
     @staticmethod
@@ -65,7 +62,7 @@ class TqtQuantizer(RangedQuantizer):
         self._is_relative = gradient == "relative"
 
     @property
-    def scale(self) -> Tensor:  # type: ignore[override]  # others store theirs
+    def scale(self) -> Tensor:
         num_halvings = self.spec.num_bits - self.spec.signed
         if torch.is_grad_enabled() and self.log2_threshold.requires_grad:
             return apply(_Scale, self.log2_threshold, num_halvings, self._is_relative)

@@ -121,7 +121,7 @@ class _Readers(TorchDispatchMode):
     """Notes which operations read some tensors. operations: by the tensor's name."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's has no annotations
         self.operations: dict[str, set[object]] = {}
         # Tensors are kept, so that no other gets the id of one.
         self._watched: dict[int, tuple[str, Tensor]] = {}

@@ -126,3 +126,17 @@ def train() -> Train:
 @pytest.fixture
 def rules() -> Callable[..., list[QuantRule]]:
     return make_rules
+
+
+@pytest.fixture
+def draw() -> Callable[[int], tuple[Tensor, Tensor]]:
+    """Draws so many samples of a problem that can be learned: three patterns in noise."""
+    generator = torch.Generator().manual_seed(11)
+    patterns = torch.randn(3, 2, 6, 6, generator=generator)
+
+    def draw(count: int) -> tuple[Tensor, Tensor]:
+        targets = torch.randint(3, (count,), generator=generator)
+        noise = torch.randn(count, 2, 6, 6, generator=generator)
+        return patterns[targets] + noise, targets
+
+    return draw

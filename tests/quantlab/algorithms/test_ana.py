@@ -73,16 +73,8 @@ def test_layers_are_annealed_one_after_another(network, batches, train, rules) -
     assert controllers[0].describe(4) == "ana: 3 tensors fake-quantized, noise 0 to 0.5"
 
 
-def test_trains(new_network, train, rules) -> None:
+def test_trains(new_network, train, rules, draw) -> None:
     """The original's backward pass raised an IndexError."""
-    generator = torch.Generator().manual_seed(11)
-    patterns = torch.randn(3, 2, 6, 6, generator=generator)
-
-    def draw(count: int) -> tuple[Tensor, Tensor]:
-        targets = torch.randint(3, (count,), generator=generator)
-        noise = torch.randn(count, 2, 6, 6, generator=generator)
-        return patterns[targets] + noise, targets
-
     network = new_network()
     controllers = quantize(network, rules(("*", "weight", CONFIG)))
     train(network, controllers, [draw(32) for _ in range(20)], epochs=5)

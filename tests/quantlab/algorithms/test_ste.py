@@ -275,15 +275,7 @@ def test_training_step_compiles_without_breaks(network, batches, train, rules) -
     torch.testing.assert_close(found, wanted)
 
 
-def test_four_bits_learn(new_network, train, rules) -> None:
-    generator = torch.Generator().manual_seed(11)
-    patterns = torch.randn(3, 2, 6, 6, generator=generator)
-
-    def draw(count: int) -> tuple[Tensor, Tensor]:
-        targets = torch.randint(3, (count,), generator=generator)
-        noise = torch.randn(count, 2, 6, 6, generator=generator)
-        return patterns[targets] + noise, targets
-
+def test_four_bits_learn(new_network, train, rules, draw) -> None:
     network = new_network()
     controllers = quantize(network, rules(("*", "weight", W4), ("*", "input", W4)))
     assert all(isinstance(controller, StartController) for controller in controllers)
