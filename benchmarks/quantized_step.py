@@ -7,7 +7,8 @@ Weights of all layers and inputs of all but the first have 4 bits; the quantizer
 
 On a GPU: CIFAR10/ResNet with 18 layers, batch 256, bfloat16, channels_last, torch.compile. On a
 CPU: the same with batch 32 in float32, and MNIST/LeNet with batch 64. Brevitas is measured where
-it is installed (pip install --no-deps brevitas dependencies==2.0.1).
+it is installed (pip install --no-deps brevitas dependencies==2.0.1): as it is, and on a GPU
+compiled too if torch can.
 """
 
 import copy
@@ -113,7 +114,9 @@ def with_brevitas(network: nn.Module) -> nn.Module:
     return network
 
 
-def step_of(network: nn.Module, inputs: Tensor, targets: Tensor) -> Callable[[], None]:
+def step_of(
+    network: nn.Module, inputs: Tensor, targets: Tensor, *, is_compiled: bool
+) -> Callable[[], None]:
     """Return a training step."""
     is_gpu = inputs.is_cuda
     network = network.to(inputs.device).train()
@@ -121,7 +124,8 @@ def step_of(network: nn.Module, inputs: Tensor, targets: Tensor) -> Callable[[],
     forward: Callable[[Tensor], Tensor] = network
     if is_gpu:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
-        forward = torch.compile(network, options=dict(COMPILE_OPTIONS))
+    if is_compiled:
+        forward = torch.compile(network, dynamic=False, options=dict(COMPILE_OPTIONS))
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -143,17 +147,29 @@ def compare(subject: Subject, device: torch.device) -> list[Row]:
     if device.type == "cuda":
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     targets = torch.randint(10, (subject.batch_size,), device=device)
-    sides = {"float": step_of(copy.deepcopy(template), inputs, targets)}
+    is_compiled = device.type == "cuda"
+
+    def side(network: nn.Module, *, is_compiled: bool = is_compiled) -> Callable[[], None]:
+        step = step_of(network, inputs, targets, is_compiled=is_compiled)
+        step()
+        return step
+
+    sides = {"float": side(copy.deepcopy(template))}
     for kind in ALGORITHMS:
         network = quantized(copy.deepcopy(template).to(device), kind, inputs)
-        sides[f"QuantLab {kind}"] = step_of(network, inputs, targets)
+        sides[f"QuantLab {kind}"] = side(network)
     if find_spec("brevitas") is not None:
         brevitas = with_brevitas(copy.deepcopy(template)).to(device).train()
         for _ in range(300 // subject.batch_size + 1):
             brevitas(inputs)  # its scales start from statistics
-        sides["Brevitas"] = step_of(brevitas, inputs, targets)
-    for step in sides.values():
-        step()
+        sides["Brevitas"] = side(copy.deepcopy(brevitas), is_compiled=False)
+        if is_compiled:
+            # It reaches torch in many graphs, each for all its layers.
+            torch._dynamo.config.recompile_limit = 128
+            try:
+                sides["Brevitas, compiled"] = side(brevitas)
+            except RuntimeError as error:
+                print(f"Brevitas does not compile: {str(error).splitlines()[0]}")
     timings = interleaved(sides, REPEATS, seconds=SECONDS)
     return [
         Row(

@@ -62,11 +62,7 @@ class Trainer:
     def __post_init__(self) -> None:
         experiment, training = self.config.experiment, self.config.training
         self._network = self.assembly.network
-        self._starting = [
-            module
-            for module in self._network.modules()
-            if isinstance(module, Quantizer) and not module.is_following
-        ]
+        self._quantizers = [q for q in self._network.modules() if isinstance(q, Quantizer)]
         self._compiled: nn.Module | None = None
         if training.compile:
             options: dict[str, Any] = dict(COMPILE_OPTIONS) if self.assembly.controllers else {}
@@ -217,7 +213,8 @@ class Trainer:
         compile anew. And compiled code calls no hooks."""
         is_measuring = self._monitoring is not None and self._monitoring.is_measuring
         is_full = len(batch.targets) == self.config.data.batch_size
-        return is_full and not is_measuring and not any(q.is_observing for q in self._starting)
+        is_starting = any(q.is_observing and not q.is_enabled for q in self._quantizers)
+        return is_full and not is_measuring and not is_starting
 
     def _finish_step(self, step: int) -> None:
         position, scaler = self.position, self.precision.scaler

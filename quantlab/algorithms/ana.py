@@ -61,29 +61,27 @@ class _Stairs(Function):
         scale: Tensor,
         codes: Sequence[int],
         noise_kind: NoiseKind,
-        deviation: float,
+        deviation: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(x, scale)
+        ctx.save_for_backward(x, scale, deviation)
         ctx.codes = codes
         ctx.noise_kind = noise_kind
-        ctx.deviation = deviation
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, scale = ctx.saved_tensors
-        if ctx.deviation == 0.0:
-            return torch.zeros_like(grad), None, None, None, None, None
+        x, scale, deviation = ctx.saved_tensors
         v = widen(x) / scale
         slope = torch.zeros_like(v)
         noise = NOISES[ctx.noise_kind]
         for low, high in pairwise(ctx.codes):
-            u = (v - (low + high) / 2) / ctx.deviation
-            slope += (high - low) * noise.density(u) / ctx.deviation
+            u = (v - (low + high) / 2) / deviation
+            slope += (high - low) * noise.density(u) / deviation
+        slope = torch.where(deviation > 0, slope, 0.0)
         return (grad * slope).to(x.dtype), None, None, None, None, None
 
 
-def expected_codes(v: Tensor, codes: Sequence[int], noise: Noise, deviation: float) -> Tensor:
+def expected_codes(v: Tensor, codes: Sequence[int], noise: Noise, deviation: Tensor) -> Tensor:
     """Return the mean code of `v` plus noise, elementwise."""
     total = torch.full_like(v, codes[0])
     for low, high in pairwise(codes):
@@ -91,7 +89,7 @@ def expected_codes(v: Tensor, codes: Sequence[int], noise: Noise, deviation: flo
     return total
 
 
-def likeliest_codes(v: Tensor, codes: Sequence[int], noise: Noise, deviation: float) -> Tensor:
+def likeliest_codes(v: Tensor, codes: Sequence[int], noise: Noise, deviation: Tensor) -> Tensor:
     """Return the likeliest code of `v` plus noise; of equally likely ones the upper."""
     best = torch.full_like(v, codes[0])
     most = torch.full_like(v, -1.0)
@@ -111,7 +109,10 @@ def likeliest_codes(v: Tensor, codes: Sequence[int], noise: Noise, deviation: fl
 
 
 class AnaQuantizer(RangedQuantizer):
-    """See the module. noise: [2], the standard deviations forward and backward, state."""
+    """See the module. noise: [2], the standard deviations forward and backward, state.
+
+    Whether there is noise is decided on the device, so that annealing compiles nothing anew.
+    """
 
     noise: Tensor
 
@@ -121,13 +122,11 @@ class AnaQuantizer(RangedQuantizer):
         self.register_buffer("noise", torch.zeros(2, dtype=torch.float64))
         self._noise_kind: NoiseKind = noise_kind
         self._forward_kind: ForwardKind = forward_kind
-        self._deviations = (0.0, 0.0)
         self._generator: torch.Generator | None = None
 
     def set_noise(self, forward: float, backward: float) -> None:
         """Set the standard deviations, in units of the scale."""
-        self._deviations = (forward, backward)
-        self.noise.copy_(torch.tensor(self._deviations, dtype=torch.float64))
+        self.noise.copy_(torch.tensor((forward, backward), dtype=torch.float64))
 
     def set_seed(self, seed: int) -> None:
         """Begin the random numbers of a step."""
@@ -151,8 +150,9 @@ class AnaQuantizer(RangedQuantizer):
             return self._hard(x)
         y = self._blurred(x)
         if torch.is_grad_enabled() and x.requires_grad:
-            codes, backward = self.spec.codes, self._deviations[1]
-            return apply(_Stairs, x, y, self.scale, codes, self._noise_kind, backward)
+            return apply(
+                _Stairs, x, y, self.scale, self.spec.codes, self._noise_kind, self.noise[1].clone()
+            )
         return y
 
     def encode(self, x: Tensor) -> Tensor:
@@ -162,12 +162,9 @@ class AnaQuantizer(RangedQuantizer):
         return (nearest_level(widen(x) / self.scale, self.spec.codes) * self.scale).to(x.dtype)
 
     def _blurred(self, x: Tensor) -> Tensor:
-        deviation = self._deviations[0]
-        if deviation == 0.0:
-            return self._hard(x.detach())
         with torch.no_grad():
             v = widen(x.detach()) / self.scale
-            noise = NOISES[self._noise_kind]
+            noise, deviation = NOISES[self._noise_kind], self.noise[0]
             if self._forward_kind == "random":
                 # Never 0 or 1, where a quantile may be infinite.
                 drawn = torch.rand(v.shape, generator=self._generator, device=v.device)
@@ -177,12 +174,8 @@ class AnaQuantizer(RangedQuantizer):
                 codes = likeliest_codes(v, self.spec.codes, noise, deviation)
             else:
                 codes = expected_codes(v, self.spec.codes, noise, deviation)
+            codes = torch.where(deviation > 0, codes, nearest_level(v, self.spec.codes))
             return (codes * self.scale).to(x.dtype)
-
-    def _load_from_state_dict(self, state_dict: Any, *args: Any) -> None:
-        super()._load_from_state_dict(state_dict, *args)
-        forward, backward = self.noise.tolist()
-        self._deviations = (forward, backward)
 
 
 class AnaController(Controller):

@@ -209,3 +209,17 @@ def test_other_random_numbers_of_the_process_do_not_matter(lab: Lab) -> None:
     torch.rand(7)
     run(*TOY_RUN)
     assert lab.record(0)["weights_sha256"] == lab.record(1)["weights_sha256"]
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["ste", "lsq"])
+def test_a_run_compiles_its_network_once(lab: Lab, kind: str) -> None:
+    """Steps that observe a range before quantizers start run uncompiled."""
+    settings = f"kind: {kind}, num_bits: 4, start_epoch: 0"
+    weight = f"{{select: '*', on: weight, algorithm: {{{settings}}}}}"
+    inputs = f"{{select: '*', on: input, algorithm: {{{settings}, observe_steps: 3}}}}"
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    run(*TOY_RUN, "--training.compile=true", f"--quantize.rules=[{weight}, {inputs}]")
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1

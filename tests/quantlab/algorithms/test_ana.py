@@ -4,6 +4,7 @@ import torch
 from pydantic import ValidationError
 from scipy import stats
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
 from quantlab.algorithms import quantize
 from quantlab.algorithms.ana import AnaConfig, AnaQuantizer
@@ -91,6 +92,20 @@ def test_no_backward_noise_no_gradient() -> None:
     quantizer.train()(weight).sum().backward()
     assert weight.grad is not None
     assert not weight.grad.any()
+
+
+# Dynamo makes an instance of each Function.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_annealing_compiles_nothing_anew() -> None:
+    quantizer, weight = new()
+    weight.requires_grad_()
+    torch.compiler.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(quantizer.train(), backend=counter, fullgraph=True)
+    for noise in (0.5, 0.3, 0.1, 0.0):
+        quantizer.set_noise(noise, noise)
+        assert torch.equal(compiled(weight), quantizer(weight))
+    assert counter.frame_count == 1
 
 
 def test_noise_below_zero(network, batches, train, rules) -> None:
