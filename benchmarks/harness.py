@@ -161,8 +161,8 @@ def report(name: str, rows: Sequence[Row]) -> None:
 
 
 def rounded(value: Figure) -> Figure:
-    """Return a float with three significant digits; other figures as they are."""
-    return float(f"{value:.3g}") if isinstance(value, float) else value
+    """Return a float with four significant digits; other figures as they are."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _time(call: Callable[[], object], num_calls: int, clock: Callable[[], float]) -> float:
