@@ -34,7 +34,7 @@ from quantlab.algorithms.site import Site
 from quantlab.algorithms.start import StartController
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
-from quantlab.numerics.affine import widen
+from quantlab.numerics.affine import narrow, widen
 from quantlab.numerics.granularity import PerAxis, PerTensor, reduced_axes
 from quantlab.quantizer import Quantizer, QuantSpec
 
@@ -72,7 +72,7 @@ def binary_codes(x: Tensor) -> Tensor:
 
 def binary_values(x: Tensor, scale: Tensor) -> Tensor:
     """Return `x` on the binary grid, in its type."""
-    return (binary_codes(x) * scale).to(x.dtype)
+    return narrow(binary_codes(x) * scale, x.dtype)
 
 
 class BinaryQuantizer(Quantizer):

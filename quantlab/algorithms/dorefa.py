@@ -37,7 +37,7 @@ from quantlab.algorithms.site import Site
 from quantlab.algorithms.start import StartController
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
-from quantlab.numerics.affine import widen
+from quantlab.numerics.affine import narrow, widen
 from quantlab.numerics.granularity import PerTensor, reduced_axes
 from quantlab.quantizer import Quantizer, QuantSpec
 
@@ -49,7 +49,8 @@ class _Squashed(Function):
     def forward(ctx: Any, w: Tensor, scale: Tensor, widest: Tensor, num_steps: int) -> Tensor:
         ctx.save_for_backward(w, scale, widest)
         ctx.num_steps = num_steps
-        return (squashed_codes(w, widest, num_steps).to(scale.dtype) * scale).to(w.dtype)
+        codes = squashed_codes(w, widest, num_steps).to(scale.dtype)
+        return narrow(codes * scale, w.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:

@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from quantlab.algorithms.autograd import apply
-from quantlab.numerics.affine import fake_quantize, widen
+from quantlab.numerics.affine import fake_quantize, narrow, widen
 
 
 class _LearnedGrid(Function):
@@ -60,11 +60,11 @@ class _LearnedGrid(Function):
         slope = torch.addcmul(per_step, per_step if is_clip_only else clamped, inside, value=-1)
         if offset is not None and not is_clip_only:
             slope += inside * low
-        ctx.save_for_backward(inside.to(x.dtype), slope)
+        ctx.save_for_backward(narrow(inside, x.dtype), slope)
         ctx.scale_shape = scale.shape
         ctx.has_offset = offset is not None
         ctx.gradient_scale = gradient_scale
-        return y.to(x.dtype)
+        return narrow(y, x.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:

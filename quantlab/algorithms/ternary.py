@@ -28,7 +28,7 @@ from quantlab.algorithms.layers import Target, check_weight_only
 from quantlab.algorithms.site import Site
 from quantlab.algorithms.start import StartController
 from quantlab.controller import Controller
-from quantlab.numerics.affine import widen
+from quantlab.numerics.affine import narrow, widen
 from quantlab.numerics.granularity import PerAxis, reduced_axes
 from quantlab.quantizer import Quantizer, QuantSpec
 
@@ -51,7 +51,7 @@ def ternary_codes(w: Tensor, threshold: Tensor) -> Tensor:
 
 def ternary_values(w: Tensor, threshold: Tensor, scale: Tensor) -> Tensor:
     """Return `w` on the ternary grid, in its type."""
-    return (ternary_codes(w, threshold) * scale).to(w.dtype)
+    return narrow(ternary_codes(w, threshold) * scale, w.dtype)
 
 
 class TernaryQuantizer(Quantizer):

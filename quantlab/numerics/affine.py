@@ -26,6 +26,16 @@ def widen(x: Tensor) -> Tensor:
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
+def narrow(y: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return `y` in a type, itself if it has that.
+
+    For what an autograd function returns: where that is an alias of what it has computed, such as
+    the result of an operation in place or of a `.to` that changes nothing, code compiled by
+    torch 2.11 passes no gradient on.
+    """
+    return y if y.dtype == dtype else y.to(dtype)
+
+
 def quantize(
     x: Tensor, scale: Tensor, zero_point: Tensor | None, *, quant_min: int, quant_max: int
 ) -> Tensor:
@@ -65,7 +75,7 @@ def fake_quantize_masked(
     rounded, clamped = _round(widen(x), scale, zero_point, quant_min, quant_max)
     # Ones and zeros as float: a bool tensor costs 25 times more to multiply with on a CPU.
     mask = rounded.eq_(clamped)
-    return clamped.mul_(scale).to(x.dtype), mask.to(x.dtype)
+    return narrow(clamped * scale, x.dtype), narrow(mask, x.dtype)
 
 
 def _round(

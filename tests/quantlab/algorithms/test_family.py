@@ -155,6 +155,29 @@ def near_ties(case: str, q: Quantizer, shape: torch.Size) -> Tensor:
 
 
 @family
+# Dynamo makes an instance of each Function, the partitioner imports deprecated parts of torch.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_compiled_gradients_are_those_of_the_formulas(started, case: str, on: Target) -> None:
+    """A compiler may compute again in the backward pass what the forward pass has overwritten."""
+    for q, x in samples(started(case, on).double().train(), on, torch.float64)[:2]:
+        q.set_observing(False)
+        leaves = {"x": x.requires_grad_(), **dict(q.named_parameters())}
+
+        slopes = torch.linspace(-1.0, 1.0, x.numel(), dtype=torch.float64).reshape(x.shape)
+
+        def loss(x: Tensor, slopes: Tensor = slopes, q: Quantizer = q) -> Tensor:
+            return (q(2.0 * x) * slopes).sum()
+
+        torch.compiler.reset()
+        compiled = torch.compile(loss, fullgraph=True, backend="aot_eager_decomp_partition")
+        wanted = torch.autograd.grad(loss(x), list(leaves.values()), allow_unused=True)
+        found = torch.autograd.grad(compiled(x), list(leaves.values()), allow_unused=True)
+        for name, one, other in zip(leaves, wanted, found, strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-12, atol=1e-13, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@family
 @pytest.mark.long
 # Inductor itself imports deprecated parts of torch.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
