@@ -32,6 +32,8 @@ from quantlab.quantizer import COMPILE_OPTIONS
 REPEATS = 9
 SECONDS = 0.5  # of each turn
 ALGORITHMS = ("ste", "lsq", "pact")
+# Steps in which Brevitas' activations collect percentiles, which is slow, before they learn.
+BREVITAS_STEPS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ def with_brevitas(network: nn.Module) -> nn.Module:
         }
         if index > 0:
             settings |= {"input_quant": quant.Uint8ActPerTensorFloat, "input_bit_width": 4}
+            settings |= {"input_collect_stats_steps": BREVITAS_STEPS}
         if isinstance(layer, nn.Conv2d):
             new = brevitas_nn.QuantConv2d(
                 layer.in_channels,
@@ -160,8 +163,8 @@ def compare(subject: Subject, device: torch.device) -> list[Row]:
         sides[f"QuantLab {kind}"] = side(network)
     if find_spec("brevitas") is not None:
         brevitas = with_brevitas(copy.deepcopy(template)).to(device).train()
-        for _ in range(300 // subject.batch_size + 1):
-            brevitas(inputs)  # its scales start from statistics
+        for _ in range(BREVITAS_STEPS + 1):
+            brevitas(inputs)
         sides["Brevitas"] = side(brevitas, is_compiled=False)
     timings = interleaved(sides, REPEATS, seconds=SECONDS)
     return [

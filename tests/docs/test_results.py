@@ -1,6 +1,9 @@
 """The figures in README.md are those that the benchmarks wrote."""
 
 import json
+from collections import defaultdict
+from statistics import mean
+from typing import Any
 
 import pytest
 
@@ -9,21 +12,48 @@ from tests.docs.markdown import CHECKOUT
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
 
+def results(name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(
+        (CHECKOUT / "benchmarks" / "results" / f"{name}.json").read_text()
+    )
+    return rows
+
+
 @pytest.mark.parametrize(
     ("name", "side", "text"),
     [
         ("trainer_overhead", "QuantLab", "| {} (Lightning"),
         ("trainer_overhead", "Lightning", "options off: {}) |"),
         ("gpu_training", "QuantLab", "| {} | an NVIDIA H200 |"),
+        ("quantized_step_cuda", "QuantLab lsq", "| the same in bfloat16, compiled | {} |"),
     ],
 )
 def test_ratios(name: str, side: str, text: str) -> None:
-    rows = json.loads((CHECKOUT / "benchmarks" / "results" / f"{name}.json").read_text())
-    (ratio,) = [row["ratio"] for row in rows if row["side"].startswith(side)]
+    (ratio,) = [row["ratio"] for row in results(name) if row["side"].startswith(side)]
     assert text.format(ratio) in README
 
 
+def test_two_gpus() -> None:
+    (two,) = [row["ratio"] for row in results("gpu_scaling") if row["gpus"] == 2]
+    assert f"| {two} | two NVIDIA H200 |" in README
+
+
 def test_the_cost_of_quantization() -> None:
-    rows = json.loads((CHECKOUT / "benchmarks" / "results" / "quantized_step_cpu.json").read_text())
+    rows = results("quantized_step_cpu")
     ratios = {row["side"]: row["ratio"] for row in rows if row["network"] == "ResNet-18"}
     assert f"| {ratios['QuantLab lsq']} (Brevitas 0.13.4: {ratios['Brevitas']}) |" in README
+
+
+def test_the_accuracy_of_algorithms() -> None:
+    """The table has all rows and no others; each config says the same mean."""
+    tops: dict[str, list[float]] = defaultdict(list)
+    for row in results("algorithms"):
+        tops[row["config"]].append(row["top1"])
+    float_top1 = mean(tops["finetune"])
+    for config, found in tops.items():
+        below = "" if config == "finetune" else f"{float_top1 - mean(found):.2f}"
+        (line,) = [line for line in README.splitlines() if line.startswith(f"| `{config}` | ")]
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[2:] == [", ".join(f"{top1:.2f}" for top1 in found), below]
+        file = CHECKOUT / "problems" / "CIFAR10" / "ResNet" / "configs" / f"{config}.yaml"
+        assert f"# Measured: {mean(found):.2f} % top-1" in file.read_text()
