@@ -19,7 +19,8 @@ class ExperimentConfig(Section):
 
     max_steps: stop after this many optimizer steps, unless `epochs` end sooner.
     folds: with 2 or more, k-fold cross-validation over the training samples.
-    target: the validation metric that decides which checkpoint is best.
+    target: the validation metric that decides which checkpoint is best, of those with the most
+        tensors quantized.
     deterministic: the same bytes on a GPU too, at a loss of speed (on a CPU they always are).
     threads: CPU threads of each process; by default the cores shared among the processes.
     log_every_steps: the period of the loss curve.

@@ -264,7 +264,8 @@ class Trainer:
             values |= {f"valid/{name}": value for name, value in metrics.items()}
             self._check_finite(values)
             target = metrics[experiment.target]
-            is_best = self.best.update(target, position.epoch)
+            stage = sum(quantizer.is_complete for quantizer in self._quantizers)
+            is_best = self.best.update(target, position.epoch, stage)
         values["train/lr"] = self.assembly.learning_rate.value
         self.assembly.learning_rate.on_epoch_end(target)
         seconds = self._state.clock.end_epoch()

@@ -32,11 +32,26 @@ def test_a_resumed_one_goes_on_alike(values: list[float], cut: int, min_delta: f
             resumed = BestEpoch("max", min_delta)
             resumed.load_state_dict(whole.state_dict())
             whole = resumed
-        whole.update(value, epoch)
+        whole.update(value, epoch, epoch // 10)
     straight = BestEpoch("max", min_delta)
     for epoch, value in enumerate(values):
-        straight.update(value, epoch)
+        straight.update(value, epoch, epoch // 10)
     assert whole.state_dict() == straight.state_dict()
+
+
+@given(values=values, more=values)
+def test_more_tensors_quantized_are_better_than_any_value(
+    values: list[float], more: list[float]
+) -> None:
+    best = BestEpoch("max")
+    for epoch, value in enumerate(values):
+        best.update(value, epoch, 1)
+    assert best.update(more[0], len(values), 2)
+    assert (best.value, best.num_stale) == (more[0], 0)
+    for epoch, value in enumerate(more[1:], start=len(values) + 1):
+        best.update(value, epoch, 2)
+    assert best.value == max(more)
+    assert best.epoch == len(values) + more.index(max(more))
 
 
 def test_small_gains_are_no_progress_but_still_the_best() -> None:

@@ -223,3 +223,13 @@ def test_a_run_compiles_its_network_once(lab: Lab, kind: str) -> None:
     torch._dynamo.utils.counters.clear()
     run(*TOY_RUN, "--training.compile=true", f"--quantize.rules=[{weight}, {inputs}]")
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+def test_the_best_epoch_is_a_quantized_one(lab: Lab) -> None:
+    """Whatever the epochs in float reached before: what is tested is what the run is for."""
+    rule = "{select: '*', on: weight, algorithm: {kind: ste, num_bits: 2, start_epoch: 3}}"
+    run(*TOY_RUN, "--experiment.epochs=4", f"--quantize.rules=[{rule}]")
+    assert lab.record()["metrics"]["best/epoch"] == 4
+    enabled = [value for name, value in saved(lab, 0, "best").items() if name.endswith("enabled")]
+    assert len(enabled) > 0
+    assert all(enabled)
