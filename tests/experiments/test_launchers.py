@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +27,11 @@ def horovodrun(count: int) -> tuple[str, ...]:
 
 
 def torchrun(count: int) -> tuple[str, ...]:
-    return (*TORCHRUN, str(count), "--master-port", str(29400 + os.getpid() % 500))
+    """Each call has a port of its own: that of a run before may still be closing."""
+    with socket.socket() as server:
+        server.bind(("localhost", 0))
+        port = server.getsockname()[1]
+    return (*TORCHRUN, str(count), "--master-port", str(port))
 
 
 def succeed(lab: Lab, *arguments: str, launcher: tuple[str, ...] = ()) -> str:
