@@ -36,7 +36,7 @@ def test_rows_are_complete(tmp_path: Path) -> None:
     assert path.name == "example.json"
     assert len(rows) == 2
     assert rows[0].keys() == {"kernel", "speed", "peer", "ratio", "machine", "command"}
-    assert (rows[0]["speed"], rows[0]["ratio"], rows[0]["peer"]) == (12.3, 0.988, "memcpy")
+    assert (rows[0]["speed"], rows[0]["ratio"], rows[0]["peer"]) == (12.35, 0.9877, "memcpy")
     assert rows[0]["machine"].keys() == machine().__dict__.keys()
 
 
@@ -44,5 +44,5 @@ def test_markdown() -> None:
     assert markdown([ROW]).splitlines() == [
         "| kernel | speed | peer | ratio |",
         "| --- | --- | --- | --- |",
-        "| pack | 12.3 | memcpy | 0.988 |",
+        "| pack | 12.35 | memcpy | 0.9877 |",
     ]
