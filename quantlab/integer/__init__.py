@@ -1,0 +1,1 @@
+"""Integer programs: what was trained is what runs, proven bit for bit."""

@@ -1,0 +1,90 @@
+"""The program while it is being built."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from quantlab.errors import UsageError
+from quantlab.integer.bounds import bound_of, prove
+from quantlab.integer.lower.grid import Grid
+from quantlab.integer.lower.multipliers import choose
+from quantlab.integer.lower.thresholds import thresholds_for
+from quantlab.integer.lower.value import Value, codes_of
+from quantlab.integer.operations import Add, Operation, Requantize
+from quantlab.integer.tensor_type import TensorType
+
+_MOST_TERMS = 2
+
+
+class Builder:
+    """Operations one after the other, with types and bounds as they come.
+
+    threshold_levels: grids of at most so many levels are reached by comparing, not multiplying.
+    """
+
+    def __init__(self, inputs: Mapping[str, TensorType], *, threshold_levels: int) -> None:
+        self.operations: list[Operation] = []
+        self.types: dict[str, TensorType] = dict(inputs)
+        self.bounds = dict(prove(inputs, (), inputs))
+        self._threshold_levels = threshold_levels
+
+    def name(self, wanted: str) -> str:
+        """Return a name that is free."""
+        wanted = wanted.replace(".", "_")
+        names = (wanted, *(f"{wanted}_{number}" for number in range(1, len(self.types) + 2)))
+        return next(name for name in names if name not in self.types)
+
+    def emit(self, operation: Operation) -> str:
+        """Append an operation; return the name of its output."""
+        types = [self.types[name] for name in operation.inputs]
+        self.types[operation.output] = operation.infer(types)
+        bounds = [self.bounds[name] for name in operation.inputs]
+        self.bounds[operation.output] = bound_of(operation, bounds, types)
+        self.operations.append(operation)
+        return operation.output
+
+    def quantize(self, value: Value, grid: Grid, name: str) -> Value:
+        """Return a value as codes of a grid, rounded and clamped by one operation."""
+        if grid.is_same(value.grid):
+            return value
+        is_few = grid.num_levels <= self._threshold_levels and len(value.terms) == 1
+        if is_few or grid.step > 1:
+            operation: Operation = thresholds_for(value, grid, self.bounds, self.name(name))
+        else:
+            operation = self._rescale(value, grid, self.name(name))
+        return codes_of(self.emit(operation), grid, value.shape, value.node)
+
+    def _rescale(self, value: Value, grid: Grid, output: str) -> Operation:
+        if len(value.terms) > _MOST_TERMS:
+            raise UsageError(f"{value.node}: {len(value.terms)} tensors to add, 2 allowed at once")
+        low, high = self._code_range(value, grid)
+        multipliers, offset, shift = choose(
+            [term.scale / grid.scale for term in value.terms],
+            np.asarray(value.offset / grid.scale + grid.zero_point + 0.5),
+            [self.bounds[term.tensor] for term in value.terms],
+            value.node,
+        )
+        common: dict[str, Any] = {
+            "inputs": tuple(term.tensor for term in value.terms),
+            "output": output,
+            "layer": value.node,
+            "offset": offset,
+            "shift": shift,
+            "low": low,
+            "high": high,
+            "kind": grid.kind,
+        }
+        if len(multipliers) == 1:
+            return Requantize(multiplier=multipliers[0], **common)
+        left, right = multipliers
+        return Add(left_multiplier=left, right_multiplier=right, **common)
+
+    @staticmethod
+    def _code_range(value: Value, grid: Grid) -> tuple[int, int]:
+        """Return the codes of the value's ends, within those of the grid."""
+        low, high = (
+            default if np.isinf(end) else int(grid.encode(np.array([end])).reshape(-1)[0])
+            for end, default in ((value.low, grid.low), (value.high, grid.high))
+        )
+        return low, high

@@ -1,0 +1,96 @@
+"""Grids: which integers stand for which real numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from quantlab.errors import UsageError
+from quantlab.integer.tensor_type import S16, U8, IntegerType, smallest_type
+from quantlab.quantizer import Quantizer
+
+Reals = NDArray[np.float64]
+Encode = Callable[[Reals], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """real = (code - zero_point) * scale, for codes from `low` to `high`.
+
+    scale, zero_point: float64 and int64, `[]` or, for a raw image only, `[C, 1, 1]`.
+    step: between two codes.
+    encode: gives the code of a real number, as training has it.
+    """
+
+    scale: Reals
+    zero_point: NDArray[np.int64]
+    low: int
+    high: int
+    kind: IntegerType
+    step: int = 1
+    encode: Encode
+
+    @property
+    def num_levels(self) -> int:
+        return (self.high - self.low) // self.step + 1
+
+    def is_same(self, other: "Grid | None") -> bool:
+        """Return whether another grid has the same codes for the same numbers."""
+        return other is not None and all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("scale", "zero_point", "low", "high", "step")
+        )
+
+
+def grid_of(quantizer: Quantizer, path: str) -> Grid:
+    """Return the grid of a quantizer of an input or output.
+
+    Raises UsageError if its scales are more than one or its codes not evenly spaced.
+    """
+    codes = quantizer.spec.codes
+    steps = {int(high) - int(low) for low, high in pairwise(codes)}
+    if quantizer.scale.numel() != 1 or len(steps) != 1:
+        raise UsageError(
+            f"{path}: {quantizer.spec} given; one scale and evenly spaced codes allowed here"
+        )
+
+    def encode(reals: Reals) -> NDArray[np.int64]:
+        return quantizer.codes(torch.from_numpy(reals)).numpy().astype(np.int64)
+
+    low, high = int(codes[0]), int(codes[-1])
+    return Grid(
+        scale=quantizer.scale.detach().double().cpu().numpy().reshape(()),
+        zero_point=quantizer.zero_point.cpu().numpy().astype(np.int64).reshape(()),
+        low=low,
+        high=high,
+        step=steps.pop(),
+        kind=smallest_type(low, high),
+        encode=encode,
+    )
+
+
+def fine_grid(low: float, high: float) -> Grid:
+    """Return a symmetric grid of 16 bits for numbers observed to be from `low` to `high`.
+
+    It reaches a quarter further, for numbers that were not observed.
+    """
+    end = 1.25 * max(-low, high, 1e-30)
+    return _even(np.array(end / S16.maximum), np.array(0), -S16.maximum, S16.maximum, S16)
+
+
+def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:
+    """Return that of raw images, a scale and zero point for each channel."""
+    return _even(scale.reshape(-1, 1, 1), zero_point.reshape(-1, 1, 1), 0, 255, U8)
+
+
+def _even(
+    scale: Reals, zero_point: NDArray[np.int64], low: int, high: int, kind: IntegerType
+) -> Grid:
+    def encode(reals: Reals) -> NDArray[np.int64]:
+        codes: NDArray[np.int64] = np.floor(reals / scale + 0.5).astype(np.int64) + zero_point
+        return codes.clip(low, high)
+
+    return Grid(scale=scale, zero_point=zero_point, low=low, high=high, kind=kind, encode=encode)

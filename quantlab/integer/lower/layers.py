@@ -1,0 +1,145 @@
+"""Convolutions and fully connected layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import fx, nn
+
+from quantlab.errors import UsageError
+from quantlab.graphs.slots import applied
+from quantlab.integer.lower.grid import Reals
+from quantlab.integer.lower.lowering import Lowering
+from quantlab.integer.lower.value import Term, Value
+from quantlab.integer.operations import Convolution, Linear, Operation, Windows
+
+# A larger bias, in steps of the accumulator, is added when that is rescaled, in 64 bits.
+_MOST_BIAS = 2.0**29
+
+
+def lower_layer(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
+    """Return what a convolution or linear layer makes of codes, as accumulators.
+
+    Codes have a zero point z, so that it computes sum w (x - z) = sum w x - z sum w; the second
+    part is in the accumulator's bias, and z stands beyond the border.
+    """
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    path, slots = str(node.target), applied(layer)
+    if "input_quantizer" in slots:
+        x = lowering.quantized(x, slots["input_quantizer"], f"{path}.input_quantizer")
+    has_channels = isinstance(layer, nn.Conv2d)
+    x = lowering.codes(x, node.all_input_nodes[0], has_channels=has_channels)
+    assert x.grid is not None
+    weight, scale_O = _weights(layer, path, x.grid.scale)
+    step_O = scale_O * x.grid.scale.max()  # in real numbers, of the accumulator
+    bias_O = np.zeros(len(weight))
+    if layer.bias is not None:
+        bias_O = layer.bias.detach().double().cpu().numpy()
+    whole_O = np.rint(bias_O / step_O)
+    whole_O = np.where(np.abs(whole_O) < _MOST_BIAS, whole_O, 0.0)
+    operation, zeros_O = _operation(layer, path, weight, x)
+    tensor = lowering.builder.emit(
+        operation(
+            inputs=(x.terms[0].tensor,),
+            output=lowering.builder.name(node.name),
+            layer=path,
+            weight=weight,
+            weight_bits=_num_bits(weight),
+            bias=(whole_O.astype(np.int64) - zeros_O).astype(np.int32),
+        )
+    )
+    axes = (-1, 1, 1) if isinstance(layer, nn.Conv2d) else (-1,)
+    y = Value(
+        terms=(Term(tensor=tensor, scale=step_O.reshape(axes)),),
+        offset=(bias_O - whole_O * step_O).reshape(axes),
+        shape=lowering.shape(node),
+        node=path,
+    )
+    if "output_quantizer" in slots:
+        return lowering.quantized(y, slots["output_quantizer"], f"{path}.output_quantizer")
+    return y
+
+
+def _operation(
+    layer: nn.Conv2d | nn.Linear, path: str, weight: NDArray[np.int8], x: Value
+) -> tuple[Callable[..., Operation], NDArray[np.int64]]:
+    """Return the operation but for what all layers have, and z sum w of each output."""
+    assert x.grid is not None
+    wide = weight.astype(np.int64)
+    zero = x.grid.zero_point.reshape(-1)
+    if isinstance(layer, nn.Linear):
+        return Linear, (wide * zero).sum(1)
+    if layer.padding_mode != "zeros":
+        raise UsageError(f"layer '{path}': padding_mode '{layer.padding_mode}', 'zeros' allowed")
+    zero_C = np.broadcast_to(zero, (x.shape[0],))
+    group_O = np.arange(len(weight)) // (len(weight) // layer.groups)
+    zero_OI = zero_C.reshape(layer.groups, -1)[group_O]
+    windows, groups = _windows(layer), layer.groups
+
+    def convolution(**common: Any) -> Operation:
+        codes = zero_C.astype(np.int32)
+        return Convolution(padding_codes=codes, windows=windows, groups=groups, **common)
+
+    return convolution, (wide.sum((2, 3)) * zero_OI).sum(1)
+
+
+def _weights(layer: nn.Module, path: str, input_scale: Reals) -> tuple[NDArray[np.int8], Reals]:
+    """Return the codes of a layer's weights and the scale of each output, `[O]`, for an input of
+    one scale, the largest of its own."""
+    quantizer = applied(layer).get("weight_quantizer")
+    if quantizer is None or not quantizer.is_complete:
+        stage = "no quantizer" if quantizer is None else "a quantizer that has not wholly started"
+        raise UsageError(f"layer '{path}': its weight has {stage}; quantize it to 8 bits or fewer")
+    codes = quantizer.codes(layer.get_parameter("weight")).cpu().numpy()
+    scale = quantizer.scale.detach().double().cpu().numpy()
+    if scale.size not in (1, len(codes)):
+        raise UsageError(
+            f"layer '{path}': weights quantized {quantizer.spec.granularity}; per_tensor or "
+            "per_axis:0 allowed"
+        )
+    if codes.min() < -128 or codes.max() > 127:
+        raise UsageError(
+            f"layer '{path}': weights of {codes.min()} to {codes.max()}, 8 bits allowed"
+        )
+    scale_O = np.broadcast_to(scale.reshape(-1), (len(codes),))
+    return _with_input_scales(codes, scale_O, input_scale)
+
+
+def _with_input_scales(
+    codes: NDArray[np.int32], scale_O: Reals, input_scale: Reals
+) -> tuple[NDArray[np.int8], Reals]:
+    """Return weights that take in the different scales of a raw image's channels, on a grid of 8
+    bits for each output; where there is one scale, the weights as they are."""
+    ratios = (input_scale / input_scale.max()).reshape(-1)
+    if np.all(ratios == 1.0):
+        return codes.astype(np.int8), scale_O
+    weights = codes * scale_O[:, None, None, None] * ratios[:, None, None]
+    largest_O = np.abs(weights).max((1, 2, 3))
+    step_O = np.where(largest_O > 0, largest_O, 1.0) / 127
+    return np.floor(weights / step_O[:, None, None, None] + 0.5).astype(np.int8), step_O
+
+
+def _num_bits(weight: NDArray[np.int8]) -> int:
+    """Return of how many bits weights are: 1 if all are -1 or 1, else those of signed integers."""
+    if np.all(np.abs(weight) == 1):
+        return 1
+    low, high = int(weight.min()), int(weight.max())
+    return max((-low - 1).bit_length() if low < 0 else 0, max(high, 0).bit_length()) + 1
+
+
+def _windows(layer: nn.Conv2d) -> Windows:
+    if layer.padding == "same":
+        totals = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+        top, left = (total // 2 for total in totals)
+        padding = (top, left, totals[0] - top, totals[1] - left)
+    else:
+        rows, columns = (0, 0) if isinstance(layer.padding, str) else layer.padding
+        padding = (rows, columns, rows, columns)
+    height, width = layer.kernel_size
+    return Windows(
+        kernel=(height, width),
+        stride=(layer.stride[0], layer.stride[1]),
+        padding=padding,
+        dilation=(layer.dilation[0], layer.dilation[1]),
+    )

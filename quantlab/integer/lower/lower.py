@@ -1,0 +1,170 @@
+"""Lowering: from a trained network to an integer program.
+
+The network's layers are followed in its graph. What they make of integers is kept as long as
+possible as `scale * integers + offset` (see `value`): batch norms, biases and scales cost nothing,
+and are rounded once, where a quantizer asks for codes. Where the network has no quantizer but the
+program needs integers of few bits, as before an addition's result is pooled, 16 bits are taken, for
+the range that the value has on samples.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import Tensor, fx, nn
+
+from quantlab.errors import UsageError
+from quantlab.graphs.operations import Add
+from quantlab.graphs.paths import function_name
+from quantlab.graphs.shapes import evaluating
+from quantlab.graphs.slots import applied
+from quantlab.graphs.trace import trace
+from quantlab.integer.lower.builder import Builder
+from quantlab.integer.lower.elementwise import (
+    BATCH_NORMS,
+    CLAMPS,
+    lower_add,
+    lower_batch_norm,
+    lower_clamp,
+)
+from quantlab.integer.lower.grid import Grid
+from quantlab.integer.lower.input_spec import InputSpec
+from quantlab.integer.lower.layers import lower_layer
+from quantlab.integer.lower.lowering import Lowering
+from quantlab.integer.lower.pooling import lower_average, lower_max_pool
+from quantlab.integer.lower.ranges import observe_ranges
+from quantlab.integer.lower.rearranging import REARRANGING, lower_reshape
+from quantlab.integer.lower.value import Value, codes_of
+from quantlab.integer.program import Program, Reading
+from quantlab.integer.tensor_type import S32, U8, TensorType
+from quantlab.quantizer import Quantizer
+
+_INPUT = "input"
+Handler = Callable[[Lowering, fx.Node, nn.Module, Value], Value]
+_PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+_HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (
+    ((nn.Conv2d, nn.Linear), lower_layer),
+    (BATCH_NORMS, lower_batch_norm),
+    (CLAMPS, lower_clamp),
+    ((nn.MaxPool2d,), lower_max_pool),
+    ((nn.AvgPool2d, nn.AdaptiveAvgPool2d), lower_average),
+    (REARRANGING, lower_reshape),
+)
+# Quantizing before these gives the same codes as after them.
+_COMMUTING = (*_PASSING, *CLAMPS, nn.MaxPool2d, *REARRANGING)
+
+
+def lower(
+    network: nn.Module,
+    spec: InputSpec,
+    samples: Tensor | None = None,
+    *,
+    threshold_levels: int = 4,
+) -> Program:
+    """Return the integer program of a network in its present state, as it evaluates.
+
+    network: with quantizers on the weights of all layers, or the graph of one.
+    spec: the raw input: its shape, and what its integers stand for.
+    samples: `[N, *spec.shape]`, real numbers as the network takes them; needed where it has values
+        without a quantizer.
+    threshold_levels: grids of at most so many levels are reached by exact thresholds.
+
+    Raises UsageError, with the layer and the line of code, for what cannot be lowered.
+    """
+    with evaluating(network):
+        example = spec.example(samples)
+        for parameter in network.parameters():
+            example = example.to(parameter)  # its type and device
+            break
+        gm = network if isinstance(network, fx.GraphModule) else trace(network, example)
+        ranges = observe_ranges(gm, samples) if samples is not None else {}
+        return _Lowerer(gm, spec, ranges, threshold_levels).lower()
+
+
+class _Lowerer:
+    def __init__(
+        self,
+        gm: fx.GraphModule,
+        spec: InputSpec,
+        ranges: dict[str, tuple[float, float]],
+        threshold_levels: int,
+    ) -> None:
+        self._spec = spec
+        inputs = {_INPUT: TensorType(spec.shape, U8)}
+        builder = Builder(inputs, threshold_levels=threshold_levels)
+        self._inputs = inputs
+        self._state = Lowering(gm=gm, builder=builder, ranges=ranges, commutes=self._commutes)
+
+    def lower(self) -> Program:
+        state = self._state
+        output: Value | None = None
+        for node in state.gm.graph.nodes:
+            if node.op == "placeholder":
+                if state.values:
+                    raise UsageError(f"lower: a second input '{node.name}' given, one allowed")
+                state.values[node] = codes_of(_INPUT, self._spec.grid, self._spec.shape, node.name)
+            elif node.op == "output":
+                (result,) = node.args
+                if not isinstance(result, fx.Node):
+                    raise UsageError("lower: a network with several outputs given, one allowed")
+                output = state.values[result]
+            else:
+                state.values[node] = self._value(node)
+        assert output is not None
+        final = _common_scale(state.builder, output)
+        tensor = final.terms[0].tensor
+        return Program(
+            inputs=self._inputs,
+            operations=tuple(state.builder.operations),
+            outputs=(tensor,),
+            reals={tensor: Reading(scale=final.terms[0].scale, offset=final.offset)},
+        )
+
+    def _value(self, node: fx.Node) -> Value:
+        state = self._state
+        if node.op != "call_module":
+            return self._unknown(node, function_name(node))
+        module, path = state.module(node), str(node.target)
+        inputs = [state.values[source] for source in node.all_input_nodes]
+        if isinstance(module, Quantizer):
+            return state.quantized(inputs[0], module, path)
+        if isinstance(module, Add):
+            left, right = (state.values[a] for a in node.args if isinstance(a, fx.Node))
+            return lower_add(state, node, left, right)
+        if isinstance(module, _PASSING):
+            return inputs[0]
+        for types, handler in _HANDLERS:
+            if isinstance(module, types):
+                return handler(state, node, module, inputs[0])
+        return self._unknown(node, type(module).__name__)
+
+    def _unknown(self, node: fx.Node, name: str) -> Value:
+        raise UsageError(f"'{node.name}' ({node.target}): {name} has no integer operation")
+
+    def _commutes(self, node: fx.Node) -> bool:
+        module = self._state.module(node)
+        return isinstance(module, _COMMUTING) and not applied(module)
+
+
+def _common_scale(builder: Builder, value: Value) -> Value:
+    """Return the network's output as one tensor with one scale, in 32 bits, so that its numbers can
+    be compared with one another; nothing is lost that the accumulators know."""
+    if value.is_uniform and not value.is_clamped:
+        return value
+    end = 1e-30
+    for term in value.terms:
+        bound = builder.bounds[term.tensor]
+        reach = max(abs(bound.lowest), abs(bound.highest))
+        end += float(np.abs(term.scale).max()) * reach
+    end += float(np.abs(value.offset).max())
+    scale = np.array(end / S32.maximum)
+    grid = Grid(
+        scale=scale,
+        zero_point=np.array(0),
+        low=S32.minimum,
+        high=S32.maximum,
+        kind=S32,
+        encode=lambda reals: np.clip(
+            np.floor(reals / scale + 0.5), S32.minimum, S32.maximum
+        ).astype(np.int64),
+    )
+    return builder.quantize(value, grid, "scores")

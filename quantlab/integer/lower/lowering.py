@@ -1,0 +1,87 @@
+"""The state of lowering a network: its graph, the program so far, and the values of the nodes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import fx, nn
+
+from quantlab.errors import UsageError
+from quantlab.graphs.paths import module_of
+from quantlab.graphs.slots import applied
+from quantlab.integer.lower.builder import Builder
+from quantlab.integer.lower.grid import Grid, fine_grid, grid_of
+from quantlab.integer.lower.ranges import Ranges
+from quantlab.integer.lower.value import Value
+from quantlab.quantizer import Quantizer
+
+IsRearranging = Callable[[fx.Node], bool]
+
+
+@dataclass(kw_only=True, eq=False)
+class Lowering:
+    """ranges: of the nodes' values on samples, empty if there are none.
+
+    commutes: whether a node's module gives the same whether it is quantized before or after it.
+    """
+
+    gm: fx.GraphModule
+    builder: Builder
+    ranges: Ranges
+    commutes: IsRearranging
+    values: dict[fx.Node, Value] = field(default_factory=dict)
+
+    def module(self, node: fx.Node) -> nn.Module:
+        module = module_of(self.gm, node)
+        assert module is not None
+        return module
+
+    def shape(self, node: fx.Node) -> tuple[int, ...]:
+        """Return the shape of a node's tensor without the batch."""
+        return tuple(node.meta["shape"][1:])
+
+    def quantized(self, value: Value, quantizer: Quantizer, path: str) -> Value:
+        """Return a value as codes of a quantizer."""
+        if not quantizer.is_enabled:
+            raise UsageError(
+                f"{path}: in the float stage; train until it has started, or remove it"
+            )
+        return self.builder.quantize(value, grid_of(quantizer, path), f"{path}_codes")
+
+    def codes(self, value: Value, node: fx.Node, *, has_channels: bool = False) -> Value:
+        """Return the value behind a node as codes: of the quantizer that is to come, if there is
+        one for all that read it, else of 16 bits for the numbers seen on samples.
+
+        has_channels: the codes may have a scale for each channel, as a raw image has.
+        Raises UsageError if there were no samples.
+        """
+        if value.grid is not None and (has_channels or value.is_uniform):
+            return value
+        grid = self._next_grid(node)
+        if grid is None:
+            if node.name not in self.ranges:
+                raise UsageError(
+                    f"'{node.name}' ({node.target}): its value has no quantizer; put one there, or "
+                    "give samples, from which its range can be read"
+                )
+            grid = fine_grid(*self.ranges[node.name])
+        return self.builder.quantize(value, grid, f"{node.name}_codes")
+
+    def _next_grid(self, node: fx.Node) -> Grid | None:
+        found: list[Grid] = []
+        waiting = list(node.users)
+        while waiting:
+            user = waiting.pop()
+            if user.op != "call_module":
+                return None
+            module, path = self.module(user), str(user.target)
+            quantizer = applied(module).get("input_quantizer")
+            if isinstance(module, Quantizer):
+                found.append(grid_of(module, path))
+            elif quantizer is not None:
+                found.append(grid_of(quantizer, f"{path}.input_quantizer"))
+            elif self.commutes(user):
+                waiting.extend(user.users)
+            else:
+                return None
+        first = found[0] if found else None
+        return first if first is not None and all(first.is_same(grid) for grid in found) else None

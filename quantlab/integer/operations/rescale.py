@@ -1,0 +1,53 @@
+"""What goes from one scale to another has in common; see `Requantize` and `Add`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.integer.operations.operation import Array, Operation
+from quantlab.integer.tensor_type import IntegerType, TensorType
+
+MAX_SHIFT = 62
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rescale(Operation):
+    """clamp((the sum of multiplier * input + offset) >> shift, low, high), in 64 bits.
+
+    The shift rounds down; with half of 2^shift in the offset it rounds to the nearest, ties
+    upwards. Multipliers are int32, offset and shift int64, the shift from 0 to 62. Each has the
+    shape of the output or one that broadcasts against it, such as `[O, 1, 1]` or `[]`.
+
+    kind: of the output; `low` and `high` are within it.
+    """
+
+    offset: NDArray[np.int64]
+    shift: NDArray[np.int64]
+    low: int
+    high: int
+    kind: IntegerType
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.kind.minimum <= self.low <= self.high <= self.kind.maximum:
+            self.refuse(f"low {self.low}, high {self.high}", f"a range of {self.kind}")
+        if self.shift.min() < 0 or self.shift.max() > MAX_SHIFT:
+            self.refuse(f"shift {self.shift.min()} to {self.shift.max()}", f"0 to {MAX_SHIFT}")
+
+    @property
+    def multipliers(self) -> tuple[NDArray[np.int32], ...]:
+        """The multiplier of each input."""
+        found = [self.constants()[name] for name in self.constants() if "multiplier" in name]
+        return tuple(multiplier.astype(np.int32, copy=False) for multiplier in found)
+
+    def infer(self, inputs: Sequence[TensorType]) -> TensorType:
+        if len(inputs) != len(self.multipliers):
+            self.refuse(f"{len(inputs)} inputs", f"{len(self.multipliers)}, one a multiplier")
+        shape = np.broadcast_shapes(*(given.shape for given in inputs))
+        arrays: list[Array] = [*self.multipliers, self.offset, self.shift]
+        constants = [array.shape for array in arrays]
+        if np.broadcast_shapes(shape, *constants) != shape:
+            self.refuse(f"constants of {constants}", f"such as fit {shape}")
+        return TensorType(shape, self.kind)

@@ -1,0 +1,84 @@
+"""Integer programs: what is deployed, as a short list of operations with one exact meaning.
+
+A program takes integers (a raw image, say) and computes with integers only; `interpreter` defines
+each result to the bit. Its tensors have names, types and shapes without the batch; `reals` says
+what numbers some of them stand for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.errors import UsageError, did_you_mean
+from quantlab.integer.bounds import Bound, prove
+from quantlab.integer.operations import Operation
+from quantlab.integer.tensor_type import TensorType
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """The real numbers that integers stand for: scale * integer + offset, both float64 in a shape
+    that broadcasts against the tensor's."""
+
+    scale: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def __call__(self, integers: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(self.scale * integers + self.offset, np.float64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Program:
+    """See the module. Each operation reads inputs or what an operation before it makes.
+
+    Making one checks types and shapes and proves that no accumulator can overflow. Raises
+    UsageError, with the layer, where that fails.
+    """
+
+    inputs: Mapping[str, TensorType]
+    operations: tuple[Operation, ...]
+    outputs: tuple[str, ...]
+    reals: Mapping[str, Reading] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (*self.outputs, *self.reals):
+            if name not in self.types:
+                hint = did_you_mean(name, self.types)
+                raise UsageError(f"program: no tensor is named '{name}'{hint}")
+        assert self.bounds
+
+    @cached_property
+    def types(self) -> Mapping[str, TensorType]:
+        """The type of every tensor, inputs first, then in the order of the operations."""
+        found = dict(self.inputs)
+        for operation in self.operations:
+            for name in operation.inputs:
+                if name not in found:
+                    operation.refuse(f"input '{name}'", "an input or an earlier output")
+            if operation.output in found:
+                operation.refuse(f"output '{operation.output}', which exists", "a new name")
+            found[operation.output] = operation.infer([found[name] for name in operation.inputs])
+        return found
+
+    @cached_property
+    def bounds(self) -> Mapping[str, Bound]:
+        """What every tensor is proven to lie within."""
+        return prove(self.inputs, self.operations, self.types)
+
+    @property
+    def last_uses(self) -> Mapping[str, int]:
+        """The position of the last operation that reads a tensor; none for outputs."""
+        found = {name: i for i, op in enumerate(self.operations) for name in op.inputs}
+        return {name: i for name, i in found.items() if name not in self.outputs}
+
+    def __str__(self) -> str:
+        lines = [f"{name}: {kind}" for name, kind in self.inputs.items()]
+        for operation in self.operations:
+            names = ", ".join(operation.inputs)
+            kind = self.types[operation.output]
+            lines.append(f"{operation.output} = {type(operation).__name__}({names}): {kind}")
+        return "\n".join([*lines, f"return {', '.join(self.outputs)}"])

@@ -1,0 +1,62 @@
+"""The types of tensors in an integer program."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from quantlab.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class IntegerType:
+    """A machine's integers, all from `minimum` to `maximum`."""
+
+    name: str
+    minimum: int
+    maximum: int
+
+    @property
+    def dtype(self) -> DTypeLike:
+        return np.dtype({"u": "uint", "s": "int"}[self.name[0]] + self.name[1:])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+U8 = IntegerType("u8", 0, 255)
+S8 = IntegerType("s8", -128, 127)
+S16 = IntegerType("s16", -(2**15), 2**15 - 1)
+S32 = IntegerType("s32", -(2**31), 2**31 - 1)
+TYPES = {kind.name: kind for kind in (U8, S8, S16, S32)}
+
+
+def type_named(name: str) -> IntegerType:
+    """Return the type of a name. Raises UsageError if there is none."""
+    if name not in TYPES:
+        raise UsageError(
+            f"integer type: '{name}' given, {', '.join(TYPES)} allowed{did_you_mean(name, TYPES)}"
+        )
+    return TYPES[name]
+
+
+def smallest_type(low: int, high: int) -> IntegerType:
+    """Return the first of u8, s8, s16 and s32 that has all integers from `low` to `high`.
+
+    Raises UsageError if none has.
+    """
+    for kind in TYPES.values():
+        if kind.minimum <= low and high <= kind.maximum:
+            return kind
+    raise UsageError(f"integers: {low} to {high} given, at most 32 bits allowed")
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """What a tensor is. shape: of one sample, without the batch."""
+
+    shape: tuple[int, ...]
+    kind: IntegerType
+
+    def __str__(self) -> str:
+        return f"{self.kind}{list(self.shape)}"

@@ -1,0 +1,142 @@
+"""The integer program of a network against the network itself."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from quantlab.errors import UsageError
+from quantlab.integer.bounds import Bound
+from quantlab.integer.interpreter import compute, execute, run
+from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.lower.grid import Grid
+from quantlab.integer.lower.thresholds import thresholds_for
+from quantlab.integer.lower.value import Term, Value
+from quantlab.integer.operations import Add, Threshold
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import S8, S16
+from tests.quantlab.integer.networks import SPEC, Residual, pixels, plain, reals, settled
+
+
+def scores(program: Program, raw: torch.Tensor) -> np.ndarray:
+    (name,) = program.outputs
+    return program.reals[name](run(program, {"input": raw.numpy()})[name])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    bits=st.sampled_from([2, 3, 4, 8]), seed=st.integers(0, 1000), levels=st.sampled_from([0, 4])
+)
+def test_a_chain_computes_what_the_network_computes(bits: int, seed: int, levels: int) -> None:
+    """In float64 the two differ only within 2^-30 of a tie, which random numbers do not meet."""
+    network = settled(plain(), bits, seed)
+    program = lower(network, SPEC, threshold_levels=levels)
+    raw = pixels(20, seed + 1)
+    with torch.no_grad():
+        wanted = network(reals(raw)).numpy()
+    np.testing.assert_allclose(
+        scores(program, raw), wanted, rtol=1e-6, atol=1e-6 * abs(wanted).max()
+    )
+    kinds = {type(operation) for operation in program.operations}
+    assert (Threshold in kinds) == (bits == 2 and levels == 4)
+
+
+def test_residuals_are_added_without_rounding_either_side() -> None:
+    network = settled(Residual(), 8)
+    raw = pixels(30, 5)
+    program = lower(network, SPEC, reals(pixels(64)))
+    with torch.no_grad():
+        wanted = network(reals(raw)).numpy()
+    found = scores(program, raw)
+    assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
+    assert sum(isinstance(operation, Add) for operation in program.operations) >= 2
+    assert any(program.types[o.output].kind == S16 for o in program.operations)
+
+
+def test_without_samples_a_value_without_a_quantizer_is_refused() -> None:
+    with pytest.raises(UsageError, match="has no quantizer; put one there, or give samples"):
+        lower(settled(Residual(), 8), SPEC)
+
+
+def test_codes_are_those_of_training() -> None:
+    network = settled(plain(), 4)
+    program = lower(network, SPEC)
+    raw = pixels(20, 3)
+    seen: list[torch.Tensor] = []
+    quantizer = network[4].input_quantizer
+    network[4].register_forward_pre_hook(lambda _, inputs: seen.append(quantizer.codes(inputs[0])))
+    with torch.no_grad():
+        network(reals(raw))
+    tensors = dict(execute(program, {"input": raw.numpy()}))
+    (name,) = [o.inputs[0] for o in program.operations if o.layer == "4"]
+    assert np.array_equal(tensors[name], seen[0].numpy())
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    levels=st.sampled_from([(0, 3, 1), (-2, 1, 1), (-1, 1, 2), (0, 1, 1)]),
+)
+def test_thresholds_are_exact_for_every_accumulator(
+    seed: int, levels: tuple[int, int, int]
+) -> None:
+    """All accumulators that the proof allows, through the quantizer's own formula."""
+    random = np.random.default_rng(seed)
+    low, high, step = levels
+
+    def encode(x: np.ndarray) -> np.ndarray:
+        steps = np.floor((x / 0.37 - low) / step + 0.5)
+        return (low + step * np.clip(steps, 0, (high - low) // step)).astype(np.int64)
+
+    grid = Grid(
+        scale=np.array(0.37), zero_point=np.array(0), low=low, high=high, step=step, kind=S8,
+        encode=encode,
+    )  # fmt: skip
+    scale, offset = random.normal(0, 0.01, (4, 1, 1)), random.normal(0, 0.5, (4, 1, 1))
+    value = Value(
+        terms=(Term(tensor="x", scale=scale),), offset=offset, shape=(4, 1, 1), node="n", low=0.0
+    )
+    bound = Bound(low=np.array([-3000], object), high=np.array([2500], object))
+    operation = thresholds_for(value, grid, {"x": bound}, "y")
+    x = np.arange(-3000, 2501)[:, None, None, None] * np.ones((4, 1, 1), np.int32)
+    wanted = encode(np.maximum(x * scale + offset, 0.0))
+    assert np.array_equal(compute(operation, [x.astype(np.int32)]), wanted)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda n: n.insert(2, nn.Softmax(1)), "Softmax has no integer operation"),
+        (
+            lambda n: n[0].weight_quantizer.set_enabled(False),
+            "layer '0': its weight has a quantizer that has not wholly started",
+        ),
+        (
+            lambda n: n[4].input_quantizer.set_enabled(False),
+            r"4\.input_quantizer: in the float stage",
+        ),
+    ],
+)
+def test_what_cannot_be_lowered(change, message: str) -> None:
+    network = settled(plain(), 4)
+    change(network)
+    with pytest.raises(UsageError, match=message):
+        lower(network, SPEC, reals(pixels(8)))
+
+
+def test_channels_of_a_raw_image_with_scales_of_their_own() -> None:
+    spec = InputSpec(shape=(3, 9, 9), scale=(0.02, 0.025, 0.017), zero_point=(120, 3, 250))
+    network = settled(plain(), 8)
+    raw = pixels(50, 2)
+    with torch.no_grad():
+        wanted = network(reals(raw, spec)).numpy()
+    found = scores(lower(network, spec), raw)
+    assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
+def test_sizes_that_do_not_fit() -> None:
+    with pytest.raises(UsageError, match="2 scales and 3 zero points given, 3 of each"):
+        InputSpec(shape=(3, 9, 9), scale=(0.1, 0.1), zero_point=(0, 0, 0))
+    with pytest.raises(UsageError, match=r"samples: \[3, 8, 9\] given, \[3, 9, 9\] allowed"):
+        lower(settled(plain()), SPEC, torch.zeros(2, 3, 8, 9))
