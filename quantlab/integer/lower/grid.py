@@ -75,9 +75,11 @@ def grid_of(quantizer: Quantizer, path: str) -> Grid:
 def fine_grid(low: float, high: float) -> Grid:
     """Return a symmetric grid of 16 bits for numbers observed to be from `low` to `high`.
 
-    It reaches a quarter further, for numbers that were not observed.
+    It reaches a quarter further, for numbers that were not observed, and its end has 8 significant
+    bits, so that the last bits of the observed numbers, which depend on the machine, do not matter.
     """
-    end = 1.25 * max(-low, high, 1e-30)
+    mantissa, exponent = np.frexp(1.25 * max(-low, high, 1e-30))
+    end = float(np.ldexp(np.ceil(mantissa * 256) / 256, exponent))
     return _even(np.array(end / S16.maximum), np.array(0), -S16.maximum, S16.maximum, S16)
 
 

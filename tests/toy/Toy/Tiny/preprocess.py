@@ -2,6 +2,9 @@
 
 from torch import Tensor
 
+from problems.images.normalize import Normalization
+
+NORMALIZATION = Normalization(zero_point=(96,), scale=(1 / 96,))
 NUM_DRAWS = 1
 
 

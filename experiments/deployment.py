@@ -1,0 +1,75 @@
+"""A run's network as what is deployed: its integer program and the artefacts made of it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.library import Library
+from experiments.protocols import Data, InMemory
+from experiments.runs.files import write_atomically
+from quantlab.errors import UsageError, VerificationError
+from quantlab.integer.file import from_bytes, tensor_hashes, to_bytes
+from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.program import Program
+
+NUM_CALIBRATION_SAMPLES = 256
+
+
+def program_of(network: nn.Module, library: Library, data: Data) -> Program:
+    """Return the integer program of a run's network, its input the problem's raw images.
+
+    Values without a quantizer get their ranges from the first training samples.
+    Raises UsageError if the library does not say what its raw images stand for.
+    """
+    normalization: Any = getattr(library.preprocess, "NORMALIZATION", None)
+    if normalization is None:
+        raise UsageError(
+            f"{library.name}: its preprocess.py has no NORMALIZATION, which says what the integers "
+            "of a raw image stand for; see problems/images/normalize.py"
+        )
+    samples = raw_images(data, "train", NUM_CALIBRATION_SAMPLES)
+    channels, height, width = samples.shape[1:]
+    spec = InputSpec(
+        shape=(channels, height, width),
+        scale=normalization.scale,
+        zero_point=normalization.zero_point,
+    )
+    return lower(network, spec, library.preprocess.evaluate(samples))
+
+
+def raw_images(data: Data, part: str, count: int) -> Tensor:
+    """Return the first images of the training or test samples, uint8 `[N, C, H, W]`."""
+    samples = data.train if part == "train" else data.test
+    if not isinstance(samples, InMemory):
+        raise UsageError("verify: samples that are read from disk one by one are not supported yet")
+    images = samples.inputs[:count]
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise UsageError(f"verify: samples of {images.dtype}, {images.ndim} axes; uint8, 4 allowed")
+    return images
+
+
+def stored_program(path: Path, expected: Program) -> Program:
+    """Return the program of a file, which is written first if it is not there.
+
+    Raises VerificationError, with the tensor, unless it is the expected one.
+    """
+    wanted = to_bytes(expected)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, wanted)
+    data = path.read_bytes()
+    program = from_bytes(data, str(path))
+    if data != wanted:
+        found = tensor_hashes(program)
+        for name, sha256 in tensor_hashes(expected).items():
+            if found.get(name) != sha256:
+                raise VerificationError(
+                    f"{path}: tensor '{name}' is not that of the run's network: its SHA-256 is "
+                    f"{found.get(name, 'missing')[:16]}, {sha256[:16]} expected"
+                )
+        raise VerificationError(
+            f"{path}: its tensors are those of the run's network, but not its operations"
+        )
+    return program

@@ -1,0 +1,1 @@
+"""Back ends: what runs integer programs elsewhere, one a folder."""

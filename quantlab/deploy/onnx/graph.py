@@ -1,0 +1,76 @@
+"""An ONNX graph while it is being built."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, DTypeLike
+from onnx import helper, numpy_helper
+
+from quantlab.integer.tensor_type import TensorType
+
+OPSET, IR_VERSION = 21, 10
+BATCH = "N"
+
+
+class Graph:
+    """Nodes one after the other. Each method returns the name of what it makes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+        self._count = 0
+
+    def node(self, kind: str, *inputs: str, to: str | None = None, **attributes: Any) -> str:
+        """Append a node. to: the name of its output."""
+        self._count += 1
+        output = to or f"_{self._count}_{kind}"
+        self._nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def constant(self, name: str, values: ArrayLike, dtype: DTypeLike) -> str:
+        """Add a constant under a name of its own."""
+        self._constants[name] = numpy_helper.from_array(np.asarray(values, dtype), name)
+        return name
+
+    def number(self, values: ArrayLike, dtype: DTypeLike = np.int64) -> str:
+        """Add a constant that is no tensor of the program; the same one is added once."""
+        array = np.asarray(values, dtype)
+        text = "_".join(map(str, array.reshape(-1).tolist()[:8]))
+        name = f"_constant_{array.dtype.name}_{'x'.join(map(str, array.shape))}_{text}"
+        if name in self._constants and not np.array_equal(
+            numpy_helper.to_array(self._constants[name]), array
+        ):
+            name = f"{name}_{len(self._constants)}"
+        return self.constant(name, array, array.dtype)
+
+    def cast(self, tensor: str, dtype: DTypeLike, *, to: str | None = None) -> str:
+        """Append a conversion."""
+        self._count += 1
+        output = to or f"_{self._count}_Cast"
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        self._nodes.append(helper.make_node("Cast", [tensor], [output], to=kind))
+        return output
+
+    def model(
+        self, inputs: dict[str, TensorType], outputs: dict[str, TensorType]
+    ) -> onnx.ModelProto:
+        """Return the checked model."""
+        graph = helper.make_graph(
+            self._nodes,
+            self._name,
+            [_value(name, given) for name, given in inputs.items()],
+            [_value(name, given) for name, given in outputs.items()],
+            list(self._constants.values()),
+        )
+        opset = helper.make_opsetid("", OPSET)
+        model = helper.make_model(graph, opset_imports=[opset], producer_name="quantlab")
+        model.ir_version = IR_VERSION
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def _value(name: str, given: TensorType) -> onnx.ValueInfoProto:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(given.kind.dtype))
+    return helper.make_tensor_value_info(name, kind, [BATCH, *given.shape])

@@ -1,0 +1,112 @@
+"""`main.py verify` on runs of the toy problem, in this process."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import main
+from tests.lab import TOY_RUN, Lab
+
+RULES = (
+    "[{select: '*', on: weight, algorithm: {kind: lsq, num_bits: 4, start_epoch: 0}}, "
+    "{select: '!first', on: input, algorithm: {kind: lsq, num_bits: 4, start_epoch: 0, "
+    "observe_steps: 2}}]"
+)
+VERIFY = ("verify", "--problem=Toy", "--exp_id=0")
+
+
+@pytest.fixture
+def trained(lab: Lab) -> Lab:
+    assert main.main([*TOY_RUN, f"--quantize.rules={RULES}"]) == 0
+    return lab
+
+
+def deployed(lab: Lab) -> Path:
+    return lab.folder().path / "deploy"
+
+
+def test_a_run_is_certified(trained: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main.main([*VERIFY, "--samples=20"]) == 0
+    out = capsys.readouterr().out
+    certificate: dict[str, Any] = json.loads((deployed(trained) / "certificate.json").read_text())
+    engines = {engine["engine"]: engine for engine in certificate["engines"]}
+    assert set(engines) == {"numpy", "onnx"}
+    total = sum(engine["num_values"] for engine in engines.values())
+    assert f"0 mismatches in {total:,} values" in out
+    assert all(engine["num_mismatches"] == 0 for engine in engines.values())
+    assert certificate["samples"] == 20
+    assert len(certificate["program_sha256"]) == 64
+    assert certificate["against_fake_quantized"]["same_class"] >= 90
+    assert certificate["versions"].keys() >= {"quantlab", "numpy", "onnxruntime"}
+    # The second time the artefacts are there, and are those of the network.
+    assert main.main([*VERIFY, "--backends=onnx"]) == 0
+
+
+def test_a_flipped_bit_of_the_program_ends_with_5(
+    trained: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main([*VERIFY]) == 0
+    path = deployed(trained) / "program.qlp"
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(data)
+    capsys.readouterr()
+    assert main.main([*VERIFY]) == 5
+    error = capsys.readouterr().err
+    assert "program.qlp: " in error
+    assert "damaged" in error
+    assert error.count("\n") == 1
+
+
+def test_a_changed_tensor_of_the_model_ends_with_5(
+    trained: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main([*VERIFY]) == 0
+    path = deployed(trained) / "exact.onnx"
+    model = onnx.load(path)
+    (tensor,) = [t for t in model.graph.initializer if t.name == "conv.weight"]
+    values = numpy_helper.to_array(tensor).copy()
+    values.flat[0] += 1
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, path)
+    capsys.readouterr()
+    assert main.main([*VERIFY]) == 5
+    assert "exact.onnx: tensor 'conv.weight' is not the program's" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--backends=nump", "'nump' given, numpy, onnx allowed; did you mean 'numpy'?"),
+        ("--samples=0", "--samples=0: at least 1 allowed"),
+        ("--samples=many", "--samples=many: expected a whole number"),
+    ],
+)
+def test_wrong_options(
+    trained: Lab, capsys: pytest.CaptureFixture[str], argument: str, message: str
+) -> None:
+    capsys.readouterr()
+    assert main.main([*VERIFY, argument]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_network_in_float_is_refused(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([*TOY_RUN]) == 0
+    capsys.readouterr()
+    assert main.main([*VERIFY]) == 2
+    assert "layer 'conv': its weight has no quantizer" in capsys.readouterr().err
+
+
+def test_a_library_that_does_not_tell_what_pixels_mean(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = [argument.replace("Tiny", "Other") for argument in TOY_RUN]
+    assert main.main([*other, f"--quantize.rules={RULES}"]) == 0
+    capsys.readouterr()
+    assert main.main([*VERIFY]) == 2
+    assert "Other: its preprocess.py has no NORMALIZATION" in capsys.readouterr().err
