@@ -48,9 +48,8 @@ def lower_add(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> V
     """Return the sum of two values, each of one tensor; neither is rounded before."""
     sides = [left, right]
     sources = list(node.args)
-    for index, side in enumerate(sides):
+    for index, (side, source) in enumerate(zip(sides, sources, strict=True)):
         if side.is_clamped or len(side.terms) > 1:
-            source = sources[index]
             assert isinstance(source, fx.Node)
             sides[index] = lowering.codes(side, source)
     left, right = sides

@@ -83,6 +83,14 @@ def fine_grid(low: float, high: float) -> Grid:
     return _even(np.array(end / S16.maximum), np.array(0), -S16.maximum, S16.maximum, S16)
 
 
+def byte_grid(low: float, high: float) -> Grid:
+    """Return a grid of 8 bits for numbers observed to be from `low` to `high`, zero among them."""
+    low, high = min(low, 0.0), max(high, 1e-30)
+    scale = np.array((high - low) / U8.maximum)
+    zero = np.array(int(np.floor(-low / scale + 0.5)))
+    return _even(scale, zero, U8.minimum, U8.maximum, U8)
+
+
 def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:
     """Return that of raw images, a scale and zero point for each channel."""
     return _even(scale.reshape(-1, 1, 1), zero_point.reshape(-1, 1, 1), 0, 255, U8)

@@ -36,11 +36,9 @@ class InputSpec:
         return pixel_grid(scale, zero_point)
 
     def example(self, samples: Tensor | None) -> Tensor:
-        """Return one sample. Raises UsageError if samples have another shape."""
-        if samples is None:
-            return torch.zeros(2, *self.shape)
-        if samples.shape[1:] != self.shape:
+        """Return a batch of two. Raises UsageError if samples have another shape."""
+        if samples is not None and samples.shape[1:] != self.shape:
             raise UsageError(
                 f"samples: {list(samples.shape[1:])} given, {list(self.shape)} allowed"
             )
-        return samples[:1]
+        return torch.zeros(2, *self.shape)

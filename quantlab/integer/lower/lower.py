@@ -7,13 +7,15 @@ program needs integers of few bits, as before an addition's result is pooled, 16
 the range that the value has on samples.
 """
 
+import re
 from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 from torch import Tensor, fx, nn
 
 from quantlab.errors import UsageError
-from quantlab.graphs.operations import Add
+from quantlab.graphs.operations import Add, Concat, Mean, Multiply
 from quantlab.graphs.paths import function_name
 from quantlab.graphs.shapes import evaluating
 from quantlab.graphs.slots import applied
@@ -26,13 +28,20 @@ from quantlab.integer.lower.elementwise import (
     lower_batch_norm,
     lower_clamp,
 )
+from quantlab.integer.lower.gating import TABULATED, lower_function_of_one, lower_multiply
 from quantlab.integer.lower.grid import Grid
 from quantlab.integer.lower.input_spec import InputSpec
 from quantlab.integer.lower.layers import lower_layer
 from quantlab.integer.lower.lowering import Lowering
-from quantlab.integer.lower.pooling import lower_average, lower_max_pool
+from quantlab.integer.lower.pooling import AVERAGES, lower_average, lower_max_pool, lower_mean
 from quantlab.integer.lower.ranges import observe_ranges
-from quantlab.integer.lower.rearranging import REARRANGING, lower_reshape
+from quantlab.integer.lower.rearranging import (
+    FUNCTIONS,
+    REARRANGING,
+    lower_concat,
+    lower_function,
+    lower_reshape,
+)
 from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import S32, U8, TensorType
@@ -41,12 +50,16 @@ from quantlab.quantizer import Quantizer
 _INPUT = "input"
 Handler = Callable[[Lowering, fx.Node, nn.Module, Value], Value]
 _PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+# Of packages that need not be there.
+_PASSING_NAMES = frozenset({"torchvision.ops.stochastic_depth.StochasticDepth"})
 _HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (
     ((nn.Conv2d, nn.Linear), lower_layer),
     (BATCH_NORMS, lower_batch_norm),
     (CLAMPS, lower_clamp),
     ((nn.MaxPool2d,), lower_max_pool),
-    ((nn.AvgPool2d, nn.AdaptiveAvgPool2d), lower_average),
+    (AVERAGES, lower_average),
+    ((Mean,), lower_mean),
+    (TABULATED, lower_function_of_one),
     (REARRANGING, lower_reshape),
 )
 # Quantizing before these gives the same codes as after them.
@@ -106,8 +119,10 @@ class _Lowerer:
                 (result,) = node.args
                 if not isinstance(result, fx.Node):
                     raise UsageError("lower: a network with several outputs given, one allowed")
-                output = state.values[result]
-            else:
+                value = state.values[result]
+                assert isinstance(value, Value)
+                output = value
+            elif _has_tensor(node):
                 state.values[node] = self._value(node)
         assert output is not None
         final = _common_scale(state.builder, output)
@@ -119,30 +134,51 @@ class _Lowerer:
             reals={tensor: Reading(scale=final.terms[0].scale, offset=final.offset)},
         )
 
-    def _value(self, node: fx.Node) -> Value:
+    def _value(self, node: fx.Node) -> Value | tuple[Value, ...]:
         state = self._state
         if node.op != "call_module":
+            if node.target in FUNCTIONS:
+                return lower_function(state, node)
             return self._unknown(node, function_name(node))
         module, path = state.module(node), str(node.target)
-        inputs = [state.values[source] for source in node.all_input_nodes]
+        inputs = [state.values[source] for source in node.args if isinstance(source, fx.Node)]
+        values = [value for value in inputs if isinstance(value, Value)]
+        if isinstance(module, Concat):
+            return lower_concat(state, node, module, values)
         if isinstance(module, Quantizer):
-            return state.quantized(inputs[0], module, path)
+            return state.quantized(values[0], module, path)
         if isinstance(module, Add):
-            left, right = (state.values[a] for a in node.args if isinstance(a, fx.Node))
-            return lower_add(state, node, left, right)
-        if isinstance(module, _PASSING):
-            return inputs[0]
+            return lower_add(state, node, *values)
+        if isinstance(module, Multiply):
+            return lower_multiply(state, node, *values)
+        if _is_passing(module):
+            return values[0]
         for types, handler in _HANDLERS:
             if isinstance(module, types):
-                return handler(state, node, module, inputs[0])
+                return handler(state, node, module, values[0])
         return self._unknown(node, type(module).__name__)
 
-    def _unknown(self, node: fx.Node, name: str) -> Value:
-        raise UsageError(f"'{node.name}' ({node.target}): {name} has no integer operation")
+    def _unknown(self, node: fx.Node, name: str) -> NoReturn:
+        frames = re.findall(r'File "(.*)", line (\d+)', node.stack_trace or "")
+        where = f"; called in {frames[-1][0]}:{frames[-1][1]}" if frames else ""
+        raise UsageError(f"'{node.name}' ({node.target}): {name} has no integer operation{where}")
 
     def _commutes(self, node: fx.Node) -> bool:
         module = self._state.module(node)
-        return isinstance(module, _COMMUTING) and not applied(module)
+        is_commuting = isinstance(module, _COMMUTING) or _is_passing(module)
+        return is_commuting and not applied(module)
+
+
+def _has_tensor(node: fx.Node) -> bool:
+    """Return whether a node gives a tensor or several, not a size."""
+    shape = node.meta.get("shape")
+    return isinstance(shape, tuple) and None not in shape
+
+
+def _is_passing(module: nn.Module) -> bool:
+    """Return whether a module does nothing in evaluation."""
+    cls = type(module)
+    return isinstance(module, _PASSING) or f"{cls.__module__}.{cls.__name__}" in _PASSING_NAMES
 
 
 def _common_scale(builder: Builder, value: Value) -> Value:

@@ -28,7 +28,7 @@ class Lowering:
     builder: Builder
     ranges: Ranges
     commutes: IsRearranging
-    values: dict[fx.Node, Value] = field(default_factory=dict)
+    values: dict[fx.Node, Value | tuple[Value, ...]] = field(default_factory=dict)
 
     def module(self, node: fx.Node) -> nn.Module:
         module = module_of(self.gm, node)
@@ -56,17 +56,28 @@ class Lowering:
         """
         if value.grid is not None and (has_channels or value.is_uniform):
             return value
-        grid = self._next_grid(node)
-        if grid is None:
-            if node.name not in self.ranges:
-                raise UsageError(
-                    f"'{node.name}' ({node.target}): its value has no quantizer; put one there, or "
-                    "give samples, from which its range can be read"
-                )
-            grid = fine_grid(*self.ranges[node.name])
-        return self.builder.quantize(value, grid, f"{node.name}_codes")
+        return self.builder.quantize(value, self.grid_for(node), f"{node.name}_codes")
 
-    def _next_grid(self, node: fx.Node) -> Grid | None:
+    def grid_for(self, node: fx.Node) -> Grid:
+        """Return the grid on which a node's value is to be; see `codes`."""
+        return self.next_grid(node) or fine_grid(*self.range_of(node))
+
+    def range_of(self, node: fx.Node) -> tuple[float, float]:
+        """Return what a node's value lies within on samples. Raises UsageError without any."""
+        if node.name not in self.ranges:
+            raise UsageError(
+                f"'{node.name}' ({node.target}): its value has no quantizer; put one there, or "
+                "give samples, from which its range can be read"
+            )
+        return self.ranges[node.name]
+
+    def has_batch(self, node: fx.Node) -> bool:
+        """Return whether a node's tensor has as many samples as the input."""
+        inputs = self.gm.graph.find_nodes(op="placeholder")
+        return bool(node.meta["shape"][0] == inputs[0].meta["shape"][0])
+
+    def next_grid(self, node: fx.Node) -> Grid | None:
+        """Return the grid of all that reads a node's value, None if they differ."""
         found: list[Grid] = []
         waiting = list(node.users)
         while waiting:

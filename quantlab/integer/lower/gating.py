@@ -1,0 +1,67 @@
+"""Functions of one number, by table, and products."""
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from quantlab.integer.lower.grid import byte_grid, fine_grid
+from quantlab.integer.lower.lowering import Lowering
+from quantlab.integer.lower.value import Term, Value, codes_of
+from quantlab.integer.operations import Lookup, Multiply
+
+# Of one number each, without state.
+TABULATED = (
+    nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Hardswish, nn.LeakyReLU, nn.Mish, nn.Sigmoid, nn.SiLU,
+    nn.Softplus, nn.Tanh,
+)  # fmt: skip
+
+
+def lower_function_of_one(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
+    """Return an activation by a table of 256 entries, its input on a grid of 8 bits."""
+    source = node.all_input_nodes[0]
+    if x.grid is None or x.grid.kind.maximum > 255 or x.grid.scale.size > 1:
+        grid = byte_grid(*lowering.range_of(source))
+        x = lowering.builder.quantize(x, grid, f"{source.name}_codes")
+    assert x.grid is not None
+    codes = np.arange(x.grid.kind.minimum, x.grid.kind.maximum + 1)
+    reals = (codes.clip(x.grid.low, x.grid.high) - x.grid.zero_point) * x.grid.scale
+    with torch.no_grad():
+        results = layer(torch.from_numpy(reals.astype(np.float64))).numpy()
+    grid = lowering.next_grid(node) or fine_grid(float(results.min()), float(results.max()))
+    tensor = lowering.builder.emit(
+        Lookup(
+            inputs=(x.terms[0].tensor,),
+            output=lowering.builder.name(node.name),
+            layer=str(node.target),
+            table=grid.encode(results).astype(np.int16),
+            kind=grid.kind,
+        )
+    )
+    return codes_of(tensor, grid, x.shape, str(node.target))
+
+
+def lower_multiply(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> Value:
+    """Return the product of two tensors of codes."""
+    sources = node.all_input_nodes
+    sides = [
+        lowering.codes(side, source)
+        for side, source in zip((left, right), (sources[0], sources[-1]), strict=True)
+    ]
+    grids = [side.grid for side in sides]
+    assert grids[0] is not None
+    assert grids[1] is not None
+    tensor = lowering.builder.emit(
+        Multiply(
+            inputs=tuple(side.terms[0].tensor for side in sides),
+            output=lowering.builder.name(node.name),
+            layer=str(node.target),
+            left_zero=int(grids[0].zero_point),
+            right_zero=int(grids[1].zero_point),
+        )
+    )
+    return Value(
+        terms=(Term(tensor=tensor, scale=np.asarray(grids[0].scale * grids[1].scale)),),
+        offset=np.array(0.0),
+        shape=lowering.shape(node),
+        node=str(node.target),
+    )
