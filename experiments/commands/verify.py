@@ -7,6 +7,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from experiments.progress import console
 from experiments.protocols import Data, InMemory
 from experiments.runs.files import write_atomically, write_json
 from experiments.session import local_session
+from experiments.torchvision_networks import calibrated
 from quantlab.errors import UsageError, did_you_mean
 from quantlab.integer.file import tensor_hashes, to_bytes
 from quantlab.integer.interpreter import run as run_program
@@ -32,7 +34,7 @@ from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison, Engine, Interpreter, compare
 
 FOLDER, CERTIFICATE = "deploy", "certificate.json"
-_NUM_SAMPLES, _BATCH_SIZE = 1000, 50
+_NUM_SAMPLES, _NUM_PHOTOS, _BATCH_SIZE = 1000, 8, 50
 
 SYNTAX = Syntax(
     help="prove that a run's integer program is computed alike everywhere",
@@ -43,29 +45,57 @@ SYNTAX = Syntax(
         "checkpoint": options.CHECKPOINT,
         "fold": options.FOLD,
         "backends": Option(help="numpy, onnx; by default all that are installed"),
-        "samples": Option(help=f"how many test images; by default {_NUM_SAMPLES}"),
+        "samples": Option(help=f"how many images; {_NUM_SAMPLES} by default, {_NUM_PHOTOS} photos"),
+        "torchvision": Option(help="instead of a run: a network of torchvision's, weights random"),
+        "images": Option(help="with --torchvision: a folder of photos"),
     },
-    required=("problem", "exp_id"),
 )
 
 
 def run(invocation: Invocation) -> int:
     """Lower the network, run every back end on real samples, write the certificate."""
     backends = _backends(invocation)
-    count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
+    is_run = not invocation.has("torchvision")
+    default = _NUM_SAMPLES if is_run else _NUM_PHOTOS
+    count = invocation.number("samples") if invocation.has("samples") else default
     if count < 1:
         raise UsageError(f"--samples={count}: at least 1 allowed")
+    for name in ("problem", "exp_id") if is_run else ("images",):
+        if not invocation.has(name):
+            raise UsageError(f"verify needs --{name}=...; see: main.py verify --help")
+    return (
+        _of_run(invocation, backends, count)
+        if is_run
+        else _of_torchvision(invocation, backends, count)
+    )
+
+
+def _of_torchvision(invocation: Invocation, backends: list[str], count: int) -> int:
+    name, folder = invocation.options["torchvision"], Path(invocation.options["images"])
+    found = calibrated(name, folder, count)
+    with TemporaryDirectory() as artefacts:
+        make = {backend: _ENGINES[backend] for backend in backends}
+        engines = {backend: new(found.program, Path(artefacts)) for backend, new in make.items()}
+        comparisons = compare(found.program, engines, _batches(found.photos, _NUM_PHOTOS // 4))
+    _print_table(comparisons)
+    console.print(f"{name}: {len(found.program.operations)} operations", markup=False)
+    for comparison in comparisons:
+        comparison.check()
+    return 0
+
+
+def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
     restored = restore(invocation)
     data = load_data(restored.problem, restored.config, local_session())
     program = program_of(restored.network, restored.library, data)
     folder = restored.folder.path / FOLDER
     engines = {name: _ENGINES[name](program, folder) for name in backends}
     images = raw_images(data, "test", count)
-    comparisons = compare(program, engines, _batches(images))
+    comparisons = compare(program, engines, _batches(images, _BATCH_SIZE))
     statistics = _statistics(restored, program, data, images)
     certificate = _certificate(restored, program, images, comparisons, statistics)
     write_json(folder / CERTIFICATE, certificate)
-    _print(restored, program, comparisons, statistics, folder / CERTIFICATE)
+    _print(comparisons, statistics, folder / CERTIFICATE)
     for comparison in comparisons:
         comparison.check()
     return 0
@@ -111,8 +141,8 @@ def _backends(invocation: Invocation) -> list[str]:
     return names
 
 
-def _batches(images: Tensor) -> Iterator[Mapping[str, NDArray[Any]]]:
-    for part in images.split(_BATCH_SIZE):
+def _batches(images: Tensor, size: int) -> Iterator[Mapping[str, NDArray[Any]]]:
+    for part in images.split(size):
         yield {"input": part.numpy()}
 
 
@@ -169,24 +199,22 @@ def _cpu() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _print(
-    restored: Restored,
-    program: Program,
-    comparisons: list[Comparison],
-    statistics: dict[str, float],
-    path: Path,
-) -> None:
+def _print(comparisons: list[Comparison], statistics: dict[str, float], path: Path) -> None:
+    _print_table(comparisons)
+    console.print(
+        "top-1: integers {integer_top1:.2f} %, fake-quantized {fake_quantized_top1:.2f} %; "
+        "the same class for {same_class:.2f} %".format(**statistics)
+    )
+    console.print(f"certificate: {path}", markup=False)
+
+
+def _print_table(comparisons: list[Comparison]) -> None:
     table = Table("back end", "mismatches", "values", "tensors", "samples", "first difference")
     for one in comparisons:
         first = escape(str(one.first)) if one.first else ""
         numbers = (one.num_mismatches, one.num_values, one.num_tensors, one.num_samples)
         table.add_row(one.engine, *(f"{number:,}" for number in numbers), first)
     console.print(table)
-    console.print(
-        "top-1: integers {integer_top1:.2f} %, fake-quantized {fake_quantized_top1:.2f} %; "
-        "the same class for {same_class:.2f} %".format(**statistics)
-    )
     if all(one.first is None for one in comparisons):
         total = sum(one.num_values for one in comparisons)
         console.print(f"0 mismatches in {total:,} values")
-    console.print(f"certificate: {path}", markup=False)

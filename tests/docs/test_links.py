@@ -31,6 +31,7 @@ MADE = {
         "manifest.json",
         "log.rank0.txt",
         "confusion.json",
+        "certificate.json",
     ),
     *("checkout.json", "storage", "data", "logs", "configs", "build"),
     "loss.py",

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from PIL import Image
 
 import main
 from tests.lab import TOY_RUN, Lab
@@ -110,3 +112,61 @@ def test_a_library_that_does_not_tell_what_pixels_mean(
     capsys.readouterr()
     assert main.main([*VERIFY]) == 2
     assert "Other: its preprocess.py has no NORMALIZATION" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for number in range(4):
+        coarse = Image.fromarray(random.integers(0, 256, (9, 7, 3), dtype=np.uint8))
+        coarse.resize((250 + 40 * number, 300)).save(folder / f"{number}.png")
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def test_a_network_of_torchvision(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("verify", "--torchvision=squeezenet1_1", f"--images={photos}", "--samples=2")
+    assert main.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "0 mismatches in " in out
+    assert "squeezenet1_1: " in out
+
+
+NETWORKS = (
+    *("alexnet", "vgg11_bn", "resnet18", "resnet50", "resnext50_32x4d", "mobilenet_v2"),
+    *("mobilenet_v3_small", "densenet121", "googlenet", "shufflenet_v2_x1_0", "mnasnet1_0"),
+    *("efficientnet_b0", "regnet_y_400mf"),
+)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_torchvision(name: str, photos: Path) -> None:
+    arguments = ("verify", f"--torchvision={name}", f"--images={photos}", "--samples=1")
+    assert main.main(arguments) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--torchvision=squeezenet1_1",), 2, "verify needs --images=..."),
+        (("--torchvision=squeezenet", "--images=."), 2, "did you mean 'squeezenet1_"),
+        (("--torchvision=squeezenet1_1", "--images=/nowhere"), 3, "0 photos (.jpg, .jpeg, .png)"),
+        (("--problem=Toy",), 2, "verify needs --exp_id=..."),
+    ],
+)
+def test_what_is_missing(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    assert main.main(["verify", *arguments]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_damaged_photo(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(2):
+        whole = (photos / f"{number}.png").read_bytes()
+        (tmp_path / f"{number}.png").write_bytes(whole[: len(whole) // (1 + number)])
+    arguments = ("verify", "--torchvision=squeezenet1_1", f"--images={tmp_path}", "--samples=2")
+    assert main.main(arguments) == 3
+    assert "1.png: no image that can be read" in capsys.readouterr().err
