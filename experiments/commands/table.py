@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from experiments.command_line import Invocation, Syntax
-from experiments.commands import clean, data, list_runs, predict, resume, test, train, verify
+from experiments.commands import (
+    clean,
+    data,
+    list_runs,
+    predict,
+    report,
+    resume,
+    test,
+    train,
+    verify,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +30,7 @@ COMMANDS: Mapping[str, Command] = {
     "resume": Command(syntax=resume.SYNTAX, run=resume.run),
     "test": Command(syntax=test.SYNTAX, run=test.run),
     "predict": Command(syntax=predict.SYNTAX, run=predict.run),
+    "report": Command(syntax=report.SYNTAX, run=report.run),
     "verify": Command(syntax=verify.SYNTAX, run=verify.run),
     "data": Command(syntax=data.SYNTAX, run=data.run),
     "list": Command(syntax=list_runs.SYNTAX, run=list_runs.run),

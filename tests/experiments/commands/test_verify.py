@@ -49,6 +49,20 @@ def test_a_run_is_certified(trained: Lab, capsys: pytest.CaptureFixture[str]) ->
     assert main.main([*VERIFY, "--backends=onnx"]) == 0
 
 
+def test_its_report(trained: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main.main(["report", "--problem=Toy", "--exp_id=0"]) == 0
+    shown = capsys.readouterr().out
+    assert main.main([*VERIFY]) == 0
+    size = (deployed(trained) / "program.qlp").stat().st_size
+    assert f"{size:,} bytes in its file" in shown
+    capsys.readouterr()
+    assert main.main(["report", "--problem=Toy", "--exp_id=0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["num_bytes"] == size
+    assert [cost["layer"] for cost in found["layers"] if cost["macs"]] == ["conv", "linear"]
+
+
 def test_a_flipped_bit_of_the_program_ends_with_5(
     trained: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
