@@ -40,7 +40,10 @@ RECIPES = {
         problem="CIFAR10",
         topology="ResNet",
         config="lsq_w4a4",
-        settings=("--network.params.depth=20", "--experiment.epochs=15"),
+        settings=(
+            *("--network.params.depth=20", "--experiment.epochs=15"),
+            "--training.optimizer.params.lr=0.1",
+        ),
         after="resnet20_float",
     ),
 }
