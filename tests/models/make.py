@@ -59,7 +59,8 @@ def make(name: str) -> None:
     command = [sys.executable, "main.py", f"--problem={recipe.problem}"]
     command += [f"--topology={recipe.topology}", f"--config={recipe.config}", *recipe.settings]
     if recipe.after is not None:
-        command.append(f"--network.pretrained.file={file_of(recipe.after)}")
+        file = file_of(recipe.after).relative_to(CHECKOUT)
+        command.append(f"--network.pretrained.file={file}")
     done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
     found = re.search(r"run folder: (\S+)", done.stdout)
     assert found is not None, done.stdout
