@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from quantlab.errors import UsageError
 from quantlab.graphs.operations import Add, Concat, Mean, Multiply
 from quantlab.graphs.paths import function_name
-from quantlab.graphs.shapes import evaluating
+from quantlab.graphs.shapes import evaluating, propagate_shapes
 from quantlab.graphs.slots import applied
 from quantlab.graphs.trace import trace
 from quantlab.integer.lower.builder import Builder
@@ -88,7 +88,11 @@ def lower(
         for parameter in network.parameters():
             example = example.to(parameter)  # its type and device
             break
-        gm = network if isinstance(network, fx.GraphModule) else trace(network, example)
+        if isinstance(network, fx.GraphModule):
+            gm = network
+            propagate_shapes(gm, example)
+        else:
+            gm = trace(network, example)
         ranges = observe_ranges(gm, samples) if samples is not None else {}
         return _Lowerer(gm, spec, ranges, threshold_levels).lower()
 

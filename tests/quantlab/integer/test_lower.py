@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from quantlab.errors import UsageError
+from quantlab.graphs.trace import trace
 from quantlab.integer.bounds import Bound
+from quantlab.integer.file import to_bytes
 from quantlab.integer.interpreter import compute, execute, run
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.lower.grid import Grid
@@ -140,3 +142,9 @@ def test_sizes_that_do_not_fit() -> None:
         InputSpec(shape=(3, 9, 9), scale=(0.1, 0.1), zero_point=(0, 0, 0))
     with pytest.raises(UsageError, match=r"samples: \[3, 8, 9\] given, \[3, 9, 9\] allowed"):
         lower(settled(plain()), SPEC, torch.zeros(2, 3, 8, 9))
+
+
+def test_a_graph_is_lowered_as_its_network() -> None:
+    network = settled(plain(), 4)
+    graph = trace(network)
+    assert to_bytes(lower(graph, SPEC)) == to_bytes(lower(network, SPEC))
