@@ -13,6 +13,7 @@ from quantlab.integer.tensor_type import S16, U8, IntegerType, smallest_type
 from quantlab.quantizer import Quantizer
 
 Reals = NDArray[np.float64]
+_STEPS_PER_PIXEL = 128
 Encode = Callable[[Reals], NDArray[np.int64]]
 
 
@@ -94,6 +95,14 @@ def byte_grid(low: float, high: float) -> Grid:
 def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:
     """Return that of raw images, a scale and zero point for each channel."""
     return _even(scale.reshape(-1, 1, 1), zero_point.reshape(-1, 1, 1), 0, 255, U8)
+
+
+def common_grid(pixels: Grid) -> Grid:
+    """Return a grid of one scale for raw images whose channels have scales of their own: 128 steps
+    for the largest of a pixel's, in 16 bits."""
+    scale = pixels.scale.max() / _STEPS_PER_PIXEL
+    end = _STEPS_PER_PIXEL * U8.maximum
+    return _even(np.array(scale), np.array(0), -end, end, S16)
 
 
 def _even(

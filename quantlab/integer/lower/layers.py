@@ -28,11 +28,10 @@ def lower_layer(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -
     path, slots = str(node.target), applied(layer)
     if "input_quantizer" in slots:
         x = lowering.quantized(x, slots["input_quantizer"], f"{path}.input_quantizer")
-    has_channels = isinstance(layer, nn.Conv2d)
-    x = lowering.codes(x, node.all_input_nodes[0], has_channels=has_channels)
+    x = lowering.codes(x, node.all_input_nodes[0])
     assert x.grid is not None
-    weight, scale_O = _weights(layer, path, x.grid.scale)
-    step_O = scale_O * x.grid.scale.max()  # in real numbers, of the accumulator
+    weight, scale_O = _weights(layer, path)
+    step_O = scale_O * x.grid.scale.item()  # in real numbers, of the accumulator
     bias_O = np.zeros(len(weight))
     if layer.bias is not None:
         bias_O = layer.bias.detach().double().cpu().numpy()
@@ -84,9 +83,8 @@ def _operation(
     return convolution, (wide.sum((2, 3)) * zero_OI).sum(1)
 
 
-def _weights(layer: nn.Module, path: str, input_scale: Reals) -> tuple[NDArray[np.int8], Reals]:
-    """Return the codes of a layer's weights and the scale of each output, `[O]`, for an input of
-    one scale, the largest of its own."""
+def _weights(layer: nn.Module, path: str) -> tuple[NDArray[np.int8], Reals]:
+    """Return the codes of a layer's weights and the scale of each output, `[O]`."""
     quantizer = applied(layer).get("weight_quantizer")
     if quantizer is None or not quantizer.is_complete:
         stage = "no quantizer" if quantizer is None else "a quantizer that has not wholly started"
@@ -102,22 +100,7 @@ def _weights(layer: nn.Module, path: str, input_scale: Reals) -> tuple[NDArray[n
         raise UsageError(
             f"layer '{path}': weights of {codes.min()} to {codes.max()}, 8 bits allowed"
         )
-    scale_O = np.broadcast_to(scale.reshape(-1), (len(codes),))
-    return _with_input_scales(codes, scale_O, input_scale)
-
-
-def _with_input_scales(
-    codes: NDArray[np.int32], scale_O: Reals, input_scale: Reals
-) -> tuple[NDArray[np.int8], Reals]:
-    """Return weights that take in the different scales of a raw image's channels, on a grid of 8
-    bits for each output; where there is one scale, the weights as they are."""
-    ratios = (input_scale / input_scale.max()).reshape(-1)
-    if np.all(ratios == 1.0):
-        return codes.astype(np.int8), scale_O
-    weights = codes * scale_O[:, None, None, None] * ratios[:, None, None]
-    largest_O = np.abs(weights).max((1, 2, 3))
-    step_O = np.where(largest_O > 0, largest_O, 1.0) / 127
-    return np.floor(weights / step_O[:, None, None, None] + 0.5).astype(np.int8), step_O
+    return codes.astype(np.int8), np.broadcast_to(scale.reshape(-1), (len(codes),))
 
 
 def _num_bits(weight: NDArray[np.int8]) -> int:

@@ -9,7 +9,7 @@ from quantlab.errors import UsageError
 from quantlab.graphs.paths import module_of
 from quantlab.graphs.slots import applied
 from quantlab.integer.lower.builder import Builder
-from quantlab.integer.lower.grid import Grid, fine_grid, grid_of
+from quantlab.integer.lower.grid import Grid, common_grid, fine_grid, grid_of
 from quantlab.integer.lower.ranges import Ranges
 from quantlab.integer.lower.value import Value
 from quantlab.quantizer import Quantizer
@@ -47,15 +47,17 @@ class Lowering:
             )
         return self.builder.quantize(value, grid_of(quantizer, path), f"{path}_codes")
 
-    def codes(self, value: Value, node: fx.Node, *, has_channels: bool = False) -> Value:
-        """Return the value behind a node as codes: of the quantizer that is to come, if there is
-        one for all that read it, else of 16 bits for the numbers seen on samples.
+    def codes(self, value: Value, node: fx.Node) -> Value:
+        """Return the value behind a node as codes of one scale: of the quantizer that is to come,
+        if there is one for all that read it, else of 16 bits for the numbers seen on samples.
 
-        has_channels: the codes may have a scale for each channel, as a raw image has.
-        Raises UsageError if there were no samples.
+        A raw image whose channels have scales of their own gets a common one, a small part of a
+        pixel's. Raises UsageError if there were no samples.
         """
-        if value.grid is not None and (has_channels or value.is_uniform):
+        if value.grid is not None and value.is_uniform:
             return value
+        if value.grid is not None:
+            return self.builder.quantize(value, common_grid(value.grid), f"{node.name}_codes")
         return self.builder.quantize(value, self.grid_for(node), f"{node.name}_codes")
 
     def grid_for(self, node: fx.Node) -> Grid:
