@@ -48,7 +48,8 @@ def calibrated(name: str, folder: Path, count: int) -> Calibrated:
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise UsageError(f"--torchvision={name}: no network of its{did_you_mean(name, known)}")
+        hint = did_you_mean(name, known)
+        raise UsageError(f"--torchvision={name}: torchvision has no network of this name{hint}")
     photos = _read(folder, count + _CALIBRATION_SIZE)
     torch.manual_seed(0)
     network = torchvision.models.get_model(name, weights=None, **_SETTINGS.get(name, {})).eval()
