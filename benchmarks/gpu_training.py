@@ -17,21 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Row, interleaved, report
-from experiments.configuration.overrides import parse_override
-from experiments.configuration.resolve import resolve
-from experiments.configuration.schema import Config
-from experiments.configuration.section import validate
+from benchmarks.training import experiment_of, trainer_of
 from experiments.data.loader import place
 from experiments.experiment import Experiment
-from experiments.library import load_library, load_problem
 from experiments.protocols import InMemory
-from experiments.runs.checkpoints import Checkpoints
-from experiments.runs.logbook import Logbook
-from experiments.session import open_session
-from experiments.storage import ensure_links
-from experiments.training.precision import Precision
-from experiments.training.trainer import Trainer
-from quantlab.errors import DataError
 
 REPEATS = 5
 # A call is a run of so many epochs: checkpoints are written beside the next epoch's training.
@@ -40,26 +29,8 @@ EPOCHS = 6
 
 def experiment() -> Experiment:
     """Return the experiment of the fast recipe, some epochs long."""
-    problem, library = load_problem("CIFAR10"), load_library("CIFAR10", "ResNet")
-    ensure_links(problem)
-    overrides = [
-        parse_override("experiment.epochs", str(EPOCHS)),
-        parse_override("data.valid_fraction", "0"),
-    ]
-    document = resolve("CIFAR10", "ResNet", "resnet18", overrides)
-    config = validate(Config, document)
-    try:
-        data = problem.data.load(problem.data_folder, "folder")
-    except DataError:
-        data = problem.data.load(problem.data_folder, "synthetic")
-    return Experiment(
-        problem=problem,
-        library=library,
-        config=config,
-        document=document,
-        data=data,
-        session=open_session(config.experiment, None),
-    )
+    overrides = {"experiment.epochs": str(EPOCHS), "data.valid_fraction": "0"}
+    return experiment_of("CIFAR10", "ResNet", "resnet18", overrides)
 
 
 def hand_written(subject: Experiment) -> Callable[[], None]:
@@ -104,28 +75,12 @@ def hand_written(subject: Experiment) -> Callable[[], None]:
 
 def our_trainer(subject: Experiment, folder: Path) -> Callable[[], None]:
     """Return our trainer, everything on; each epoch ends with a checkpoint."""
-    session = subject.session
-    train = place(subject.data.train, session.device)
+    train = place(subject.data.train, subject.session.device)
     loader = subject.loader(train, subject.split(0).train, 0, is_training=True)
-    trainer = Trainer(
-        assembly=subject.assemble(0),
-        config=subject.config,
-        train=loader,
-        valid=None,
-        new_meter=subject.new_meter,
-        postprocess=subject.library.postprocess,
-        precision=Precision(subject.config.training.precision, session.device),
-        communicator=session.communicator,
-        device=session.device,
-        checkpoints=Checkpoints(folder / "saves"),
-        logbook=Logbook(folder) if session.communicator.is_root else None,
-        seed=0,
-        say=lambda line: None,
-    )
+    epochs = trainer_of(subject, subject.assemble(0), loader, folder)
 
     def run() -> None:
-        trainer.rewind()
-        trainer.fit()
+        epochs()
         torch.cuda.synchronize()
 
     return run

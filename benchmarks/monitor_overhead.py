@@ -15,24 +15,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import Row, interleaved, report
-from experiments.communicator import Single
-from experiments.configuration.overrides import parse_override
-from experiments.configuration.resolve import resolve
-from experiments.configuration.schema import Config
-from experiments.configuration.section import validate
+from benchmarks.training import experiment_of, trainer_of
 from experiments.experiment import Experiment
-from experiments.library import load_library, load_problem
-from experiments.runs.checkpoints import Checkpoints
-from experiments.runs.logbook import Logbook
-from experiments.session import Session
-from experiments.storage import ensure_links
-from experiments.training.trainer import Trainer
 from quantlab.monitor import STATISTICS
 from quantlab.monitor.statistic import DEFAULT_PERIOD
 
 NUM_STEPS = DEFAULT_PERIOD  # one of them is measured
 REPEATS = 25
-CPU = torch.device("cpu")
 # LeNet has no batch norm.
 STATS = [stat for stat in STATISTICS if stat != "batch_norm_factors"]
 SIDES = {
@@ -44,8 +33,6 @@ SIDES = {
 
 def experiment(period: int | None) -> Experiment:
     """Return the 4-bit LeNet's experiment over a part of the digits, quantized from the start."""
-    problem, library = load_problem("MNIST"), load_library("MNIST", "LeNet")
-    ensure_links(problem)
     asked = [f"{{stat: {stat}, period: {period}}}" for stat in STATS] if period else []
     overrides = {
         "data.limit": str(64 * NUM_STEPS),
@@ -56,42 +43,14 @@ def experiment(period: int | None) -> Experiment:
         "quantize.rules.1.algorithm.observe_steps": "10",
         "monitor": f"[{', '.join(asked)}]",
     }
-    parsed = [parse_override(name, value) for name, value in overrides.items()]
-    document = resolve("MNIST", "LeNet", "w4a4", parsed)
-    return Experiment(
-        problem=problem,
-        library=library,
-        config=validate(Config, document),
-        document=document,
-        data=problem.data.load(problem.data_folder, "auto"),
-        session=Session(communicator=Single(), device=CPU, threads=torch.get_num_threads()),
-    )
+    return experiment_of("MNIST", "LeNet", "w4a4", overrides)
 
 
 def epoch_of(subject: Experiment, folder: Path) -> Callable[[], None]:
     """Return one epoch of the trainer."""
     indices = subject.split(0).train
-    trainer = Trainer(
-        assembly=subject.assemble(0),
-        config=subject.config,
-        train=subject.loader(subject.data.train, indices, 0, is_training=True),
-        valid=None,
-        new_meter=subject.new_meter,
-        postprocess=subject.library.postprocess,
-        precision=subject.precision(),
-        communicator=Single(),
-        device=CPU,
-        checkpoints=Checkpoints(folder / "saves"),
-        logbook=Logbook(folder),
-        seed=0,
-        say=lambda line: None,
-    )
-
-    def epoch() -> None:
-        trainer.rewind()
-        trainer.fit()
-
-    return epoch
+    loader = subject.loader(subject.data.train, indices, 0, is_training=True)
+    return trainer_of(subject, subject.assemble(0), loader, folder)
 
 
 def main() -> None:

@@ -21,45 +21,23 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import Row, interleaved, report
-from experiments.communicator import Single
-from experiments.configuration.overrides import parse_override
-from experiments.configuration.resolve import resolve
-from experiments.configuration.schema import Config
-from experiments.configuration.section import validate
+from benchmarks.training import experiment_of, trainer_of
 from experiments.data.loader import Batch, Loader
 from experiments.experiment import Experiment
-from experiments.library import load_library, load_problem
-from experiments.runs.checkpoints import Checkpoints
-from experiments.runs.logbook import Logbook
-from experiments.session import Session
-from experiments.storage import ensure_links
 from experiments.training.assembly import Assembly
-from experiments.training.precision import Precision
-from experiments.training.trainer import Trainer
 
 NUM_SAMPLES = 19_200
 REPEATS = 21
-CPU = torch.device("cpu")
 
 
 def experiment() -> Experiment:
     """Return the float LeNet's experiment over a part of the training digits."""
-    problem, library = load_problem("MNIST"), load_library("MNIST", "LeNet")
-    ensure_links(problem)
-    overrides = [
-        parse_override("data.limit", str(NUM_SAMPLES)),
-        parse_override("data.valid_fraction", "0"),
-        parse_override("experiment.epochs", "1"),
-    ]
-    document = resolve("MNIST", "LeNet", "float", overrides)
-    return Experiment(
-        problem=problem,
-        library=library,
-        config=validate(Config, document),
-        document=document,
-        data=problem.data.load(problem.data_folder, "auto"),
-        session=Session(communicator=Single(), device=CPU, threads=torch.get_num_threads()),
-    )
+    overrides = {
+        "data.limit": str(NUM_SAMPLES),
+        "data.valid_fraction": "0",
+        "experiment.epochs": "1",
+    }
+    return experiment_of("MNIST", "LeNet", "float", overrides)
 
 
 def bare_loop(assembly: Assembly, loader: Loader) -> Callable[[], None]:
@@ -72,33 +50,6 @@ def bare_loop(assembly: Assembly, loader: Loader) -> Callable[[], None]:
             loss = assembly.loss(assembly.network(batch.inputs), batch.targets)
             loss.backward()
             assembly.optimizer.step()
-
-    return epoch
-
-
-def our_trainer(
-    subject: Experiment, assembly: Assembly, loader: Loader, folder: Path
-) -> Callable[[], object]:
-    """Return one epoch of our trainer, everything on; it ends with a checkpoint."""
-    trainer = Trainer(
-        assembly=assembly,
-        config=subject.config,
-        train=loader,
-        valid=None,
-        new_meter=subject.new_meter,
-        postprocess=subject.library.postprocess,
-        precision=Precision("float32", CPU),
-        communicator=Single(),
-        device=CPU,
-        checkpoints=Checkpoints(folder / "saves"),
-        logbook=Logbook(folder),
-        seed=0,
-        say=lambda line: None,
-    )
-
-    def epoch() -> None:
-        trainer.rewind()
-        trainer.fit()
 
     return epoch
 
@@ -168,7 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sides = {
             "hand-written loop": bare_loop(subject.assemble(0), loader()),
-            "QuantLab, logging and checkpoints on": our_trainer(
+            "QuantLab, logging and checkpoints on": trainer_of(
                 subject, subject.assemble(0), loader(), Path(folder)
             ),
             f"Lightning {lightning.__version__}, options off": lightning_trainer(

@@ -10,7 +10,7 @@ from experiments.library import Library
 from experiments.protocols import Data, InMemory
 from experiments.runs.files import write_atomically
 from quantlab.errors import UsageError, VerificationError
-from quantlab.integer.file import from_bytes, tensor_hashes, to_bytes
+from quantlab.integer.file import REMEDY, from_bytes, tensor_hashes, to_bytes
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
 
@@ -67,9 +67,9 @@ def stored_program(path: Path, expected: Program) -> Program:
             if found.get(name) != sha256:
                 raise VerificationError(
                     f"{path}: tensor '{name}' is not that of the run's network: its SHA-256 is "
-                    f"{found.get(name, 'missing')[:16]}, {sha256[:16]} expected"
+                    f"{found.get(name, 'missing')[:16]}, {sha256[:16]} expected; {REMEDY}"
                 )
         raise VerificationError(
-            f"{path}: its tensors are those of the run's network, but not its operations"
+            f"{path}: its tensors are those of the run's network, but not its operations; {REMEDY}"
         )
     return program

@@ -9,3 +9,12 @@ DIST = Option(help="horovod, torch or single; by default found out")
 JSON = Option(help="print JSON", is_flag=True)
 CHECKPOINT = Option(help="last, best, or epoch0005; by default the best, else the last")
 FOLD = Option(help="the fold of a cross-validation, from 0")
+
+# Which network of which run.
+STORED_NETWORK = {
+    "problem": PROBLEM,
+    "topology": TOPOLOGY,
+    "exp_id": EXP_ID,
+    "checkpoint": CHECKPOINT,
+    "fold": FOLD,
+}

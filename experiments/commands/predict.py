@@ -26,11 +26,7 @@ from quantlab.errors import DataError, UsageError
 SYNTAX = Syntax(
     help="classify image files with a run's network",
     options={
-        "problem": options.PROBLEM,
-        "topology": options.TOPOLOGY,
-        "exp_id": options.EXP_ID,
-        "checkpoint": options.CHECKPOINT,
-        "fold": options.FOLD,
+        **options.STORED_NETWORK,
         "top": Option(help="how many classes to tell of each image; by default 3"),
         "json": options.JSON,
     },

@@ -17,11 +17,7 @@ from quantlab.integer.report import LayerCost, Report, report
 SYNTAX = Syntax(
     help="what each layer of a run's integer program costs",
     options={
-        "problem": options.PROBLEM,
-        "topology": options.TOPOLOGY,
-        "exp_id": options.EXP_ID,
-        "checkpoint": options.CHECKPOINT,
-        "fold": options.FOLD,
+        **options.STORED_NETWORK,
         "json": options.JSON,
     },
     required=("problem", "exp_id"),

@@ -1,6 +1,7 @@
 """The trained network of a run: what `test` and `predict` share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
@@ -34,7 +35,13 @@ class Restored:
     config: Config
     network: nn.Module
     loss: nn.Module
+    fold: int
     checkpoint: str
+
+    @property
+    def artefacts(self) -> Path:
+        """The folder of what is deployed of this checkpoint."""
+        return self.folder.fold(self.fold) / "deploy" / self.checkpoint
 
 
 def restore(invocation: Invocation) -> Restored:
@@ -58,5 +65,6 @@ def restore(invocation: Invocation) -> Restored:
         config=config,
         network=network.eval(),
         loss=loss,
+        fold=fold,
         checkpoint=name,
     )

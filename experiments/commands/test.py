@@ -15,11 +15,7 @@ from experiments.session import open_session
 SYNTAX = Syntax(
     help="test a run's network",
     options={
-        "problem": options.PROBLEM,
-        "topology": options.TOPOLOGY,
-        "exp_id": options.EXP_ID,
-        "checkpoint": options.CHECKPOINT,
-        "fold": options.FOLD,
+        **options.STORED_NETWORK,
         "json": options.JSON,
         "dist": options.DIST,
     },

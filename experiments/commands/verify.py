@@ -33,17 +33,13 @@ from quantlab.integer.interpreter import run as run_program
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison, Engine, Interpreter, compare
 
-FOLDER, CERTIFICATE = "deploy", "certificate.json"
+CERTIFICATE = "certificate.json"
 _NUM_SAMPLES, _NUM_PHOTOS, _BATCH_SIZE = 1000, 8, 50
 
 SYNTAX = Syntax(
     help="prove that a run's integer program is computed alike everywhere",
     options={
-        "problem": options.PROBLEM,
-        "topology": options.TOPOLOGY,
-        "exp_id": options.EXP_ID,
-        "checkpoint": options.CHECKPOINT,
-        "fold": options.FOLD,
+        **options.STORED_NETWORK,
         "backends": Option(help="numpy, onnx; by default all that are installed"),
         "samples": Option(help=f"how many images; {_NUM_SAMPLES} by default, {_NUM_PHOTOS} photos"),
         "torchvision": Option(help="instead of a run: a network of torchvision's, weights random"),
@@ -88,7 +84,7 @@ def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
     restored = restore(invocation)
     data = load_data(restored.problem, restored.config, local_session())
     program = program_of(restored.network, restored.library, data)
-    folder = restored.folder.path / FOLDER
+    folder = restored.artefacts
     engines = {name: _ENGINES[name](program, folder) for name in backends}
     images = raw_images(data, "test", count)
     comparisons = compare(program, engines, _batches(images, _BATCH_SIZE))

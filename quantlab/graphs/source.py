@@ -1,13 +1,14 @@
-"""Where in the user's code an error comes from."""
+"""Where in the user's code an error or a node comes from."""
 
 import linecache
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 _NOT_THE_USERS = (f"{Path(torch.__file__).parent}/", f"{Path(__file__).parent}/", "<")
 _MOST_LETTERS = 110
@@ -17,10 +18,16 @@ def user_line(error: BaseException) -> str | None:
     """Return `file:line: 'code'` of the innermost frame outside torch and this package; None if
     there is none."""
     for frame, number in _user_frames(error):
-        file = frame.f_code.co_filename
-        code = linecache.getline(file, number).strip()
-        return f"{_shown(file)}:{number}" + (f": '{code}'" if code else "")
+        return _line(frame.f_code.co_filename, number)
     return None
+
+
+def node_line(node: fx.Node) -> str | None:
+    """Return `file:line: 'code'` of the user's call that a traced node stands for; None if it is
+    not known."""
+    frames = re.findall(r'File "(.*)", line (\d+)', node.stack_trace or "")
+    lines = [_line(f, int(number)) for f, number in frames if not f.startswith(_NOT_THE_USERS)]
+    return lines[-1] if lines else None
 
 
 def user_module(error: BaseException, network: nn.Module) -> str:
@@ -48,6 +55,11 @@ def _user_frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
             if not frame.f_code.co_filename.startswith(_NOT_THE_USERS):
                 yield frame, number
         link = link.__cause__ or link.__context__
+
+
+def _line(file: str, number: int) -> str:
+    code = linecache.getline(file, number).strip()
+    return f"{_shown(file)}:{number}" + (f": '{code}'" if code else "")
 
 
 def _shown(file: str) -> str:

@@ -110,6 +110,7 @@ class _Tracer(fx.Tracer):
     def __init__(self, is_whole: IsLeaf) -> None:
         super().__init__()
         self._is_whole = is_whole
+        self.record_stack_traces = True  # see `source.node_line`
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return self._is_whole(m)

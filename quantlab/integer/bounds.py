@@ -87,7 +87,7 @@ def prove(
 @singledispatch
 def bound_of(operation: Operation, inputs: Sequence[Bound], types: Sequence[TensorType]) -> Bound:
     """Return the bound of an operation's output."""
-    raise NotImplementedError(type(operation).__name__)
+    raise TypeError(f"{type(operation).__name__}: not an operation of integer programs")
 
 
 @bound_of.register

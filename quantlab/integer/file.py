@@ -14,6 +14,7 @@ from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import IntegerType, TensorType, type_named
 
 KIND = "program"
+REMEDY = "delete the file to have it written anew"
 
 
 def to_bytes(program: Program) -> bytes:

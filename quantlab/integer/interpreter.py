@@ -82,7 +82,7 @@ def check_inputs(program: Program, inputs: Mapping[str, Integers]) -> None:
 @singledispatch
 def compute(operation: Operation, inputs: Sequence[Integers]) -> Integers:
     """Return what an operation makes of its inputs, in its type or int64."""
-    raise NotImplementedError(type(operation).__name__)
+    raise TypeError(f"{type(operation).__name__}: not an operation of integer programs")
 
 
 @compute.register

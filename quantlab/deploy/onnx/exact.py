@@ -62,7 +62,7 @@ def emit(
     operation: Operation, graph: Graph, types: Sequence[TensorType], bounds: Sequence[Bound]
 ) -> None:
     """Append the nodes of an operation; the last one's output is the operation's."""
-    raise NotImplementedError(type(operation).__name__)
+    raise TypeError(f"{type(operation).__name__}: not an operation of integer programs")
 
 
 @emit.register

@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from quantlab.errors import VerificationError
+from quantlab.integer.file import REMEDY
 
 
 def tensor_hashes(model: onnx.ModelProto) -> Mapping[str, str]:
@@ -32,10 +33,13 @@ def read_model(data: bytes, expected: onnx.ModelProto, source: str) -> onnx.Mode
         if found.get(name) != wanted:
             given = f"its SHA-256 is {found[name][:16]}..." if name in found else "it is missing"
             raise VerificationError(
-                f"{source}: tensor '{name}' is not the program's: {given}, {wanted[:16]}... is"
+                f"{source}: tensor '{name}' is not the program's: {given}, {wanted[:16]}... is; "
+                f"{REMEDY}"
             )
     if model.SerializeToString(deterministic=True) != expected.SerializeToString(
         deterministic=True
     ):
-        raise VerificationError(f"{source}: its tensors are the program's, but not its graph")
+        raise VerificationError(
+            f"{source}: its tensors are the program's, but not its graph; {REMEDY}"
+        )
     return model

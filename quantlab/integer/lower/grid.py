@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from quantlab.errors import UsageError
-from quantlab.integer.tensor_type import S16, U8, IntegerType, smallest_type
+from quantlab.integer.tensor_type import S16, S32, U8, IntegerType, smallest_type
 from quantlab.quantizer import Quantizer
 
 Reals = NDArray[np.float64]
@@ -90,6 +90,11 @@ def byte_grid(low: float, high: float) -> Grid:
     scale = np.array((high - low) / U8.maximum)
     zero = np.array(int(np.floor(-low / scale + 0.5)))
     return _even(scale, zero, U8.minimum, U8.maximum, U8)
+
+
+def wide_grid(end: float) -> Grid:
+    """Return a symmetric grid of 32 bits for numbers from `-end` to `end`."""
+    return _even(np.array(end / S32.maximum), np.array(0), S32.minimum, S32.maximum, S32)
 
 
 def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:

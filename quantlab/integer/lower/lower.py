@@ -7,9 +7,7 @@ program needs integers of few bits, as before an addition's result is pooled, 16
 the range that the value has on samples.
 """
 
-import re
 from collections.abc import Callable
-from typing import NoReturn
 
 import numpy as np
 from torch import Tensor, fx, nn
@@ -29,10 +27,10 @@ from quantlab.integer.lower.elementwise import (
     lower_clamp,
 )
 from quantlab.integer.lower.gating import TABULATED, lower_function_of_one, lower_multiply
-from quantlab.integer.lower.grid import Grid
+from quantlab.integer.lower.grid import wide_grid
 from quantlab.integer.lower.input_spec import InputSpec
 from quantlab.integer.lower.layers import lower_layer
-from quantlab.integer.lower.lowering import Lowering
+from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.pooling import AVERAGES, lower_average, lower_max_pool, lower_mean
 from quantlab.integer.lower.ranges import observe_ranges
 from quantlab.integer.lower.rearranging import (
@@ -44,7 +42,7 @@ from quantlab.integer.lower.rearranging import (
 )
 from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.program import Program, Reading
-from quantlab.integer.tensor_type import S32, U8, TensorType
+from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.quantizer import Quantizer
 
 _INPUT = "input"
@@ -143,7 +141,7 @@ class _Lowerer:
         if node.op != "call_module":
             if node.target in FUNCTIONS:
                 return lower_function(state, node)
-            return self._unknown(node, function_name(node))
+            return refuse(node, f"{function_name(node)} has no integer operation")
         module, path = state.module(node), str(node.target)
         inputs = [state.values[source] for source in node.args if isinstance(source, fx.Node)]
         values = [value for value in inputs if isinstance(value, Value)]
@@ -160,12 +158,7 @@ class _Lowerer:
         for types, handler in _HANDLERS:
             if isinstance(module, types):
                 return handler(state, node, module, values[0])
-        return self._unknown(node, type(module).__name__)
-
-    def _unknown(self, node: fx.Node, name: str) -> NoReturn:
-        frames = re.findall(r'File "(.*)", line (\d+)', node.stack_trace or "")
-        where = f"; called in {frames[-1][0]}:{frames[-1][1]}" if frames else ""
-        raise UsageError(f"'{node.name}' ({node.target}): {name} has no integer operation{where}")
+        return refuse(node, f"{type(module).__name__} has no integer operation")
 
     def _commutes(self, node: fx.Node) -> bool:
         module = self._state.module(node)
@@ -196,15 +189,4 @@ def _common_scale(builder: Builder, value: Value) -> Value:
         reach = max(abs(bound.lowest), abs(bound.highest))
         end += float(np.abs(term.scale).max()) * reach
     end += float(np.abs(value.offset).max())
-    scale = np.array(end / S32.maximum)
-    grid = Grid(
-        scale=scale,
-        zero_point=np.array(0),
-        low=S32.minimum,
-        high=S32.maximum,
-        kind=S32,
-        encode=lambda reals: np.clip(
-            np.floor(reals / scale + 0.5), S32.minimum, S32.maximum
-        ).astype(np.int64),
-    )
-    return builder.quantize(value, grid, "scores")
+    return builder.quantize(value, wide_grid(end), "scores")

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from torch import fx, nn
 
 from quantlab.errors import UsageError
-from quantlab.graphs.paths import module_of
+from quantlab.graphs.paths import function_name, module_of
 from quantlab.graphs.slots import applied
+from quantlab.graphs.source import node_line
 from quantlab.integer.lower.builder import Builder
 from quantlab.integer.lower.grid import Grid, common_grid, fine_grid, grid_of
 from quantlab.integer.lower.ranges import Ranges
@@ -15,6 +17,14 @@ from quantlab.integer.lower.value import Value
 from quantlab.quantizer import Quantizer
 
 IsRearranging = Callable[[fx.Node], bool]
+
+
+def refuse(node: fx.Node, reason: str) -> NoReturn:
+    """Raises UsageError about a node, with the line of code that it stands for."""
+    line = node_line(node)
+    where = f"; called in {line}" if line else ""
+    target = node.target if isinstance(node.target, str) else function_name(node)
+    raise UsageError(f"'{node.name}' ({target}): {reason}{where}")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -67,9 +77,10 @@ class Lowering:
     def range_of(self, node: fx.Node) -> tuple[float, float]:
         """Return what a node's value lies within on samples. Raises UsageError without any."""
         if node.name not in self.ranges:
-            raise UsageError(
-                f"'{node.name}' ({node.target}): its value has no quantizer; put one there, or "
-                "give samples, from which its range can be read"
+            refuse(
+                node,
+                "its value has no quantizer; put one there, or give samples, from which its range "
+                "can be read",
             )
         return self.ranges[node.name]
 

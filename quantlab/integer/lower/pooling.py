@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from quantlab.errors import UsageError
 from quantlab.graphs.operations import Mean
-from quantlab.integer.lower.lowering import Lowering
+from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.value import Term, Value, codes_of
 from quantlab.integer.operations import AdaptiveSumPool, MaxPool, Reshape, SumPool, Windows
 
@@ -60,9 +59,7 @@ def lower_mean(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) ->
     """Return the mean over height and width."""
     assert isinstance(layer, Mean)
     if len(x.shape) != 3 or layer.dims is None or {d % 4 for d in layer.dims} != {2, 3}:
-        raise UsageError(
-            f"'{node.name}': mean over axes {layer.dims}, the last two of four allowed"
-        )
+        refuse(node, f"mean over axes {layer.dims}, the last two of four allowed")
     codes = lowering.codes(x, node.all_input_nodes[0])
     assert codes.grid is not None
     tensor = lowering.builder.emit(AdaptiveSumPool(size=(1, 1), **_common(lowering, node, codes)))

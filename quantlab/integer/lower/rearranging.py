@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from quantlab.errors import UsageError
 from quantlab.graphs.operations import Concat
-from quantlab.integer.lower.lowering import Lowering
+from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.operations import Concatenate, Operation, Permute, Reshape, Slice
 
@@ -62,19 +61,19 @@ def lower_function(lowering: Lowering, node: fx.Node) -> Value | tuple[Value, ..
         index = node.args[1]
         if isinstance(x, tuple) and isinstance(index, int):
             return x[index]
-        raise UsageError(f"'{node.name}': an index of a tensor has no integer operation")
+        refuse(node, "an index of a tensor has no integer operation")
     assert isinstance(x, Value)
     if target in _SAME:
         return x
     if target in _RESHAPES:
         if lowering.has_batch(node):
             return _moved(lowering, node, x, Reshape, shape=lowering.shape(node))
-        raise UsageError(f"'{node.name}' ({node.target}): it mixes samples of a batch")
+        refuse(node, "it mixes samples of a batch")
     if target in _PERMUTES:
         return _moved(lowering, node, x, Permute, axes=_permutation(node, len(x.shape) + 1))
     axis, ends = _parts(node, lowering)
     if axis < 0:
-        raise UsageError(f"'{node.name}' ({node.target}): it splits a batch")
+        refuse(node, "it splits a batch")
     x = lowering.codes(x, source)
     return tuple(
         _moved(lowering, node, x, Slice, axis=axis, start=start, stop=stop) for start, stop in ends
@@ -104,7 +103,7 @@ def _axis(node: fx.Node, dim: int) -> int:
     """Return an axis of a node's tensor, counted without the batch."""
     axes = len(node.meta["shape"])
     if dim % axes == 0:
-        raise UsageError(f"'{node.name}' ({node.target}): along the batch, another axis allowed")
+        refuse(node, "along the batch, another axis allowed")
     return dim % axes - 1
 
 
@@ -118,7 +117,7 @@ def _permutation(node: fx.Node, num_axes: int) -> tuple[int, ...]:
         given = arguments[0] if isinstance(arguments[0], tuple | list) else arguments
         axes = [axis % num_axes for axis in given]
     if axes[0] != 0:
-        raise UsageError(f"'{node.name}' ({node.target}): it moves the batch, which stays first")
+        refuse(node, "it moves the batch, which stays first")
     return tuple(axis - 1 for axis in axes[1:])
 
 

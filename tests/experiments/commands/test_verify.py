@@ -27,8 +27,8 @@ def trained(lab: Lab) -> Lab:
     return lab
 
 
-def deployed(lab: Lab) -> Path:
-    return lab.folder().path / "deploy"
+def deployed(lab: Lab, checkpoint: str = "best") -> Path:
+    return lab.folder().path / "fold0" / "deploy" / checkpoint
 
 
 def test_a_run_is_certified(trained: Lab, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +45,9 @@ def test_a_run_is_certified(trained: Lab, capsys: pytest.CaptureFixture[str]) ->
     assert len(certificate["program_sha256"]) == 64
     assert certificate["against_fake_quantized"]["same_class"] >= 90
     assert certificate["versions"].keys() >= {"quantlab", "numpy", "onnxruntime"}
+    # Each checkpoint has artefacts of its own.
+    assert main.main([*VERIFY, "--samples=2", "--checkpoint=last"]) == 0
+    assert (deployed(trained, "last") / "program.qlp").exists()
     # The second time the artefacts are there, and are those of the network.
     assert main.main([*VERIFY, "--backends=onnx"]) == 0
 

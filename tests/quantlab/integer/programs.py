@@ -1,5 +1,6 @@
 """Random integer programs that use every operation."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,9 @@ class Author:
             outputs=(self.operations[-1].output,),
         )
 
-    def emit(self, cls: type[Operation], *sources: str, **settings: Any) -> str:
+    def emit(self, cls: Callable[..., Operation], *sources: str, **settings: Any) -> str:
         name = f"t{len(self.operations)}"
-        operation = cls(inputs=sources, output=name, layer=f"layer {name}", **settings)  # type: ignore[call-arg]
+        operation = cls(inputs=sources, output=name, layer=f"layer {name}", **settings)
         self.types[name] = operation.infer([self.types[source] for source in sources])
         self.operations.append(operation)
         return name

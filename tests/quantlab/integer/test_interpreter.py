@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from quantlab.deploy.onnx.exact import emit
 from quantlab.errors import UsageError
+from quantlab.integer.bounds import bound_of
 from quantlab.integer.interpreter import compute, execute, run
 from quantlab.integer.operations import (
+    OPERATIONS,
     AdaptiveSumPool,
     Add,
     ArgMax,
@@ -35,6 +38,12 @@ from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorTy
 
 Integers = NDArray[Any]
 seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.parametrize("function", [compute, bound_of, emit])
+def test_every_operation_has_a_meaning_a_bound_and_an_onnx_form(function: Any) -> None:
+    none = function.dispatch(object)
+    assert not [name for name, cls in OPERATIONS.items() if function.dispatch(cls) is none]
 
 
 def drawn(

@@ -1,6 +1,7 @@
 """Everything between layers: gates, branches, averages, splits. Calibrated to 8 bits."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,3 +171,13 @@ def test_what_has_no_operation_is_named(middle: nn.Module, message: str) -> None
     network.middle = middle.double()
     with pytest.raises(UsageError, match=message):
         lower(network, SPEC, reals(pixels(8)))
+
+
+def test_what_has_no_operation_is_named_with_its_line() -> None:
+    network = calibrated("dropout")
+    network.middle = Indexed().double()
+    with pytest.raises(UsageError) as caught:
+        lower(network, SPEC, reals(pixels(8)))
+    line = str(caught.value).partition("; called in ")[2]
+    assert line.endswith("'return x[:, :, ::2]'")
+    assert Path(__file__).name in line

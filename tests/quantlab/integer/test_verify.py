@@ -17,8 +17,8 @@ from tests.quantlab.integer.programs import Author, inputs
 
 
 def changed(program: Program, index: int, **settings: Any) -> Program:
-    operations = list(program.operations)
-    operations[index] = replace(operations[index], **settings)  # type: ignore[type-var]
+    operations: list[Any] = list(program.operations)
+    operations[index] = replace(operations[index], **settings)
     return replace(program, operations=tuple(operations))
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.communicator import Communicator
+from quantlab.algorithms.layers import Target
 from quantlab.monitor import STATISTICS, Histogram, Monitor, Reading, StatisticConfig
 from tests.quantlab.algorithms.cases import CASES
 from tests.quantlab.monitor.small import (
@@ -63,10 +64,10 @@ def test_training_stays_what_it_is(stat: str) -> None:
 
 
 @pytest.mark.parametrize(("case", "on"), [(n, on) for n, c in CASES.items() for on in c.targets])
-def test_with_every_algorithm(case: str, on: str) -> None:
+def test_with_every_algorithm(case: str, on: Target) -> None:
     """All statistics at once: training stays what it is, values are what they can be."""
     select = "conv" if "group" in case else "*"
-    rules: list[tuple[str, str, dict[str, Any]]] = [(select, on, CASES[case].config_for(on))]  # type: ignore[arg-type]  # a Target
+    rules: list[tuple[str, str, dict[str, Any]]] = [(select, on, CASES[case].config_for(on))]
     watched = assert_unchanged([config_of(stat) for stat in STATISTICS], rules)
     found = numbers(watched.readings[-1])
     layer = "conv" if select == "conv" else "linear"

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -17,9 +19,9 @@ def test_tensors_tuples_and_lists() -> None:
 @pytest.mark.parametrize(
     ("batch", "given"), [((), "tuple"), (["x"], "str"), ({"image": 1}, "dict"), (3, "int")]
 )
-def test_what_is_no_batch(batch: object, given: str) -> None:
+def test_what_is_no_batch(batch: Any, given: str) -> None:
     with pytest.raises(UsageError, match=rf"^batches\[0\]: a {given} given, a tensor or a tuple"):
-        list(inputs_on(CPU, [batch]))  # type: ignore[list-item]
+        list(inputs_on(CPU, [batch]))
 
 
 def test_no_batch() -> None:

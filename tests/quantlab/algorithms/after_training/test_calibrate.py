@@ -1,5 +1,5 @@
 import copy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -217,7 +217,7 @@ def test_what_cannot_be_calibrated(network, batches, rules) -> None:
     with pytest.raises(UsageError, match="batches: 0 given"):
         calibrate(network, [])
     with pytest.raises(UsageError, match=r"batches\[1\]: a str given"):
-        calibrate(network, [batches[0], "x"])  # type: ignore[list-item]
+        calibrate(network, [batches[0], cast(Any, "x")])
     network.add_module("unused", copy.deepcopy(network[0]))
     network.forward = lambda x: nn.Sequential(*list(network)[:5])(x)
     with pytest.raises(UsageError, match=r"^unused\.input_quantizer: 0 batches observed"):

@@ -1,5 +1,5 @@
 import copy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -187,7 +187,7 @@ def test_what_cannot_be_measured(network, batches) -> None:
     with pytest.raises(DivergedError, match=r"^the float network: loss nan"):
         sensitivity(network, [(x * torch.nan, y) for x, y in batches], loss)
     with pytest.raises(UsageError, match=r"^batches\[0\]: a Tensor given, a tuple of two"):
-        sensitivity(network, [batches[0][0]], loss)  # type: ignore[list-item]
+        sensitivity(network, [cast(Any, batches[0][0])], loss)
     with pytest.raises(UsageError, match=r"^network: output \(24,\) given"):
         sensitivity(nn.Sequential(network, nn.Flatten(0)), batches, loss)
     own = type("Own", (nn.Linear,), {"forward": lambda self, x: x})
