@@ -1,6 +1,7 @@
 """The program while it is being built."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from quantlab.integer.lower.grid import Grid
 from quantlab.integer.lower.multipliers import choose
 from quantlab.integer.lower.thresholds import thresholds_for
 from quantlab.integer.lower.value import Value, codes_of
-from quantlab.integer.operations import Add, Operation, Requantize
+from quantlab.integer.operations import Add, Operation, Requantize, Threshold
+from quantlab.integer.program import Reading
 from quantlab.integer.tensor_type import TensorType
 
 _MOST_TERMS = 2
@@ -27,6 +29,8 @@ class Builder:
         self.operations: list[Operation] = []
         self.types: dict[str, TensorType] = dict(inputs)
         self.bounds = dict(prove(inputs, (), inputs))
+        self.reals: dict[str, Reading] = {}
+        self._made: dict[tuple[Any, ...], str] = {}
         self._threshold_levels = threshold_levels
 
     def name(self, wanted: str) -> str:
@@ -36,7 +40,11 @@ class Builder:
         return next(name for name in names if name not in self.types)
 
     def emit(self, operation: Operation) -> str:
-        """Append an operation; return the name of its output."""
+        """Append an operation, unless there is one that computes the same; return the name of its
+        output."""
+        made = self._made.setdefault(_meaning(operation), operation.output)
+        if made != operation.output:
+            return made
         types = [self.types[name] for name in operation.inputs]
         self.types[operation.output] = operation.infer(types)
         bounds = [self.bounds[name] for name in operation.inputs]
@@ -53,7 +61,17 @@ class Builder:
             operation: Operation = thresholds_for(value, grid, self.bounds, self.name(name))
         else:
             operation = self._rescale(value, grid, self.name(name))
-        return codes_of(self.emit(operation), grid, value.shape, value.node)
+        if isinstance(operation, Threshold):
+            self.read(value)
+        codes = codes_of(self.emit(operation), grid, value.shape, value.node)
+        self.read(codes)
+        return codes
+
+    def read(self, value: Value) -> None:
+        """Note what a value of one tensor stands for, unless it is known."""
+        (term,) = value.terms
+        if term.tensor not in self.reals:
+            self.reals[term.tensor] = Reading(scale=term.scale, offset=np.asarray(value.offset))
 
     def _rescale(self, value: Value, grid: Grid, output: str) -> Operation:
         if len(value.terms) > _MOST_TERMS:
@@ -88,3 +106,15 @@ class Builder:
             for end, default in ((value.low, grid.low), (value.high, grid.high))
         )
         return low, high
+
+
+def _meaning(operation: Operation) -> tuple[Any, ...]:
+    """Return what an operation computes, whatever it and its output are called."""
+    found: list[Any] = [type(operation)]
+    for field in fields(operation):
+        value = getattr(operation, field.name)
+        if isinstance(value, np.ndarray):
+            found.append((value.dtype.str, value.shape, value.tobytes()))
+        elif field.name not in ("output", "layer"):
+            found.append(value)
+    return tuple(found)

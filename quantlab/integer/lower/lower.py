@@ -41,7 +41,7 @@ from quantlab.integer.lower.rearranging import (
     lower_reshape,
 )
 from quantlab.integer.lower.value import Value, codes_of
-from quantlab.integer.program import Program, Reading
+from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.quantizer import Quantizer
 
@@ -126,14 +126,16 @@ class _Lowerer:
                 output = value
             elif _has_tensor(node):
                 state.values[node] = self._value(node)
+            self._read(state.values.get(node))
         assert output is not None
         final = _common_scale(state.builder, output)
+        state.builder.read(final)
         tensor = final.terms[0].tensor
         return Program(
             inputs=self._inputs,
             operations=tuple(state.builder.operations),
             outputs=(tensor,),
-            reals={tensor: Reading(scale=final.terms[0].scale, offset=final.offset)},
+            reals=state.builder.reals,
         )
 
     def _value(self, node: fx.Node) -> Value | tuple[Value, ...]:
@@ -159,6 +161,12 @@ class _Lowerer:
             if isinstance(module, types):
                 return handler(state, node, module, values[0])
         return refuse(node, f"{type(module).__name__} has no integer operation")
+
+    def _read(self, value: Value | tuple[Value, ...] | None) -> None:
+        """Note what codes stand for; what is still to be rescaled has factors of its own there."""
+        for part in value if isinstance(value, tuple) else (value,):
+            if part is not None and (part.grid or (part.is_uniform and not part.is_clamped)):
+                self._state.builder.read(part)
 
     def _commutes(self, node: fx.Node) -> bool:
         module = self._state.module(node)
