@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from problems.CIFAR10.MobileNetV2.network import MobileNetV2
 from problems.CIFAR10.ResNet.network import ResNet
 from problems.CIFAR10.VGG.network import VGG
+from problems.ImageNet.MobileNetV2.network import MobileNetV2 as ImageNetMobileNetV2
 from quantlab.errors import UsageError
 
 
@@ -56,6 +58,22 @@ def test_narrow_vgg() -> None:
     network = VGG(11, width=8)
     assert num_parameters(network) < 160_000
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_mobilenet_has_the_size_of_imagenets_but_for_the_last_layer() -> None:
+    network = MobileNetV2()
+    assert num_parameters(network) == 3_504_872 - 1281 * (1000 - 10)
+    with torch.device("meta"):
+        theirs = ImageNetMobileNetV2().features.state_dict()
+    found = network.features.state_dict()
+    assert {k: v.shape for k, v in found.items()} == {k: v.shape for k, v in theirs.items()}
+
+
+def test_mobilenet_ends_at_4_x_4_pixels() -> None:
+    network = MobileNetV2(width=0.25)
+    x_NCHW = torch.zeros(2, 3, 32, 32)
+    assert network.features(x_NCHW).shape == (2, 1280, 4, 4)
+    assert network(x_NCHW).shape == (2, 10)
 
 
 def test_unknown_depths() -> None:
