@@ -1,4 +1,5 @@
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,3 +31,60 @@ def popcount(
     variant: str | None,
     num_threads: int | None,
 ) -> NDArray[np.int64]: ...
+
+class CodesRule:
+    @staticmethod
+    def rescaling(
+        multiplier: NDArray[np.int32],
+        other_multiplier: NDArray[np.int32] | None,
+        offset: NDArray[np.int64],
+        shift: NDArray[np.int64],
+        low: int,
+        high: int,
+        num_groups: int,
+    ) -> CodesRule: ...
+    @staticmethod
+    def counting(
+        base: NDArray[np.int32],
+        step: NDArray[np.int32],
+        limits: NDArray[np.int32],
+        num_groups: int,
+    ) -> CodesRule: ...
+    @property
+    def num_channels(self) -> int: ...
+
+class PackedWeights:
+    def __init__(
+        self,
+        weight: NDArray[np.int8],
+        bias: NDArray[np.int32],
+        num_groups: int,
+        num_spans: int,
+        is_words: bool,
+    ) -> None: ...
+    @property
+    def num_outputs(self) -> int: ...
+
+class WindowPlaces:
+    def __init__(
+        self, counts: tuple[int, int, int], steps: tuple[int, int, int], spans: list[int]
+    ) -> None: ...
+    @property
+    def num_windows(self) -> int: ...
+
+def convolve(
+    x: NDArray[Any],
+    windows: WindowPlaces,
+    weights: PackedWeights,
+    sums: NDArray[np.int32] | None,
+    codes: Sequence[tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def requantize(
+    sums: NDArray[Any],
+    codes: tuple[CodesRule, NDArray[Any] | None, NDArray[Any]],
+    num_channels: int,
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...

@@ -2,8 +2,8 @@
 
 A kernel is compiled for several instruction sets, its variants: `kernels("pack")` names those that
 run here. A call takes the best one within `isa()`, which is the best of this processor unless the
-environment variable QUANTLAB_ISA names another (`scalar`, `avx2`, `avx512`). All variants, and any
-number of threads, give the same result. Small inputs stay on the calling thread.
+environment variable QUANTLAB_ISA names another (`scalar`, `avx2`, `avx512`, `avx512vnni`). All
+variants, and any number of threads, give the same result. Small inputs stay on the calling thread.
 
 Arrays are checked and never copied. Whatever is wrong raises UsageError with the argument's name,
 what was given and what is allowed. `num_threads=None` follows torch.set_num_threads where torch is
@@ -15,8 +15,10 @@ Shapes: N codes, R rows, W words.
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,3 +140,54 @@ def popcount(
     Returns `out`, a new array by default. Threads share the rows. Raises UsageError.
     """
     return _backend.popcount(words, out, variant, num_threads)
+
+
+# How 32-bit sums become codes, with constants `[C]` for C channels in the groups of the convolution
+# before (else 1):
+#   CodesRule.rescaling(multiplier, other_multiplier, offset, shift, low, high, num_groups)
+#     clamp((multiplier * sum + other_multiplier * other + offset) >> shift, low, high), in 64 bits;
+#     without other_multiplier there is no other
+#   CodesRule.counting(base, step, limits, num_groups)
+#     base + step * how many of the limits `[L, C]` lie below the sum
+CodesRule = _backend.CodesRule
+# `PackedWeights(weight, bias, num_groups, num_spans, is_words)`: weight `[O, spans * span]` int8,
+# the numbers in the order in which a window has them, for inputs of uint8 or of int16 words.
+PackedWeights = _backend.PackedWeights
+# `WindowPlaces(counts, steps, spans)`: counts of images, rows and columns of windows; steps from
+# one to the next, and where the spans of a window begin, in numbers of the input.
+WindowPlaces = _backend.WindowPlaces
+
+# A rule, the other tensor if it takes one, and the array for the codes.
+Codes = tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]
+
+
+def convolve(
+    x: NDArray[Any],
+    windows: WindowPlaces,
+    weights: PackedWeights,
+    *,
+    sums: NDArray[np.int32] | None = None,
+    codes: Sequence[Codes] = (),
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Sum bias + weight * x over windows, in 32 bits; write the sums and codes made of them.
+
+    x: uint8 or int16, flat, channels last and padded; spans are read up to a whole number of 4
+    bytes or 2 words, so it may have to be longer than what it holds. The spans of each group follow
+    those of the one before. sums and the arrays of codes: `[windows, O]` in any shape. Threads
+    share windows and outputs. Raises UsageError.
+    """
+    _backend.convolve(x, windows, weights, sums, codes, variant, num_threads)
+
+
+def requantize(
+    sums: NDArray[Any],
+    codes: Codes,
+    *,
+    num_channels: int,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Make codes of integers of up to 32 bits, channels last. Raises UsageError."""
+    _backend.requantize(sums, codes, num_channels, variant, num_threads)

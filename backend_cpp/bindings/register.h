@@ -11,7 +11,9 @@ namespace quantlab::bindings {
 
 void register_isa(pybind11::module_& module);
 void register_bitpack(pybind11::module_& module);
+void register_convolve(pybind11::module_& module);
 void register_popcount(pybind11::module_& module);
+void register_requantize(pybind11::module_& module);
 
 // Adds `kernel` and its rows that run here to the module's dict VARIANTS.
 inline void list_variants(pybind11::module_& module, const char* kernel,

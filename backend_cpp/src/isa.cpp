@@ -16,6 +16,7 @@ namespace {
 struct Features {
   bool avx2 = false;
   bool avx512 = false;
+  bool avx512vnni = false;
 };
 
 #if defined(QUANTLAB_X86)
@@ -44,6 +45,7 @@ Features detect() {
   found.avx2 = has(saved, kYmm) && has(ebx, bit_AVX2);
   found.avx512 = found.avx2 && has(saved, kZmm) &&
                  has(ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
+  found.avx512vnni = found.avx512 && has(ecx, bit_AVX512VNNI);
   return found;
 }
 
@@ -59,10 +61,11 @@ struct IsaRow {
   bool (*is_supported)(const Features&);
 };
 
-constexpr std::array<IsaRow, 3> kIsas{{
+constexpr std::array<IsaRow, 4> kIsas{{
     {Isa::kScalar, "scalar", [](const Features&) { return true; }},
     {Isa::kAvx2, "avx2", [](const Features& found) { return found.avx2; }},
     {Isa::kAvx512, "avx512", [](const Features& found) { return found.avx512; }},
+    {Isa::kAvx512Vnni, "avx512vnni", [](const Features& found) { return found.avx512vnni; }},
 }};
 
 std::vector<Isa> find_supported() {

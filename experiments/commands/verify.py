@@ -28,8 +28,8 @@ from experiments.runs.files import write_atomically, write_json
 from experiments.session import local_session
 from experiments.torchvision_networks import calibrated
 from quantlab.errors import UsageError, did_you_mean
+from quantlab.integer.fast import FastEngine
 from quantlab.integer.file import tensor_hashes, to_bytes
-from quantlab.integer.interpreter import run as run_program
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison, Engine, Interpreter, compare
 
@@ -40,7 +40,7 @@ SYNTAX = Syntax(
     help="prove that a run's integer program is computed alike everywhere",
     options={
         **options.STORED_NETWORK,
-        "backends": Option(help="numpy, onnx; by default all that are installed"),
+        "backends": Option(help="numpy, fast, onnx; by default all that are installed"),
         "samples": Option(help=f"how many images; {_NUM_SAMPLES} by default, {_NUM_PHOTOS} photos"),
         "torchvision": Option(help="instead of a run: a network of torchvision's, weights random"),
         "images": Option(help="with --torchvision: a folder of photos"),
@@ -101,6 +101,10 @@ def _numpy(program: Program, folder: Path) -> Engine:
     return Interpreter(stored_program(folder / "program.qlp", program))
 
 
+def _fast(program: Program, folder: Path) -> Engine:
+    return FastEngine(stored_program(folder / "program.qlp", program))
+
+
 def _onnx(program: Program, folder: Path) -> Engine:
     from quantlab.deploy.onnx.exact import exact_model
     from quantlab.deploy.onnx.runtime import OnnxEngine
@@ -113,7 +117,11 @@ def _onnx(program: Program, folder: Path) -> Engine:
     return OnnxEngine(read_model(path.read_bytes(), expected, str(path)))
 
 
-_ENGINES: Mapping[str, Callable[[Program, Path], Engine]] = {"numpy": _numpy, "onnx": _onnx}
+_ENGINES: Mapping[str, Callable[[Program, Path], Engine]] = {
+    "numpy": _numpy,
+    "fast": _fast,
+    "onnx": _onnx,
+}
 _NEEDS = {"onnx": ("onnx", "onnxruntime")}
 
 
@@ -152,8 +160,9 @@ def _statistics(
     targets = data.test.targets[: len(images)]
     scores, fakes = [], []
     (output,) = program.outputs
+    engine = FastEngine(program)
     for part in images.split(_BATCH_SIZE):
-        integers = run_program(program, {"input": part.numpy()})[output]
+        integers = engine.run({"input": part.numpy()})[output]
         scores.append(torch.from_numpy(program.reals[output](integers)))
         fakes.append(restored.network(restored.library.preprocess.evaluate(part)).double())
     integer, fake = torch.cat(scores), torch.cat(fakes)

@@ -173,7 +173,7 @@ def test_number_of_bits_is_an_integer(num_bits: object) -> None:
 
 def test_tables_are_in_the_order_of_the_sets() -> None:
     assert backend.supported_isas()[0] == "scalar"
-    for kernel in ("pack", "unpack", "popcount"):
+    for kernel in ("pack", "unpack", "popcount", "convolve", "requantize"):
         variants = backend.kernels(kernel)
         assert variants[0] == "scalar"
         assert [isa for isa in backend.supported_isas() if isa in variants] == list(variants)
@@ -182,7 +182,8 @@ def test_tables_are_in_the_order_of_the_sets() -> None:
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no /proc/cpuinfo: Linux only")
 def test_detection_agrees_with_linux() -> None:
     flags = set(Path("/proc/cpuinfo").read_text().split())
-    needed = {"avx2": {"avx2"}, "avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"}}
+    avx512 = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
+    needed = {"avx2": {"avx2"}, "avx512": avx512, "avx512vnni": avx512 | {"avx512_vnni"}}
     assert backend.supported_isas()[1:] == tuple(i for i, need in needed.items() if need <= flags)
 
 

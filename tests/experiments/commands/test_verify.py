@@ -37,7 +37,7 @@ def test_a_run_is_certified(trained: Lab, capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     certificate: dict[str, Any] = json.loads((deployed(trained) / "certificate.json").read_text())
     engines = {engine["engine"]: engine for engine in certificate["engines"]}
-    assert set(engines) == {"numpy", "onnx"}
+    assert set(engines) == {"numpy", "fast", "onnx"}
     total = sum(engine["num_values"] for engine in engines.values())
     assert f"0 mismatches in {total:,} values" in out
     assert all(engine["num_mismatches"] == 0 for engine in engines.values())
@@ -101,7 +101,7 @@ def test_a_changed_tensor_of_the_model_ends_with_5(
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--backends=nump", "'nump' given, numpy, onnx allowed; did you mean 'numpy'?"),
+        ("--backends=nump", "'nump' given, numpy, fast, onnx allowed; did you mean 'numpy'?"),
         ("--samples=0", "--samples=0: at least 1 allowed"),
         ("--samples=many", "--samples=many: expected a whole number"),
     ],

@@ -1,0 +1,186 @@
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "codes.h"
+#include "convolve/convolve.h"
+#include "register.h"
+
+namespace quantlab::bindings {
+namespace {
+
+namespace py = pybind11;
+
+constexpr std::size_t kBlock = 16;
+
+// Weights in the order of the kernel, and what belongs to them; see convolve/unit.h.
+struct PackedWeights {
+  std::vector<std::int8_t> bytes;
+  std::vector<std::int16_t> words;
+  std::vector<std::int32_t> bias;
+  std::size_t num_outputs = 0;
+  std::size_t num_groups = 0;
+  std::size_t num_spans = 0;
+  std::size_t span = 0;  // numbers of the input in a span
+  std::size_t num_chunks = 0;
+  std::size_t chunk = 0;
+};
+
+// weight: `[outputs, spans * span]`, the numbers in the order in which a window has them.
+std::unique_ptr<PackedWeights> packed_weights(py::object weight, py::object bias,
+                                              std::size_t num_groups, std::size_t num_spans,
+                                              bool is_words) {
+  const auto from = input_matrix<std::int8_t>(weight, "weight");
+  const auto start = input<std::int32_t>(bias, "bias");
+  if (num_groups < 1 || from.num_rows % num_groups != 0 || num_spans < 1 ||
+      from.num_columns % num_spans != 0 || start.size != from.num_rows) {
+    throw UsageError("weight: " + std::to_string(from.num_rows) + " outputs of " +
+                     std::to_string(from.num_columns) + " numbers, " + std::to_string(start.size) +
+                     " biases; allowed are multiples of " + std::to_string(num_groups) +
+                     " groups and " + std::to_string(num_spans) + " spans, one bias an output");
+  }
+  auto packed = std::make_unique<PackedWeights>();
+  packed->num_outputs = from.num_rows;
+  packed->num_groups = num_groups;
+  packed->num_spans = num_spans;
+  packed->span = from.num_columns / num_spans;
+  packed->chunk = is_words ? 2 : 4;
+  packed->num_chunks = (packed->span + packed->chunk - 1) / packed->chunk;
+  const std::size_t group_outputs = from.num_rows / num_groups;
+  const std::size_t group_blocks = (group_outputs + kBlock - 1) / kBlock;
+  const std::size_t block = num_spans * packed->num_chunks * kBlock * packed->chunk;
+  const std::size_t size = num_groups * group_blocks * block;
+  packed->bias.assign(num_groups * group_blocks * kBlock, 0);
+  if (is_words) {
+    packed->words.assign(size, 0);
+  } else {
+    packed->bytes.assign(size, 0);
+  }
+  for (std::size_t output = 0; output < from.num_rows; ++output) {
+    const std::size_t within = output % group_outputs;
+    const std::size_t number = output / group_outputs * group_blocks + within / kBlock;
+    const std::size_t lane = within % kBlock;
+    packed->bias[number * kBlock + lane] = start.data[output];
+    for (std::size_t i = 0; i < from.num_columns; ++i) {
+      const std::size_t chunk =
+          i / packed->span * packed->num_chunks + i % packed->span / packed->chunk;
+      const std::size_t at = number * block + (chunk * kBlock + lane) * packed->chunk +
+                             i % packed->span % packed->chunk;
+      const std::int8_t value = from.data[output * from.num_columns + i];
+      if (is_words) {
+        packed->words[at] = value;
+      } else {
+        packed->bytes[at] = value;
+      }
+    }
+  }
+  return packed;
+}
+
+// Where windows lie in an input; see convolve/unit.h.
+struct WindowPlaces {
+  std::size_t num_windows = 0;
+  std::vector<std::size_t> spans;
+  convolve::Windows windows{};
+  std::size_t reach = 0;  // one behind the last window's first number
+};
+
+std::unique_ptr<WindowPlaces> window_places(
+    const std::tuple<long long, long long, long long>& counts,
+    const std::tuple<long long, long long, long long>& steps, const std::vector<long long>& spans) {
+  const auto [num_images, num_rows, num_columns] = counts;
+  const auto [image, row, column] = steps;
+  for (const long long number : {num_images, num_rows, num_columns}) {
+    require_in_range(number, "counts", 1, 1LL << 40);
+  }
+  for (const long long number : {image, row, column})
+    require_in_range(number, "steps", 0, 1LL << 40);
+  auto places = std::make_unique<WindowPlaces>();
+  std::size_t last = 0;
+  for (const long long span : spans) {
+    require_in_range(span, "spans", 0, 1LL << 40);
+    places->spans.push_back(static_cast<std::size_t>(span));
+    last = std::max(last, places->spans.back());
+  }
+  places->num_windows = static_cast<std::size_t>(num_images * num_rows * num_columns);
+  places->windows = {static_cast<std::size_t>(num_rows),
+                     static_cast<std::size_t>(num_columns),
+                     static_cast<std::size_t>(image),
+                     static_cast<std::size_t>(row),
+                     static_cast<std::size_t>(column),
+                     places->spans.data(),
+                     places->spans.size()};
+  places->reach = static_cast<std::size_t>((num_images - 1) * image + (num_rows - 1) * row +
+                                           (num_columns - 1) * column) +
+                  last;
+  return places;
+}
+
+void convolve_windows(py::object x, const WindowPlaces& places, const PackedWeights& weights,
+                      py::object sums, const std::vector<py::tuple>& codes,
+                      std::optional<std::string_view> variant, std::optional<int> num_threads) {
+  const Run run = run_of(variant, num_threads);
+  const bool is_words = weights.chunk == 2;
+  convolve::Task task{};
+  task.is_words = is_words;
+  std::size_t size = 0;
+  if (is_words) {
+    const auto from = input<std::int16_t>(x, "x");
+    task.x = from.data;
+    size = from.size;
+  } else {
+    const auto from = input<std::uint8_t>(x, "x");
+    task.x = from.data;
+    size = from.size;
+  }
+  if (places.spans.size() != weights.num_spans) {
+    throw UsageError("spans: " + std::to_string(places.spans.size()) + "; allowed is " +
+                     std::to_string(weights.num_spans) + ", as of the weights");
+  }
+  const std::size_t last = (weights.num_groups - 1) * weights.span;
+  const std::size_t needed = places.reach + last + weights.num_chunks * weights.chunk;
+  if (size < needed) {
+    throw UsageError("x: " + std::to_string(size) + " numbers; at least " + std::to_string(needed) +
+                     " are read");
+  }
+  task.windows = places.windows;
+  task.weights = {is_words ? static_cast<const void*>(weights.words.data())
+                           : static_cast<const void*>(weights.bytes.data()),
+                  weights.bias.data(),
+                  weights.num_outputs,
+                  weights.num_groups,
+                  weights.span,
+                  weights.num_chunks};
+  const std::size_t num_sums = places.num_windows * weights.num_outputs;
+  if (!sums.is_none()) {
+    const Rows to = rows_of(sums, "sums", num_sums, true);
+    if (to.kind != Kind::kS32) refuse("sums", "an array of int32", sums);
+    task.sums = static_cast<std::int32_t*>(to.data);
+  }
+  std::vector<Codes> made;
+  for (const py::tuple& one : codes) {
+    made.push_back(codes_of(one, places.num_windows, weights.num_outputs, weights.num_groups));
+  }
+  task.codes = made.data();
+  task.num_codes = made.size();
+  const py::gil_scoped_release released;
+  convolve::convolve(task, places.num_windows, run);
+}
+
+}  // namespace
+
+void register_convolve(py::module_& module) {
+  list_variants(module, "convolve", convolve::variants());
+  py::class_<PackedWeights>(module, "PackedWeights")
+      .def(py::init(&packed_weights), py::arg("weight"), py::arg("bias"),
+           py::arg("num_groups").noconvert(), py::arg("num_spans").noconvert(), py::arg("is_words"))
+      .def_readonly("num_outputs", &PackedWeights::num_outputs);
+  py::class_<WindowPlaces>(module, "WindowPlaces")
+      .def(py::init(&window_places), py::arg("counts"), py::arg("steps"), py::arg("spans"))
+      .def_readonly("num_windows", &WindowPlaces::num_windows);
+  module.def("convolve", &convolve_windows, py::arg("x"), py::arg("windows"), py::arg("weights"),
+             py::arg("sums"), py::arg("codes"), py::arg("variant"),
+             py::arg("num_threads").noconvert());
+}
+
+}  // namespace quantlab::bindings

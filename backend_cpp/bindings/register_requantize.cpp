@@ -1,0 +1,130 @@
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "codes.h"
+#include "register.h"
+#include "requantize/requantize.h"
+
+namespace quantlab::bindings {
+namespace {
+
+namespace py = pybind11;
+
+constexpr std::size_t kPad = 16;
+
+// Zeros behind the numbers of each group up to a multiple of 16.
+template <class T>
+std::vector<T> padded(View<const T> from, std::size_t num_groups) {
+  const std::size_t group = from.size / num_groups;
+  const std::size_t whole = (group + kPad - 1) / kPad * kPad;
+  std::vector<T> to(num_groups * whole, 0);
+  for (std::size_t i = 0; i < from.size; ++i) to[i / group * whole + i % group] = from.data[i];
+  return to;
+}
+
+// Of each 16 numbers those of even places first.
+std::vector<std::int64_t> padded_apart(View<const std::int64_t> from, std::size_t num_groups) {
+  const std::vector<std::int64_t> whole = padded(from, num_groups);
+  std::vector<std::int64_t> to(whole.size());
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    const std::size_t within = i % kPad;
+    to[i - within + within % 2 * (kPad / 2) + within / 2] = whole[i];
+  }
+  return to;
+}
+
+std::unique_ptr<CodesRule> rule_for(std::size_t num_channels, std::size_t num_groups) {
+  if (num_channels == 0 || num_groups == 0 || num_channels % num_groups != 0) {
+    throw UsageError("num_groups: " + std::to_string(num_groups) + " for " +
+                     std::to_string(num_channels) + " channels; a divisor is allowed");
+  }
+  auto rule = std::make_unique<CodesRule>();
+  rule->num_channels = num_channels;
+  rule->num_groups = num_groups;
+  return rule;
+}
+
+void require_size(const char* name, std::size_t size, std::size_t allowed) {
+  if (size != allowed) {
+    throw UsageError(std::string(name) + ": " + std::to_string(size) + " numbers; allowed is " +
+                     std::to_string(allowed) + ", one a channel");
+  }
+}
+
+std::unique_ptr<CodesRule> rescaling(py::object multiplier, py::object other_multiplier,
+                                     py::object offset, py::object shift, std::int64_t low,
+                                     std::int64_t high, std::size_t num_groups) {
+  const auto factors = input<std::int32_t>(multiplier, "multiplier");
+  auto rule = rule_for(factors.size, num_groups);
+  const auto offsets = input<std::int64_t>(offset, "offset");
+  const auto shifts = input<std::int64_t>(shift, "shift");
+  require_size("offset", offsets.size, factors.size);
+  require_size("shift", shifts.size, factors.size);
+  for (std::size_t i = 0; i < shifts.size; ++i) require_in_range(shifts.data[i], "shift", 0, 62);
+  require_in_range(low, "low", INT32_MIN, INT32_MAX);
+  require_in_range(high, "high", low, INT32_MAX);
+  rule->multiplier = padded(factors, num_groups);
+  rule->offset = padded_apart(offsets, num_groups);
+  rule->shift = padded_apart(shifts, num_groups);
+  rule->low = low;
+  rule->high = high;
+  if (!other_multiplier.is_none()) {
+    const auto others = input<std::int32_t>(other_multiplier, "other_multiplier");
+    require_size("other_multiplier", others.size, factors.size);
+    rule->other_multiplier = padded(others, num_groups);
+  }
+  return rule;
+}
+
+std::unique_ptr<CodesRule> counting(py::object base, py::object step, py::object limits,
+                                    std::size_t num_groups) {
+  const auto bases = input<std::int32_t>(base, "base");
+  auto rule = rule_for(bases.size, num_groups);
+  const auto steps = input<std::int32_t>(step, "step");
+  const auto rows = input_matrix<std::int32_t>(limits, "limits");
+  require_size("step", steps.size, bases.size);
+  require_size("limits", rows.num_columns, bases.size);
+  require_in_range(static_cast<long long>(rows.num_rows), "limits", 1, 255);
+  rule->base = padded(bases, num_groups);
+  rule->step = padded(steps, num_groups);
+  rule->num_limits = rows.num_rows;
+  rule->stride = rule->base.size();
+  for (std::size_t row = 0; row < rows.num_rows; ++row) {
+    const View<const std::int32_t> one{rows.data + row * rows.num_columns, rows.num_columns};
+    const std::vector<std::int32_t> whole = padded(one, num_groups);
+    rule->limits.insert(rule->limits.end(), whole.begin(), whole.end());
+  }
+  return rule;
+}
+
+void requantize_rows(py::object sums, const py::tuple& codes, std::size_t num_channels,
+                     std::optional<std::string_view> variant, std::optional<int> num_threads) {
+  const Run run = run_of(variant, num_threads);
+  require_in_range(static_cast<long long>(num_channels), "num_channels", 1, 1 << 24);
+  const auto size =
+      py::isinstance<py::array>(sums) ? static_cast<std::size_t>(py::len(sums.attr("flat"))) : 0;
+  const Rows from = rows_of(sums, "sums", size / num_channels * num_channels, false);
+  const std::size_t num_rows = size / num_channels;
+  const Codes to = codes_of(codes, num_rows, num_channels, 1);
+  const py::gil_scoped_release released;
+  requantize::requantize(from, num_rows, num_channels, to, run);
+}
+
+}  // namespace
+
+void register_requantize(py::module_& module) {
+  list_variants(module, "requantize", requantize::variants());
+  py::class_<CodesRule>(module, "CodesRule")
+      .def_static("rescaling", &rescaling, py::arg("multiplier"), py::arg("other_multiplier"),
+                  py::arg("offset"), py::arg("shift"), py::arg("low"), py::arg("high"),
+                  py::arg("num_groups"))
+      .def_static("counting", &counting, py::arg("base"), py::arg("step"), py::arg("limits"),
+                  py::arg("num_groups"))
+      .def_readonly("num_channels", &CodesRule::num_channels);
+  module.def("requantize", &requantize_rows, py::arg("sums"), py::arg("codes"),
+             py::arg("num_channels").noconvert(), py::arg("variant"),
+             py::arg("num_threads").noconvert());
+}
+
+}  // namespace quantlab::bindings

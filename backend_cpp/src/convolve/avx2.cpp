@@ -1,0 +1,9 @@
+#include "quantlab/lanes/avx2.h"
+
+#include "convolve/body.h"
+
+namespace quantlab::convolve {
+
+const Unit avx2 = {Lanes::kMaxBlocks, &convolve_over};
+
+}  // namespace quantlab::convolve

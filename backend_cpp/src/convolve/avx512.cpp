@@ -1,0 +1,9 @@
+#include "quantlab/lanes/avx512.h"
+
+#include "convolve/body.h"
+
+namespace quantlab::convolve {
+
+const Unit avx512 = {Lanes::kMaxBlocks, &convolve_over};
+
+}  // namespace quantlab::convolve

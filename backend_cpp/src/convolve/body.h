@@ -1,0 +1,176 @@
+// The kernel, written once over the `Lanes` of an instruction set: tiles of some windows and some
+// blocks of 16 outputs, whose sums stay in registers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "convolve/unit.h"
+#include "requantize/body.h"
+
+namespace quantlab::convolve {
+namespace {
+
+struct Bytes {
+  using Number = std::uint8_t;
+  using Weight = std::int8_t;
+  using X = SplatBytes;
+  using W = WeightBytes;
+  static constexpr std::size_t kChunk = 4;
+};
+
+struct Words {
+  using Number = std::int16_t;
+  using Weight = std::int16_t;
+  using X = SplatWords;
+  using W = WeightWords;
+  static constexpr std::size_t kChunk = 2;
+};
+
+// A window and where it begins.
+class Cursor {
+ public:
+  Cursor(const Windows& windows, std::size_t window)
+      : windows_(windows),
+        column_(window % windows.num_columns),
+        row_(window / windows.num_columns % windows.num_rows),
+        image_(window / windows.num_columns / windows.num_rows) {}
+
+  std::size_t place() const {
+    return image_ * windows_.image + row_ * windows_.row + column_ * windows_.column;
+  }
+
+  void advance() {
+    if (++column_ < windows_.num_columns) return;
+    column_ = 0;
+    if (++row_ < windows_.num_rows) return;
+    row_ = 0;
+    ++image_;
+  }
+
+ private:
+  const Windows& windows_;
+  std::size_t column_;
+  std::size_t row_;
+  std::size_t image_;
+};
+
+// The sums of `kRows` windows for `kBlocks` blocks, to `sums` `[kRows][kBlocks * 16]`.
+template <class Type, int kBlocks, int kRows>
+void tile(const Task& task, const typename Type::Number* const (&from)[kRows],
+          const typename Type::Weight* weights, const std::int32_t* bias, std::int32_t* sums) {
+  constexpr std::size_t kChunkWeights = kLanes * Type::kChunk;
+  const std::size_t num_chunks = task.weights.num_chunks;
+  const std::size_t block_weights = task.windows.num_spans * num_chunks * kChunkWeights;
+  Lanes total[kRows][kBlocks];
+#pragma GCC unroll 4
+  for (int b = 0; b < kBlocks; ++b) {
+    const Lanes start = Lanes::load(bias + b * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) total[r][b] = start;
+  }
+  for (std::size_t span = 0; span < task.windows.num_spans; ++span) {
+    const std::size_t offset = task.windows.spans[span];
+    const typename Type::Number* x[kRows];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) x[r] = from[r] + offset;
+    for (std::size_t chunk = 0; chunk < num_chunks; ++chunk) {
+      typename Type::W w[kBlocks];
+#pragma GCC unroll 4
+      for (int b = 0; b < kBlocks; ++b) w[b] = Type::W::load(weights + b * block_weights);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const auto input = Type::X::of(x[r] + chunk * Type::kChunk);
+#pragma GCC unroll 4
+        for (int b = 0; b < kBlocks; ++b) total[r][b] = dot(total[r][b], input, w[b]);
+      }
+      weights += kChunkWeights;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int b = 0; b < kBlocks; ++b) total[r][b].store(sums + (r * kBlocks + b) * kLanes);
+  }
+}
+
+// Stores a tile's sums, `stride` numbers a window, and the codes made of them. channel: the first
+// of `count` outputs; constant: where their constants begin.
+inline void finish(const Task& task, std::int32_t* sums, std::size_t stride, std::size_t window,
+                   std::size_t num_windows, std::size_t channel, std::size_t constant,
+                   std::size_t count) {
+  const std::size_t num_outputs = task.weights.num_outputs;
+  const Rows rows{sums, Kind::kS32};
+  for (std::size_t done = 0; done < count; done += kLanes) {
+    const std::size_t some = count - done < kLanes ? count - done : kLanes;
+    const std::size_t at = window * num_outputs + channel + done;
+    if (task.sums != nullptr) {
+      for (std::size_t r = 0; r < num_windows; ++r) {
+        put_some(Lanes::load(sums + r * stride + done), task.sums + at + r * num_outputs, some);
+      }
+    }
+    for (std::size_t i = 0; i < task.num_codes; ++i) {
+      make_codes(task.codes[i], rows,
+                 {num_windows, some, constant + done, done, stride, at, num_outputs});
+    }
+  }
+}
+
+template <class Type, int kBlocks>
+void convolve_blocks(const Task& task, std::size_t block, std::size_t begin, std::size_t end) {
+  constexpr int kRows = Lanes::rows(kBlocks);
+  const Weights& w = task.weights;
+  const std::size_t group_outputs = w.num_outputs / w.num_groups;
+  const std::size_t group_blocks = (group_outputs + kLanes - 1) / kLanes;
+  const std::size_t group = block / group_blocks;
+  const std::size_t within = block % group_blocks * kLanes;  // outputs of the group before these
+  const std::size_t left = group_outputs - within;
+  const std::size_t count = left < kBlocks * kLanes ? left : kBlocks * kLanes;
+  const std::size_t weights_per_block =
+      task.windows.num_spans * w.num_chunks * kLanes * Type::kChunk;
+  const auto* weights =
+      static_cast<const typename Type::Weight*>(w.data) + block * weights_per_block;
+  const auto* x = static_cast<const typename Type::Number*>(task.x) + group * w.group_channels;
+  alignas(64) std::int32_t sums[kRows * kBlocks * kLanes];
+  Cursor cursor(task.windows, begin);
+  for (std::size_t window = begin; window < end; window += kRows) {
+    const typename Type::Number* from[kRows];
+    for (int r = 0; r < kRows; ++r) {  // beyond the end the last one again
+      from[r] = x + cursor.place();
+      if (window + r + 1 < end) cursor.advance();
+    }
+    tile<Type, kBlocks, kRows>(task, from, weights, w.bias + block * kLanes, sums);
+    finish(task, sums, kBlocks * kLanes, window, end - window < kRows ? end - window : kRows,
+           group * group_outputs + within, block * kLanes, count);
+  }
+}
+
+template <class Type>
+void convolve_some(const Task& task, std::size_t block, int num_blocks, std::size_t begin,
+                   std::size_t end) {
+  if constexpr (Lanes::kMaxBlocks == 4) {
+    switch (num_blocks) {
+      case 4:
+        return convolve_blocks<Type, 4>(task, block, begin, end);
+      case 3:
+        return convolve_blocks<Type, 3>(task, block, begin, end);
+      case 2:
+        return convolve_blocks<Type, 2>(task, block, begin, end);
+      default:
+        break;
+    }
+  }
+  convolve_blocks<Type, 1>(task, block, begin, end);
+}
+
+inline void convolve_over(const Task& task, std::size_t block, int num_blocks, std::size_t begin,
+                          std::size_t end) {
+  if (task.is_words) {
+    convolve_some<Words>(task, block, num_blocks, begin, end);
+  } else {
+    convolve_some<Bytes>(task, block, num_blocks, begin, end);
+  }
+}
+
+}  // namespace
+}  // namespace quantlab::convolve

@@ -1,0 +1,9 @@
+#include "quantlab/lanes/scalar.h"
+
+#include "convolve/body.h"
+
+namespace quantlab::convolve {
+
+const Unit scalar = {Lanes::kMaxBlocks, &convolve_over};
+
+}  // namespace quantlab::convolve

@@ -1,0 +1,58 @@
+// What one instruction set brings to the kernel; the rules of bitpack/unit.h hold here too.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "requantize/codes.h"
+
+namespace quantlab::convolve {
+
+// Windows over images of `[N, height, width, channels]`, padded already: so many of them, and where
+// the first number of each lies.
+struct Windows {
+  std::size_t num_rows;      // of windows, in an image
+  std::size_t num_columns;   // windows in a row
+  std::size_t image;         // numbers from one image to the next
+  std::size_t row;           // numbers from one row of windows to the next
+  std::size_t column;        // numbers from one window to the next
+  const std::size_t* spans;  // where each stretch of a window begins
+  std::size_t num_spans;
+};
+
+// Weights in blocks of 16 outputs: `[blocks][spans][chunks][16][4 bytes]`, as bytes for an input of
+// bytes and as words for one of words; a chunk is 4 neighboring bytes or 2 words of the input.
+// Outputs of a group read their own channels; no block has outputs of two groups.
+struct Weights {
+  const void* data;
+  const std::int32_t* bias;  // one for each output, 16 in a block
+  std::size_t num_outputs;
+  std::size_t num_groups;
+  std::size_t group_channels;  // from one group's channels to the next
+  std::size_t num_chunks;      // in a span
+};
+
+struct Task {
+  const void* x;
+  bool is_words;
+  Windows windows;
+  Weights weights;
+  std::int32_t* sums;  // null: not wanted
+  const Codes* codes;  // that are made of the sums
+  std::size_t num_codes;
+};
+
+struct Unit {
+  int max_blocks;
+  // Windows [begin, end) for the outputs of `num_blocks` blocks of a group from the one numbered
+  // `block` on.
+  void (*convolve)(const Task& task, std::size_t block, int num_blocks, std::size_t begin,
+                   std::size_t end);
+};
+
+extern const Unit scalar;
+extern const Unit avx2;
+extern const Unit avx512;
+extern const Unit avx512vnni;
+
+}  // namespace quantlab::convolve

@@ -1,0 +1,197 @@
+// The kernel, written once over the `Lanes` of an instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "requantize/codes.h"
+#include "requantize/unit.h"
+
+namespace quantlab {
+namespace {
+
+// The numbers of one row from `at` on, fewer than 16 at its end: nothing behind is touched.
+template <class T>
+Lanes some(const T* from, std::size_t count) {
+  if (count >= kLanes) return Lanes::from(from);
+  T padded[kLanes] = {};
+  for (std::size_t i = 0; i < count; ++i) padded[i] = from[i];
+  return Lanes::from(padded);
+}
+
+inline Lanes read(const Rows& rows, std::size_t at, std::size_t count) {
+  switch (rows.kind) {
+    case Kind::kU8:
+      return some(static_cast<const std::uint8_t*>(rows.data) + at, count);
+    case Kind::kS8:
+      return some(static_cast<const std::int8_t*>(rows.data) + at, count);
+    case Kind::kS16:
+      return some(static_cast<const std::int16_t*>(rows.data) + at, count);
+    default:
+      return some(static_cast<const std::int32_t*>(rows.data) + at, count);
+  }
+}
+
+template <class T>
+void put_some(Lanes x, T* to, std::size_t count) {
+  if (count >= kLanes) {
+    x.narrow(to);
+    return;
+  }
+  T padded[kLanes];
+  x.narrow(padded);
+  for (std::size_t i = 0; i < count; ++i) to[i] = padded[i];
+}
+
+inline void write(Lanes x, const Rows& rows, std::size_t at, std::size_t count) {
+  switch (rows.kind) {
+    case Kind::kU8:
+      return put_some(x, static_cast<std::uint8_t*>(rows.data) + at, count);
+    case Kind::kS8:
+      return put_some(x, static_cast<std::int8_t*>(rows.data) + at, count);
+    case Kind::kS16:
+      return put_some(x, static_cast<std::int16_t*>(rows.data) + at, count);
+    default:
+      return put_some(x, static_cast<std::int32_t*>(rows.data) + at, count);
+  }
+}
+
+// How 16 channels' sums become codes, its constants in registers.
+class Rescaling {
+ public:
+  Rescaling(const Codes& codes, std::size_t constant)
+      : multiplier_(Lanes::load(codes.multiplier + constant)),
+        offset_(Wide::load(codes.offset + constant)),
+        shift_(Wide::load(codes.shift + constant)),
+        low_(Wide::splat(codes.low)),
+        high_(Wide::splat(codes.high)) {}
+
+  Lanes of(Lanes sums, std::size_t, std::size_t) const {
+    return shifted(product(sums, multiplier_) + offset_, shift_, low_, high_);
+  }
+
+ private:
+  Lanes multiplier_;
+  Wide offset_;
+  Wide shift_;
+  Wide low_;
+  Wide high_;
+};
+
+// The same of two tensors.
+class Adding {
+ public:
+  Adding(const Codes& codes, std::size_t constant)
+      : other_(codes.other),
+        multiplier_(Lanes::load(codes.multiplier + constant)),
+        other_multiplier_(Lanes::load(codes.other_multiplier + constant)),
+        offset_(Wide::load(codes.offset + constant)),
+        shift_(Wide::load(codes.shift + constant)),
+        low_(Wide::splat(codes.low)),
+        high_(Wide::splat(codes.high)) {}
+
+  Lanes of(Lanes sums, std::size_t at, std::size_t count) const {
+    const Wide others = product(read(other_, at, count), other_multiplier_);
+    return shifted(product(sums, multiplier_) + others + offset_, shift_, low_, high_);
+  }
+
+ private:
+  Rows other_;
+  Lanes multiplier_;
+  Lanes other_multiplier_;
+  Wide offset_;
+  Wide shift_;
+  Wide low_;
+  Wide high_;
+};
+
+// By counting the limits that lie below.
+class Counting {
+ public:
+  Counting(const Codes& codes, std::size_t constant)
+      : limits_(codes.limits + constant),
+        num_limits_(codes.num_limits),
+        stride_(codes.stride),
+        base_(Lanes::load(codes.base + constant)),
+        step_(Lanes::load(codes.step + constant)) {}
+
+  Lanes of(Lanes sums, std::size_t, std::size_t) const {
+    Lanes reached = Lanes::zero();
+    for (std::size_t i = 0; i < num_limits_; ++i) {
+      reached = reached + above(sums, Lanes::load(limits_ + i * stride_));
+    }
+    return base_ + step_ * reached;
+  }
+
+ private:
+  const std::int32_t* limits_;
+  std::size_t num_limits_;
+  std::size_t stride_;
+  Lanes base_;
+  Lanes step_;
+};
+
+// Some rows of up to 16 neighboring channels: where their first constant is, where the sums are and
+// where the codes go, each with what lies between two rows.
+struct Block {
+  std::size_t num_rows;
+  std::size_t count;
+  std::size_t constant;
+  std::size_t from;
+  std::size_t from_stride;
+  std::size_t to;
+  std::size_t to_stride;
+};
+
+template <class Rule, class Out>
+void make_rows(const Codes& codes, const Rows& sums, const Block& block) {
+  const Rule rule(codes, block.constant);
+  Out* out = static_cast<Out*>(codes.out.data);
+  for (std::size_t row = 0; row < block.num_rows; ++row) {
+    const Lanes x = read(sums, block.from + row * block.from_stride, block.count);
+    const std::size_t to = block.to + row * block.to_stride;
+    put_some(rule.of(x, to, block.count), out + to, block.count);
+  }
+}
+
+template <class Rule>
+void make_codes_by(const Codes& codes, const Rows& sums, const Block& block) {
+  switch (codes.out.kind) {
+    case Kind::kU8:
+      return make_rows<Rule, std::uint8_t>(codes, sums, block);
+    case Kind::kS8:
+      return make_rows<Rule, std::int8_t>(codes, sums, block);
+    case Kind::kS16:
+      return make_rows<Rule, std::int16_t>(codes, sums, block);
+    default:
+      return make_rows<Rule, std::int32_t>(codes, sums, block);
+  }
+}
+
+inline void make_codes(const Codes& codes, const Rows& sums, const Block& block) {
+  if (codes.num_limits > 0) {
+    make_codes_by<Counting>(codes, sums, block);
+  } else if (codes.other.data != nullptr) {
+    make_codes_by<Adding>(codes, sums, block);
+  } else {
+    make_codes_by<Rescaling>(codes, sums, block);
+  }
+}
+
+inline void requantize_rows(Rows sums, std::size_t num_channels, std::size_t begin, std::size_t end,
+                            const Codes& codes) {
+  constexpr std::size_t kRows = 64;  // whose numbers stay in the first cache
+  for (std::size_t row = begin; row < end; row += kRows) {
+    const std::size_t num_rows = end - row < kRows ? end - row : kRows;
+    for (std::size_t channel = 0; channel < num_channels; channel += kLanes) {
+      const std::size_t left = num_channels - channel;
+      const std::size_t at = row * num_channels + channel;
+      make_codes(
+          codes, sums,
+          {num_rows, left < kLanes ? left : kLanes, channel, at, num_channels, at, num_channels});
+    }
+  }
+}
+
+}  // namespace
+}  // namespace quantlab

@@ -1,0 +1,42 @@
+// How sums of 32 bits become codes: what follows a product, or stands alone. Plain data without
+// functions, for the units of every instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quantlab {
+
+enum class Kind : int { kU8, kS8, kS16, kS32 };
+
+// A dense array of rows; each row has a number for each channel.
+struct Rows {
+  void* data;
+  Kind kind;
+};
+
+// Either clamp((multiplier * sum + other_multiplier * other + offset) >> shift, low, high), or
+// base + step * how many of `num_limits` limits lie below the sum, if there are limits.
+//
+// Constants have one number for each channel, zeros behind those of each group up to a multiple of
+// 16; of the 64-bit ones each 16 numbers are those of even places first. limits: `num_limits` times
+// all constants, `stride` numbers.
+struct Codes {
+  const std::int32_t* multiplier;
+  const std::int32_t* other_multiplier;
+  const std::int64_t* offset;
+  const std::int64_t* shift;
+  std::int64_t low;
+  std::int64_t high;
+
+  const std::int32_t* base;
+  const std::int32_t* step;
+  const std::int32_t* limits;
+  std::size_t num_limits;
+  std::size_t stride;
+
+  Rows other;  // null data: none
+  Rows out;
+};
+
+}  // namespace quantlab

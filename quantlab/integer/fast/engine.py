@@ -1,0 +1,49 @@
+"""Programs on compiled kernels, with the interpreter's integers, for whole test sets."""
+
+from collections.abc import Iterator, Mapping
+
+from quantlab.integer.fast.layout import Integers
+from quantlab.integer.fast.plan import plan
+from quantlab.integer.fast.step import Tensors
+from quantlab.integer.interpreter import check_inputs
+from quantlab.integer.program import Program
+
+
+class FastEngine:
+    """A program, planned once. Threads are those of `quantlab.backend`."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._steps = plan(program)
+        self._last_uses = {name: i for i, step in enumerate(self._steps) for name in step.inputs}
+
+    def run(self, inputs: Mapping[str, Integers]) -> Tensors:
+        """Return the outputs for a batch of each input, `[N, ...]`.
+
+        Raises UsageError for inputs of another type or shape.
+        """
+        outputs = self._program.outputs
+        found = {name: inputs[name] for name in outputs if name in inputs}
+        return found | dict(self._results(inputs, keep=False))
+
+    def execute(self, inputs: Mapping[str, Integers]) -> Iterator[tuple[str, Integers]]:
+        """Yield the name and value of every tensor that an operation makes.
+
+        The kernels are those of `run`; they also store what they otherwise only pass on.
+        """
+        return self._results(inputs, keep=True)
+
+    def _results(
+        self, inputs: Mapping[str, Integers], *, keep: bool
+    ) -> Iterator[tuple[str, Integers]]:
+        check_inputs(self._program, inputs)
+        tensors: Tensors = dict(inputs)
+        for number, step in enumerate(self._steps):
+            made = step.run(tensors, keep=keep)
+            tensors |= made
+            for name, value in made.items():
+                if keep or name in self._program.outputs:
+                    yield name, value
+            for name in {*step.inputs, *made}:
+                if self._last_uses.get(name, -1) <= number:
+                    del tensors[name]

@@ -1,0 +1,43 @@
+"""How tensors lie in memory: images with their channels last, everything else as it is.
+
+Tensors have the axes of the program, `[N, C, H, W]`, whatever the order in memory; NumPy's strides
+say it. So what only moves numbers needs no kernel.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Integers = NDArray[Any]
+
+
+def packed(x: Integers) -> Integers:
+    """Return a tensor `[N, ...]` with channels last and no gaps; copied only if it has to be."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1) if x.ndim == 4 else x)
+
+
+def new(count: int, shape: Sequence[int], dtype: DTypeLike) -> tuple[Integers, Integers]:
+    """Return a new tensor `[count, *shape]` as it lies in memory, and with the program's axes."""
+    if len(shape) != 3:
+        memory = np.empty((count, *shape), dtype)
+        return memory, memory
+    memory = np.empty((count, *shape[1:], shape[0]), dtype)
+    return memory, np.moveaxis(memory, -1, 1)
+
+
+def num_channels(shape: Sequence[int]) -> int:
+    """Return how many numbers follow one another with constants of their own."""
+    return shape[0] if len(shape) == 3 else shape[-1] if shape else 1
+
+
+def by_channel(constant: Integers, shape: Sequence[int]) -> Integers | None:
+    """Return a constant that broadcasts against `shape` as `[channels]`; None if it varies
+    otherwise."""
+    full = constant.reshape((1,) * (len(shape) - constant.ndim) + constant.shape)
+    axis = 0 if len(shape) == 3 else len(shape) - 1
+    if full.ndim and prod(full.shape) != full.shape[axis]:
+        return None
+    return np.ascontiguousarray(np.broadcast_to(full.reshape(-1), (num_channels(shape),)))

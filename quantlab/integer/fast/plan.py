@@ -1,0 +1,76 @@
+"""The plan: which operations are done at once."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from quantlab.integer.fast.products import Made, Product
+from quantlab.integer.fast.rules import rule_of
+from quantlab.integer.fast.single import Interpreted, Requantized
+from quantlab.integer.fast.step import Step
+from quantlab.integer.operations import Convolution, Linear, Operation
+from quantlab.integer.program import Program
+
+
+def plan(program: Program) -> list[Step]:
+    """Return the steps of a program: the codes of a layer's sums are made with the sums.
+
+    Codes of two tensors are made with the one that comes last, when the other is there already.
+    """
+    made = _made(program)
+    with_sums = {one.output for several in made.values() for one in several}
+    readers = Counter(
+        name for o in program.operations if o.output not in with_sums for name in set(o.inputs)
+    )
+    # A sum that codes of another layer's sums take is read there.
+    readers.update(one.other for several in made.values() for one in several if one.other)
+    steps: list[Step] = []
+    for operation in program.operations:
+        if operation.output in with_sums:
+            continue
+        if isinstance(operation, Convolution | Linear):
+            is_read = readers[operation.output] > 0 or operation.output in program.outputs
+            steps.append(
+                Product(
+                    operation,
+                    program.types[operation.inputs[0]],
+                    program.types[operation.output],
+                    made[operation.output],
+                    is_read=is_read,
+                )
+            )
+        else:
+            steps.append(_single(program, operation))
+    return steps
+
+
+def _made(program: Program) -> dict[str, list[Made]]:
+    """Return the codes that are made with each layer's sums."""
+    order = {name: i for i, name in enumerate(program.types)}
+    products = [o for o in program.operations if isinstance(o, Convolution | Linear)]
+    sums = {o.output: o.groups if isinstance(o, Convolution) else 1 for o in products}
+    made: dict[str, list[Made]] = {name: [] for name in sums}
+    for operation in program.operations:
+        last = max(operation.inputs, key=order.__getitem__)
+        if last not in sums or len(set(operation.inputs)) < len(operation.inputs):
+            continue
+        first = operation.inputs.index(last)
+        types = [program.types[name] for name in operation.inputs]
+        rule = rule_of(operation, types, first, sums[last])
+        if rule is not None:
+            others: Sequence[str | None] = [name for name in operation.inputs if name != last]
+            made[last].append(
+                Made(
+                    rule=rule,
+                    other=others[0] if others else None,
+                    output=operation.output,
+                    kind=program.types[operation.output],
+                )
+            )
+    return made
+
+
+def _single(program: Program, operation: Operation) -> Step:
+    types = [program.types[name] for name in operation.inputs]
+    result = program.types[operation.output]
+    rule = rule_of(operation, types)
+    return Requantized(operation, rule, result) if rule else Interpreted(operation, result)

@@ -1,0 +1,88 @@
+"""Where the windows of a layer lie in its input."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.backend import WindowPlaces
+from quantlab.integer.operations import Convolution, Linear
+from quantlab.integer.tensor_type import TensorType
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Geometry:
+    """Windows over one sample, channels last.
+
+    shape: of the sample with its padding. start: where the input begins in it, one number an axis.
+    padding_codes: of each channel, None if there is no padding. counts: rows and columns of
+    windows. steps: numbers from one row, and from one column, to the next. spans: where stretches
+    of `span` numbers begin in a window. num_groups: that follow one another in each span's place.
+    """
+
+    shape: tuple[int, ...]
+    start: tuple[int, int]
+    padding_codes: NDArray[Any] | None
+    counts: tuple[int, int]
+    steps: tuple[int, int]
+    spans: list[int]
+    span: int
+    num_groups: int
+
+    def places(self, count: int) -> WindowPlaces:
+        """Return the windows of `count` samples."""
+        return WindowPlaces((count, *self.counts), (prod(self.shape), *self.steps), self.spans)
+
+
+def geometry_of(operation: Convolution | Linear, given: TensorType) -> Geometry:
+    """Return the windows of a layer over an input of a type."""
+    if isinstance(operation, Linear):
+        return _rows(given.shape)
+    return _images(operation, given.shape)
+
+
+def _rows(shape: tuple[int, ...]) -> Geometry:
+    *rows, inputs = shape
+    return Geometry(
+        shape=shape,
+        start=(0, 0),
+        padding_codes=None,
+        counts=(1, prod(rows)),
+        steps=(0, inputs),
+        spans=[0],
+        span=inputs,
+        num_groups=1,
+    )
+
+
+def _images(operation: Convolution, shape: tuple[int, ...]) -> Geometry:
+    windows, (channels, height, width) = operation.windows, shape
+    top, left, bottom, right = windows.padding
+    below, beside = windows.overhang(height, width)
+    rows, columns = top + height + bottom + below, left + width + right + beside
+    row = columns * channels
+    (kernel_rows, kernel_columns), (down, across) = windows.kernel, windows.dilation
+    # A row of a window is one stretch of memory unless it has gaps.
+    is_joined = operation.groups == 1 and (across == 1 or kernel_columns == 1)
+    starts = [0] if is_joined else [i * across * channels for i in range(kernel_columns)]
+    per_group = channels // operation.groups
+    return Geometry(
+        shape=(rows, columns, channels),
+        start=(top, left),
+        padding_codes=operation.padding_codes if (rows, columns) != (height, width) else None,
+        counts=windows.output_size(height, width),
+        steps=(windows.stride[0] * row, windows.stride[1] * channels),
+        spans=[i * down * row + start for i in range(kernel_rows) for start in starts],
+        span=kernel_columns * per_group if is_joined else per_group,
+        num_groups=operation.groups,
+    )
+
+
+def weights_of(operation: Convolution | Linear) -> NDArray[np.int8]:
+    """Return the weights `[O, all numbers of a window]`, channels last."""
+    weight = operation.weight
+    if isinstance(operation, Convolution):
+        weight = weight.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(weight.reshape(len(weight), -1))
