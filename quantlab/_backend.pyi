@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,9 @@ def popcount(
 ) -> NDArray[np.int64]: ...
 
 class CodesRule:
-    @staticmethod
+    @classmethod
     def rescaling(
+        cls,
         multiplier: NDArray[np.int32],
         other_multiplier: NDArray[np.int32] | None,
         offset: NDArray[np.int64],
@@ -42,14 +43,15 @@ class CodesRule:
         low: int,
         high: int,
         num_groups: int,
-    ) -> CodesRule: ...
-    @staticmethod
+    ) -> Self: ...
+    @classmethod
     def counting(
+        cls,
         base: NDArray[np.int32],
         step: NDArray[np.int32],
         limits: NDArray[np.int32],
         num_groups: int,
-    ) -> CodesRule: ...
+    ) -> Self: ...
     @property
     def num_channels(self) -> int: ...
 
@@ -64,6 +66,8 @@ class PackedWeights:
     ) -> None: ...
     @property
     def num_outputs(self) -> int: ...
+    @property
+    def is_depthwise(self) -> bool: ...
 
 class WindowPlaces:
     def __init__(
@@ -81,10 +85,31 @@ def convolve(
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
+def peak(repeats: int, variant: str | None) -> int: ...
 def requantize(
     sums: NDArray[Any],
     codes: tuple[CodesRule, NDArray[Any] | None, NDArray[Any]],
     num_channels: int,
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+
+class PoolWindows:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        rows: Sequence[tuple[int, int]],
+        columns: Sequence[tuple[int, int]],
+        steps: tuple[int, int],
+        window: int,
+        padding_code: int,
+    ) -> None: ...
+
+def pool(
+    x: NDArray[Any],
+    windows: PoolWindows,
+    out: NDArray[Any],
+    is_sum: bool,
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...

@@ -156,6 +156,10 @@ PackedWeights = _backend.PackedWeights
 # `WindowPlaces(counts, steps, spans)`: counts of images, rows and columns of windows; steps from
 # one to the next, and where the spans of a window begin, in numbers of the input.
 WindowPlaces = _backend.WindowPlaces
+# `PoolWindows(shape, rows, columns, steps, window, padding_code)`: of images `[H, W, C]`; begin and
+# end of each window's rows and columns, of which every `steps`-th counts; how many numbers a whole
+# window has, and what stands for those that are beyond the border.
+PoolWindows = _backend.PoolWindows
 
 # A rule, the other tensor if it takes one, and the array for the codes.
 Codes = tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]
@@ -181,6 +185,14 @@ def convolve(
     _backend.convolve(x, windows, weights, sums, codes, variant, num_threads)
 
 
+def peak(repeats: int, *, variant: str | None = None) -> int:
+    """Sum products of bytes in registers alone, on this thread; return how many those were.
+
+    In the time that this takes `convolve` cannot do more.
+    """
+    return _backend.peak(repeats, variant)
+
+
 def requantize(
     sums: NDArray[Any],
     codes: Codes,
@@ -191,3 +203,19 @@ def requantize(
 ) -> None:
     """Make codes of integers of up to 32 bits, channels last. Raises UsageError."""
     _backend.requantize(sums, codes, num_channels, variant, num_threads)
+
+
+def pool(
+    x: NDArray[Any],
+    windows: PoolWindows,
+    out: NDArray[Any],
+    *,
+    is_sum: bool,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write the largest number of each window, or with `is_sum` the sum in int32, channels last.
+
+    x: `[N, H, W, C]`; out: `[N, rows, columns, C]`. Threads share rows. Raises UsageError.
+    """
+    _backend.pool(x, windows, out, is_sum, variant, num_threads)

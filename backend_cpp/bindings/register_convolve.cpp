@@ -24,6 +24,11 @@ struct PackedWeights {
   std::size_t span = 0;  // numbers of the input in a span
   std::size_t num_chunks = 0;
   std::size_t chunk = 0;
+  bool is_depthwise = false;
+  std::vector<std::int32_t> channels;  // of a depthwise layer
+
+  // Of the constants that follow.
+  std::size_t constant_groups() const { return is_depthwise ? 1 : num_groups; }
 };
 
 // weight: `[outputs, spans * span]`, the numbers in the order in which a window has them.
@@ -46,6 +51,20 @@ std::unique_ptr<PackedWeights> packed_weights(py::object weight, py::object bias
   packed->span = from.num_columns / num_spans;
   packed->chunk = is_words ? 2 : 4;
   packed->num_chunks = (packed->span + packed->chunk - 1) / packed->chunk;
+  packed->is_depthwise = num_groups > 1 && num_groups == from.num_rows && packed->span == 1;
+  if (packed->is_depthwise) {
+    const std::size_t blocks = (from.num_rows + kBlock - 1) / kBlock;
+    packed->bias.assign(blocks * kBlock, 0);
+    packed->channels.assign(blocks * num_spans * kBlock, 0);
+    for (std::size_t channel = 0; channel < from.num_rows; ++channel) {
+      packed->bias[channel] = start.data[channel];
+      for (std::size_t i = 0; i < num_spans; ++i) {
+        packed->channels[(channel / kBlock * num_spans + i) * kBlock + channel % kBlock] =
+            from.data[channel * num_spans + i];
+      }
+    }
+    return packed;
+  }
   const std::size_t group_outputs = from.num_rows / num_groups;
   const std::size_t group_blocks = (group_outputs + kBlock - 1) / kBlock;
   const std::size_t block = num_spans * packed->num_chunks * kBlock * packed->chunk;
@@ -138,19 +157,24 @@ void convolve_windows(py::object x, const WindowPlaces& places, const PackedWeig
                      std::to_string(weights.num_spans) + ", as of the weights");
   }
   const std::size_t last = (weights.num_groups - 1) * weights.span;
-  const std::size_t needed = places.reach + last + weights.num_chunks * weights.chunk;
+  const std::size_t behind = weights.is_depthwise
+                                 ? (kBlock - weights.num_outputs % kBlock) % kBlock + 1
+                                 : weights.num_chunks * weights.chunk;
+  const std::size_t needed = places.reach + last + behind;
   if (size < needed) {
     throw UsageError("x: " + std::to_string(size) + " numbers; at least " + std::to_string(needed) +
                      " are read");
   }
   task.windows = places.windows;
-  task.weights = {is_words ? static_cast<const void*>(weights.words.data())
-                           : static_cast<const void*>(weights.bytes.data()),
+  task.weights = {weights.is_depthwise ? static_cast<const void*>(weights.channels.data())
+                  : is_words           ? static_cast<const void*>(weights.words.data())
+                                       : static_cast<const void*>(weights.bytes.data()),
                   weights.bias.data(),
                   weights.num_outputs,
                   weights.num_groups,
                   weights.span,
-                  weights.num_chunks};
+                  weights.num_chunks,
+                  weights.is_depthwise};
   const std::size_t num_sums = places.num_windows * weights.num_outputs;
   if (!sums.is_none()) {
     const Rows to = rows_of(sums, "sums", num_sums, true);
@@ -159,7 +183,8 @@ void convolve_windows(py::object x, const WindowPlaces& places, const PackedWeig
   }
   std::vector<Codes> made;
   for (const py::tuple& one : codes) {
-    made.push_back(codes_of(one, places.num_windows, weights.num_outputs, weights.num_groups));
+    made.push_back(
+        codes_of(one, places.num_windows, weights.num_outputs, weights.constant_groups()));
   }
   task.codes = made.data();
   task.num_codes = made.size();
@@ -174,13 +199,21 @@ void register_convolve(py::module_& module) {
   py::class_<PackedWeights>(module, "PackedWeights")
       .def(py::init(&packed_weights), py::arg("weight"), py::arg("bias"),
            py::arg("num_groups").noconvert(), py::arg("num_spans").noconvert(), py::arg("is_words"))
-      .def_readonly("num_outputs", &PackedWeights::num_outputs);
+      .def_readonly("num_outputs", &PackedWeights::num_outputs)
+      .def_readonly("is_depthwise", &PackedWeights::is_depthwise);
   py::class_<WindowPlaces>(module, "WindowPlaces")
       .def(py::init(&window_places), py::arg("counts"), py::arg("steps"), py::arg("spans"))
       .def_readonly("num_windows", &WindowPlaces::num_windows);
   module.def("convolve", &convolve_windows, py::arg("x"), py::arg("windows"), py::arg("weights"),
              py::arg("sums"), py::arg("codes"), py::arg("variant"),
              py::arg("num_threads").noconvert());
+  module.def(
+      "peak",
+      [](std::size_t repeats, std::optional<std::string_view> variant) {
+        const py::gil_scoped_release released;
+        return convolve::peak(repeats, run_of(variant, std::nullopt));
+      },
+      py::arg("repeats"), py::arg("variant"));
 }
 
 }  // namespace quantlab::bindings

@@ -4,6 +4,6 @@
 
 namespace quantlab::convolve {
 
-const Unit avx512 = {Lanes::kMaxBlocks, &convolve_over};
+const Unit avx512 = {Lanes::kMaxBlocks, &convolve_over, &depthwise_over, &peak_of};
 
 }  // namespace quantlab::convolve

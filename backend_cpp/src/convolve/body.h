@@ -163,6 +163,88 @@ void convolve_some(const Task& task, std::size_t block, int num_blocks, std::siz
   convolve_blocks<Type, 1>(task, block, begin, end);
 }
 
+// The sums of `kRows` windows for 16 channels.
+template <class Number, int kRows>
+void depthwise_tile(const Task& task, const Number* const (&from)[kRows], std::size_t block,
+                    std::int32_t* sums) {
+  const std::size_t num_spans = task.windows.num_spans;
+  const auto* weights =
+      static_cast<const std::int32_t*>(task.weights.data) + block * num_spans * kLanes;
+  const Lanes bias = Lanes::load(task.weights.bias + block * kLanes);
+  Lanes total[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) total[r] = bias;
+  for (std::size_t span = 0; span < num_spans; ++span) {
+    const Lanes w = Lanes::load(weights + span * kLanes);
+    const std::size_t offset = task.windows.spans[span];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) total[r] = total[r] + Lanes::from(from[r] + offset) * w;
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) total[r].store(sums + r * kLanes);
+}
+
+template <class Number>
+void depthwise_block(const Task& task, std::size_t block, std::size_t begin, std::size_t end) {
+  constexpr int kRows = 8;
+  const std::size_t channel = block * kLanes;
+  const std::size_t left = task.weights.num_outputs - channel;
+  const auto* x = static_cast<const Number*>(task.x) + channel;
+  alignas(64) std::int32_t sums[kRows * kLanes];
+  Cursor cursor(task.windows, begin);
+  for (std::size_t window = begin; window < end; window += kRows) {
+    const Number* from[kRows];
+    for (int r = 0; r < kRows; ++r) {  // beyond the end the last one again
+      from[r] = x + cursor.place();
+      if (window + r + 1 < end) cursor.advance();
+    }
+    depthwise_tile<Number, kRows>(task, from, block, sums);
+    finish(task, sums, kLanes, window, end - window < kRows ? end - window : kRows, channel,
+           channel, left < kLanes ? left : kLanes);
+  }
+}
+
+inline void depthwise_over(const Task& task, std::size_t block, std::size_t begin,
+                           std::size_t end) {
+  if (task.is_words) {
+    depthwise_block<std::int16_t>(task, block, begin, end);
+  } else {
+    depthwise_block<std::uint8_t>(task, block, begin, end);
+  }
+}
+
+inline std::size_t peak_of(std::size_t repeats) {
+  constexpr int kBlocks = Lanes::kMaxBlocks;
+  constexpr int kRows = Lanes::rows(kBlocks);
+  alignas(64) std::int8_t weights[kBlocks * kLanes * 4] = {};
+  std::uint8_t x[kRows * 4] = {};
+  alignas(64) std::int32_t sums[kRows * kBlocks * kLanes] = {};
+  Lanes total[kRows * kBlocks];
+  for (int i = 0; i < kRows * kBlocks; ++i) sums[i * kLanes] = i;  // no two alike
+  __asm__ volatile("" : : "r"(sums) : "memory");
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kBlocks; ++i) total[i] = Lanes::load(sums + i * kLanes);
+  for (std::size_t done = 0; done < repeats; ++done) {
+    // What the compiler cannot know may have changed.
+    __asm__ volatile("" : : "r"(weights), "r"(x) : "memory");
+    WeightBytes w[kBlocks];
+#pragma GCC unroll 4
+    for (int b = 0; b < kBlocks; ++b) w[b] = WeightBytes::load(weights + b * kLanes * 4);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const SplatBytes input = SplatBytes::of(x + r * 4);
+#pragma GCC unroll 4
+      for (int b = 0; b < kBlocks; ++b) {
+        total[r * kBlocks + b] = dot(total[r * kBlocks + b], input, w[b]);
+      }
+    }
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kBlocks; ++i) total[i].store(sums + i * kLanes);
+  __asm__ volatile("" : : "r"(sums) : "memory");
+  return repeats * kRows * kBlocks * kLanes * 4;
+}
+
 inline void convolve_over(const Task& task, std::size_t block, int num_blocks, std::size_t begin,
                           std::size_t end) {
   if (task.is_words) {

@@ -28,6 +28,22 @@ constexpr std::size_t kProductsPerThread = std::size_t{1} << 18;
 
 std::size_t divided_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
+void depthwise(const Unit& unit, const Task& task, std::size_t num_windows, const Run& run) {
+  const std::size_t num_blocks = divided_up(task.weights.num_outputs, kBlockOutputs);
+  const std::size_t num_parts = divided_up(num_windows, kPartWindows);
+  const std::size_t products =
+      std::min(num_windows, kPartWindows) * kBlockOutputs * task.windows.num_spans;
+  const std::size_t least = std::max<std::size_t>(kProductsPerThread / 16 / (products + 1), 1);
+  parallel_ranges(num_parts * num_blocks, {1, least}, run.num_threads,
+                  [&](std::size_t begin, std::size_t end) {
+                    for (std::size_t item = begin; item < end; ++item) {
+                      const std::size_t part = item / num_blocks;
+                      unit.depthwise(task, item % num_blocks, part * kPartWindows,
+                                     std::min((part + 1) * kPartWindows, num_windows));
+                    }
+                  });
+}
+
 }  // namespace
 
 std::vector<Isa> variants() { return runnable(table()); }
@@ -36,6 +52,7 @@ void convolve(const Task& task, std::size_t num_windows, const Run& run) {
   const Unit& unit = choose(table(), run.variant);
   const Weights& weights = task.weights;
   if (num_windows == 0 || weights.num_outputs == 0) return;
+  if (weights.is_depthwise) return depthwise(unit, task, num_windows, run);
   const auto most = static_cast<std::size_t>(unit.max_blocks);
   const std::size_t group_blocks =
       divided_up(weights.num_outputs / weights.num_groups, kBlockOutputs);
@@ -56,6 +73,10 @@ void convolve(const Task& task, std::size_t num_windows, const Run& run) {
                         part * kPartWindows, std::min((part + 1) * kPartWindows, num_windows));
         }
       });
+}
+
+std::size_t peak(std::size_t repeats, const Run& run) {
+  return choose(table(), run.variant).peak(repeats);
 }
 
 }  // namespace quantlab::convolve

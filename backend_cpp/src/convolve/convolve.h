@@ -16,4 +16,7 @@ std::vector<Isa> variants();
 // share windows and outputs.
 void convolve(const Task& task, std::size_t num_windows, const Run& run);
 
+// Multiplies bytes in registers alone, on one thread; returns how many products: the roof.
+std::size_t peak(std::size_t repeats, const Run& run);
+
 }  // namespace quantlab::convolve

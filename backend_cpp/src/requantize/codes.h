@@ -5,15 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantlab/rows.h"
+
 namespace quantlab {
-
-enum class Kind : int { kU8, kS8, kS16, kS32 };
-
-// A dense array of rows; each row has a number for each channel.
-struct Rows {
-  void* data;
-  Kind kind;
-};
 
 // Either clamp((multiplier * sum + other_multiplier * other + offset) >> shift, low, high), or
 // base + step * how many of `num_limits` limits lie below the sum, if there are limits.

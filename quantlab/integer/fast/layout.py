@@ -5,7 +5,7 @@ say it. So what only moves numbers needs no kernel.
 """
 
 from collections.abc import Sequence
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -41,3 +41,10 @@ def by_channel(constant: Integers, shape: Sequence[int]) -> Integers | None:
     if full.ndim and prod(full.shape) != full.shape[axis]:
         return None
     return np.ascontiguousarray(np.broadcast_to(full.reshape(-1), (num_channels(shape),)))
+
+
+def whole_rows(shape: Sequence[int]) -> int:
+    """Return how many rows of channels together fill vectors of 16; 1 if a sample has no such
+    number of rows."""
+    rows = 16 // gcd(num_channels(shape), 16)
+    return rows if prod(shape) % (rows * num_channels(shape)) == 0 else 1

@@ -9,7 +9,7 @@ from quantlab.integer.fast.layout import Integers, packed
 from quantlab.integer.fast.windows import Geometry
 from quantlab.integer.tensor_type import S8, S16, IntegerType
 
-_SLACK = 4  # numbers that may be read behind the last
+_SLACK = 16  # numbers that may be read behind the last
 SIGN = 128  # what is added to signed bytes
 
 
@@ -20,9 +20,8 @@ class PaddedInput:
         self._geometry = geometry
         self._kind = kind
         self._made: dict[int, tuple[WindowPlaces, Integers, Integers]] = {}
-        whole = 2 if kind == S16 else 4
         self._is_copied = (
-            geometry.padding_codes is not None or kind == S8 or geometry.span % whole != 0
+            geometry.padding_codes is not None or kind == S8 or geometry.span % _SLACK != 0
         )
 
     def lay_out(self, x: Integers) -> tuple[Integers, WindowPlaces]:

@@ -3,11 +3,21 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from quantlab.integer.fast.layout import whole_rows
+from quantlab.integer.fast.pools import Pooled, windows_of
 from quantlab.integer.fast.products import Made, Product
 from quantlab.integer.fast.rules import rule_of
 from quantlab.integer.fast.single import Interpreted, Requantized
 from quantlab.integer.fast.step import Step
-from quantlab.integer.operations import Convolution, Linear, Operation
+from quantlab.integer.fast.windows import constant_groups
+from quantlab.integer.operations import (
+    AdaptiveSumPool,
+    Convolution,
+    Linear,
+    MaxPool,
+    Operation,
+    SumPool,
+)
 from quantlab.integer.program import Program
 
 
@@ -47,7 +57,7 @@ def _made(program: Program) -> dict[str, list[Made]]:
     """Return the codes that are made with each layer's sums."""
     order = {name: i for i, name in enumerate(program.types)}
     products = [o for o in program.operations if isinstance(o, Convolution | Linear)]
-    sums = {o.output: o.groups if isinstance(o, Convolution) else 1 for o in products}
+    sums = {operation.output: constant_groups(operation) for operation in products}
     made: dict[str, list[Made]] = {name: [] for name in sums}
     for operation in program.operations:
         last = max(operation.inputs, key=order.__getitem__)
@@ -72,5 +82,8 @@ def _made(program: Program) -> dict[str, list[Made]]:
 def _single(program: Program, operation: Operation) -> Step:
     types = [program.types[name] for name in operation.inputs]
     result = program.types[operation.output]
-    rule = rule_of(operation, types)
+    if isinstance(operation, MaxPool | SumPool | AdaptiveSumPool):
+        windows = windows_of(operation, types[0].shape)
+        return Pooled(operation, windows, result) if windows else Interpreted(operation, result)
+    rule = rule_of(operation, types, repeats=whole_rows(types[0].shape))
     return Requantized(operation, rule, result) if rule else Interpreted(operation, result)

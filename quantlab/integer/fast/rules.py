@@ -12,23 +12,28 @@ from quantlab.integer.tensor_type import S32, TensorType
 
 
 def rule_of(
-    operation: Operation, types: Sequence[TensorType], first: int = 0, num_groups: int = 1
+    operation: Operation,
+    types: Sequence[TensorType],
+    first: int = 0,
+    num_groups: int = 1,
+    repeats: int = 1,
 ) -> CodesRule | None:
     """Return the rule of an operation whose input numbered `first` is the sums; None if the kernels
     cannot do it: constants that vary along other axes than the channels', sides that broadcast.
 
     types: of the inputs. num_groups: of the convolution that makes the sums.
+    repeats: how many rows of channels the kernel takes for one.
     """
     shape = types[0].shape
     if isinstance(operation, Threshold):
-        return _counting(operation, shape, num_groups)
+        return _counting(operation, shape, num_groups, repeats)
     if not isinstance(operation, Rescale) or any(given.shape != shape for given in types):
         return None
     constants = [by_channel(m, shape) for m in operation.multipliers]
     constants += [by_channel(operation.offset, shape), by_channel(operation.shift, shape)]
     if any(constant is None for constant in constants):
         return None
-    *multipliers, offset, shift = (c for c in constants if c is not None)
+    *multipliers, offset, shift = (np.tile(c, repeats) for c in constants if c is not None)
     multiplier = multipliers.pop(first)
     other = multipliers[0] if multipliers else None
     return CodesRule.rescaling(
@@ -36,7 +41,9 @@ def rule_of(
     )
 
 
-def _counting(operation: Threshold, shape: tuple[int, ...], num_groups: int) -> CodesRule | None:
+def _counting(
+    operation: Threshold, shape: tuple[int, ...], num_groups: int, repeats: int
+) -> CodesRule | None:
     """Where the sign is -1, -x >= t is x <= -t: all but those with x > -t."""
     if len(shape) not in (1, 3):
         return None
@@ -47,8 +54,8 @@ def _counting(operation: Threshold, shape: tuple[int, ...], num_groups: int) -> 
     if limits.min() < S32.minimum or thresholds.shape[1] == 0:
         return None
     return CodesRule.counting(
-        np.where(is_rising, operation.low, operation.high).astype(np.int32),
-        np.where(is_rising, operation.step, -operation.step).astype(np.int32),
-        np.ascontiguousarray(limits.clip(max=S32.maximum).T.astype(np.int32)),
+        np.tile(np.where(is_rising, operation.low, operation.high).astype(np.int32), repeats),
+        np.tile(np.where(is_rising, operation.step, -operation.step).astype(np.int32), repeats),
+        np.ascontiguousarray(np.tile(limits.clip(max=S32.maximum).T.astype(np.int32), repeats)),
         num_groups,
     )

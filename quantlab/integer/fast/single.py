@@ -2,7 +2,7 @@
 
 from quantlab import backend
 from quantlab.backend import CodesRule
-from quantlab.integer.fast.layout import new, num_channels, packed
+from quantlab.integer.fast.layout import new, packed
 from quantlab.integer.fast.step import Step, Tensors
 from quantlab.integer.interpreter import compute
 from quantlab.integer.operations import Operation
@@ -18,10 +18,9 @@ class Requantized(Step):
 
     def run(self, tensors: Tensors, *, keep: bool) -> Tensors:
         sums, *others = (packed(tensors[name]) for name in self.inputs)
-        shape = self._result.shape
-        memory, result = new(len(sums), shape, self._result.kind.dtype)
+        memory, result = new(len(sums), self._result.shape, self._result.kind.dtype)
         codes = (self._rule, others[0] if others else None, memory)
-        backend.requantize(sums, codes, num_channels=num_channels(shape))
+        backend.requantize(sums, codes, num_channels=self._rule.num_channels)
         return {self._output: result}
 
 

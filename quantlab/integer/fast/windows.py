@@ -86,3 +86,11 @@ def weights_of(operation: Convolution | Linear) -> NDArray[np.int8]:
     if isinstance(operation, Convolution):
         weight = weight.transpose(0, 2, 3, 1)
     return np.ascontiguousarray(weight.reshape(len(weight), -1))
+
+
+def constant_groups(operation: Convolution | Linear) -> int:
+    """Return the groups whose outputs are kept apart: not where each has one channel of its own."""
+    if isinstance(operation, Linear):
+        return 1
+    is_depthwise = operation.weight.shape[1] == 1 and operation.groups == len(operation.weight)
+    return 1 if is_depthwise else operation.groups

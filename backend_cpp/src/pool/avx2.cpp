@@ -1,0 +1,9 @@
+#include "quantlab/lanes/avx2.h"
+
+#include "pool/body.h"
+
+namespace quantlab::pool {
+
+const Unit avx2 = {&max_over, &sum_over};
+
+}  // namespace quantlab::pool

@@ -1,0 +1,9 @@
+#include "quantlab/lanes/avx512.h"
+
+#include "pool/body.h"
+
+namespace quantlab::pool {
+
+const Unit avx512 = {&max_over, &sum_over};
+
+}  // namespace quantlab::pool

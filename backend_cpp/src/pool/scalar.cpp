@@ -1,0 +1,9 @@
+#include "quantlab/lanes/scalar.h"
+
+#include "pool/body.h"
+
+namespace quantlab::pool {
+
+const Unit scalar = {&max_over, &sum_over};
+
+}  // namespace quantlab::pool
