@@ -1,62 +1,180 @@
-"""`main.py report`: what each layer of a run's integer program costs."""
+"""`main.py report`: what each layer of a run's integer program costs, and what its rounding loses.
+
+Prints a table or JSON. Into the folder of the checkpoint's artefacts go `layers.jsonl`, a JSON
+object for each operation, and `report.html`, a page to look at.
+"""
 
 import json
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
+from torch import Tensor, nn
 
-from experiments.command_line import Invocation, Syntax
+from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import options
 from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
-from experiments.deployment import program_of
-from experiments.progress import console
+from experiments.deployment import program_of, raw_images
+from experiments.progress import Steps, console
+from experiments.runs.files import storage_error, write_atomically
 from experiments.session import local_session
+from quantlab.errors import UsageError
+from quantlab.integer.fidelity import measure
+from quantlab.integer.page import decibels, marks, page, percent
 from quantlab.integer.report import LayerCost, Report, report
 
+LAYERS, PAGE = "layers.jsonl", "report.html"
+_NUM_SAMPLES, _BATCH_SIZE = 256, 32
+_LONGEST = 24  # letters of a layer's name in the table
+
 SYNTAX = Syntax(
-    help="what each layer of a run's integer program costs",
+    help="what each layer of a run's integer program costs and loses",
     options={
         **options.STORED_NETWORK,
+        "samples": Option(help=f"how many test images to measure on; {_NUM_SAMPLES} by default"),
+        "html": Option(help=f"where to write the page; by default {PAGE} beside {LAYERS}"),
         "json": options.JSON,
     },
     required=("problem", "exp_id"),
 )
-_RIGHT = ("input bits", "weight bits", "bytes", "MACs", "bit operations", "sum bits", "headroom")
-_SUMMED = ("num_bytes", "macs", "bit_operations")
+_RIGHT = ("in", "wt", "bytes", "MACs", "bit ops", "sum", "free", "SQNR dB", "clip %")
 
 
 def run(invocation: Invocation) -> int:
-    """Lower the network, print a table or JSON."""
+    """Lower the network, measure on test images, print a table or JSON, write the files."""
+    count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
+    if count < 1:
+        raise UsageError(f"--samples={count}: at least 1 allowed")
+    asked = _file(invocation)
     restored = restore(invocation)
     data = load_data(restored.problem, restored.config, local_session())
-    found = report(program_of(restored.network, restored.library, data))
-    if invocation.has("json"):
-        console.print_json(json.dumps({**asdict(found), "num_bytes": found.num_bytes}))
+    program = program_of(restored.network, restored.library, data)
+    images = raw_images(data, "test", count)
+    is_json = invocation.has("json")
+    with Steps(len(images), 0, is_shown=not is_json) as progress:
+        fidelity = measure(program, _batches(images, progress), _clamps(restored.network))
+    found = report(program, fidelity)
+    title = f"{restored.folder.name}, {restored.checkpoint}.ckpt"
+    samples = f"measured on {len(images):,} test images"
+    paths = {"layers": restored.artefacts / LAYERS, "page": asked or restored.artefacts / PAGE}
+    _make_folder(restored.artefacts)
+    write_atomically(paths["layers"], _lines(found).encode())
+    write_atomically(paths["page"], page(found, title=title, samples=samples).encode())
+    if is_json:
+        layers = [_plain(cost) for cost in found.layers]
+        whole = {**asdict(found), "layers": layers, "num_bytes": found.num_bytes}
+        console.print_json(json.dumps(whole, allow_nan=False))
         return 0
-    console.print(_table(found, restored.folder.name))
-    console.print(
-        f"{found.num_bytes:,} bytes in its file: tensors, {found.reading_bytes:,} for what the "
-        f"output stands for, {found.header_bytes:,} of header"
-    )
+    console.print(table(found, title))
+    _print_totals(found, samples)
+    for name, path in paths.items():
+        console.print(f"{name}: {path}", markup=False)
     return 0
 
 
-def _table(found: Report, title: str) -> Table:
-    table = Table("layer", "operation", "output", title=title)
+def _file(invocation: Invocation) -> Path | None:
+    """Return where the page was asked to be. Raises UsageError if that is no name of a file."""
+    if not invocation.has("html"):
+        return None
+    path = Path(invocation.options["html"])
+    if not path.name or path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"--html={invocation.options['html']}: a file in a folder that exists")
+    return path
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def _batches(images: Tensor, progress: Steps) -> Iterator[Mapping[str, NDArray[Any]]]:
+    done = 0
+    for part in images.split(_BATCH_SIZE):
+        yield {"input": part.numpy()}
+        done += len(part)
+        progress.advance(done, "measuring")
+
+
+def _clamps(network: nn.Module) -> dict[str, tuple[float, float]]:
+    """Return between what a network's activations clamp, by path, beside ReLUs."""
+    return {
+        path: (float(module.min_val), float(module.max_val))
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Hardtanh)  # ReLU6 is one
+    }
+
+
+def _plain(cost: LayerCost) -> dict[str, Any]:
+    """Return a layer's numbers for JSON, null where one is not finite."""
+    is_finite = cost.sqnr_db is None or math.isfinite(cost.sqnr_db)
+    return {**asdict(cost), "sqnr_db": cost.sqnr_db if is_finite else None}
+
+
+def _lines(found: Report) -> str:
+    return "".join(json.dumps(_plain(cost), allow_nan=False) + "\n" for cost in found.layers)
+
+
+def table(found: Report, title: str) -> Table:
+    """Return a table of at most 120 letters; the files have the names and numbers in full."""
+    shown = Table(
+        "layer", "operation", "output", title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name in _RIGHT:
-        table.add_column(name, justify="right")
+        shown.add_column(name, justify="right", no_wrap=True)
     for cost in found.layers:
-        shape = "x".join(map(str, cost.shape))
-        table.add_row(cost.layer, cost.operation, shape, *_cells(cost))
-    table.add_section()
-    totals = [sum(getattr(cost, name) for cost in found.layers) for name in _SUMMED]
-    table.add_row("all", "", "", "", "", *(f"{total:,}" for total in totals), "", "")
-    return table
+        style = "yellow" if marks(found, cost) else None
+        shown.add_row(*(escape(cell) for cell in _cells(cost)), style=style)
+    shown.add_section()
+    num_bytes = sum(cost.num_bytes for cost in found.layers)
+    totals = map(_short, (num_bytes, found.macs, found.bit_operations))
+    shown.add_row("all", "", "", "", "", *totals, "", "", "", "")
+    return shown
 
 
 def _cells(cost: LayerCost) -> list[str]:
-    numbers = (cost.weight_bits, *(getattr(cost, name) for name in _SUMMED), cost.accumulator_bits)
-    has_sum = cost.accumulator_bits > 0
-    cells = [f"{number:,}" if number else "" for number in numbers]
-    return [str(cost.input_bits), *cells, str(cost.headroom) if has_sum else ""]
+    name = cost.layer if len(cost.layer) <= _LONGEST else f"..{cost.layer[2 - _LONGEST :]}"
+    bits = (cost.weight_bits, cost.num_bytes, cost.macs, cost.bit_operations, cost.accumulator_bits)
+    return [
+        name,
+        cost.operation,
+        "x".join(map(str, cost.shape)),
+        str(cost.input_bits),
+        *(_short(number) for number in bits),
+        str(cost.headroom) if cost.accumulator_bits else "",
+        decibels(cost),
+        percent(cost),
+    ]
+
+
+def _short(number: int) -> str:
+    """Return a count in at most 5 letters: 999, 12.3k, 4.56M; nothing for none."""
+    if number < 1000:
+        return str(number) if number else ""
+    power = min((len(f"{float(f'{number:.3g}'):.0f}") - 1) // 3, 4)
+    value = number / 1000**power
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f}{' kMGT'[power]}"
+
+
+def _print_totals(found: Report, samples: str) -> None:
+    console.print(
+        f"{found.num_bytes:,} bytes in its file: tensors, {found.reading_bytes:,} for what the "
+        f"codes stand for, {found.header_bytes:,} of header"
+    )
+    console.print(f"{found.macs:,} MACs, {found.bit_operations:,} bit operations a sample")
+    worst, fullest = found.lowest_sqnr, found.lowest_headroom
+    if fullest is not None:
+        room = f"{fullest.headroom} bits, in {fullest.layer}"
+        console.print(f"lowest headroom of 32-bit sums: {room}", markup=False)
+    if worst is not None:
+        lost = f"{decibels(worst)} dB, in {worst.layer}" if worst.sqnr_db != math.inf else "exact"
+        console.print(f"lowest SQNR: {lost}; {samples}", markup=False)

@@ -1,4 +1,5 @@
-"""What each layer of a program costs: bits, bytes, multiplications, and room in its accumulator."""
+"""What each layer of a program costs: bits, bytes, multiplications, and room in its accumulator;
+and what its rounding loses, where that was measured."""
 
 import math
 from collections.abc import Mapping
@@ -6,6 +7,7 @@ from dataclasses import dataclass
 
 from quantlab.formats.container import unpack
 from quantlab.integer.bounds import Bound, signed_bits
+from quantlab.integer.fidelity import Fidelity
 from quantlab.integer.file import KIND, to_bytes
 from quantlab.integer.operations import Convolution, Linear, Operation
 from quantlab.integer.program import Program
@@ -21,6 +23,8 @@ class LayerCost:
         input_bits.
     accumulator_bits: that the worst partial sum needs, 0 where nothing is summed. headroom: bits of
         the accumulator that are never needed.
+    sqnr_db, clipping_percent: see `quantlab.integer.fidelity`; None where nothing is rounded or
+        nothing was measured. sqnr_db is infinite where rounding changed no number.
     """
 
     layer: str
@@ -34,6 +38,8 @@ class LayerCost:
     bit_operations: int
     accumulator_bits: int
     headroom: int
+    sqnr_db: float | None = None
+    clipping_percent: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +56,39 @@ class Report:
         """Return the size of the program's file."""
         return sum(cost.num_bytes for cost in self.layers) + self.reading_bytes + self.header_bytes
 
+    @property
+    def macs(self) -> int:
+        """Return the multiplications and additions for one sample."""
+        return sum(cost.macs for cost in self.layers)
 
-def report(program: Program) -> Report:
-    """Return what a program costs."""
+    @property
+    def bit_operations(self) -> int:
+        return sum(cost.bit_operations for cost in self.layers)
+
+    @property
+    def lowest_sqnr(self) -> LayerCost | None:
+        """Return the operation whose rounding loses most, None if nothing was measured."""
+        found = [(cost.sqnr_db, cost) for cost in self.layers if cost.sqnr_db is not None]
+        return min(found, key=lambda pair: pair[0])[1] if found else None
+
+    @property
+    def lowest_headroom(self) -> LayerCost | None:
+        """Return the layer with weights whose accumulator is fullest, None if there is none. Sums
+        of 64 bits do not count: their multipliers take the room that there is."""
+        return min(
+            (cost for cost in self.layers if cost.macs),
+            key=lambda cost: cost.headroom,
+            default=None,
+        )
+
+
+def report(program: Program, fidelity: Mapping[str, Fidelity] | None = None) -> Report:
+    """Return what a program costs, and what its rounding loses as `fidelity.measure` found it."""
     contents = unpack(to_bytes(program), KIND, "program")
-    layers = tuple(_cost(program, operation, contents.sizes) for operation in program.operations)
+    layers = tuple(
+        _cost(program, operation, contents.sizes, (fidelity or {}).get(operation.output))
+        for operation in program.operations
+    )
     return Report(
         layers=layers,
         reading_bytes=sum(contents.sizes.values()) - sum(cost.num_bytes for cost in layers),
@@ -62,7 +96,9 @@ def report(program: Program) -> Report:
     )
 
 
-def _cost(program: Program, operation: Operation, sizes: Mapping[str, int]) -> LayerCost:
+def _cost(
+    program: Program, operation: Operation, sizes: Mapping[str, int], fidelity: Fidelity | None
+) -> LayerCost:
     bound, shape = program.bounds[operation.output], program.types[operation.output].shape
     input_bits = max(_bits(program.bounds[name]) for name in operation.inputs)
     weight_bits = macs = 0
@@ -80,6 +116,8 @@ def _cost(program: Program, operation: Operation, sizes: Mapping[str, int]) -> L
         bit_operations=macs * weight_bits * input_bits,
         accumulator_bits=bound.num_bits,
         headroom=bound.headroom,
+        sqnr_db=fidelity.sqnr_db if fidelity else None,
+        clipping_percent=fidelity.clipping_percent if fidelity else None,
     )
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from quantlab.integer.fidelity import measure
 from quantlab.integer.file import to_bytes
 from quantlab.integer.lower import lower
 from quantlab.integer.report import report
-from tests.quantlab.integer.networks import SPEC, plain, settled
+from tests.quantlab.integer.networks import SPEC, pixels, plain, settled
 from tests.quantlab.integer.programs import Author
 
 
@@ -30,3 +31,30 @@ def test_a_network_of_four_bits() -> None:
     assert linear.num_bytes == -(-5 * 32 * linear.weight_bits // 8) + 4 * 5
     assert all(cost.headroom == 32 - cost.accumulator_bits for cost in costs.values())
     assert conv.accumulator_bits <= 1 + (54 * 8 * 15).bit_length()
+
+
+def test_what_rounding_loses_stands_beside_what_rounds() -> None:
+    program = lower(settled(plain(), 4), SPEC)
+    fidelity = measure(program, [{"input": pixels(8).numpy()}])
+    found = report(program, fidelity)
+    for cost in found.layers:
+        if cost.operation in ("Requantize", "Threshold"):
+            measured = fidelity[cost.output]
+            assert cost.sqnr_db == measured.sqnr_db
+            assert cost.clipping_percent == measured.clipping_percent
+        else:
+            assert (cost.sqnr_db, cost.clipping_percent) == (None, None)
+
+
+def test_the_worst() -> None:
+    program = lower(settled(plain(), 4), SPEC)
+    assert report(program).lowest_sqnr is None
+    fidelity = measure(program, [{"input": pixels(8).numpy()}])
+    found = report(program, fidelity)
+    assert found.lowest_sqnr is not None
+    assert found.lowest_headroom is not None
+    ratios = [one.sqnr_db for one in fidelity.values() if one.sqnr_db is not None]
+    assert found.lowest_sqnr.sqnr_db == min(ratios)
+    assert found.lowest_headroom.headroom == min(c.headroom for c in found.layers if c.macs)
+    assert found.macs == sum(cost.macs for cost in found.layers) > 0
+    assert found.bit_operations == sum(cost.bit_operations for cost in found.layers)
