@@ -54,14 +54,18 @@ class Graph:
         return output
 
     def model(
-        self, inputs: dict[str, TensorType], outputs: dict[str, TensorType]
+        self,
+        inputs: dict[str, TensorType],
+        outputs: dict[str, TensorType],
+        *,
+        has_real_outputs: bool = False,
     ) -> onnx.ModelProto:
-        """Return the checked model."""
+        """Return the checked model. has_real_outputs: float32 in place of the types' integers."""
         graph = helper.make_graph(
             self._nodes,
             self._name,
             [_value(name, given) for name, given in inputs.items()],
-            [_value(name, given) for name, given in outputs.items()],
+            [_value(name, given, is_real=has_real_outputs) for name, given in outputs.items()],
             list(self._constants.values()),
         )
         opset = helper.make_opsetid("", OPSET)
@@ -71,6 +75,7 @@ class Graph:
         return model
 
 
-def _value(name: str, given: TensorType) -> onnx.ValueInfoProto:
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(given.kind.dtype))
+def _value(name: str, given: TensorType, *, is_real: bool = False) -> onnx.ValueInfoProto:
+    dtype = np.dtype(np.float32 if is_real else given.kind.dtype)
+    kind = helper.np_dtype_to_tensor_dtype(dtype)
     return helper.make_tensor_value_info(name, kind, [BATCH, *given.shape])

@@ -1,0 +1,593 @@
+"""The QDQ dialect: a program as a float model that quantizes and dequantizes every tensor of codes.
+
+Other tools (onnxruntime, OpenVINO, TensorRT, ...) fuse such models into kernels of their own. Each
+tensor of the program has a float one of its name: scale * integer + offset, in float32. A tensor of
+codes is that between `QuantizeLinear` and `DequantizeLinear`, as `program.reals` says. An
+accumulator is the real number that the first operation to rescale it makes of it, so that batch
+norms are part of weights and biases; for other readers an affine stands in front.
+
+Codes may differ by one from the program's where a number lies almost on a tie: floats have 24 bits,
+`QuantizeLinear` rounds ties to even and not up, and a bias in int32 is a multiple of the
+accumulator's step. A tensor of 32 bits is not rounded at all.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+
+from quantlab.deploy.onnx.graph import Graph
+from quantlab.integer.operations import (
+    AdaptiveSumPool,
+    ArgMax,
+    Concatenate,
+    Convolution,
+    Linear,
+    Lookup,
+    MaxPool,
+    Multiply,
+    Operation,
+    Permute,
+    Reshape,
+    Slice,
+    SumPool,
+    Threshold,
+    Windows,
+)
+from quantlab.integer.operations.pooling import adaptive_ends
+from quantlab.integer.operations.rescale import Rescale
+from quantlab.integer.program import Program, Reading
+from quantlab.integer.tensor_type import S32
+
+Reals = NDArray[np.float64]
+_THEMSELVES = Reading(scale=np.array(1.0), offset=np.array(0.0))
+_SAME_FACTOR = 2.0**-22  # relative
+_SAME_OFFSET = 2.0**-10  # in steps of the codes
+_TIE = 1e-6  # in steps of accumulators
+_EVEN_BIAS = 2.0**-13  # how far a bias may be rounded, as a share of the codes of what reads it
+
+
+def qdq_model(program: Program) -> onnx.ModelProto:
+    """Return the program as a float model that `onnx.checker` passes.
+
+    Inputs are the program's integers. Outputs are the real numbers that the program's stand for, or
+    the integers as floats where nothing is known of them, under their names; of an input that is an
+    output too, under its name and `.reals`.
+    """
+    writer = Writer(program)
+    for operation in program.operations:
+        emit(operation, writer)
+    return writer.model()
+
+
+class Writer:
+    """The float graph as it grows.
+
+    floats, readings: the float tensor of each tensor of the program, and what it is of its
+    integers. codes: the integers themselves, of tensors of codes.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.graph = Graph("quantlab")
+        self.floats: dict[str, str] = {}
+        self.readings: dict[str, Reading] = {}
+        self.codes: dict[str, str] = {}
+        self._readers: dict[str, list[Operation]] = defaultdict(list)
+        for operation in program.operations:
+            for name in operation.inputs:
+                self._readers[name].append(operation)
+        for name in program.inputs:
+            if program.types[name].kind == S32:
+                self.keep(name, self.graph.cast(name, np.float32), _THEMSELVES)
+            else:
+                self._dequantize(name, name, f"{name}.reals")
+
+    def grid(self, tensor: str) -> Reading:
+        """Return what the float tensor is of the codes of what is quantized: what the program says
+        where `QuantizeLinear` can say it, else the codes themselves."""
+        given = self.program.reals.get(tensor, _THEMSELVES)
+        kind = self.program.types[tensor].kind
+        if (given.scale <= 0).any():
+            return _THEMSELVES
+        if kind == S32:
+            return given
+        zero = -given.offset / given.scale
+        is_whole = bool((np.abs(zero - np.rint(zero)) < 1e-6).all())
+        is_inside = kind.minimum <= zero.min() and zero.max() <= kind.maximum
+        is_input = tensor in self.program.inputs and zero.shape == (zero.size, 1, 1)
+        return given if is_whole and is_inside and (is_input or zero.size == 1) else _THEMSELVES
+
+    def name(self, tensor: str, reading: Reading) -> str:
+        """Return what the float tensor is called: if it is not yet the output, another name."""
+        is_final = tensor not in self.program.outputs or _is_same(reading, self._wanted(tensor))
+        return tensor if is_final else f"{tensor}.scaled"
+
+    def keep(self, tensor: str, floats: str, reading: Reading) -> None:
+        """Note the float tensor of a tensor."""
+        self.floats[tensor], self.readings[tensor] = floats, reading
+
+    def quantize(self, tensor: str, floats: str) -> None:
+        """Append what makes a float tensor codes and the codes a float tensor again."""
+        if self.program.types[tensor].kind == S32:
+            self.keep(tensor, floats, self.grid(tensor))
+            return
+        codes = self.graph.node(
+            "QuantizeLinear", floats, *self._scale(tensor), to=f"{tensor}.codes"
+        )
+        self._dequantize(tensor, codes, self.name(tensor, self.grid(tensor)))
+
+    def clip(self, tensor: str, floats: str, low: int, high: int) -> str:
+        """Return a float tensor within the codes from `low` to `high` of a tensor."""
+        kind, grid = self.program.types[tensor].kind, self.grid(tensor)
+        has_low, has_high = low > kind.minimum, high < kind.maximum
+        if has_low and not has_high and not grid(np.array(low)).any():
+            return self.graph.node("Relu", floats)
+        if not has_low and not has_high:
+            return floats
+        ends = [
+            self.number(grid(np.array(end)).reshape(())) if is_needed else ""
+            for end, is_needed in ((low, has_low), (high, has_high))
+        ]
+        return self.graph.node("Clip", floats, *ends[: 2 if has_high else 1])
+
+    def again(self, tensor: str, floats: str) -> str:
+        """Return a float tensor of a tensor's codes, such as it with padding, as codes and back."""
+        scale = self._scale(tensor)
+        codes = self.graph.node("QuantizeLinear", floats, *scale)
+        return self.graph.node("DequantizeLinear", codes, *scale)
+
+    def number(self, values: ArrayLike) -> str:
+        return self.graph.number(values, np.float32)
+
+    def converted(self, tensor: str, wanted: Reading, *, to: str | None = None) -> str:
+        """Return the float tensor that is `wanted` of a tensor's integers."""
+        floats, given = self.floats[tensor], self.readings[tensor]
+        if _is_same(given, wanted):
+            return self.graph.node("Identity", floats, to=to) if to else floats
+        factor = _ratio(wanted.scale, given.scale)
+        if (np.abs(factor - 1) > _SAME_FACTOR).any():
+            floats = self.graph.node("Mul", floats, self.number(factor))
+        rest = self.number(wanted.offset - factor * given.offset)
+        return self.graph.node("Add", floats, rest, to=to)
+
+    def even(self, tensor: str) -> tuple[str, Reading]:
+        """Return the float tensor of a tensor in one positive scale, and what it is."""
+        known = (self.readings[tensor], self.program.reals.get(tensor, _THEMSELVES), _THEMSELVES)
+        found = next(r for r in known if r.scale.size == r.offset.size == 1 and (r.scale > 0).all())
+        reading = Reading(scale=found.scale.reshape(()), offset=found.offset.reshape(()))
+        return self.converted(tensor, reading), reading
+
+    def reach(self, tensor: str) -> int:
+        """Return the largest integer of a tensor, whatever its sign."""
+        bound = self.program.bounds[tensor]
+        return max(abs(bound.lowest), abs(bound.highest), 1)
+
+    def accumulator(self, tensor: str, natural: float, shape: tuple[int, ...]) -> Reading:
+        """Return what a layer is to make of its sums, scale and offset of a shape: what the first
+        operation to rescale them does.
+
+        natural: the scale where no reader has one. The scale is 0 only where no reader needs it.
+        """
+        readers = self._readers[tensor]
+        found = [self._part(o, tensor) for o in readers if isinstance(o, Rescale)]
+        are_enough = len(found) == len(readers) > 0 and tensor not in self.program.outputs
+        if tensor in self.program.reals:
+            found.append(self.program.reals[tensor])
+        fitting = [part for part in found if _fits(part, shape)]
+        scale, offset = np.zeros(shape), np.zeros(shape)
+        for part in reversed(fitting):
+            scale = np.where(part.scale == 0, scale, part.scale)
+            offset = np.broadcast_to(part.offset, shape)
+        if not are_enough or len(fitting) < len(found):
+            scale = np.where(scale == 0, natural, scale)
+        return Reading(scale=scale, offset=offset)
+
+    def _part(self, reader: Rescale, tensor: str) -> Reading:
+        """Return what of a tensor `reader` adds to the other side, as far as that is there."""
+        scales, constant = _real(reader, self.grid(reader.output))
+        own = reader.inputs.index(tensor)
+        are_there = True
+        for number, (name, scale) in enumerate(zip(reader.inputs, scales, strict=True)):
+            if number == own:
+                continue
+            if name in self.readings:
+                given = self.readings[name]
+                constant = constant - _ratio(scale, given.scale) * given.offset
+            else:
+                are_there = False
+        return Reading(scale=scales[own], offset=constant if are_there else np.array(0.0))
+
+    def allowed_rounding(self, tensor: str) -> float:
+        """Return by how much a layer's bias may be off, in steps of its sums, so that next to no
+        codes change."""
+        least = np.inf
+        for reader in self._readers[tensor]:
+            if isinstance(reader, Rescale) and reader.kind != S32:
+                multiplier = reader.multipliers[reader.inputs.index(tensor)]
+                factor = float(np.ldexp(np.abs(multiplier, dtype=float), -reader.shift).max())
+                num_codes = reader.high - reader.low + 1
+                least = min(least, _EVEN_BIAS * num_codes / max(factor, 1e-30))
+            elif isinstance(reader, Threshold):
+                least = min(least, _SAME_OFFSET)
+            else:
+                least = min(least, 2.0**-16 * self.reach(tensor))
+        is_output = tensor in self.program.outputs
+        return min(least, 2.0**-16 * self.reach(tensor)) if is_output else least
+
+    def model(self) -> onnx.ModelProto:
+        """Return the checked model."""
+        outputs = {}
+        for name in self.program.outputs:
+            output = f"{name}.reals" if name in self.program.inputs else name
+            if self.floats[name] != output:
+                self.converted(name, self._wanted(name), to=output)
+            outputs[output] = self.program.types[name]
+        return self.graph.model(dict(self.program.inputs), outputs, has_real_outputs=True)
+
+    def _wanted(self, output: str) -> Reading:
+        return self.program.reals.get(output, _THEMSELVES)
+
+    def _scale(self, tensor: str) -> tuple[str, str]:
+        """Return the scale and zero point of a tensor of codes."""
+        grid = self.grid(tensor)
+        zero = np.rint(-grid.offset / grid.scale)
+        scale = np.broadcast_to(grid.scale, zero.shape)
+        shape = () if zero.size == 1 else (-1,)
+        return (
+            self.graph.constant(f"{tensor}.scale", scale.reshape(shape), np.float32),
+            self.graph.constant(
+                f"{tensor}.zero_point", zero.reshape(shape), self.program.types[tensor].kind.dtype
+            ),
+        )
+
+    def _dequantize(self, tensor: str, codes: str, name: str) -> None:
+        floats = self.graph.node("DequantizeLinear", codes, *self._scale(tensor), to=name)
+        self.codes[tensor] = codes
+        self.keep(tensor, floats, self.grid(tensor))
+
+
+def _is_same(one: Reading, other: Reading) -> bool:
+    step = np.abs(other.scale)
+    is_close = np.abs(one.scale - other.scale) <= _SAME_FACTOR * step
+    is_near = np.abs(one.offset - other.offset) <= _SAME_OFFSET * step
+    return bool(is_close.all() and is_near.all())
+
+
+def _ratio(wanted: Reals, given: Reals) -> Reals:
+    """Return wanted / given; 1 where both are 0."""
+    is_zero = given == 0
+    return np.where(is_zero, 1.0, wanted / np.where(is_zero, 1.0, given))
+
+
+def _fits(reading: Reading, shape: tuple[int, ...]) -> bool:
+    """Return whether a reading has at most as many numbers as a shape, in its places."""
+    shapes = (shape, reading.scale.shape, reading.offset.shape)
+    try:
+        return np.broadcast_shapes(*shapes) == shape
+    except ValueError:
+        return False
+
+
+def _real(operation: Rescale, grid: Reading) -> tuple[list[Reals], Reals]:
+    """Return what an operation makes of its inputs in real numbers before it rounds and clamps: the
+    scale of each, and what is added. Half a step of the offset is for rounding down."""
+    scales = [
+        np.asarray(grid.scale * np.ldexp(multiplier.astype(np.float64), -operation.shift))
+        for multiplier in operation.multipliers
+    ]
+    steps = np.ldexp(operation.offset.astype(np.float64), -operation.shift) - 0.5
+    return scales, np.asarray(grid.scale * steps + grid.offset)
+
+
+@singledispatch
+def emit(operation: Operation, writer: Writer) -> None:
+    """Append the nodes of an operation."""
+    raise TypeError(f"{type(operation).__name__}: not an operation of integer programs")
+
+
+@emit.register
+def _(operation: Convolution, writer: Writer) -> None:
+    x, given = writer.even(operation.inputs[0])
+    x, pads = _around(writer, operation, x, given, operation.padding_codes)
+    shape = (len(operation.weight), 1, 1)
+    reading = writer.accumulator(operation.output, float(given.scale), shape)
+    reading, weight, bias = _parameters(writer, operation, given, reading)
+    floats = writer.graph.node(
+        "Conv", x, weight, bias,
+        to=writer.name(operation.output, reading),
+        kernel_shape=operation.windows.kernel, strides=operation.windows.stride,
+        dilations=operation.windows.dilation, pads=pads, group=operation.groups,
+    )  # fmt: skip
+    writer.keep(operation.output, floats, reading)
+
+
+@emit.register
+def _(operation: Linear, writer: Writer) -> None:
+    x, given = writer.even(operation.inputs[0])
+    shape = (len(operation.weight),)
+    reading = writer.accumulator(operation.output, float(given.scale), shape)
+    reading, weight, bias = _parameters(writer, operation, given, reading)
+    name = writer.name(operation.output, reading)
+    if len(writer.program.types[operation.inputs[0]].shape) == 1:
+        floats = writer.graph.node("Gemm", x, weight, bias, to=name, transB=1)
+    else:
+        turned = writer.graph.node("Transpose", weight, perm=[1, 0])
+        floats = writer.graph.node("Add", writer.graph.node("MatMul", x, turned), bias, to=name)
+    writer.keep(operation.output, floats, reading)
+
+
+def _parameters(
+    writer: Writer, operation: Convolution | Linear, given: Reading, reading: Reading
+) -> tuple[Reading, str, str]:
+    """Append a layer's weight and bias, in which both readings are, and return the one of its sums
+    with the two.
+
+    Weights are int8 with a positive scale for each output: of a negative one the codes are negated.
+    Where that cannot be, since one is -128, the sums are read with a positive scale. A bias is a
+    whole number of the sums' steps, as integer kernels have it; what is left of it is for those
+    that read the sums, unless it is next to nothing for them.
+    """
+    scale_O, offset_O = reading.scale.reshape(-1), reading.offset.reshape(-1)
+    weight_OI = operation.weight.reshape(len(scale_O), -1).astype(np.int64)
+    is_stuck_O = (scale_O < 0) & (weight_OI == -128).any(1)
+    scale_O = np.where(is_stuck_O, -scale_O, scale_O)
+    offset_O = np.where(is_stuck_O, 0.0, offset_O)
+    input_scale, zero = float(given.scale), -given.offset / given.scale
+    bias_O = scale_O * (operation.bias + zero * weight_OI.sum(1)) + offset_O
+    fine_O = np.abs(bias_O) / 2**24  # where a layer is nothing but its bias
+    step_O = np.where(scale_O == 0, np.where(fine_O == 0, 1.0, fine_O), np.abs(scale_O))
+    codes = (weight_OI * np.sign(scale_O).astype(np.int64)[:, None]).reshape(operation.weight.shape)
+    weight = _dequantized(
+        writer, f"{operation.output}.weight", codes, step_O / input_scale, np.int8
+    )
+    room = 2.0**31 - 2 * writer.reach(operation.output) - 1
+    whole_O = np.rint(np.clip(bias_O / step_O, -room, room))
+    bias = _dequantized(writer, f"{operation.output}.bias", whole_O, step_O, np.int32)
+    rest_O = whole_O * step_O - bias_O
+    if np.abs(rest_O / step_O).max() > writer.allowed_rounding(operation.output):
+        offset_O = offset_O + rest_O
+    shape = reading.scale.shape
+    return Reading(scale=scale_O.reshape(shape), offset=offset_O.reshape(shape)), weight, bias
+
+
+def _dequantized(
+    writer: Writer, name: str, codes: NDArray[Any], scale_O: Reals, dtype: type[np.signedinteger]
+) -> str:
+    """Append a constant as codes with a scale for each output."""
+    graph = writer.graph
+    numbers = (
+        graph.constant(name, codes, dtype),
+        graph.constant(f"{name}.scale", scale_O, np.float32),
+        graph.constant(f"{name}.zero_point", np.zeros(len(scale_O)), dtype),
+    )
+    return graph.node("DequantizeLinear", *numbers, to=f"{name}.reals", axis=0)
+
+
+def _around(
+    writer: Writer, operation: Any, x: str, given: Reading, codes: NDArray[Any]
+) -> tuple[str, list[int]]:
+    """Return a layer's input and its padding; where the code beyond the border is not that of 0,
+    the input with it around, and no padding. codes: `[C]`."""
+    windows: Windows = operation.windows
+    tensor = operation.inputs[0]
+    channels, height, width = writer.program.types[tensor].shape
+    top, left, bottom, right = windows.padding
+    below, beside = windows.overhang(height, width)
+    bottom, right = bottom + below, right + beside
+    border_C = given(codes)
+    is_small = max(top, bottom) < windows.kernel[0] and max(left, right) < windows.kernel[1]
+    if np.abs(border_C).max() <= 1e-6 * float(given.scale) and is_small:
+        return x, [top, left, bottom, right]
+    pads = writer.graph.number([0, 0, top, left, 0, 0, bottom, right])
+    padded = writer.graph.node("Pad", x, pads)
+    border = np.zeros((channels, top + height + bottom, left + width + right))
+    border += border_C[:, None, None]
+    border[:, top : top + height, left : left + width] = 0
+    if border.any():
+        padded = writer.graph.node("Add", padded, writer.number(border))
+    is_of_codes = x == writer.floats[tensor] and tensor in writer.codes
+    return (writer.again(tensor, padded) if is_of_codes else padded), [0, 0, 0, 0]
+
+
+@emit.register
+def _(operation: Rescale, writer: Writer) -> None:
+    grid, total = writer.grid(operation.output), ""
+    scales, constant = _real(operation, grid)
+    for name, scale in zip(operation.inputs, scales, strict=True):
+        part, given = writer.floats[name], writer.readings[name]
+        off = np.abs(scale - given.scale)
+        most = np.maximum(
+            _SAME_FACTOR * np.abs(scale), _SAME_OFFSET * grid.scale / writer.reach(name)
+        )
+        factor = np.array(1.0)
+        if not (off <= most).all():
+            factor = _ratio(scale, given.scale)
+            part = writer.graph.node("Mul", part, writer.number(factor))
+        constant = constant - factor * given.offset
+        total = writer.graph.node("Add", total, part) if total else part
+    if (np.abs(constant) > _SAME_OFFSET * grid.scale).any():
+        total = writer.graph.node("Add", total, writer.number(constant))
+    total = writer.clip(operation.output, total, operation.low, operation.high)
+    writer.quantize(operation.output, total)
+
+
+@emit.register
+def _(operation: Multiply, writer: Writer) -> None:
+    sides, scale = [], np.array(1.0)
+    zeros = (operation.left_zero, operation.right_zero)
+    for name, zero in zip(operation.inputs, zeros, strict=True):
+        _, given = writer.even(name)
+        wanted = Reading(scale=given.scale, offset=-zero * given.scale)
+        sides.append(writer.converted(name, wanted))
+        scale = scale * given.scale
+    reading = Reading(scale=scale, offset=np.array(0.0))
+    floats = writer.graph.node("Mul", *sides, to=writer.name(operation.output, reading))
+    writer.keep(operation.output, floats, reading)
+
+
+@emit.register
+def _(operation: Reshape, writer: Writer) -> None:
+    shape = [0, *operation.shape] if 0 not in operation.shape else operation.shape
+    _moved(writer, operation, "Reshape", [writer.graph.number(shape)])
+
+
+@emit.register
+def _(operation: Permute, writer: Writer) -> None:
+    _moved(writer, operation, "Transpose", perm=[0, *(axis + 1 for axis in operation.axes)])
+
+
+@emit.register
+def _(operation: Slice, writer: Writer) -> None:
+    numbers = (operation.start, operation.stop, operation.axis + 1, operation.step)
+    _moved(writer, operation, "Slice", [writer.graph.number([number]) for number in numbers])
+
+
+@emit.register
+def _(operation: Concatenate, writer: Writer) -> None:
+    _moved(writer, operation, "Concat", axis=operation.axis + 1)
+
+
+@emit.register
+def _(operation: MaxPool, writer: Writer) -> None:
+    windows = operation.windows
+    given = writer.program.types[operation.inputs[0]]
+    below, beside = windows.overhang(*given.shape[1:])
+    top, left, bottom, right = windows.padding
+    pads = [top, left, bottom + below, right + beside]
+    _moved(
+        writer, operation, "MaxPool", kernel_shape=windows.kernel, strides=windows.stride,
+        dilations=windows.dilation, pads=pads,
+    )  # fmt: skip
+
+
+def _moved(
+    writer: Writer,
+    operation: Operation,
+    kind: str,
+    constants: Sequence[str] = (),
+    **attributes: Any,
+) -> None:
+    """Append a node that does to floats what the operation does to integers, all in one scale."""
+    output = operation.output
+    is_of_codes = writer.program.types[output].kind != S32
+    reading = writer.grid(output) if is_of_codes else writer.even(operation.inputs[0])[1]
+    sources = [writer.converted(name, reading) for name in operation.inputs]
+    name = None if is_of_codes else writer.name(output, reading)
+    floats = writer.graph.node(kind, *sources, *constants, to=name, **attributes)
+    if is_of_codes:
+        writer.quantize(output, floats)
+    else:
+        writer.keep(output, floats, reading)
+
+
+@emit.register
+def _(operation: SumPool, writer: Writer) -> None:
+    windows = operation.windows
+    x, given = writer.even(operation.inputs[0])
+    codes = np.full(writer.program.types[operation.inputs[0]].shape[0], operation.padding_code)
+    x, pads = _around(writer, operation, x, given, codes)
+    count = windows.kernel[0] * windows.kernel[1]
+    reading = Reading(scale=given.scale / count, offset=given.offset)
+    floats = writer.graph.node(
+        "AveragePool", x,
+        to=writer.name(operation.output, reading),
+        kernel_shape=windows.kernel, strides=windows.stride, dilations=windows.dilation, pads=pads,
+        count_include_pad=1,
+    )  # fmt: skip
+    writer.keep(operation.output, floats, reading)
+
+
+@emit.register
+def _(operation: AdaptiveSumPool, writer: Writer) -> None:
+    x, given = writer.even(operation.inputs[0])
+    sizes = writer.program.types[operation.inputs[0]].shape[1:]
+    rows, columns = (_shares(*pair) for pair in zip(sizes, operation.size, strict=True))
+    share = (rows.max(1)[:, None] * columns.max(1))[None]
+    if np.unique(share).size == 1:
+        share = share[0, 0, 0].reshape(())
+    reading = Reading(scale=given.scale * share, offset=given.offset)
+    name = writer.name(operation.output, reading)
+    if operation.size == (1, 1):
+        floats = writer.graph.node("GlobalAveragePool", x, to=name)
+    elif not any(size % count for size, count in zip(sizes, operation.size, strict=True)):
+        kernel = [size // count for size, count in zip(sizes, operation.size, strict=True)]
+        floats = writer.graph.node("AveragePool", x, to=name, kernel_shape=kernel, strides=kernel)
+    else:
+        down = writer.graph.node("MatMul", writer.number(rows), x)
+        floats = writer.graph.node("MatMul", down, writer.number(columns.T), to=name)
+    writer.keep(operation.output, floats, reading)
+
+
+def _shares(size: int, count: int) -> Reals:
+    """Return what part of each window's mean each number is, `[count, size]`."""
+    found = np.zeros((count, size))
+    for row, (start, end) in enumerate(adaptive_ends(size, count)):
+        found[row, start:end] = 1 / (end - start)
+    return found
+
+
+@emit.register
+def _(operation: Lookup, writer: Writer) -> None:
+    (name,) = operation.inputs
+    index = writer.graph.cast(writer.codes[name], np.int32)
+    least = writer.program.types[name].kind.minimum
+    if least:
+        index = writer.graph.node("Sub", index, writer.graph.number(least, np.int32))
+    reals = writer.grid(operation.output)(operation.table)
+    table = writer.graph.constant(f"{operation.output}.table", reals, np.float32)
+    writer.quantize(operation.output, writer.graph.node("Gather", table, index, axis=0))
+
+
+@emit.register
+def _(operation: Threshold, writer: Writer) -> None:
+    """Rounded where the thresholds are in the middle between codes, else compared."""
+    (name,) = operation.inputs
+    x, given, grid = writer.floats[name], writer.readings[name], writer.grid(operation.output)
+    axes = (-1,) + (1,) * (len(writer.program.types[name].shape) - 1)
+    signs = operation.signs.reshape(axes)
+    steps = [threshold.reshape(axes) for threshold in operation.thresholds.T]
+    for reading in (given, writer.program.reals.get(name, given)):
+        middles = grid(np.arange(operation.low, operation.high) + 0.5)
+        is_rounding = operation.step == 1 and (signs * reading.scale > 0).all()
+        if is_rounding and all(
+            _parts(step, (middle - reading.offset) / (signs * reading.scale), writer.reach(name))
+            for step, middle in zip(steps, middles, strict=True)
+        ):
+            x = writer.converted(name, reading)
+            x = writer.clip(operation.output, x, operation.low, operation.high)
+            writer.quantize(operation.output, x)
+            return
+    is_falling = signs * given.scale < 0
+    if is_falling.any():
+        x = writer.graph.node("Mul", x, writer.number(np.where(is_falling, -1.0, 1.0)))
+    code, level = np.array(operation.low), writer.number(grid(np.array(operation.low)))
+    for step in steps:
+        # Half a step below the threshold, where no integer lies.
+        least = given(signs * (step - 0.5)) * np.where(is_falling, -1.0, 1.0)
+        is_reached = writer.graph.node("GreaterOrEqual", x, writer.number(least))
+        code = code + operation.step
+        level = writer.graph.node("Where", is_reached, writer.number(grid(code)), level)
+    writer.quantize(operation.output, level)
+
+
+def _parts(step: NDArray[np.int64], middle: Reals, reach: int) -> bool:
+    """Return whether a threshold parts the integers from -reach to reach as `middle` does, which
+    rounds up; both in steps of them."""
+    is_between = (step - 1 < middle) & (middle < step - _TIE)
+    is_always = (step <= -reach) & (middle <= -reach)
+    is_never = (step > reach) & (middle > reach)
+    return bool((is_between | is_always | is_never).all())
+
+
+@emit.register
+def _(operation: ArgMax, writer: Writer) -> None:
+    x, _ = writer.even(operation.inputs[0])
+    found = writer.graph.node("ArgMax", x, axis=operation.axis + 1, keepdims=0)
+    name = writer.name(operation.output, _THEMSELVES)
+    floats = writer.graph.cast(found, np.float32, to=name)
+    writer.keep(operation.output, floats, _THEMSELVES)

@@ -1,0 +1,407 @@
+"""The QDQ dialect in onnxruntime against the interpreter.
+
+Codes may differ where a number lies almost on a tie. Each such code then makes others differ, so
+that the shares below are those of networks of a few layers.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from torch import nn
+
+from quantlab.algorithms import QuantizeConfig, quantize
+from quantlab.algorithms.after_training import calibrate
+from quantlab.deploy.onnx.qdq import emit, qdq_model
+from quantlab.integer.interpreter import execute
+from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.operations import (
+    OPERATIONS,
+    Add,
+    Convolution,
+    Linear,
+    Operation,
+    Requantize,
+    Threshold,
+    Windows,
+)
+from quantlab.integer.operations.rescale import Rescale
+from quantlab.integer.program import Program, Reading
+from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
+from tests.quantlab.integer.networks import SPEC, Residual, pixels, plain, reals, settled
+from tests.quantlab.integer.programs import Author, inputs
+from tests.quantlab.integer.test_lower_shapes import program_of
+
+Level = onnxruntime.GraphOptimizationLevel
+
+
+def session(
+    model: onnx.ModelProto, level: Any, path: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """path: for the model as onnxruntime optimizes it."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    if path is not None:
+        options.optimized_model_filepath = str(path)
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def run_all(
+    program: Program, raw: Mapping[str, NDArray[Any]], level: Any = Level.ORT_DISABLE_ALL
+) -> dict[str, NDArray[Any]]:
+    """Return the outputs and, under the program's names and `.codes`, all codes."""
+    model = qdq_model(program)
+    for node in model.graph.node:
+        name = node.output[0].removesuffix(".codes")
+        if node.op_type == "QuantizeLinear" and name in program.types:
+            kind = helper.np_dtype_to_tensor_dtype(np.dtype(program.types[name].kind.dtype))
+            model.graph.output.append(helper.make_tensor_value_info(node.output[0], kind, None))
+    engine = session(model, level)
+    names = [output.name for output in engine.get_outputs()]
+    return dict(zip(names, engine.run(names, dict(raw)), strict=True))
+
+
+def optimized(model: onnx.ModelProto, folder: Path) -> Counter[str]:
+    """Return how many nodes of each kind onnxruntime makes of a model."""
+    path = folder / "optimized.onnx"
+    session(model, Level.ORT_ENABLE_EXTENDED, path)
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+def kinds(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def calibrated(network: nn.Module, weight: dict[str, Any], x: dict[str, Any]) -> Program:
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, 0.1, 0.4)
+    network = network.double().eval()
+    rules = [
+        {"select": "*", "on": "weight", "algorithm": weight},
+        {"select": "!first", "on": "input", "algorithm": x},
+    ]
+    quantize(network, QuantizeConfig.model_validate({"rules": rules}).rules)
+    samples = reals(pixels(32, 1))
+    calibrate(network, [samples])
+    return lower(network, SPEC, samples)
+
+
+def small(activation: nn.Module, groups: int = 1) -> nn.Module:
+    """Without a batch norm's factor of 0, with padding behind a quantizer."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), activation,
+        nn.Conv2d(8, 8, 3, padding=1, groups=groups), nn.BatchNorm2d(8), activation,
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 16, 5),
+    )  # fmt: skip
+
+
+STE = {"kind": "ste", "num_bits": 8}
+NETWORKS: dict[str, Callable[[], Program]] = {
+    "plain w8a8": lambda: lower(settled(plain(), 8, 1), SPEC),
+    "plain w4a4": lambda: lower(settled(plain(), 4, 1), SPEC),
+    "thresholds": lambda: lower(settled(plain(), 2, 1), SPEC),
+    "two bits without thresholds": lambda: lower(
+        settled(plain(), 2, 1), SPEC, threshold_levels=0
+    ),
+    "channels of their own": lambda: lower(
+        settled(plain(), 8),
+        InputSpec(shape=(3, 9, 9), scale=(0.02, 0.025, 0.017), zero_point=(120, 3, 250)),
+    ),
+    "residual": lambda: lower(settled(Residual(), 8), SPEC, reals(pixels(64))),
+    "residual w4a4": lambda: lower(settled(Residual(), 4), SPEC, reals(pixels(64))),
+    "depthwise": lambda: calibrated(small(nn.ReLU(), 8), STE, STE),
+    "asymmetric": lambda: calibrated(
+        small(nn.Hardtanh(-0.6, 2.0)), STE, {**STE, "symmetric": False}
+    ),
+    "signed": lambda: calibrated(small(nn.Identity()), STE, STE),
+    "ternary": lambda: calibrated(small(nn.ReLU()), {"kind": "twn"}, {**STE, "num_bits": 2}),
+    "binary": lambda: calibrated(small(nn.Identity()), {"kind": "binary"}, {"kind": "binary"}),
+    **{
+        name: lambda name=name: program_of(name)[1]
+        for name in (
+            "gate with a table", "hardswish", "dense", "shuffle", "sums", "max",
+            "average with padding", "average of what is there", "average over the end", "adaptive",
+            "dilated",
+        )
+    },
+}  # fmt: skip
+
+
+@cache
+def network_program(name: str) -> Program:
+    torch.manual_seed(0)
+    return NETWORKS[name]()
+
+
+@pytest.mark.parametrize("level", [Level.ORT_DISABLE_ALL, Level.ORT_ENABLE_EXTENDED])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(name: str, level: Any) -> None:
+    """About 1 % of the codes of 8 bits and fewer differ at most, by up to 2 steps; those of 16 bits
+    by less than 2 steps of the fewest bits; scores by 5 % of their spread, or twice a step of the
+    fewest bits."""
+    program, raw = network_program(name), {"input": pixels(60, 3).numpy()}
+    wanted, found = dict(execute(program, raw)), run_all(program, raw, level)
+    codes = {name for name in wanted if program.types[name].kind != S32}
+    assert {f"{name}.codes" for name in codes} | set(program.outputs) == set(found)
+    num_levels = min(map(_num_levels, program.operations))
+    for tensor in codes:
+        off = np.abs(found[f"{tensor}.codes"].astype(int) - wanted[tensor])
+        if program.types[tensor].kind == S16:
+            assert off.max() < 2 * 2**16 / num_levels, tensor
+        else:
+            assert (off > 0).sum() <= 0.01 * off.size + 8, tensor
+            assert off.max() <= 2, tensor
+    (output,) = program.outputs
+    scores = program.reals[output](wanted[output])
+    off = np.abs(found[output] - scores)
+    assert off.max() < max(0.05, 2 / num_levels) * scores.std()
+    assert (found[output].argmax(1) == scores.argmax(1)).mean() >= 0.98
+
+
+def _num_levels(operation: Operation) -> int:
+    if not isinstance(operation, Rescale | Threshold):
+        return 256
+    step = operation.step if isinstance(operation, Threshold) else 1
+    return (operation.high - operation.low) // step + 1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_layers_take_what_is_dequantized(name: str) -> None:
+    model = qdq_model(network_program(name))
+    made_by = {node.output[0]: node.op_type for node in model.graph.node}
+    constants = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    assert layers
+    for layer in layers:
+        assert [made_by[source] for source in layer.input] == 3 * ["DequantizeLinear"]
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear":
+            assert (constants[node.input[1]] > 0).all()
+    assert [output.name for output in model.graph.output] == list(network_program(name).outputs)
+
+
+@pytest.mark.parametrize("name", ["plain w8a8", "depthwise", "asymmetric", "signed"])
+def test_onnxruntime_recognises_integer_kernels(name: str, tmp_path: Path) -> None:
+    model = qdq_model(network_program(name))
+    found = optimized(model, tmp_path)
+    assert found["QLinearConv"] == kinds(model)["Conv"] == 2
+    assert found["QGemm"] == 1
+    assert not {"Conv", "FusedConv", "Gemm", "QuantizeLinear"} & set(found)
+
+
+def test_every_operation_has_nodes() -> None:
+    for cls in OPERATIONS.values():
+        assert emit.dispatch(cls) is not emit.dispatch(object)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 8))
+def test_random_operations(seed: int, size: int) -> None:
+    """Each operation by itself, so that a code that differs cannot make others differ; nothing is
+    known of what the codes stand for."""
+    program = Author(seed).program(size)
+    raw = inputs(program, 2, seed)
+    values = {**raw, **dict(execute(program, raw))}
+    for operation in program.operations:
+        if program.types[operation.output].kind == S32 and operation.output not in program.outputs:
+            continue
+        part = _by_itself(program, operation)
+        found = run_all(part, {name: values[name] for name in part.inputs})
+        off = np.abs(found[operation.output].astype(np.float64) - values[operation.output])
+        if isinstance(operation, Rescale):
+            slack = 0.05 + (operation.high - operation.low) / 2**13  # as far as a bias is rounded
+            assert off.max() <= 1 + slack
+            to_tie = _distance_to_tie(operation, [values[name] for name in operation.inputs])
+            assert (to_tie[off > 0] <= slack).all()
+        else:
+            step = operation.step if isinstance(operation, Threshold) else 1
+            assert off.max() <= step, type(operation)
+            assert (off > 0).sum() <= 0.01 * off.size + 1, type(operation)
+
+
+def _distance_to_tie(operation: Rescale, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return how far numbers are from where the next code begins, in steps."""
+    total = np.ldexp(operation.offset.astype(float), -operation.shift)
+    for value, multiplier in zip(values, operation.multipliers, strict=True):
+        total = total + value * np.ldexp(multiplier.astype(float), -operation.shift)
+    return np.abs(total - np.rint(total))
+
+
+def _by_itself(program: Program, operation: Operation) -> Program:
+    """Return the operation with those before it that make its accumulators."""
+    makers = {maker.output: maker for maker in program.operations}
+    needed: list[Operation] = [operation]
+    given: dict[str, TensorType] = {}
+    for one in needed:
+        for name in one.inputs:
+            if program.types[name].kind != S32:
+                given[name] = program.types[name]
+            elif makers[name] not in needed:
+                needed.append(makers[name])
+    in_order = tuple(one for one in program.operations if one in needed)
+    return Program(inputs=given, operations=in_order, outputs=(operation.output,))
+
+
+def reading(scale: float, zero: int = 0) -> Reading:
+    return Reading(scale=np.array(scale), offset=np.array(-zero * scale))
+
+
+def requantize(source: str, output: str, factor: Any, kind: IntegerType = U8) -> Requantize:
+    factor = np.asarray(factor, np.float64)
+    return Requantize(
+        inputs=(source,), output=output,
+        multiplier=np.asarray(np.rint(np.ldexp(factor, 30)), np.int32),
+        offset=np.full(factor.shape, 2**29 + 2**35), shift=np.full(factor.shape, 30),
+        low=kind.minimum, high=kind.maximum, kind=kind,
+    )  # fmt: skip
+
+
+def convolution(source: str, output: str, weight: NDArray[Any], **settings: Any) -> Convolution:
+    channels = settings.pop("padding_codes")
+    return Convolution(
+        inputs=(source,), output=output, weight=weight.astype(np.int8), weight_bits=8,
+        bias=np.arange(len(weight), dtype=np.int32) * 100 - 150,
+        padding_codes=np.array(channels, np.int32), **settings,
+    )  # fmt: skip
+
+
+def check(program: Program, seed: int = 0) -> onnx.ModelProto:
+    """Compare the codes, and return the model."""
+    random = np.random.default_rng(seed)
+    raw = {
+        name: random.integers(
+            given.kind.minimum, given.kind.maximum + 1, (8, *given.shape), given.kind.dtype
+        )
+        for name, given in program.inputs.items()
+    }
+    wanted = dict(execute(program, raw))
+    for level in (Level.ORT_DISABLE_ALL, Level.ORT_ENABLE_EXTENDED):
+        found = run_all(program, raw, level)
+        for name, value in wanted.items():
+            if program.types[name].kind != S32:
+                off = np.abs(found[f"{name}.codes"].astype(int) - value)
+                assert off.max() <= 1
+                assert (off > 0).sum() <= 0.002 * off.size
+    return qdq_model(program)
+
+
+@pytest.mark.parametrize("lowest", [-127, -128])
+def test_a_weight_of_128_cannot_be_negated(lowest: int) -> None:
+    """The sums have a positive scale then, and another node the sign."""
+    weight = np.random.default_rng(0).integers(-127, 128, (4, 3, 3, 3))
+    weight[1, 0, 0, 0] = lowest
+    factor = np.array([0.004, -0.004, 0.003, -0.002]).reshape(4, 1, 1)
+    program = Program(
+        inputs={"x": TensorType((3, 8, 8), U8)},
+        operations=(
+            convolution("x", "sums", weight, padding_codes=[0] * 3, windows=Windows(kernel=(3, 3))),
+            requantize("sums", "y", factor),
+        ),
+        outputs=("y",),
+        reals={"x": reading(0.02, 3), "y": reading(0.1, 7)},
+    )
+    assert (kinds(check(program))["Mul"] > 0) == (lowest == -128)
+
+
+def test_a_border_that_is_not_zero_is_written_around() -> None:
+    weight = np.random.default_rng(0).integers(-127, 128, (4, 3, 3, 3))
+    windows = Windows(kernel=(3, 3), padding=(1, 2, 0, 1), stride=(2, 1))
+    for codes, num_pads in (([5, 5, 5], 0), ([9, 9, 9], 1), ([5, 9, 200], 1)):
+        program = Program(
+            inputs={"x": TensorType((3, 8, 8), U8)},
+            operations=(
+                convolution("x", "sums", weight, padding_codes=codes, windows=windows),
+                requantize("sums", "y", 0.003),
+            ),
+            outputs=("y",),
+            reals={"x": reading(0.02, 5), "y": reading(0.1, 7)},
+        )
+        assert kinds(check(program))["Pad"] == num_pads
+
+
+def test_readers_of_one_sum_with_factors_of_their_own() -> None:
+    """The first one's is in the weights; a factor of 0 there is not all that another reads."""
+    weight = np.random.default_rng(0).integers(-127, 128, (3, 3, 1, 1))
+    factors = (np.array([0.01, 0.0, -0.003]), np.array([-0.002, 0.005, 0.004]))
+    program = Program(
+        inputs={"x": TensorType((3, 8, 8), U8)},
+        operations=(
+            convolution("x", "sums", weight, padding_codes=[0] * 3, windows=Windows(kernel=(1, 1))),
+            requantize("sums", "one", factors[0].reshape(3, 1, 1)),
+            requantize("sums", "two", factors[1].reshape(3, 1, 1), S16),
+        ),
+        outputs=("one", "two", "sums"),
+        reals={"one": reading(0.3, 2), "two": reading(0.01)},
+    )
+    check(program)
+
+
+def test_additions_of_codes_are_fused(tmp_path: Path) -> None:
+    """One of accumulators is not, since neither side of it is rounded to codes."""
+    left, right = 310_000_003, 510_000_011
+    add = Add(
+        inputs=("a", "b"), output="y", left_multiplier=np.array(left, np.int32),
+        right_multiplier=np.array(right, np.int32), offset=np.array(2**29 - 2 * (left + right)),
+        shift=np.array(30), low=0, high=255, kind=U8,
+    )  # fmt: skip
+    sides = {name: TensorType((3, 8, 8), U8) for name in "ab"}
+    program = Program(
+        inputs=sides, operations=(add,), outputs=("y",),
+        reals={"a": reading(left / 2**30, 2), "b": reading(right / 2**30, 2), "y": reading(1.0)},
+    )  # fmt: skip
+    check(program)
+    model = qdq_model(program)
+    assert optimized(model, tmp_path)["QLinearAdd"] == 1
+
+
+def test_rows_through_a_linear_layer() -> None:
+    random = np.random.default_rng(0)
+    program = Program(
+        inputs={"x": TensorType((7, 6), S8)},
+        operations=(
+            Linear(
+                inputs=("x",), output="sums", weight=random.integers(-127, 128, (5, 6), np.int8),
+                weight_bits=8, bias=random.integers(-99, 99, 5, np.int32),
+            ),
+            requantize("sums", "y", random.normal(0, 0.003, 5)),
+        ),
+        outputs=("y",),
+        reals={"x": reading(0.02, 3), "y": reading(0.1, 7)},
+    )  # fmt: skip
+    check(program)
+
+
+def test_thresholds_in_the_middle_are_rounding() -> None:
+    program = network_program("ternary")
+    assert any(isinstance(operation, Threshold) for operation in program.operations)
+    assert "GreaterOrEqual" not in kinds(qdq_model(program))
+    assert kinds(qdq_model(network_program("binary")))["GreaterOrEqual"] == 2
+
+
+def test_an_output_that_is_an_input_has_its_real_numbers() -> None:
+    program = Program(
+        inputs={"x": TensorType((3,), U8), "wide": TensorType((2,), S32)},
+        operations=(),
+        outputs=("x", "wide"),
+        reals={"x": reading(0.5, 2), "wide": reading(0.25)},
+    )
+    raw = {"x": np.array([[0, 2, 255]], np.uint8), "wide": np.array([[-4, 6]], np.int32)}
+    found = run_all(program, raw)
+    assert found["x.reals"].tolist() == [[-1.0, 0.0, 126.5]]
+    assert found["wide.reals"].tolist() == [[-1.0, 1.5]]
