@@ -1,5 +1,3 @@
-#include "quantlab/lanes/avx512.h"
-
 #include "pool/body.h"
 
 namespace quantlab::pool {

@@ -1,57 +1,73 @@
-// The kernel, written once over the `Lanes` of an instruction set.
+// The kernel, written once.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-
-#include "quantlab/lanes/rows.h"
 
 #include "pool/unit.h"
 
 namespace quantlab::pool {
 namespace {
 
+// Plain loops over neighboring numbers, which the compiler makes vectors of.
+constexpr std::size_t kNumbers = 64;
+
 struct Larger {
-  static Lanes of(Lanes a, Lanes b) { return larger(a, b); }
-  static Lanes end(const Task&, Lanes total, std::size_t) { return total; }
+  template <class In, class Out>
+  static void add(const In* x, std::size_t count, Out* total) {
+    for (std::size_t i = 0; i < count; ++i) total[i] = x[i] > total[i] ? x[i] : total[i];
+  }
+  static constexpr std::int32_t kOutside = 0;  // does not take part
 };
 
 struct Added {
-  static Lanes of(Lanes a, Lanes b) { return a + b; }
-  // Numbers beyond the border are added at the end.
-  static Lanes end(const Task& task, Lanes total, std::size_t num_inside) {
-    const auto outside = static_cast<std::int32_t>(task.window - num_inside);
-    return total + Lanes::splat(outside * task.padding_code);
+  template <class In, class Out>
+  static void add(const In* x, std::size_t count, Out* total) {
+    for (std::size_t i = 0; i < count; ++i) total[i] += x[i];
   }
+  static constexpr std::int32_t kOutside = 1;
 };
 
 inline std::size_t length(const Stretch& stretch) {
   return (stretch.end - stretch.begin + stretch.step - 1) / stretch.step;
 }
 
+// The window over `count` channels from x on, in an image of `task.width` columns.
+template <class Rule, class In, class Out>
+void pool_window(const Task& task, const In* x, const Stretch& rows, const Stretch& columns,
+                 std::size_t count, Out* out) {
+  Out total[kNumbers];
+  const In* first = x + (rows.begin * task.width + columns.begin) * task.channels;
+  for (std::size_t i = 0; i < count; ++i) total[i] = first[i];
+  for (std::size_t row = rows.begin; row < rows.end; row += rows.step) {
+    for (std::size_t column = columns.begin; column < columns.end; column += columns.step) {
+      if (row == rows.begin && column == columns.begin) continue;
+      const In* from = x + (row * task.width + column) * task.channels;
+      if (count == kNumbers) {
+        Rule::add(from, kNumbers, total);
+      } else {
+        Rule::add(from, count, total);
+      }
+    }
+  }
+  const auto num_outside = static_cast<std::int32_t>(task.window - length(rows) * length(columns));
+  const auto outside = static_cast<Out>(Rule::kOutside * num_outside * task.padding_code);
+  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<Out>(total[i] + outside);
+}
+
 template <class Rule, class In, class Out>
 void pool_row(const Task& task, std::size_t index) {
   const std::size_t image = index / task.num_rows;
-  const Stretch rows = task.rows[index % task.num_rows];
+  const Stretch& rows = task.rows[index % task.num_rows];
   const In* x =
       static_cast<const In*>(task.x.data) + image * task.height * task.width * task.channels;
   Out* out = static_cast<Out*>(task.out.data) + index * task.num_columns * task.channels;
   for (std::size_t window = 0; window < task.num_columns; ++window) {
-    const Stretch columns = task.columns[window];
-    for (std::size_t channel = 0; channel < task.channels; channel += kLanes) {
+    for (std::size_t channel = 0; channel < task.channels; channel += kNumbers) {
       const std::size_t left = task.channels - channel;
-      const std::size_t count = left < kLanes ? left : kLanes;
-      Lanes total = Lanes::zero();
-      bool is_first = true;
-      for (std::size_t row = rows.begin; row < rows.end; row += rows.step) {
-        for (std::size_t column = columns.begin; column < columns.end; column += columns.step) {
-          const Lanes one = some(x + (row * task.width + column) * task.channels + channel, count);
-          total = is_first ? one : Rule::of(total, one);
-          is_first = false;
-        }
-      }
-      total = Rule::end(task, total, length(rows) * length(columns));
-      put_some(total, out + window * task.channels + channel, count);
+      pool_window<Rule, In, Out>(task, x + channel, rows, task.columns[window],
+                                 left < kNumbers ? left : kNumbers,
+                                 out + window * task.channels + channel);
     }
   }
 }

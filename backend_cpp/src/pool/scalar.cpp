@@ -1,5 +1,3 @@
-#include "quantlab/lanes/scalar.h"
-
 #include "pool/body.h"
 
 namespace quantlab::pool {

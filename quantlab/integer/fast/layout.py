@@ -16,7 +16,7 @@ Integers = NDArray[Any]
 
 def packed(x: Integers) -> Integers:
     """Return a tensor `[N, ...]` with channels last and no gaps; copied only if it has to be."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1) if x.ndim == 4 else x)
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
 
 
 def new(count: int, shape: Sequence[int], dtype: DTypeLike) -> tuple[Integers, Integers]:
@@ -25,7 +25,7 @@ def new(count: int, shape: Sequence[int], dtype: DTypeLike) -> tuple[Integers, I
         memory = np.empty((count, *shape), dtype)
         return memory, memory
     memory = np.empty((count, *shape[1:], shape[0]), dtype)
-    return memory, np.moveaxis(memory, -1, 1)
+    return memory, memory.transpose(0, 3, 1, 2)
 
 
 def num_channels(shape: Sequence[int]) -> int:

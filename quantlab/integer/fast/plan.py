@@ -1,7 +1,6 @@
 """The plan: which operations are done at once."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 from quantlab.integer.fast.layout import whole_rows
 from quantlab.integer.fast.pools import Pooled, windows_of
@@ -55,19 +54,21 @@ def plan(program: Program) -> list[Step]:
 
 def _made(program: Program) -> dict[str, list[Made]]:
     """Return the codes that are made with each layer's sums."""
+    # Codes made with sums are there when the sums are.
     order = {name: i for i, name in enumerate(program.types)}
     products = [o for o in program.operations if isinstance(o, Convolution | Linear)]
     sums = {operation.output: constant_groups(operation) for operation in products}
     made: dict[str, list[Made]] = {name: [] for name in sums}
     for operation in program.operations:
         last = max(operation.inputs, key=order.__getitem__)
-        if last not in sums or len(set(operation.inputs)) < len(operation.inputs):
+        others = [name for name in operation.inputs if order[name] < order[last]]
+        if last not in sums or len(others) != len(operation.inputs) - 1:
             continue
         first = operation.inputs.index(last)
         types = [program.types[name] for name in operation.inputs]
         rule = rule_of(operation, types, first, sums[last])
         if rule is not None:
-            others: Sequence[str | None] = [name for name in operation.inputs if name != last]
+            order[operation.output] = order[last]
             made[last].append(
                 Made(
                     rule=rule,

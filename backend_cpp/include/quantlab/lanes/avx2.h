@@ -21,9 +21,6 @@ struct Lanes {
   static constexpr int rows(int) { return 4; }
 
   static Lanes zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Lanes splat(std::int32_t value) {
-    return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)};
-  }
   static Lanes load(const std::int32_t* from) {
     return {_mm256_loadu_si256(as_256(from)), _mm256_loadu_si256(as_256(from + 8))};
   }
@@ -69,10 +66,6 @@ inline Lanes operator+(Lanes a, Lanes b) {
 
 inline Lanes operator*(Lanes a, Lanes b) {
   return {_mm256_mullo_epi32(a.low, b.low), _mm256_mullo_epi32(a.high, b.high)};
-}
-
-inline Lanes larger(Lanes a, Lanes b) {
-  return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
 }
 
 inline Lanes above(Lanes a, Lanes limit) {

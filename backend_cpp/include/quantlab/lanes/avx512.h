@@ -26,7 +26,6 @@ struct Lanes {
   }
 
   static Lanes zero() { return {_mm512_setzero_si512()}; }
-  static Lanes splat(std::int32_t value) { return {_mm512_set1_epi32(value)}; }
   static Lanes load(const std::int32_t* from) { return {_mm512_loadu_si512(from)}; }
   void store(std::int32_t* to) const { _mm512_storeu_si512(to, x); }
   static Lanes from(const std::int32_t* from) { return load(from); }
@@ -51,8 +50,6 @@ struct Lanes {
 
 inline Lanes operator+(Lanes a, Lanes b) { return {_mm512_add_epi32(a.x, b.x)}; }
 inline Lanes operator*(Lanes a, Lanes b) { return {_mm512_mullo_epi32(a.x, b.x)}; }
-
-inline Lanes larger(Lanes a, Lanes b) { return {_mm512_max_epi32(a.x, b.x)}; }
 
 inline Lanes above(Lanes a, Lanes limit) {
   return {_mm512_maskz_set1_epi32(_mm512_cmpgt_epi32_mask(a.x, limit.x), 1)};

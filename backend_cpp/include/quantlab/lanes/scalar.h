@@ -5,7 +5,6 @@
 //   dot(sum, x, w)              sum + the products of four bytes, or of two words, in each lane
 //   Wide                        16 integers of 64 bits, in memory those of even lanes first
 //   shifted(v, shift, ends)     (v >> shift) between both ends
-//   larger(a, b)
 //   above(x, limit)             1 where x > limit, else 0
 //
 // Files of an instruction set include one of them and nothing inline from the standard library.
@@ -27,11 +26,6 @@ struct Lanes {
   static constexpr int rows(int) { return 4; }
 
   static Lanes zero() { return {}; }
-  static Lanes splat(std::int32_t value) {
-    Lanes a;
-    for (std::size_t i = 0; i < kLanes; ++i) a.x[i] = value;
-    return a;
-  }
   static Lanes load(const std::int32_t* from) {
     Lanes a;
     for (std::size_t i = 0; i < kLanes; ++i) a.x[i] = from[i];
@@ -64,11 +58,6 @@ inline Lanes operator+(Lanes a, Lanes b) {
 
 inline Lanes operator*(Lanes a, Lanes b) {
   for (std::size_t i = 0; i < kLanes; ++i) a.x[i] *= b.x[i];
-  return a;
-}
-
-inline Lanes larger(Lanes a, Lanes b) {
-  for (std::size_t i = 0; i < kLanes; ++i) a.x[i] = a.x[i] > b.x[i] ? a.x[i] : b.x[i];
   return a;
 }
 
