@@ -113,3 +113,27 @@ def pool(
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
+
+class PackedBits:
+    def __init__(
+        self, weight: NDArray[np.int8], bias: NDArray[np.int32], num_spans: int, channels: int
+    ) -> None: ...
+    @property
+    def num_outputs(self) -> int: ...
+
+def pack_bits(
+    x: NDArray[np.int8],
+    planes: NDArray[np.uint64],
+    channels: int,
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def convolve_bits(
+    planes: NDArray[np.uint64],
+    windows: WindowPlaces,
+    weights: PackedBits,
+    sums: NDArray[np.int32] | None,
+    codes: Sequence[tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...

@@ -2,8 +2,9 @@
 
 A kernel is compiled for several instruction sets, its variants: `kernels("pack")` names those that
 run here. A call takes the best one within `isa()`, which is the best of this processor unless the
-environment variable QUANTLAB_ISA names another (`scalar`, `avx2`, `avx512`, `avx512vnni`). All
-variants, and any number of threads, give the same result. Small inputs stay on the calling thread.
+environment variable QUANTLAB_ISA names another (`scalar`, `avx2`, `avx512`, `avx512vnni`,
+`avx512vpopcntdq`). All variants, and any number of threads, give the same result. Small inputs stay
+on the calling thread.
 
 Arrays are checked and never copied. Whatever is wrong raises UsageError with the argument's name,
 what was given and what is allowed. `num_threads=None` follows torch.set_num_threads where torch is
@@ -153,6 +154,8 @@ CodesRule = _backend.CodesRule
 # `PackedWeights(weight, bias, num_groups, num_spans, is_words)`: weight `[O, spans * span]` int8,
 # the numbers in the order in which a window has them, for inputs of uint8 or of int16 words.
 PackedWeights = _backend.PackedWeights
+# `PackedBits(weight, bias, num_spans, channels)`: the same for weights of -1, 0 and 1.
+PackedBits = _backend.PackedBits
 # `WindowPlaces(counts, steps, spans)`: counts of images, rows and columns of windows; steps from
 # one to the next, and where the spans of a window begin, in numbers of the input.
 WindowPlaces = _backend.WindowPlaces
@@ -183,6 +186,37 @@ def convolve(
     share windows and outputs. Raises UsageError.
     """
     _backend.convolve(x, windows, weights, sums, codes, variant, num_threads)
+
+
+def pack_bits(
+    x: NDArray[np.int8],
+    planes: NDArray[np.uint64],
+    *,
+    channels: int,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write numbers of -1, 0 and 1, flat and channels last, as two planes of bits, one after the
+    other: below zero, and not zero. A word has 64 channels of a pixel. Raises UsageError.
+    """
+    _backend.pack_bits(x, planes, channels, variant, num_threads)
+
+
+def convolve_bits(
+    planes: NDArray[np.uint64],
+    windows: WindowPlaces,
+    weights: PackedBits,
+    *,
+    sums: NDArray[np.int32] | None = None,
+    codes: Sequence[Codes] = (),
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Do what `convolve` does with numbers and weights of -1, 0 and 1, of one group.
+
+    planes: of `pack_bits`; the windows' places count words. Raises UsageError.
+    """
+    _backend.convolve_bits(planes, windows, weights, sums, codes, variant, num_threads)
 
 
 def peak(repeats: int, *, variant: str | None = None) -> int:

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "requantize/codes.h"
+#include "requantize/results.h"
 #include "rows.h"
 
 namespace quantlab::bindings {
@@ -55,5 +55,27 @@ inline Codes codes_of(const py::tuple& given, std::size_t num_rows, std::size_t 
   codes.out = rows_of(given[2], "out", size, true);
   return codes;
 }
+
+// The arrays for what a product leaves behind.
+class ResultArrays {
+ public:
+  ResultArrays(const py::object& sums, const std::vector<py::tuple>& codes, std::size_t num_rows,
+               std::size_t num_channels, std::size_t num_groups) {
+    if (!sums.is_none()) {
+      const Rows to = rows_of(sums, "sums", num_rows * num_channels, true);
+      if (to.kind != Kind::kS32) refuse("sums", "an array of int32", sums);
+      sums_ = static_cast<std::int32_t*>(to.data);
+    }
+    for (const py::tuple& one : codes) {
+      codes_.push_back(codes_of(one, num_rows, num_channels, num_groups));
+    }
+  }
+
+  Results results() const { return {sums_, codes_.data(), codes_.size()}; }
+
+ private:
+  std::int32_t* sums_ = nullptr;
+  std::vector<Codes> codes_;
+};
 
 }  // namespace quantlab::bindings

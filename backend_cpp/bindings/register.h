@@ -12,6 +12,7 @@ namespace quantlab::bindings {
 void register_isa(pybind11::module_& module);
 void register_bitpack(pybind11::module_& module);
 void register_convolve(pybind11::module_& module);
+void register_convolve_bits(pybind11::module_& module);
 void register_pool(pybind11::module_& module);
 void register_popcount(pybind11::module_& module);
 void register_requantize(pybind11::module_& module);

@@ -5,6 +5,7 @@
 #include "codes.h"
 #include "convolve/convolve.h"
 #include "register.h"
+#include "window_places.h"
 
 namespace quantlab::bindings {
 namespace {
@@ -96,45 +97,6 @@ std::unique_ptr<PackedWeights> packed_weights(py::object weight, py::object bias
   return packed;
 }
 
-// Where windows lie in an input; see convolve/unit.h.
-struct WindowPlaces {
-  std::size_t num_windows = 0;
-  std::vector<std::size_t> spans;
-  convolve::Windows windows{};
-  std::size_t reach = 0;  // one behind the last window's first number
-};
-
-std::unique_ptr<WindowPlaces> window_places(
-    const std::tuple<long long, long long, long long>& counts,
-    const std::tuple<long long, long long, long long>& steps, const std::vector<long long>& spans) {
-  const auto [num_images, num_rows, num_columns] = counts;
-  const auto [image, row, column] = steps;
-  for (const long long number : {num_images, num_rows, num_columns}) {
-    require_in_range(number, "counts", 1, 1LL << 40);
-  }
-  for (const long long number : {image, row, column})
-    require_in_range(number, "steps", 0, 1LL << 40);
-  auto places = std::make_unique<WindowPlaces>();
-  std::size_t last = 0;
-  for (const long long span : spans) {
-    require_in_range(span, "spans", 0, 1LL << 40);
-    places->spans.push_back(static_cast<std::size_t>(span));
-    last = std::max(last, places->spans.back());
-  }
-  places->num_windows = static_cast<std::size_t>(num_images * num_rows * num_columns);
-  places->windows = {static_cast<std::size_t>(num_rows),
-                     static_cast<std::size_t>(num_columns),
-                     static_cast<std::size_t>(image),
-                     static_cast<std::size_t>(row),
-                     static_cast<std::size_t>(column),
-                     places->spans.data(),
-                     places->spans.size()};
-  places->reach = static_cast<std::size_t>((num_images - 1) * image + (num_rows - 1) * row +
-                                           (num_columns - 1) * column) +
-                  last;
-  return places;
-}
-
 void convolve_windows(py::object x, const WindowPlaces& places, const PackedWeights& weights,
                       py::object sums, const std::vector<py::tuple>& codes,
                       std::optional<std::string_view> variant, std::optional<int> num_threads) {
@@ -175,19 +137,9 @@ void convolve_windows(py::object x, const WindowPlaces& places, const PackedWeig
                   weights.span,
                   weights.num_chunks,
                   weights.is_depthwise};
-  const std::size_t num_sums = places.num_windows * weights.num_outputs;
-  if (!sums.is_none()) {
-    const Rows to = rows_of(sums, "sums", num_sums, true);
-    if (to.kind != Kind::kS32) refuse("sums", "an array of int32", sums);
-    task.sums = static_cast<std::int32_t*>(to.data);
-  }
-  std::vector<Codes> made;
-  for (const py::tuple& one : codes) {
-    made.push_back(
-        codes_of(one, places.num_windows, weights.num_outputs, weights.constant_groups()));
-  }
-  task.codes = made.data();
-  task.num_codes = made.size();
+  const ResultArrays results(sums, codes, places.num_windows, weights.num_outputs,
+                             weights.constant_groups());
+  task.results = results.results();
   const py::gil_scoped_release released;
   convolve::convolve(task, places.num_windows, run);
 }

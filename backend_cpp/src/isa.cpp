@@ -17,6 +17,7 @@ struct Features {
   bool avx2 = false;
   bool avx512 = false;
   bool avx512vnni = false;
+  bool avx512vpopcntdq = false;
 };
 
 #if defined(QUANTLAB_X86)
@@ -46,6 +47,7 @@ Features detect() {
   found.avx512 = found.avx2 && has(saved, kZmm) &&
                  has(ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
   found.avx512vnni = found.avx512 && has(ecx, bit_AVX512VNNI);
+  found.avx512vpopcntdq = found.avx512vnni && has(ecx, bit_AVX512VPOPCNTDQ);
   return found;
 }
 
@@ -61,11 +63,13 @@ struct IsaRow {
   bool (*is_supported)(const Features&);
 };
 
-constexpr std::array<IsaRow, 4> kIsas{{
+constexpr std::array<IsaRow, 5> kIsas{{
     {Isa::kScalar, "scalar", [](const Features&) { return true; }},
     {Isa::kAvx2, "avx2", [](const Features& found) { return found.avx2; }},
     {Isa::kAvx512, "avx512", [](const Features& found) { return found.avx512; }},
     {Isa::kAvx512Vnni, "avx512vnni", [](const Features& found) { return found.avx512vnni; }},
+    {Isa::kAvx512Vpopcntdq, "avx512vpopcntdq",
+     [](const Features& found) { return found.avx512vpopcntdq; }},
 }};
 
 std::vector<Isa> find_supported() {

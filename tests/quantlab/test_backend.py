@@ -120,6 +120,7 @@ def test_popcount(variant: str, num_threads: int) -> None:
         assert_array_equal(counts, np.bitwise_count(words).sum(axis=1, dtype=np.int64))
 
 
+KERNELS = ("popcount", "convolve", "convolve_bits", "pool", "requantize")
 CODES = np.arange(8, dtype=np.uint8)
 READ_ONLY = np.zeros(4, np.uint8)
 READ_ONLY.flags.writeable = False
@@ -173,7 +174,7 @@ def test_number_of_bits_is_an_integer(num_bits: object) -> None:
 
 def test_tables_are_in_the_order_of_the_sets() -> None:
     assert backend.supported_isas()[0] == "scalar"
-    for kernel in ("pack", "unpack", "popcount", "convolve", "requantize"):
+    for kernel in ("pack", "unpack", *KERNELS):
         variants = backend.kernels(kernel)
         assert variants[0] == "scalar"
         assert [isa for isa in backend.supported_isas() if isa in variants] == list(variants)
@@ -183,7 +184,9 @@ def test_tables_are_in_the_order_of_the_sets() -> None:
 def test_detection_agrees_with_linux() -> None:
     flags = set(Path("/proc/cpuinfo").read_text().split())
     avx512 = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
-    needed = {"avx2": {"avx2"}, "avx512": avx512, "avx512vnni": avx512 | {"avx512_vnni"}}
+    vnni = avx512 | {"avx512_vnni"}
+    needed = {"avx2": {"avx2"}, "avx512": avx512, "avx512vnni": vnni}
+    needed["avx512vpopcntdq"] = vnni | {"avx512_vpopcntdq"}
     assert backend.supported_isas()[1:] == tuple(i for i, need in needed.items() if need <= flags)
 
 

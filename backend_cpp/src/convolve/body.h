@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "convolve/unit.h"
-#include "requantize/body.h"
+#include "requantize/finish.h"
 
 namespace quantlab::convolve {
 namespace {
@@ -25,34 +25,6 @@ struct Words {
   using X = SplatWords;
   using W = WeightWords;
   static constexpr std::size_t kChunk = 2;
-};
-
-// A window and where it begins.
-class Cursor {
- public:
-  Cursor(const Windows& windows, std::size_t window)
-      : windows_(windows),
-        column_(window % windows.num_columns),
-        row_(window / windows.num_columns % windows.num_rows),
-        image_(window / windows.num_columns / windows.num_rows) {}
-
-  std::size_t place() const {
-    return image_ * windows_.image + row_ * windows_.row + column_ * windows_.column;
-  }
-
-  void advance() {
-    if (++column_ < windows_.num_columns) return;
-    column_ = 0;
-    if (++row_ < windows_.num_rows) return;
-    row_ = 0;
-    ++image_;
-  }
-
- private:
-  const Windows& windows_;
-  std::size_t column_;
-  std::size_t row_;
-  std::size_t image_;
 };
 
 // The sums of `kRows` windows for `kBlocks` blocks, to `sums` `[kRows][kBlocks * 16]`.
@@ -94,28 +66,6 @@ void tile(const Task& task, const typename Type::Number* const (&from)[kRows],
   }
 }
 
-// Stores a tile's sums, `stride` numbers a window, and the codes made of them. channel: the first
-// of `count` outputs; constant: where their constants begin.
-inline void finish(const Task& task, std::int32_t* sums, std::size_t stride, std::size_t window,
-                   std::size_t num_windows, std::size_t channel, std::size_t constant,
-                   std::size_t count) {
-  const std::size_t num_outputs = task.weights.num_outputs;
-  const Rows rows{sums, Kind::kS32};
-  for (std::size_t done = 0; done < count; done += kLanes) {
-    const std::size_t some = count - done < kLanes ? count - done : kLanes;
-    const std::size_t at = window * num_outputs + channel + done;
-    if (task.sums != nullptr) {
-      for (std::size_t r = 0; r < num_windows; ++r) {
-        put_some(Lanes::load(sums + r * stride + done), task.sums + at + r * num_outputs, some);
-      }
-    }
-    for (std::size_t i = 0; i < task.num_codes; ++i) {
-      make_codes(task.codes[i], rows,
-                 {num_windows, some, constant + done, done, stride, at, num_outputs});
-    }
-  }
-}
-
 template <class Type, int kBlocks>
 void convolve_blocks(const Task& task, std::size_t block, std::size_t begin, std::size_t end) {
   constexpr int kRows = Lanes::rows(kBlocks);
@@ -140,8 +90,9 @@ void convolve_blocks(const Task& task, std::size_t block, std::size_t begin, std
       if (window + r + 1 < end) cursor.advance();
     }
     tile<Type, kBlocks, kRows>(task, from, weights, w.bias + block * kLanes, sums);
-    finish(task, sums, kBlocks * kLanes, window, end - window < kRows ? end - window : kRows,
-           group * group_outputs + within, block * kLanes, count);
+    finish(task.results, w.num_outputs, sums, kBlocks * kLanes, window,
+           end - window < kRows ? end - window : kRows, group * group_outputs + within,
+           block * kLanes, count);
   }
 }
 
@@ -199,8 +150,9 @@ void depthwise_block(const Task& task, std::size_t block, std::size_t begin, std
       if (window + r + 1 < end) cursor.advance();
     }
     depthwise_tile<Number, kRows>(task, from, block, sums);
-    finish(task, sums, kLanes, window, end - window < kRows ? end - window : kRows, channel,
-           channel, left < kLanes ? left : kLanes);
+    finish(task.results, task.weights.num_outputs, sums, kLanes, window,
+           end - window < kRows ? end - window : kRows, channel, channel,
+           left < kLanes ? left : kLanes);
   }
 }
 

@@ -4,21 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "requantize/codes.h"
+#include "quantlab/windows.h"
+#include "requantize/results.h"
 
 namespace quantlab::convolve {
-
-// Windows over images of `[N, height, width, channels]`, padded already: so many of them, and where
-// the first number of each lies.
-struct Windows {
-  std::size_t num_rows;      // of windows, in an image
-  std::size_t num_columns;   // windows in a row
-  std::size_t image;         // numbers from one image to the next
-  std::size_t row;           // numbers from one row of windows to the next
-  std::size_t column;        // numbers from one window to the next
-  const std::size_t* spans;  // where each stretch of a window begins
-  std::size_t num_spans;
-};
 
 // Weights in blocks of 16 outputs: `[blocks][spans][chunks][16][4 bytes]`, as bytes for an input of
 // bytes and as words for one of words; a chunk is 4 neighboring bytes or 2 words of the input.
@@ -39,9 +28,7 @@ struct Task {
   bool is_words;
   Windows windows;
   Weights weights;
-  std::int32_t* sums;  // null: not wanted
-  const Codes* codes;  // that are made of the sums
-  std::size_t num_codes;
+  Results results;
 };
 
 struct Unit {

@@ -1,58 +1,54 @@
-"""Inputs of layers as the kernels read them: padded, bytes without a sign."""
+"""Inputs of layers as the kernels read them: one after the other in memory, with their padding."""
 
 from math import prod
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from quantlab.backend import WindowPlaces
 from quantlab.integer.fast.layout import Integers, packed
 from quantlab.integer.fast.windows import Geometry
-from quantlab.integer.tensor_type import S8, S16, IntegerType
 
-_SLACK = 16  # numbers that may be read behind the last
-SIGN = 128  # what is added to signed bytes
+SLACK = 16  # numbers that may be read behind the last
+SIGN = 128  # what makes signed bytes unsigned
 
 
 class PaddedInput:
-    """Lays inputs of a layer out. Memory and borders are made once for each number of samples."""
+    """Lays inputs out. Memory and borders are made once for each number of samples.
 
-    def __init__(self, geometry: Geometry, kind: IntegerType) -> None:
+    dtype: as the kernel takes it. is_shifted: signed bytes become unsigned, 128 more. may_read_on:
+    whether the kernel reads numbers behind the last.
+    """
+
+    def __init__(
+        self, geometry: Geometry, dtype: DTypeLike, *, is_shifted: bool, may_read_on: bool
+    ) -> None:
         self._geometry = geometry
-        self._kind = kind
-        self._made: dict[int, tuple[WindowPlaces, Integers, Integers]] = {}
-        self._is_copied = (
-            geometry.padding_codes is not None or kind == S8 or geometry.span % _SLACK != 0
-        )
+        self._dtype = np.dtype(dtype)
+        self._is_shifted = is_shifted
+        self._is_copied = geometry.padding_codes is not None or is_shifted or may_read_on
+        self._whole = np.empty((0, *geometry.shape), dtype)
+        self._flat = self._whole.reshape(-1)
 
-    def lay_out(self, x: Integers) -> tuple[Integers, WindowPlaces]:
-        """Return a tensor as flat memory, and where the windows lie in it."""
-        count = len(x)
-        if count not in self._made:
-            self._made = {count: self._new(count)}  # of one size only: the last
-        places, flat, whole = self._made[count]
+    def lay_out(self, x: Integers) -> Integers:
+        """Return a tensor as flat memory."""
         memory = packed(x)
         if not self._is_copied:
-            return memory.reshape(-1), places
-        inside = whole
+            return memory.view(self._dtype).reshape(-1)
+        if len(self._whole) != len(x):
+            self._make(len(x))
+        inside = self._whole
         if self._geometry.padding_codes is not None:
             (top, left), (height, width) = self._geometry.start, memory.shape[1:3]
-            inside = whole[:, top : top + height, left : left + width]
-        if self._kind == S8:
+            inside = self._whole[:, top : top + height, left : left + width]
+        if self._is_shifted:
             np.bitwise_xor(memory.view(np.uint8), np.uint8(SIGN), out=inside)
         else:
-            np.copyto(inside, memory)
-        return flat, places
+            np.copyto(inside, memory.view(self._dtype))
+        return self._flat
 
-    def _new(self, count: int) -> tuple[WindowPlaces, Integers, Integers]:
-        geometry = self._geometry
-        places = geometry.places(count)
-        if not self._is_copied:
-            nothing = np.empty(0, np.uint8)
-            return places, nothing, nothing
-        dtype = np.int16 if self._kind == S16 else np.uint8
-        shape = (count, *geometry.shape)
-        flat = np.zeros(prod(shape) + _SLACK, dtype)
-        whole = flat[: prod(shape)].reshape(shape)
-        if geometry.padding_codes is not None:
-            whole[:] = geometry.padding_codes + (SIGN if self._kind == S8 else 0)
-        return places, flat, whole
+    def _make(self, count: int) -> None:
+        shape = (count, *self._geometry.shape)
+        self._flat = np.zeros(prod(shape) + SLACK, self._dtype)
+        self._whole = self._flat[: prod(shape)].reshape(shape)
+        if self._geometry.padding_codes is not None:
+            self._whole[:] = self._geometry.padding_codes + (SIGN if self._is_shifted else 0)

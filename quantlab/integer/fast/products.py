@@ -1,18 +1,23 @@
 """Convolutions and fully connected layers, with the codes that are made of their sums."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quantlab import backend
-from quantlab.backend import Codes, CodesRule, PackedWeights
-from quantlab.integer.fast.layout import new, packed
-from quantlab.integer.fast.padded import SIGN, PaddedInput
+from quantlab.backend import Codes, CodesRule, PackedBits, PackedWeights
+from quantlab.integer.bounds import Bound
+from quantlab.integer.fast.layout import Integers, new, packed
+from quantlab.integer.fast.padded import SIGN, SLACK, PaddedInput
 from quantlab.integer.fast.step import Step, Tensors
 from quantlab.integer.fast.windows import geometry_of, weights_of
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.tensor_type import S8, S16, TensorType
+
+_LEAST_FILLED = 0.5  # of the words of bits; with fewer channels bytes are as fast
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +36,6 @@ class Product(Step):
     def __init__(
         self,
         operation: Convolution | Linear,
-        given: TensorType,
         result: TensorType,
         made: Sequence[Made],
         *,
@@ -41,18 +45,6 @@ class Product(Step):
         self.inputs = (self._source, *(one.other for one in made if one.other))
         self._sums, self._result, self._is_read = operation.output, result, is_read
         self._made = tuple(made)
-        geometry = geometry_of(operation, given)
-        self._input = PaddedInput(geometry, given.kind)
-        weights, bias = weights_of(operation), operation.bias.astype(np.int64)
-        if given.kind == S8:
-            bias = bias - SIGN * weights.sum(1, dtype=np.int64)
-        self._weights = PackedWeights(
-            weights,
-            bias.astype(np.int32),  # wraps around as the sums do
-            geometry.num_groups,
-            len(geometry.spans),
-            given.kind == S16,
-        )
 
     def run(self, tensors: Tensors, *, keep: bool) -> Tensors:
         x = tensors[self._source]
@@ -65,6 +57,91 @@ class Product(Step):
             memory, found[one.output] = new(len(x), one.kind.shape, one.kind.kind.dtype)
             other = None if one.other is None else packed(tensors[one.other])
             codes.append((one.rule, other, memory))
-        flat, places = self._input.lay_out(x)
-        backend.convolve(flat, places, self._weights, sums=sums, codes=codes)
+        self.multiply(x, sums, codes)
         return found
+
+    @abstractmethod
+    def multiply(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+        """Write the sums and codes of a batch."""
+
+
+class ByteProduct(Product):
+    """Of bytes or words with bytes."""
+
+    def __init__(
+        self,
+        operation: Convolution | Linear,
+        given: TensorType,
+        result: TensorType,
+        made: Sequence[Made],
+        *,
+        is_read: bool,
+    ) -> None:
+        super().__init__(operation, result, made, is_read=is_read)
+        is_words, is_shifted = given.kind == S16, given.kind == S8
+        self._geometry = geometry_of(operation, given)
+        self._input = PaddedInput(
+            self._geometry,
+            np.int16 if is_words else np.uint8,
+            is_shifted=is_shifted,
+            may_read_on=self._geometry.span % SLACK != 0,
+        )
+        weights, bias = weights_of(operation), operation.bias.astype(np.int64)
+        if is_shifted:
+            bias = bias - SIGN * weights.sum(1, dtype=np.int64)
+        self._weights = PackedWeights(
+            weights,
+            bias.astype(np.int32),  # wraps around as the sums do
+            self._geometry.num_groups,
+            len(self._geometry.spans),
+            is_words,
+        )
+
+    def multiply(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+        flat, places = self._input.lay_out(x), self._geometry.places(len(x))
+        backend.convolve(flat, places, self._weights, sums=sums, codes=codes)
+
+
+class BitProduct(Product):
+    """Of -1, 0 and 1 with -1, 0 and 1, 64 channels in a word."""
+
+    def __init__(
+        self,
+        operation: Convolution | Linear,
+        given: TensorType,
+        result: TensorType,
+        made: Sequence[Made],
+        *,
+        is_read: bool,
+    ) -> None:
+        super().__init__(operation, result, made, is_read=is_read)
+        self._channels = _channels(given)
+        geometry = geometry_of(operation, given)
+        self._num_numbers, self._geometry = geometry.size, geometry.in_words(self._channels)
+        self._input = PaddedInput(geometry, np.int8, is_shifted=False, may_read_on=False)
+        self._weights = PackedBits(
+            weights_of(operation), operation.bias, len(geometry.spans), self._channels
+        )
+
+    def multiply(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+        flat, places = self._input.lay_out(x), self._geometry.places(len(x))
+        planes = np.empty(2 * len(x) * self._geometry.size, np.uint64)
+        numbers = flat[: len(x) * self._num_numbers]
+        backend.pack_bits(numbers, planes, channels=self._channels)
+        backend.convolve_bits(planes, places, self._weights, sums=sums, codes=codes)
+
+
+def are_bits(operation: Convolution | Linear, given: TensorType, bound: Bound) -> bool:
+    """Return whether a layer's numbers and weights are -1, 0 and 1 in words full enough."""
+    if isinstance(operation, Convolution) and operation.groups > 1:
+        return False
+    codes = operation.padding_codes if isinstance(operation, Convolution) else np.zeros(1, np.int32)
+    lowest = min(bound.lowest, int(operation.weight.min()), int(codes.min()))
+    highest = max(bound.highest, int(operation.weight.max()), int(codes.max()))
+    channels = _channels(given)
+    is_full = channels >= _LEAST_FILLED * 64 * -(-channels // 64)
+    return is_full and given.kind != S16 and lowest >= -1 and highest <= 1
+
+
+def _channels(given: TensorType) -> int:
+    return given.shape[0] if len(given.shape) == 3 else given.shape[-1]

@@ -1,6 +1,6 @@
 """Where the windows of a layer lie in its input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -30,10 +30,36 @@ class Geometry:
     spans: list[int]
     span: int
     num_groups: int
+    _places: dict[int, WindowPlaces] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Numbers of a sample."""
+        return prod(self.shape)
 
     def places(self, count: int) -> WindowPlaces:
-        """Return the windows of `count` samples."""
-        return WindowPlaces((count, *self.counts), (prod(self.shape), *self.steps), self.spans)
+        """Return the windows of `count` samples; the last ones that were asked for are kept."""
+        if count not in self._places:
+            self._places.clear()
+            steps = (self.size, *self.steps)
+            self._places[count] = WindowPlaces((count, *self.counts), steps, self.spans)
+        return self._places[count]
+
+    def in_words(self, channels: int) -> "Geometry":
+        """Return the same where each pixel's channels are bits in words of 64."""
+        words = -(-channels // 64)
+
+        def counted(numbers: int) -> int:
+            return numbers // channels * words
+
+        return replace(
+            self,
+            shape=(*self.shape[:-1], words),
+            steps=(counted(self.steps[0]), counted(self.steps[1])),
+            spans=[counted(span) for span in self.spans],
+            span=counted(self.span),
+            _places={},
+        )
 
 
 def geometry_of(operation: Convolution | Linear, given: TensorType) -> Geometry:

@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from quantlab import _backend, backend
 from quantlab.errors import UsageError
 from quantlab.integer.fast import FastEngine
-from quantlab.integer.interpreter import run
+from quantlab.integer.fast.plan import plan
+from quantlab.integer.fast.products import BitProduct, ByteProduct
+from quantlab.integer.interpreter import Integers, run
+from quantlab.integer.operations import Convolution, Linear, Reshape, Threshold, Windows
 from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import S8, U8, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.integer.programs import Author, inputs
 
@@ -46,6 +50,72 @@ def test_random_programs(seed: int, num_operations: int) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_every_instruction_set(isa: str, seed: int) -> None:
     assert_same(Author(seed).program(12), 2, seed)
+
+
+def ternary(
+    seed: int, channels: int, *, weights: tuple[int, ...], codes: tuple[int, int], has_zero: bool
+) -> Program:
+    """A raw image of few levels, a convolution with padding, and a linear layer of its codes."""
+    random = np.random.default_rng(seed)
+    shape, outputs = (channels, 5, 6), 21
+    low, step = codes
+    levels = np.array([[90, 150]] if has_zero else [[128]])
+
+    def threshold(source: str, output: str, thresholds: Integers) -> Threshold:
+        return Threshold(
+            inputs=(source,),
+            output=output,
+            thresholds=thresholds,
+            signs=random.choice([-1, 1], len(thresholds)),
+            low=low,
+            step=step,
+            kind=S8,
+        )
+
+    return Program(
+        inputs={"x": TensorType(shape, U8)},
+        operations=(
+            threshold("x", "few", levels),
+            Convolution(
+                inputs=("few",),
+                output="sums",
+                weight=random.choice(np.array(weights, np.int8), (outputs, channels, 3, 2)),
+                weight_bits=2,
+                bias=random.integers(-9, 9, outputs, dtype=np.int32),
+                padding_codes=random.integers(-1, 2, channels, dtype=np.int32),
+                windows=Windows(kernel=(3, 2), stride=(2, 1), padding=(1, 0, 2, 1)),
+            ),
+            threshold("sums", "few again", random.integers(-4, 4, (outputs, len(levels[0])))),
+            Reshape(inputs=("few again",), output="row", shape=(outputs * 3 * 6,)),
+            Linear(
+                inputs=("row",),
+                output="scores",
+                weight=random.choice(np.array(weights, np.int8), (7, outputs * 18)),
+                weight_bits=2,
+                bias=random.integers(-9, 9, 7, dtype=np.int32),
+            ),
+        ),
+        outputs=("scores",),
+    )
+
+
+@pytest.mark.parametrize("channels", [32, 40, 64, 100, 130])
+@pytest.mark.parametrize("weights", [(-1, 1), (-1, 0, 1)])
+@pytest.mark.parametrize("has_zero", [False, True])
+def test_binary_and_ternary_layers(
+    isa: str, channels: int, weights: tuple[int, ...], has_zero: bool
+) -> None:
+    codes = (-1, 1) if has_zero else (-1, 2)
+    program = ternary(channels, channels, weights=weights, codes=codes, has_zero=has_zero)
+    kinds = [type(step) for step in plan(program)]
+    assert (kinds.count(BitProduct), kinds.count(ByteProduct)) == (2, 0)
+    assert_same(program, 3, channels)
+
+
+def test_few_channels_are_multiplied_as_bytes() -> None:
+    program = ternary(0, 31, weights=(-1, 1), codes=(-1, 2), has_zero=False)
+    assert ByteProduct in [type(step) for step in plan(program)]
+    assert_same(program, 2, 0)
 
 
 def test_batches_of_different_sizes() -> None:
