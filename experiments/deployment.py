@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from experiments.library import Library
-from experiments.protocols import Data, InMemory
+from experiments.protocols import Data
 from experiments.runs.files import write_atomically
+from experiments.samples import raw_samples
 from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.file import REMEDY, from_bytes, tensor_hashes, to_bytes
 from quantlab.integer.lower import InputSpec, lower
@@ -20,7 +20,7 @@ NUM_CALIBRATION_SAMPLES = 256
 def program_of(network: nn.Module, library: Library, data: Data) -> Program:
     """Return the integer program of a run's network, its input the problem's raw images.
 
-    Values without a quantizer get their ranges from the first training samples.
+    Values without a quantizer get their ranges from training samples.
     Raises UsageError if the library does not say what its raw images stand for.
     """
     normalization: Any = getattr(library.preprocess, "NORMALIZATION", None)
@@ -29,7 +29,7 @@ def program_of(network: nn.Module, library: Library, data: Data) -> Program:
             f"{library.name}: its preprocess.py has no NORMALIZATION, which says what the integers "
             "of a raw image stand for; see problems/images/normalize.py"
         )
-    samples = raw_images(data, "train", NUM_CALIBRATION_SAMPLES)
+    samples, _ = raw_samples(data.train, library, NUM_CALIBRATION_SAMPLES)
     channels, height, width = samples.shape[1:]
     spec = InputSpec(
         shape=(channels, height, width),
@@ -37,17 +37,6 @@ def program_of(network: nn.Module, library: Library, data: Data) -> Program:
         zero_point=normalization.zero_point,
     )
     return lower(network, spec, library.preprocess.evaluate(samples))
-
-
-def raw_images(data: Data, part: str, count: int) -> Tensor:
-    """Return the first images of the training or test samples, uint8 `[N, C, H, W]`."""
-    samples = data.train if part == "train" else data.test
-    if not isinstance(samples, InMemory):
-        raise UsageError("verify: samples that are read from disk one by one are not supported yet")
-    images = samples.inputs[:count]
-    if images.dtype != torch.uint8 or images.ndim != 4:
-        raise UsageError(f"verify: samples of {images.dtype}, {images.ndim} axes; uint8, 4 allowed")
-    return images
 
 
 def stored_program(path: Path, expected: Program) -> Program:

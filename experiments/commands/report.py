@@ -21,9 +21,10 @@ from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import options
 from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
-from experiments.deployment import program_of, raw_images
+from experiments.deployment import program_of
 from experiments.progress import Steps, console
 from experiments.runs.files import storage_error, write_atomically
+from experiments.samples import raw_samples
 from experiments.session import local_session
 from quantlab.errors import UsageError
 from quantlab.integer.fidelity import measure
@@ -56,7 +57,7 @@ def run(invocation: Invocation) -> int:
     restored = restore(invocation)
     data = load_data(restored.problem, restored.config, local_session())
     program = program_of(restored.network, restored.library, data)
-    images = raw_images(data, "test", count)
+    images, _ = raw_samples(data.test, restored.library, count)
     is_json = invocation.has("json")
     with Steps(len(images), 0, is_shown=not is_json) as progress:
         fidelity = measure(program, _batches(images, progress), _clamps(restored.network))

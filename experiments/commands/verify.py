@@ -1,35 +1,30 @@
 """`main.py verify`: the proof that what is deployed computes what was trained."""
 
-import hashlib
-import platform
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from numpy.typing import NDArray
 from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
-import quantlab
+from experiments.agreement import Agreement, agreement
+from experiments.certificate import certificate
 from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import options
 from experiments.commands.conduct import load_data
-from experiments.commands.restored import Restored, restore
-from experiments.deployment import program_of, raw_images, stored_program
-from experiments.progress import console
-from experiments.protocols import Data, InMemory
+from experiments.commands.restored import restore
+from experiments.deployment import program_of, stored_program
+from experiments.progress import Steps, console
 from experiments.runs.files import write_atomically, write_json
+from experiments.samples import raw_samples
 from experiments.session import local_session
 from experiments.torchvision_networks import calibrated
 from quantlab.errors import UsageError, did_you_mean
 from quantlab.integer.fast import FastEngine
-from quantlab.integer.file import tensor_hashes, to_bytes
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison, Engine, Interpreter, compare
 
@@ -42,6 +37,7 @@ SYNTAX = Syntax(
         **options.STORED_NETWORK,
         "backends": Option(help="numpy, fast, onnx; by default all that are installed"),
         "samples": Option(help=f"how many images; {_NUM_SAMPLES} by default, {_NUM_PHOTOS} photos"),
+        "tested": Option(help="how many images, or all, for the accuracy; by default as many"),
         "torchvision": Option(help="instead of a run: a network of torchvision's, weights random"),
         "images": Option(help="with --torchvision: a folder of photos"),
     },
@@ -70,9 +66,7 @@ def _of_torchvision(invocation: Invocation, backends: list[str], count: int) -> 
     name, folder = invocation.options["torchvision"], Path(invocation.options["images"])
     found = calibrated(name, folder, count)
     with TemporaryDirectory() as artefacts:
-        make = {backend: _ENGINES[backend] for backend in backends}
-        engines = {backend: new(found.program, Path(artefacts)) for backend, new in make.items()}
-        comparisons = compare(found.program, engines, _batches(found.photos, _NUM_PHOTOS // 4))
+        comparisons = _compared(found.program, backends, Path(artefacts), found.photos, 2)
     _print_table(comparisons)
     console.print(f"{name}: {len(found.program.operations)} operations", markup=False)
     for comparison in comparisons:
@@ -81,20 +75,54 @@ def _of_torchvision(invocation: Invocation, backends: list[str], count: int) -> 
 
 
 def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
+    num_tested = _num_tested(invocation, count)
     restored = restore(invocation)
     data = load_data(restored.problem, restored.config, local_session())
     program = program_of(restored.network, restored.library, data)
     folder = restored.artefacts
-    engines = {name: _ENGINES[name](program, folder) for name in backends}
-    images = raw_images(data, "test", count)
-    comparisons = compare(program, engines, _batches(images, _BATCH_SIZE))
-    statistics = _statistics(restored, program, data, images)
-    certificate = _certificate(restored, program, images, comparisons, statistics)
-    write_json(folder / CERTIFICATE, certificate)
-    _print(comparisons, statistics, folder / CERTIFICATE)
+    images, _ = raw_samples(data.test, restored.library, count)
+    comparisons = _compared(program, backends, folder, images, _BATCH_SIZE)
+    tested, targets = raw_samples(data.test, restored.library, num_tested or len(data.test))
+    with Steps(len(tested), 0, is_shown=True) as progress:
+        found = agreement(
+            restored.network,
+            restored.library.preprocess.evaluate,
+            program,
+            tested,
+            targets,
+            batch_size=_BATCH_SIZE,
+            say=lambda done: progress.advance(done, "testing"),
+        )
+    identity = {"run": restored.folder.name, "checkpoint": restored.checkpoint}
+    whole = identity | certificate(program, images, comparisons, found)
+    write_json(folder / CERTIFICATE, whole)
+    _print_table(comparisons)
+    _print_agreement(found)
+    console.print(f"certificate: {folder / CERTIFICATE}", markup=False)
     for comparison in comparisons:
         comparison.check()
     return 0
+
+
+def _num_tested(invocation: Invocation, count: int) -> int | None:
+    """Return how many images both networks are compared on; None for all."""
+    if not invocation.has("tested"):
+        return count
+    if invocation.options["tested"] == "all":
+        return None
+    number = invocation.number("tested")
+    if number < 1:
+        raise UsageError(f"--tested={number}: at least 1, or all, allowed")
+    return number
+
+
+def _compared(
+    program: Program, backends: list[str], folder: Path, images: Tensor, batch_size: int
+) -> list[Comparison]:
+    """Run the back ends on images, with a bar."""
+    engines = {name: _ENGINES[name](program, folder) for name in backends}
+    with Steps(len(images), 0, is_shown=True) as progress:
+        return compare(program, engines, _batches(images, batch_size, progress))
 
 
 def _numpy(program: Program, folder: Path) -> Engine:
@@ -145,72 +173,23 @@ def _backends(invocation: Invocation) -> list[str]:
     return names
 
 
-def _batches(images: Tensor, size: int) -> Iterator[Mapping[str, NDArray[Any]]]:
+def _batches(images: Tensor, size: int, progress: Steps) -> Iterator[Mapping[str, NDArray[Any]]]:
+    done = 0
     for part in images.split(size):
         yield {"input": part.numpy()}
+        done += len(part)
+        progress.advance(done, "verifying")
 
 
-@torch.no_grad()
-def _statistics(
-    restored: Restored, program: Program, data: Data, images: Tensor
-) -> dict[str, float]:
-    """Return how the program's answers compare with the fake-quantized network's: they are not
-    computed in integers, so that a code may differ."""
-    assert isinstance(data.test, InMemory)
-    targets = data.test.targets[: len(images)]
-    scores, fakes = [], []
-    (output,) = program.outputs
-    engine = FastEngine(program)
-    for part in images.split(_BATCH_SIZE):
-        integers = engine.run({"input": part.numpy()})[output]
-        scores.append(torch.from_numpy(program.reals[output](integers)))
-        fakes.append(restored.network(restored.library.preprocess.evaluate(part)).double())
-    integer, fake = torch.cat(scores), torch.cat(fakes)
-    return {
-        "integer_top1": 100 * (integer.argmax(1) == targets).double().mean().item(),
-        "fake_quantized_top1": 100 * (fake.argmax(1) == targets).double().mean().item(),
-        "same_class": 100 * (integer.argmax(1) == fake.argmax(1)).double().mean().item(),
-        "largest_difference": (integer - fake).abs().max().item(),
-    }
-
-
-def _certificate(
-    restored: Restored,
-    program: Program,
-    images: Tensor,
-    comparisons: list[Comparison],
-    statistics: dict[str, float],
-) -> dict[str, Any]:
-    packages = ("numpy", "torch", "onnx", "onnxruntime")
-    return {
-        "run": f"{restored.problem.name}/{restored.folder.name}",
-        "checkpoint": restored.checkpoint,
-        "program_sha256": hashlib.sha256(to_bytes(program)).hexdigest(),
-        "tensors_sha256": tensor_hashes(program),
-        "samples": len(images),
-        "samples_sha256": hashlib.sha256(images.numpy().tobytes()).hexdigest(),
-        "engines": [asdict(comparison) for comparison in comparisons],
-        "against_fake_quantized": statistics,
-        "versions": {"quantlab": quantlab.__version__}
-        | {name: version(name) for name in packages if find_spec(name) is not None},
-        "machine": {"python": platform.python_version(), "cpu": _cpu()},
-    }
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _print(comparisons: list[Comparison], statistics: dict[str, float], path: Path) -> None:
-    _print_table(comparisons)
+def _print_agreement(found: Agreement) -> None:
     console.print(
-        "top-1: integers {integer_top1:.2f} %, fake-quantized {fake_quantized_top1:.2f} %; "
-        "the same class for {same_class:.2f} %".format(**statistics)
+        f"top-1 of {found.num_images:,} images: integers {found.integer_top1:.2f} %, "
+        f"fake-quantized {found.fake_quantized_top1:.2f} %; the same class for "
+        f"{found.same_class:.2f} %"
     )
-    console.print(f"certificate: {path}", markup=False)
+    path, share = found.most_other_codes
+    if path:
+        console.print(f"other codes: at most {share:.3f} %, at {path}", markup=False)
 
 
 def _print_table(comparisons: list[Comparison]) -> None:

@@ -70,7 +70,7 @@ class Reader(TorchDataset[Reading]):
         self._seed = seed
         self._num_draws = preprocess.NUM_DRAWS
         if not isinstance(dataset, InMemory):
-            reading = _reading(preprocess)
+            reading = reading_of(preprocess)
             self._read_train, self._read_evaluate = reading.read_train, reading.read_evaluate
 
     def __getitem__(self, request: Request) -> Reading:
@@ -249,7 +249,8 @@ class _Requests(Sampler[Request]):
         return len(self.items)
 
 
-def _reading(preprocess: Preprocess) -> ReadingPreprocess:
+def reading_of(preprocess: Preprocess) -> ReadingPreprocess:
+    """Return a library's preprocessing as one of samples on disk. Raises UsageError."""
     if not (hasattr(preprocess, "read_train") and hasattr(preprocess, "read_evaluate")):
         raise UsageError(
             "preprocess.py: defines no read_train and read_evaluate; data on disk needs them"

@@ -25,6 +25,7 @@ def to_bytes(program: Program) -> bytes:
         "operations": [_plain(operation) for operation in program.operations],
         "outputs": list(program.outputs),
         "reals": list(program.reals),
+        "quantizers": dict(program.quantizers),
     }
     for name, reading in program.reals.items():
         tensors[f"{name}.real_scale"] = Stored(values=np.asarray(reading.scale, np.float64))
@@ -87,6 +88,7 @@ def _program(contents: Contents) -> Program:
             )
             for name in meta["reals"]
         },
+        quantizers=meta["quantizers"],
     )
 
 

@@ -37,15 +37,19 @@ class Program:
 
     Making one checks types and shapes and proves that no accumulator can overflow. Raises
     UsageError, with the layer, where that fails.
+
+    reals: what tensors stand for, by name. quantizers: the tensor that has the codes of a quantizer
+    of the network, by the quantizer's path.
     """
 
     inputs: Mapping[str, TensorType]
     operations: tuple[Operation, ...]
     outputs: tuple[str, ...]
     reals: Mapping[str, Reading] = field(default_factory=dict)
+    quantizers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in (*self.outputs, *self.reals):
+        for name in (*self.outputs, *self.reals, *self.quantizers.values()):
             if name not in self.types:
                 hint = did_you_mean(name, self.types)
                 raise UsageError(f"program: no tensor is named '{name}'{hint}")

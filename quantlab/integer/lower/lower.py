@@ -136,6 +136,7 @@ class _Lowerer:
             operations=tuple(state.builder.operations),
             outputs=(tensor,),
             reals=state.builder.reals,
+            quantizers=state.quantizers,
         )
 
     def _value(self, node: fx.Node) -> Value | tuple[Value, ...]:

@@ -32,6 +32,7 @@ class Lowering:
     """ranges: of the nodes' values on samples, empty if there are none.
 
     commutes: whether a node's module gives the same whether it is quantized before or after it.
+    quantizers: the tensor that has the codes of a quantizer, by the quantizer's path.
     """
 
     gm: fx.GraphModule
@@ -39,6 +40,7 @@ class Lowering:
     ranges: Ranges
     commutes: IsRearranging
     values: dict[fx.Node, Value | tuple[Value, ...]] = field(default_factory=dict)
+    quantizers: dict[str, str] = field(default_factory=dict)
 
     def module(self, node: fx.Node) -> nn.Module:
         module = module_of(self.gm, node)
@@ -55,7 +57,9 @@ class Lowering:
             raise UsageError(
                 f"{path}: in the float stage; train until it has started, or remove it"
             )
-        return self.builder.quantize(value, grid_of(quantizer, path), f"{path}_codes")
+        codes = self.builder.quantize(value, grid_of(quantizer, path), f"{path}_codes")
+        self.quantizers[path] = codes.terms[0].tensor
+        return codes
 
     def codes(self, value: Value, node: fx.Node) -> Value:
         """Return the value behind a node as codes of one scale: of the quantizer that is to come,

@@ -1,0 +1,128 @@
+"""How an integer program compares with the fake-quantized network that it was lowered from.
+
+The network computes in floating point, so that a number near the middle between two codes may
+become the other one: what can be told are statistics, not a proof.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from quantlab.integer.fast import FastEngine
+from quantlab.integer.program import Program
+from quantlab.quantizer import Quantizer
+
+Codes = dict[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """num_images: those that all but the codes are of. top1 in percent of them; same_class: in
+    percent, to which both give the same class. largest_difference: between two scores.
+
+    other_codes: of `num_code_images`, the percentage of codes that differ, for each quantizer of
+    values, by its path.
+    """
+
+    num_images: int
+    integer_top1: float
+    fake_quantized_top1: float
+    same_class: float
+    largest_difference: float
+    num_code_images: int
+    other_codes: dict[str, float]
+
+    @property
+    def most_other_codes(self) -> tuple[str, float]:
+        """The quantizer with the largest part of differing codes, and that part."""
+        return max(self.other_codes.items(), key=lambda item: item[1], default=("", 0.0))
+
+
+@torch.no_grad()
+def agreement(
+    network: nn.Module,
+    preprocess: Callable[[Tensor], Tensor],
+    program: Program,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    batch_size: int,
+    say: Callable[[int], None],
+) -> Agreement:
+    """Return how both compare on raw images; codes are compared on the first batch.
+
+    say: is told how many images are done.
+    """
+    engine, (output,) = FastEngine(program), program.outputs
+    integer, fake = [], []
+    for part in images.split(batch_size):
+        scores = engine.run({"input": part.numpy()})[output]
+        integer.append(torch.from_numpy(program.reals[output](scores)))
+        fake.append(network(preprocess(part)).double().cpu())
+        say(sum(map(len, fake)))
+    ours, theirs = torch.cat(integer), torch.cat(fake)
+    first = images[:batch_size]
+    return Agreement(
+        num_images=len(images),
+        integer_top1=_percent(ours.argmax(1) == targets),
+        fake_quantized_top1=_percent(theirs.argmax(1) == targets),
+        same_class=_percent(ours.argmax(1) == theirs.argmax(1)),
+        largest_difference=(ours - theirs).abs().max().item(),
+        num_code_images=len(first),
+        other_codes=_other_codes(network, preprocess, program, engine, first),
+    )
+
+
+def _percent(hits: Tensor) -> float:
+    return 100 * hits.double().mean().item()
+
+
+def _other_codes(
+    network: nn.Module,
+    preprocess: Callable[[Tensor], Tensor],
+    program: Program,
+    engine: FastEngine,
+    images: Tensor,
+) -> dict[str, float]:
+    with _codes_of(network) as expected:
+        network(preprocess(images))
+    wanted = set(program.quantizers.values())
+    found = engine.execute({"input": images.numpy()})
+    tensors = {name: value for name, value in found if name in wanted}
+    return {
+        path: 100 * float(np.mean(tensors[program.quantizers[path]].reshape(codes.shape) != codes))
+        for path, codes in expected.items()
+        if program.quantizers.get(path) in tensors
+    }
+
+
+def _quantizers(network: nn.Module) -> dict[str, Quantizer]:
+    modules = network.named_modules()
+    found = {path: module for path, module in modules if isinstance(module, Quantizer)}
+    return {path: q for path, q in found.items() if not path.endswith("weight_quantizer")}
+
+
+@contextmanager
+def _codes_of(network: nn.Module) -> Iterator[Codes]:
+    """Give the codes of all quantizers of values, by path, once the network has run."""
+    codes: Codes = {}
+
+    def note(path: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            assert isinstance(module, Quantizer)
+            codes[path] = module.codes(inputs[0]).cpu().numpy().astype(np.int64)
+
+        return hook
+
+    quantizers = _quantizers(network).items()
+    handles = [quantizer.register_forward_pre_hook(note(path)) for path, quantizer in quantizers]
+    try:
+        yield codes
+    finally:
+        for handle in handles:
+            handle.remove()

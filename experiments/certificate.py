@@ -1,0 +1,52 @@
+"""What a verification writes down: what was compared, with what, where and what came out."""
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+import quantlab
+from experiments.agreement import Agreement
+from quantlab import backend
+from quantlab.integer.file import tensor_hashes, to_bytes
+from quantlab.integer.program import Program
+from quantlab.integer.verify import Comparison
+
+_PACKAGES = ("numpy", "torch", "onnx", "onnxruntime")
+
+
+def certificate(
+    program: Program, images: Tensor, comparisons: Sequence[Comparison], found: Agreement
+) -> dict[str, Any]:
+    """Return the certificate of a program as plain data.
+
+    Hashes: SHA-256 of the program's file, of each tensor as it is stored, of the raw images.
+    """
+    return {
+        "program_sha256": hashlib.sha256(to_bytes(program)).hexdigest(),
+        "tensors_sha256": tensor_hashes(program),
+        "samples": len(images),
+        "samples_sha256": hashlib.sha256(images.numpy().tobytes()).hexdigest(),
+        "engines": [asdict(comparison) for comparison in comparisons],
+        "against_fake_quantized": asdict(found),
+        "versions": {"quantlab": quantlab.__version__}
+        | {name: version(name) for name in _PACKAGES if find_spec(name) is not None},
+        "machine": {
+            "python": platform.python_version(),
+            "cpu": _cpu(),
+            "instruction_set": backend.isa(),
+        },
+    }
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,101 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from experiments.agreement import Agreement, agreement
+from quantlab.algorithms import QuantizeConfig, quantize
+from quantlab.algorithms.after_training import calibrate
+from quantlab.integer.interpreter import run
+from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.operations import Requantize
+from quantlab.integer.program import Program
+
+SPEC = InputSpec(shape=(1, 8, 8), scale=(1 / 64,), zero_point=(128,))
+INPUT = "4.input_quantizer"
+
+
+def preprocess(images: Tensor) -> Tensor:
+    return (images.float() - 128) / 64
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.randint(256, (60, 1, 8, 8), dtype=torch.uint8, generator=torch.manual_seed(3))
+
+
+@pytest.fixture(scope="module")
+def network(images: Tensor) -> nn.Module:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 36, 5)
+    ).eval()
+    ste = {"kind": "ste", "num_bits": 6}
+    rules = [
+        {"select": "*", "on": "weight", "algorithm": ste},
+        {"select": "!first", "on": "input", "algorithm": ste},
+    ]
+    quantize(net, QuantizeConfig.model_validate({"rules": rules}).rules)
+    calibrate(net, [preprocess(images)])
+    return net
+
+
+@pytest.fixture(scope="module")
+def program(network: nn.Module, images: Tensor) -> Program:
+    return lower(network, SPEC, preprocess(images))
+
+
+def compared(network: nn.Module, program: Program, images: Tensor) -> Agreement:
+    done: list[int] = []
+    targets = torch.arange(len(images)) % 5
+    found = agreement(network, preprocess, program, images, targets, batch_size=25, say=done.append)
+    assert done == [25, 50, 60]
+    return found
+
+
+def test_it_is_what_both_say(network: nn.Module, program: Program, images: Tensor) -> None:
+    found = compared(network, program, images)
+    (output,) = program.outputs
+    integers = program.reals[output](run(program, {"input": images.numpy()})[output])
+    with torch.no_grad():
+        fakes = network(preprocess(images)).double().numpy()
+    targets = np.arange(60) % 5
+    assert found.num_images == 60
+    assert found.num_code_images == 25
+    assert found.integer_top1 == pytest.approx(100 * np.mean(integers.argmax(1) == targets))
+    assert found.fake_quantized_top1 == pytest.approx(100 * np.mean(fakes.argmax(1) == targets))
+    assert found.same_class == pytest.approx(100 * np.mean(integers.argmax(1) == fakes.argmax(1)))
+    assert found.largest_difference == pytest.approx(np.abs(integers - fakes).max())
+    assert found.other_codes.keys() == {INPUT}
+    # What differs are numbers near ties.
+    assert found.most_other_codes == (INPUT, found.other_codes[INPUT])
+    assert found.other_codes[INPUT] < 0.1
+
+
+def test_a_wrong_program_has_other_codes(
+    network: nn.Module, program: Program, images: Tensor
+) -> None:
+    operations = [
+        replace(o, offset=o.offset + (np.int64(1) << o.shift) // 4)
+        if isinstance(o, Requantize) and o.kind.name == "u8"
+        else o
+        for o in program.operations
+    ]
+    wrong = replace(program, operations=tuple(operations))
+    # A quarter of a step moves about a quarter of the codes that the ReLU leaves.
+    assert 5 < compared(network, wrong, images).other_codes[INPUT] < 30
+
+
+def test_without_quantizers_there_is_nothing_to_tell() -> None:
+    nothing = Agreement(
+        num_images=1,
+        integer_top1=0,
+        fake_quantized_top1=0,
+        same_class=0,
+        largest_difference=0,
+        num_code_images=1,
+        other_codes={},
+    )
+    assert nothing.most_other_codes == ("", 0.0)
