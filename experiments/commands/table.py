@@ -7,6 +7,7 @@ from experiments.command_line import Invocation, Syntax
 from experiments.commands import (
     clean,
     data,
+    export,
     list_runs,
     predict,
     report,
@@ -32,6 +33,7 @@ COMMANDS: Mapping[str, Command] = {
     "predict": Command(syntax=predict.SYNTAX, run=predict.run),
     "report": Command(syntax=report.SYNTAX, run=report.run),
     "verify": Command(syntax=verify.SYNTAX, run=verify.run),
+    "export": Command(syntax=export.SYNTAX, run=export.run),
     "data": Command(syntax=data.SYNTAX, run=data.run),
     "list": Command(syntax=list_runs.SYNTAX, run=list_runs.run),
     "clean": Command(syntax=clean.SYNTAX, run=clean.run),

@@ -1,7 +1,6 @@
 """`main.py verify`: the proof that what is deployed computes what was trained."""
 
-from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,21 +11,21 @@ from rich.table import Table
 from torch import Tensor
 
 from experiments.agreement import Agreement, agreement
+from experiments.artefacts import ENGINES, engines_named
 from experiments.certificate import certificate
 from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import options
 from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
-from experiments.deployment import program_of, stored_program
+from experiments.deployment import program_of
 from experiments.progress import Steps, console
-from experiments.runs.files import write_atomically, write_json
+from experiments.runs.files import write_json
 from experiments.samples import raw_samples
 from experiments.session import local_session
 from experiments.torchvision_networks import calibrated
-from quantlab.errors import UsageError, did_you_mean
-from quantlab.integer.fast import FastEngine
+from quantlab.errors import UsageError
 from quantlab.integer.program import Program
-from quantlab.integer.verify import Comparison, Engine, Interpreter, compare
+from quantlab.integer.verify import Comparison, compare
 
 CERTIFICATE = "certificate.json"
 _NUM_SAMPLES, _NUM_PHOTOS, _BATCH_SIZE = 1000, 8, 50
@@ -35,7 +34,7 @@ SYNTAX = Syntax(
     help="prove that a run's integer program is computed alike everywhere",
     options={
         **options.STORED_NETWORK,
-        "backends": Option(help="numpy, fast, onnx; by default all that are installed"),
+        "backends": Option(help=f"{', '.join(ENGINES)}; by default all that are installed"),
         "samples": Option(help=f"how many images; {_NUM_SAMPLES} by default, {_NUM_PHOTOS} photos"),
         "tested": Option(help="how many images, or all, for the accuracy; by default as many"),
         "torchvision": Option(help="instead of a run: a network of torchvision's, weights random"),
@@ -46,7 +45,7 @@ SYNTAX = Syntax(
 
 def run(invocation: Invocation) -> int:
     """Lower the network, run every back end on real samples, write the certificate."""
-    backends = _backends(invocation)
+    backends = engines_named(invocation.options.get("backends"))
     is_run = not invocation.has("torchvision")
     default = _NUM_SAMPLES if is_run else _NUM_PHOTOS
     count = invocation.number("samples") if invocation.has("samples") else default
@@ -120,57 +119,9 @@ def _compared(
     program: Program, backends: list[str], folder: Path, images: Tensor, batch_size: int
 ) -> list[Comparison]:
     """Run the back ends on images, with a bar."""
-    engines = {name: _ENGINES[name](program, folder) for name in backends}
+    engines = {name: ENGINES[name](program, folder) for name in backends}
     with Steps(len(images), 0, is_shown=True) as progress:
         return compare(program, engines, _batches(images, batch_size, progress))
-
-
-def _numpy(program: Program, folder: Path) -> Engine:
-    return Interpreter(stored_program(folder / "program.qlp", program))
-
-
-def _fast(program: Program, folder: Path) -> Engine:
-    return FastEngine(stored_program(folder / "program.qlp", program))
-
-
-def _onnx(program: Program, folder: Path) -> Engine:
-    from quantlab.deploy.onnx.exact import exact_model
-    from quantlab.deploy.onnx.runtime import OnnxEngine
-    from quantlab.deploy.onnx.tensors import read_model
-
-    expected, path = exact_model(program), folder / "exact.onnx"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, expected.SerializeToString(deterministic=True))
-    return OnnxEngine(read_model(path.read_bytes(), expected, str(path)))
-
-
-_ENGINES: Mapping[str, Callable[[Program, Path], Engine]] = {
-    "numpy": _numpy,
-    "fast": _fast,
-    "onnx": _onnx,
-}
-_NEEDS = {"onnx": ("onnx", "onnxruntime")}
-
-
-def _backends(invocation: Invocation) -> list[str]:
-    missing = {
-        name: [package for package in packages if find_spec(package) is None]
-        for name, packages in _NEEDS.items()
-    }
-    if not invocation.has("backends"):
-        return [name for name in _ENGINES if not missing.get(name)]
-    names = invocation.options["backends"].split(",")
-    for name in names:
-        if name not in _ENGINES:
-            raise UsageError(
-                f"--backends: '{name}' given, {', '.join(_ENGINES)} allowed"
-                f"{did_you_mean(name, _ENGINES)}"
-            )
-        if missing.get(name):
-            needed = ", ".join(missing[name])
-            raise UsageError(f"--backends: {name} needs {needed}; install quantlab[{name}]")
-    return names
 
 
 def _batches(images: Tensor, size: int, progress: Steps) -> Iterator[Mapping[str, NDArray[Any]]]:

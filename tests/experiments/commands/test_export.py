@@ -1,0 +1,66 @@
+"""`main.py export` on runs of the toy problem, in this process."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+import main
+from quantlab.integer.file import from_bytes
+from tests.experiments.commands.test_verify import RULES, VERIFY, deployed
+from tests.lab import TOY_RUN, Lab
+
+EXPORT = ("export", "--problem=Toy", "--exp_id=0")
+
+
+@pytest.fixture
+def trained(lab: Lab) -> Lab:
+    assert main.main([*TOY_RUN, f"--quantize.rules={RULES}"]) == 0
+    return lab
+
+
+def test_all_files_are_written_and_said(trained: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main.main(EXPORT) == 0
+    out = capsys.readouterr().out
+    folder = deployed(trained)
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == ["exact.onnx", "program.qlp", "qdq.onnx"]
+    for name in files:
+        assert f"{(folder / name).stat().st_size:,}" in out
+        assert name in out
+    program = from_bytes((folder / "program.qlp").read_bytes(), "program.qlp")
+    for name in ("exact.onnx", "qdq.onnx"):
+        model = onnx.load(folder / name)
+        onnx.checker.check_model(model, full_check=True)
+        assert {output.name for output in model.graph.output} >= set(program.outputs)
+    # What is exported is what is verified.
+    assert main.main([*VERIFY, "--samples=4"]) == 0
+
+
+def test_one_file_replaces_a_damaged_one(trained: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    path: Path = deployed(trained) / "program.qlp"
+    assert main.main([*EXPORT, "--to=program"]) == 0
+    assert [file.name for file in deployed(trained).iterdir()] == ["program.qlp"]
+    good = path.read_bytes()
+    path.write_bytes(good[:-7])
+    assert main.main([*VERIFY, "--samples=2"]) == 5
+    assert main.main([*EXPORT, "--to=program"]) == 0
+    assert path.read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--to=programs", "--to: 'programs' given, program, onnx-exact, onnx-qdq allowed; did"),
+        ("--to=", "--to: '' given, program, onnx-exact, onnx-qdq allowed"),
+        ("--exp_id=7", "--exp_id=7: Toy has no such run"),
+    ],
+)
+def test_wrong_options(
+    trained: Lab, capsys: pytest.CaptureFixture[str], argument: str, message: str
+) -> None:
+    capsys.readouterr()
+    arguments = [*EXPORT[:2], argument] if "exp_id" in argument else [*EXPORT, argument]
+    assert main.main(arguments) == 2
+    assert message in capsys.readouterr().err
