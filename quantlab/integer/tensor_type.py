@@ -1,6 +1,7 @@
 """The types of tensors in an integer program."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,7 +17,7 @@ class IntegerType:
     minimum: int
     maximum: int
 
-    @property
+    @cached_property
     def dtype(self) -> DTypeLike:
         return np.dtype({"u": "uint", "s": "int"}[self.name[0]] + self.name[1:])
 

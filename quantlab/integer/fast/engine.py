@@ -15,7 +15,11 @@ class FastEngine:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._steps = plan(program)
-        self._last_uses = {name: i for i, step in enumerate(self._steps) for name in step.inputs}
+        last_uses = {name: i for i, step in enumerate(self._steps) for name in step.inputs}
+        self._read_later = set(last_uses)
+        self._dying: list[list[str]] = [[] for _ in self._steps]
+        for name, number in last_uses.items():
+            self._dying[number].append(name)
 
     def run(self, inputs: Mapping[str, Integers]) -> Tensors:
         """Return the outputs for a batch of each input, `[N, ...]`.
@@ -38,12 +42,11 @@ class FastEngine:
     ) -> Iterator[tuple[str, Integers]]:
         check_inputs(self._program, inputs)
         tensors: Tensors = dict(inputs)
-        for number, step in enumerate(self._steps):
-            made = step.run(tensors, keep=keep)
-            tensors |= made
-            for name, value in made.items():
+        for step, dying in zip(self._steps, self._dying, strict=True):
+            for name, value in step.run(tensors, keep=keep).items():
                 if keep or name in self._program.outputs:
                     yield name, value
-            for name in {*step.inputs, *made}:
-                if self._last_uses.get(name, -1) <= number:
-                    del tensors[name]
+                if name in self._read_later:
+                    tensors[name] = value
+            for name in dying:
+                del tensors[name]
