@@ -168,19 +168,21 @@ def _(operation: SumPool, inputs: Sequence[Bound], types: Sequence[TensorType]) 
     low, high = inputs[0].lowest, inputs[0].highest
     if any(operation.windows.padding) or operation.windows.ceil_mode:
         low, high = min(low, operation.padding_code), max(high, operation.padding_code)
-    return _sum_of(height * width, low, high)
+    return _sum_of((height * width, height * width), low, high)
 
 
 @bound_of.register
 def _(operation: AdaptiveSumPool, inputs: Sequence[Bound], types: Sequence[TensorType]) -> Bound:
-    count = 1
+    fewest = most = 1
     for size, windows in zip(types[0].shape[1:], operation.size, strict=True):
-        count *= max(end - start for start, end in adaptive_ends(size, windows))
-    return _sum_of(count, inputs[0].lowest, inputs[0].highest)
+        sizes = [end - start for start, end in adaptive_ends(size, windows)]
+        fewest, most = fewest * min(sizes), most * max(sizes)
+    return _sum_of((fewest, most), inputs[0].lowest, inputs[0].highest)
 
 
-def _sum_of(count: int, low: int, high: int) -> Bound:
-    low, high = count * low, count * high
+def _sum_of(counts: tuple[int, int], low: int, high: int) -> Bound:
+    """counts: the least and the most numbers that are added up, each from `low` to `high`."""
+    low, high = min(n * low for n in counts), max(n * high for n in counts)
     bits = signed_bits(min(low, 0), max(high, 0))
     ends = _of(low, high)
     return Bound(low=ends.low, high=ends.high, num_bits=bits, available_bits=32)
@@ -228,7 +230,7 @@ def _exact(array: NDArray[Any]) -> Exact:
 
 def _by_channel(bound: Bound, num_channels: int) -> tuple[Exact, Exact]:
     """Return both ends for each channel of `[C, H, W]`."""
-    low, high = bound.low, bound.high
-    if low.ndim == 3 and low.shape[1:] == (1, 1):
-        return low.reshape(-1), high.reshape(-1)
-    return np.full(num_channels, bound.lowest, object), np.full(num_channels, bound.highest, object)
+    low, high = np.array([bound.lowest], object), np.array([bound.highest], object)
+    if bound.low.ndim == 3:
+        low, high = bound.low.min((1, 2)), bound.high.max((1, 2))
+    return np.broadcast_to(low, (num_channels,)), np.broadcast_to(high, (num_channels,))

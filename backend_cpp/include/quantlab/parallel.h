@@ -50,4 +50,22 @@ void parallel_ranges(std::size_t size, const Split& split, int num_threads, cons
   }
 }
 
+// Calls `body(item)` for each of [0, count), on at most `num_threads` threads that take the next
+// item when they are done with one; with fewer than `least` items for each there are fewer threads.
+template <class Body>
+void parallel_items(std::size_t count, std::size_t least, int num_threads, const Body& body) {
+  const std::size_t wanted =
+      static_cast<std::size_t>(num_threads > 0 ? num_threads : max_threads());
+  const std::size_t num_used =
+      std::clamp<std::size_t>(count / least, 1, std::max<std::size_t>(wanted, 1));
+  if (num_used == 1) {
+    for (std::size_t item = 0; item < count; ++item) body(item);
+    return;
+  }
+#if defined(_OPENMP)
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(num_used))
+#endif
+  for (std::size_t item = 0; item < count; ++item) body(item);
+}
+
 }  // namespace quantlab

@@ -34,14 +34,11 @@ void depthwise(const Unit& unit, const Task& task, std::size_t num_windows, cons
   const std::size_t products =
       std::min(num_windows, kPartWindows) * kBlockOutputs * task.windows.num_spans;
   const std::size_t least = std::max<std::size_t>(kProductsPerThread / 16 / (products + 1), 1);
-  parallel_ranges(num_parts * num_blocks, {1, least}, run.num_threads,
-                  [&](std::size_t begin, std::size_t end) {
-                    for (std::size_t item = begin; item < end; ++item) {
-                      const std::size_t part = item / num_blocks;
-                      unit.depthwise(task, item % num_blocks, part * kPartWindows,
-                                     std::min((part + 1) * kPartWindows, num_windows));
-                    }
-                  });
+  parallel_items(num_parts * num_blocks, least, run.num_threads, [&](std::size_t item) {
+    const std::size_t part = item / num_blocks;
+    unit.depthwise(task, item % num_blocks, part * kPartWindows,
+                   std::min((part + 1) * kPartWindows, num_windows));
+  });
 }
 
 }  // namespace
@@ -62,17 +59,14 @@ void convolve(const Task& task, std::size_t num_windows, const Run& run) {
   const std::size_t products = std::min(num_windows, kPartWindows) * most * kBlockOutputs *
                                task.windows.num_spans * weights.num_chunks * 4;
   const std::size_t least = std::max<std::size_t>(kProductsPerThread / (products + 1), 1);
-  parallel_ranges(
-      num_parts * num_panels, {1, least}, run.num_threads, [&](std::size_t begin, std::size_t end) {
-        for (std::size_t item = begin; item < end; ++item) {
-          const std::size_t part = item / num_panels;
-          const std::size_t panel = item % num_panels;
-          const std::size_t first = panel % group_panels * most;
-          const std::size_t count = std::min(most, group_blocks - first);
-          unit.convolve(task, panel / group_panels * group_blocks + first, static_cast<int>(count),
-                        part * kPartWindows, std::min((part + 1) * kPartWindows, num_windows));
-        }
-      });
+  parallel_items(num_parts * num_panels, least, run.num_threads, [&](std::size_t item) {
+    const std::size_t part = item / num_panels;
+    const std::size_t panel = item % num_panels;
+    const std::size_t first = panel % group_panels * most;
+    const std::size_t count = std::min(most, group_blocks - first);
+    unit.convolve(task, panel / group_panels * group_blocks + first, static_cast<int>(count),
+                  part * kPartWindows, std::min((part + 1) * kPartWindows, num_windows));
+  });
 }
 
 std::size_t peak(std::size_t repeats, const Run& run) {

@@ -43,14 +43,11 @@ void convolve(const Task& task, std::size_t num_windows, const Run& run) {
   const std::size_t words =
       std::min(num_windows, kPartWindows) * kBlockOutputs * task.windows.num_spans * task.span;
   const std::size_t least = std::max<std::size_t>(kWordsPerThread / (words + 1), 1);
-  parallel_ranges(num_parts * num_blocks, {1, least}, run.num_threads,
-                  [&](std::size_t begin, std::size_t end) {
-                    for (std::size_t item = begin; item < end; ++item) {
-                      const std::size_t part = item / num_blocks;
-                      unit.convolve(task, item % num_blocks, part * kPartWindows,
-                                    std::min((part + 1) * kPartWindows, num_windows));
-                    }
-                  });
+  parallel_items(num_parts * num_blocks, least, run.num_threads, [&](std::size_t item) {
+    const std::size_t part = item / num_blocks;
+    unit.convolve(task, item % num_blocks, part * kPartWindows,
+                  std::min((part + 1) * kPartWindows, num_windows));
+  });
 }
 
 }  // namespace quantlab::convolve_bits

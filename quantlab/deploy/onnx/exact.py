@@ -221,9 +221,10 @@ def _(
     lowest = np.full(given.shape[0], given.kind.minimum)
     x = _padded(graph, operation.inputs[0], given, windows, lowest)
     is_narrow = given.kind.maximum < 256
+    floats = np.float64 if given.kind == S32 else np.float32  # which holds all integers of the kind
     pooled = graph.node(
         "MaxPool",
-        x if is_narrow else graph.cast(x, np.float32),
+        x if is_narrow else graph.cast(x, floats),
         kernel_shape=windows.kernel,
         strides=windows.stride,
         dilations=windows.dilation,
@@ -248,6 +249,7 @@ def _(
             part,
             ones,
             strides=windows.stride,
+            dilations=windows.dilation,
             group=channels,
             kernel_shape=windows.kernel,
         )

@@ -1,18 +1,18 @@
 """The program while it is being built."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
 from quantlab.errors import UsageError
 from quantlab.integer.bounds import bound_of, prove
-from quantlab.integer.lower.grid import Grid
+from quantlab.integer.lower.grid import Grid, Reals, wide_grid
 from quantlab.integer.lower.multipliers import choose
-from quantlab.integer.lower.thresholds import thresholds_for
+from quantlab.integer.lower.thresholds import has_rows, thresholds_for
 from quantlab.integer.lower.value import Value, codes_of
-from quantlab.integer.operations import Add, Operation, Requantize, Threshold
+from quantlab.integer.operations import Add, Operation, Requantize
 from quantlab.integer.program import Reading
 from quantlab.integer.tensor_type import TensorType
 
@@ -56,13 +56,13 @@ class Builder:
         """Return a value as codes of a grid, rounded and clamped by one operation."""
         if grid.is_same(value.grid):
             return value
-        is_few = grid.num_levels <= self._threshold_levels and len(value.terms) == 1
+        is_few = grid.num_levels <= self._threshold_levels and has_rows(value)
         if is_few or grid.step > 1:
+            value = value if has_rows(value) else self._widened(value, f"{name}_wide")
+            self.read(value)
             operation: Operation = thresholds_for(value, grid, self.bounds, self.name(name))
         else:
             operation = self._rescale(value, grid, self.name(name))
-        if isinstance(operation, Threshold):
-            self.read(value)
         codes = codes_of(self.emit(operation), grid, value.shape, value.node)
         self.read(codes)
         return codes
@@ -72,6 +72,26 @@ class Builder:
         (term,) = value.terms
         if term.tensor not in self.reals:
             self.reals[term.tensor] = Reading(scale=term.scale, offset=np.asarray(value.offset))
+
+    def reach(self, value: Value) -> Reals:
+        """Return how far a value, before it is clamped, can be from zero, in a shape that
+        broadcasts against it; above zero. No factor to the ends of 32 bits is beyond 2^31."""
+        end = np.abs(value.offset) + 1e-30
+        for term in value.terms:
+            bound = self.bounds[term.tensor]
+            end = end + np.abs(term.scale) * max(abs(bound.lowest), abs(bound.highest), 2)
+        return np.asarray(end)
+
+    def _widened(self, value: Value, name: str) -> Value:
+        """Return a value as one tensor of 32 bits, with a scale for each channel, which thresholds
+        can be found for as if nothing had been rounded. It is clamped as before, but not yet."""
+        end = self.reach(value)
+        end = end.reshape((1,) * (len(value.shape) - end.ndim) + end.shape)
+        grid = wide_grid(end.max(axis=tuple(range(1, end.ndim)), keepdims=True))
+        open_value = replace(value, low=-np.inf, high=np.inf)
+        tensor = self.emit(self._rescale(open_value, grid, self.name(name)))
+        codes = codes_of(tensor, grid, value.shape, value.node)
+        return replace(codes, low=value.low, high=value.high, grid=None)
 
     def _rescale(self, value: Value, grid: Grid, output: str) -> Operation:
         if len(value.terms) > _MOST_TERMS:

@@ -14,6 +14,7 @@ from quantlab.quantizer import Quantizer
 
 Reals = NDArray[np.float64]
 _STEPS_PER_PIXEL = 128
+_END_OF_NOTHING = 1.0  # of the grid where all numbers observed are zero
 Encode = Callable[[Reals], NDArray[np.int64]]
 
 
@@ -21,7 +22,8 @@ Encode = Callable[[Reals], NDArray[np.int64]]
 class Grid:
     """real = (code - zero_point) * scale, for codes from `low` to `high`.
 
-    scale, zero_point: float64 and int64, `[]` or, for a raw image only, `[C, 1, 1]`.
+    scale, zero_point: float64 and int64, `[]` or, for a raw image and for what is only compared
+        with thresholds, of its channels, `[C, 1, 1]`.
     step: between two codes.
     encode: gives the code of a real number, as training has it.
     """
@@ -79,27 +81,29 @@ def fine_grid(low: float, high: float) -> Grid:
     It reaches a quarter further, for numbers that were not observed, and its end has 8 significant
     bits, so that the last bits of the observed numbers, which depend on the machine, do not matter.
     """
-    mantissa, exponent = np.frexp(1.25 * max(-low, high, 1e-30))
+    mantissa, exponent = np.frexp(1.25 * (max(-low, high) or _END_OF_NOTHING))
     end = float(np.ldexp(np.ceil(mantissa * 256) / 256, exponent))
     return _even(np.array(end / S16.maximum), np.array(0), -S16.maximum, S16.maximum, S16)
 
 
 def byte_grid(low: float, high: float) -> Grid:
     """Return a grid of 8 bits for numbers observed to be from `low` to `high`, zero among them."""
-    low, high = min(low, 0.0), max(high, 1e-30)
+    low, high = min(low, 0.0), max(high, 0.0)
+    high = high if low < high else _END_OF_NOTHING
     scale = np.array((high - low) / U8.maximum)
     zero = np.array(int(np.floor(-low / scale + 0.5)))
     return _even(scale, zero, U8.minimum, U8.maximum, U8)
 
 
-def wide_grid(end: float) -> Grid:
+def wide_grid(end: Reals) -> Grid:
     """Return a symmetric grid of 32 bits for numbers from `-end` to `end`."""
-    return _even(np.array(end / S32.maximum), np.array(0), S32.minimum, S32.maximum, S32)
+    return _even(np.asarray(end / S32.maximum), np.array(0), S32.minimum, S32.maximum, S32)
 
 
 def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:
-    """Return that of raw images, a scale and zero point for each channel."""
-    return _even(scale.reshape(-1, 1, 1), zero_point.reshape(-1, 1, 1), 0, 255, U8)
+    """Return that of raw images, a scale and zero point for all channels or for each, `[C]`."""
+    axes = (-1, 1, 1) if scale.size > 1 else ()
+    return _even(scale.reshape(axes), zero_point.reshape(axes), 0, 255, U8)
 
 
 def common_grid(pixels: Grid) -> Grid:
@@ -114,7 +118,8 @@ def _even(
     scale: Reals, zero_point: NDArray[np.int64], low: int, high: int, kind: IntegerType
 ) -> Grid:
     def encode(reals: Reals) -> NDArray[np.int64]:
-        codes: NDArray[np.int64] = np.floor(reals / scale + 0.5).astype(np.int64) + zero_point
-        return codes.clip(low, high)
+        steps = np.floor(reals / scale + 0.5) + zero_point  # these may not fit in 64 bits
+        codes: NDArray[np.int64] = steps.clip(low, high).astype(np.int64)
+        return codes
 
     return Grid(scale=scale, zero_point=zero_point, low=low, high=high, kind=kind, encode=encode)

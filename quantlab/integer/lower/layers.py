@@ -9,6 +9,7 @@ from torch import fx, nn
 
 from quantlab.errors import UsageError
 from quantlab.graphs.slots import applied
+from quantlab.integer.bounds import signed_bits
 from quantlab.integer.lower.grid import Reals
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.value import Term, Value
@@ -104,11 +105,11 @@ def _weights(layer: nn.Module, path: str) -> tuple[NDArray[np.int8], Reals]:
 
 
 def _num_bits(weight: NDArray[np.int8]) -> int:
-    """Return of how many bits weights are: 1 if all are -1 or 1, else those of signed integers."""
+    """Return of how many bits weights are: 1 if all are -1 or 1, else those of signed integers, 2
+    at least."""
     if np.all(np.abs(weight) == 1):
         return 1
-    low, high = int(weight.min()), int(weight.max())
-    return max((-low - 1).bit_length() if low < 0 else 0, max(high, 0).bit_length()) + 1
+    return max(2, signed_bits(int(weight.min()), int(weight.max())))
 
 
 def _windows(layer: nn.Conv2d) -> Windows:

@@ -9,7 +9,6 @@ the range that the value has on samples.
 
 from collections.abc import Callable
 
-import numpy as np
 from torch import Tensor, fx, nn
 
 from quantlab.errors import UsageError
@@ -192,10 +191,4 @@ def _common_scale(builder: Builder, value: Value) -> Value:
     be compared with one another; nothing is lost that the accumulators know."""
     if value.is_uniform and not value.is_clamped:
         return value
-    end = 1e-30
-    for term in value.terms:
-        bound = builder.bounds[term.tensor]
-        reach = max(abs(bound.lowest), abs(bound.highest))
-        end += float(np.abs(term.scale).max()) * reach
-    end += float(np.abs(value.offset).max())
-    return builder.quantize(value, wide_grid(end), "scores")
+    return builder.quantize(value, wide_grid(builder.reach(value).max()), "scores")

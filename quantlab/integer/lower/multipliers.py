@@ -24,7 +24,7 @@ def choose(
     """Return multipliers, offset and shift: as large as 31 bits of each multiplier and 63 bits of
     the sum allow. All have the shape of the factors and the offset, broadcast.
 
-    Raises UsageError if a factor is too large.
+    Raises UsageError if a factor or a number in codes is too large.
     """
     shape = np.broadcast_shapes(offset.shape, *(factor.shape for factor in factors))
     most = np.zeros(shape)
@@ -37,7 +37,9 @@ def choose(
     room = np.broadcast_to(np.minimum(by_multiplier, by_sum), shape)
     if room.min() < 0:
         raise UsageError(
-            f"layer '{layer}': a factor of {most.max():.3g} given, at most 2^31 allowed"
+            f"layer '{layer}': a factor of {most.max():.3g} and numbers of up to {total.max():.3g} "
+            "codes given, at most 2^31 and 2^62 allowed; the range of the codes, as quantized or "
+            "as seen on samples, is too small for what the layer can give"
         )
     shift = np.minimum(np.floor(room), MAX_SHIFT).astype(np.int64)
     scale = np.ldexp(1.0, shift)

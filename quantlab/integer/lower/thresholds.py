@@ -14,8 +14,17 @@ from quantlab.integer.lower.value import Value
 from quantlab.integer.operations import Threshold
 
 
+def has_rows(value: Value) -> bool:
+    """Return whether a value has one term, and one scale and offset for each channel, axis 0: not
+    by place, and not by the outputs of a linear layer on several vectors."""
+    scale = np.broadcast_shapes(value.terms[0].scale.shape, value.offset.shape)
+    by_place = scale[1:] if len(scale) == len(value.shape) else scale
+    return len(value.terms) == 1 and all(size == 1 for size in by_place)
+
+
 def thresholds_for(value: Value, grid: Grid, bounds: Mapping[str, Bound], output: str) -> Threshold:
-    """Return the operation that gives a value of one term its codes."""
+    """Return the operation that gives a value its codes. See `has_rows` for which."""
+    assert has_rows(value)
     (term,) = value.terms
     shape = np.broadcast_shapes(term.scale.shape, value.offset.shape)
     scale_C1 = np.broadcast_to(term.scale, shape).reshape(-1, 1)

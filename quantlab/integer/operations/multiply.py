@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from quantlab.integer.operations.operation import Operation
 from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
 
@@ -22,4 +20,4 @@ class Multiply(Operation):
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
         if len(inputs) != 2 or any(given.kind not in (U8, S8, S16) for given in inputs):
             self.refuse(", ".join(map(str, inputs)), "two tensors of u8, s8 or s16")
-        return TensorType(np.broadcast_shapes(*(given.shape for given in inputs)), S32)
+        return TensorType(self.broadcast(inputs), S32)

@@ -47,6 +47,15 @@ class Operation(ABC):
             self.refuse(f"{len(inputs)} inputs", "one")
         return inputs[0]
 
+    def broadcast(self, inputs: Sequence[TensorType]) -> tuple[int, ...]:
+        """Return the shape of what is made of all inputs, number by number. Raises UsageError
+        unless they have as many axes, as the batch before them, and sizes that are alike or 1."""
+        shapes = [given.shape for given in inputs]
+        sizes = [set(axis) - {1} for axis in zip(*shapes, strict=False)]
+        if len({len(shape) for shape in shapes}) > 1 or any(len(axis) > 1 for axis in sizes):
+            self.refuse(", ".join(map(str, inputs)), "as many axes of the same sizes, or of size 1")
+        return np.broadcast_shapes(*shapes)
+
     def refuse(self, given: str, allowed: str) -> NoReturn:
         """Raises UsageError in the words of all operations."""
         raise UsageError(

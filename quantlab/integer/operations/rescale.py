@@ -45,7 +45,7 @@ class Rescale(Operation):
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
         if len(inputs) != len(self.multipliers):
             self.refuse(f"{len(inputs)} inputs", f"{len(self.multipliers)}, one a multiplier")
-        shape = np.broadcast_shapes(*(given.shape for given in inputs))
+        shape = self.broadcast(inputs)
         arrays: list[Array] = [*self.multipliers, self.offset, self.shift]
         constants = [array.shape for array in arrays]
         if np.broadcast_shapes(shape, *constants) != shape:

@@ -12,9 +12,16 @@ from quantlab.deploy.onnx.runtime import OnnxEngine
 from quantlab.deploy.onnx.tensors import read_model
 from quantlab.errors import VerificationError
 from quantlab.integer.file import from_bytes, to_bytes
-from quantlab.integer.operations import OPERATIONS, Requantize
+from quantlab.integer.operations import (
+    OPERATIONS,
+    MaxPool,
+    Operation,
+    Requantize,
+    SumPool,
+    Windows,
+)
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S32, TensorType
+from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
 from quantlab.integer.verify import Interpreter, compare
 from tests.quantlab.integer.programs import Author, inputs
 
@@ -57,6 +64,30 @@ def test_quotients_beyond_32_bits_are_clamped_not_cut(shift: int) -> None:
     )  # fmt: skip
     ends = np.array([-(2**31), -(2**30), -1, 0, 1, 2, 3, 4, 5, 2**30, 2**31 - 1])
     x = np.concatenate([ends, ends // 3, ends // 5]).astype(np.int32)[:, None]
+    (one,) = compare(program, {"onnx": OnnxEngine(exact_model(program))}, [{"x": x}])
+    one.check()
+
+
+@pytest.mark.parametrize("kind", [U8, S8, S16])
+def test_sums_over_dilated_windows(kind: IntegerType) -> None:
+    windows = Windows(kernel=(2, 3), dilation=(2, 1), padding=(1, 0, 0, 1))
+    pool = SumPool(inputs=("x",), output="y", windows=windows, padding_code=3)
+    check_pool(pool, kind)
+
+
+@pytest.mark.parametrize("kind", [U8, S8, S16, S32])
+def test_maxima_of_all_integers(kind: IntegerType) -> None:
+    """Beyond 2^24 float32 has not all of them."""
+    check_pool(MaxPool(inputs=("x",), output="y", windows=Windows(kernel=(2, 2))), kind)
+
+
+def check_pool(pool: Operation, kind: IntegerType) -> None:
+    program = Program(inputs={"x": TensorType((2, 6, 7), kind)}, operations=(pool,), outputs=("y",))
+    random = np.random.default_rng(0)
+    x = random.integers(kind.minimum, kind.maximum + 1, (4, 2, 6, 7), dtype=kind.dtype)
+    x[0], x[1] = kind.maximum, kind.minimum
+    x[0, 0, ::2] -= 1
+    x[1, :, ::2] += 1
     (one,) = compare(program, {"onnx": OnnxEngine(exact_model(program))}, [{"x": x}])
     one.check()
 

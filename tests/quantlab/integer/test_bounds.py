@@ -83,6 +83,29 @@ def test_padding_counts() -> None:
     assert bound((0, 1, 0, 0)) == 1800
 
 
+@pytest.mark.parametrize("shape", [(), (1, 1, 1), (2, 1, 1), (1, 4, 4), (2, 4, 4)])
+def test_a_convolution_takes_bounds_of_any_shape(shape: tuple[int, ...]) -> None:
+    """Of one number, of each channel and of each place: what is known of channels counts."""
+    multiplier = np.arange(1, np.prod(shape, dtype=int) + 1, dtype=np.int32).reshape(shape)
+    program = Program(
+        inputs={"x": TensorType((2, 4, 4), U8)},
+        operations=(
+            Requantize(
+                inputs=("x",), output="r", multiplier=multiplier, offset=np.array(0),
+                shift=np.array(0), low=0, high=2**15 - 1, kind=S16,
+            ),
+            Convolution(
+                inputs=("r",), output="y", weight=np.ones((2, 2, 1, 1), np.int8), weight_bits=2,
+                bias=np.zeros(2, np.int32), padding_codes=np.zeros(2, np.int32),
+                windows=Windows(kernel=(1, 1)),
+            ),
+        ),
+        outputs=("y",),
+    )  # fmt: skip
+    largest = np.broadcast_to(multiplier, (2, 4, 4)).max((1, 2)) * 255
+    assert (program.bounds["y"].lowest, program.bounds["y"].highest) == (0, largest.sum())
+
+
 def test_an_accumulator_that_may_overflow_is_refused() -> None:
     with pytest.raises(
         UsageError, match="layer 'fc': Linear 'y' needs an accumulator of 33 bits, 32"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional
@@ -61,6 +61,7 @@ def exact(x: torch.Tensor) -> Integers:
     return x.round().to(torch.int64).numpy()
 
 
+@settings(deadline=None)
 @given(
     seed=seeds,
     groups=st.sampled_from([1, 2, 6]),
@@ -245,6 +246,21 @@ def test_a_program_runs() -> None:
     tensors = dict(execute(program, {"x": x}))
     assert list(tensors) == ["a", "b", "c"]
     assert [tensors[name].dtype for name in "abc"] == [np.int32, np.uint8, np.int32]
+
+
+@pytest.mark.parametrize("shapes", [((3, 4, 4), (4, 4)), ((4, 4), (3, 4, 4)), ((3, 4), (2, 4))])
+def test_sides_with_other_axes_are_refused(shapes: tuple[tuple[int, ...], ...]) -> None:
+    """They would be lined up with the batch of the other."""
+    sides = [TensorType(shape, U8) for shape in shapes]
+    one = np.array(1, np.int32)
+    add = Add(
+        inputs=("a", "b"), output="y", left_multiplier=one, right_multiplier=one,
+        offset=np.array(0), shift=np.array(0), low=0, high=255, kind=U8,
+    )  # fmt: skip
+    for operation in (add, Multiply(inputs=("a", "b"), output="y")):
+        with pytest.raises(UsageError, match=r"u8\[.*\] given, as many axes of the same sizes"):
+            operation.infer(sides)
+        assert operation.infer([sides[0], sides[0]]).shape == shapes[0]
 
 
 def test_inputs_of_another_type_or_shape_are_refused() -> None:

@@ -1,5 +1,8 @@
 """The integer program of a network against the network itself."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,13 +16,15 @@ from quantlab.integer.bounds import Bound
 from quantlab.integer.file import to_bytes
 from quantlab.integer.interpreter import compute, execute, run
 from quantlab.integer.lower import InputSpec, lower
-from quantlab.integer.lower.grid import Grid
+from quantlab.integer.lower.grid import Grid, byte_grid, fine_grid
+from quantlab.integer.lower.multipliers import choose
 from quantlab.integer.lower.thresholds import thresholds_for
 from quantlab.integer.lower.value import Term, Value
 from quantlab.integer.operations import Add, Threshold
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16
 from tests.quantlab.integer.networks import SPEC, Residual, pixels, plain, reals, settled
+from tests.quantlab.integer.random_networks import Both, Chain, calibrated
 
 
 def scores(program: Program, raw: torch.Tensor) -> np.ndarray:
@@ -104,6 +109,67 @@ def test_thresholds_are_exact_for_every_accumulator(
     x = np.arange(-3000, 2501)[:, None, None, None] * np.ones((4, 1, 1), np.int32)
     wanted = encode(np.maximum(x * scale + offset, 0.0))
     assert np.array_equal(compute(operation, [x.astype(np.int32)]), wanted)
+
+
+WEIGHTS = {"select": "*", "on": "weight", "algorithm": {"kind": "lsq", "num_bits": 8}}
+FIRST = {"select": "first", "on": "output", "algorithm": {"kind": "ste", "num_bits": 8}}
+BINARY = {"kind": "binary"}
+FEW = {"kind": "lsq", "num_bits": 2, "signed": True}
+
+
+def by_place() -> Chain:
+    """As many places as channels, so that one may be taken for the other; ties are rare."""
+    average = nn.AvgPool2d(3, 3, 1, count_include_pad=False)
+    return Chain(nn.Conv2d(3, 9, 1), nn.Sequential(average, nn.BatchNorm2d(9)), nn.Conv2d(9, 5, 1))
+
+
+def by_output() -> Chain:
+    """A linear layer on as many vectors as it has outputs."""
+    return Chain(nn.Linear(9, 3), nn.Identity(), nn.Linear(3, 5))
+
+
+def of_two() -> Chain:
+    """A sum of two tensors, clamped."""
+    both = Both("add", nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1))
+    middle = nn.Sequential(nn.BatchNorm2d(4), nn.Hardtanh(-0.5, 0.7))
+    return Chain(both, middle, nn.Conv2d(4, 5, 1))
+
+
+@pytest.mark.parametrize("algorithm", [BINARY, FEW])
+@pytest.mark.parametrize(("make", "rules"), [(by_place, [FIRST]), (by_output, []), (of_two, [])])
+def test_few_levels_of_what_has_no_row_of_thresholds_a_channel_are_the_networks(
+    make: Callable[[], Chain], rules: list[dict[str, Any]], algorithm: dict[str, Any]
+) -> None:
+    last = {"select": "last", "on": "input", "algorithm": algorithm}
+    case = calibrated(make(), SPEC, [WEIGHTS, *rules, last], is_odd=False)
+    raw = pixels(20, 7)
+    with torch.no_grad():
+        wanted = case.network(reals(raw)).numpy()
+    found = scores(lower(case.network, SPEC, case.samples), raw)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6 * abs(wanted).max())
+
+
+@pytest.mark.parametrize("make", [fine_grid, byte_grid])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (-1e-9, 0.0), (-3.0, 2.0), (1.0, 4.0)])
+def test_grids_reach_what_was_observed_and_clamp_the_rest(
+    make: Callable[[float, float], Grid], low: float, high: float
+) -> None:
+    """Where all was zero they have steps that numbers of a usual size can be counted in."""
+    grid = make(low, high)
+    seen = np.array([low, 0.0, high])
+    assert np.abs((grid.encode(seen) - grid.zero_point) * grid.scale - seen).max() <= grid.scale
+    assert grid.encode(np.array([-1e100, 1e100])).tolist() == [grid.low, grid.high]
+    if low == high:
+        assert grid.scale > 1e-5
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(5e32, 0.5), (0.1, 1e30)])
+def test_codes_too_fine_for_their_sums_are_refused(factor: float, offset: float) -> None:
+    bound = Bound(low=np.array([-1], object), high=np.array([1], object))
+    with pytest.raises(
+        UsageError, match=r"a factor of .* given, .* range of the codes, .*, is too small for what"
+    ):
+        choose([np.array(factor)], np.array(offset), [bound], "fc")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,368 @@
+"""Random quantized networks, drawn by hypothesis layer by layer, calibrated and in float64.
+
+Shapes are `[C, H, W]`, of one sample.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from quantlab.algorithms import QuantizeConfig, quantize
+from quantlab.algorithms.after_training import calibrate
+from quantlab.integer.lower import InputSpec
+from tests.quantlab.integer.networks import reals
+
+Shape = tuple[int, ...]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+MOST_CHANNELS = 6
+MOST_SIDE = 9
+ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
+    nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Sigmoid, nn.SiLU, nn.LeakyReLU, nn.Identity,
+    lambda: nn.Hardtanh(-0.5, 0.7),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A network to lower. rules, seed: how it was quantized, and its weights drawn."""
+
+    network: nn.Module
+    spec: InputSpec
+    rules: list[dict[str, Any]]
+    seed: int
+    threshold_levels: int
+
+    @property
+    def samples(self) -> Tensor:
+        """What it was calibrated on: `[N, *spec.shape]`, real numbers."""
+        return reals(torch.cat([images_for(self.spec, self.seed + n) for n in (1, 2)]), self.spec)
+
+    @property
+    def images(self) -> Tensor:
+        """Others: `[N, *spec.shape]`, u8."""
+        return images_for(self.spec, self.seed)
+
+
+class Both(nn.Module):
+    """Two branches, joined by `how`: add, cat or multiply."""
+
+    def __init__(self, how: str, left: nn.Module, right: nn.Module) -> None:
+        super().__init__()
+        self.how, self.left, self.right = how, left, right
+
+    def extra_repr(self) -> str:
+        return self.how
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.left(x), self.right(x)
+        if self.how == "cat":
+            return torch.cat([left, right], 1)
+        return left + right if self.how == "add" else left * right
+
+
+class Mean(nn.Module):
+    """Over height and width."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean([2, 3])
+
+
+def shape_after(layer: nn.Module, shape: Shape) -> Shape:
+    with torch.no_grad():
+        return tuple(layer.eval()(torch.zeros(1, *shape)).shape[1:])
+
+
+def _pair(draw: Draw, least: int, most: tuple[int, int]) -> tuple[int, int]:
+    height, width = (draw(st.integers(least, max(least, end))) for end in most)
+    return height, width
+
+
+def convolution(draw: Draw, shape: Shape) -> nn.Module:
+    channels, height, width = shape
+    groups = draw(st.sampled_from([g for g in (1, 2, channels) if channels % g == 0]))
+    padding = _pair(draw, 0, (2, 2)) if max(height, width) < MOST_SIDE else (0, 0)
+    room = (height + 2 * padding[0], width + 2 * padding[1])
+    kernel = _pair(draw, 1, (min(3, room[0]), min(3, room[1])))
+    dilation = [draw(st.integers(1, 2)) for _ in kernel]
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    return nn.Conv2d(
+        channels,
+        groups * draw(st.integers(1, max(1, MOST_CHANNELS // groups))),
+        kernel,
+        stride=_pair(draw, 1, (2, 2)),
+        padding=padding,
+        dilation=[d if r <= n else 1 for d, r, n in zip(dilation, reach, room, strict=True)],
+        groups=groups,
+        bias=draw(st.booleans()),
+    )
+
+
+def same_size(draw: Draw, channels: int, num_outputs: int) -> nn.Module:
+    """A convolution that keeps height and width."""
+    groups = draw(st.sampled_from([1, channels])) if num_outputs % channels == 0 else 1
+    return nn.Conv2d(
+        channels, num_outputs, draw(st.integers(1, 3)), padding="same", groups=groups,
+        dilation=draw(st.integers(1, 2)), bias=draw(st.booleans()),
+    )  # fmt: skip
+
+
+def batch_norm(draw: Draw, shape: Shape) -> nn.Module:
+    return nn.BatchNorm2d(shape[0], affine=draw(st.booleans()))
+
+
+def activation(draw: Draw, shape: Shape) -> nn.Module:
+    return draw(st.sampled_from(ACTIVATIONS))()
+
+
+def pool_windows(draw: Draw, shape: Shape) -> dict[str, Any]:
+    kernel = _pair(draw, 1, (min(3, shape[1]), min(3, shape[2])))
+    return {
+        "kernel_size": kernel,
+        "stride": _pair(draw, 1, (2, 2)),
+        "padding": _pair(draw, 0, (kernel[0] // 2, kernel[1] // 2)),
+        "ceil_mode": draw(st.booleans()),
+    }
+
+
+def max_pool(draw: Draw, shape: Shape) -> nn.Module:
+    windows = pool_windows(draw, shape)
+    fits = all(2 * (k - 1) < n for k, n in zip(windows["kernel_size"], shape[1:], strict=True))
+    if fits and draw(st.booleans()):  # dilated windows might lie in the padding wholly
+        windows |= {"padding": 0, "dilation": 2}
+    return nn.MaxPool2d(**windows)
+
+
+def average_pool(draw: Draw, shape: Shape) -> nn.Module:
+    return nn.AvgPool2d(
+        **pool_windows(draw, shape),
+        count_include_pad=draw(st.booleans()),
+        divisor_override=draw(st.sampled_from([None, None, 3])),
+    )
+
+
+def adaptive_pool(draw: Draw, shape: Shape) -> nn.Module:
+    return nn.AdaptiveAvgPool2d(_pair(draw, 1, (shape[1] + 1, shape[2] + 1)))
+
+
+def branch(draw: Draw, shape: Shape, num_outputs: int) -> nn.Module:
+    layers = [same_size(draw, shape[0], num_outputs)]
+    layers += [batch_norm(draw, (num_outputs,))] if draw(st.booleans()) else []
+    return nn.Sequential(*layers, activation(draw, shape))
+
+
+def addition(draw: Draw, shape: Shape) -> nn.Module:
+    channels = shape[0]
+    left = nn.Identity() if draw(st.booleans()) else branch(draw, shape, channels)
+    return Both("add", left, branch(draw, shape, channels))
+
+
+def concatenation(draw: Draw, shape: Shape) -> nn.Module:
+    left = nn.Identity() if draw(st.booleans()) else branch(draw, shape, 2)
+    return Both("cat", left, branch(draw, shape, draw(st.integers(1, 3))))
+
+
+def gate(draw: Draw, shape: Shape) -> nn.Module:
+    excite = nn.Conv2d(shape[0], shape[0], 1)
+    squeezed = nn.Sequential(nn.AdaptiveAvgPool2d(1), excite, nn.Sigmoid())
+    return Both("multiply", nn.Identity(), squeezed)
+
+
+BLOCKS = (
+    convolution, batch_norm, activation, max_pool, average_pool, adaptive_pool, addition,
+    concatenation, gate,
+)  # fmt: skip
+
+
+def head(draw: Draw, shape: Shape) -> list[nn.Module]:
+    """From an image to scores; or none, so that the image is the result."""
+    kind = draw(st.sampled_from(["flatten", "pool", "mean", "two", "none"]))
+    if kind == "none":
+        return []
+    if kind == "mean":
+        return [Mean(), nn.Linear(shape[0], 5)]
+    layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(1)] if kind == "pool" else []
+    layers.append(nn.Flatten())
+    (size,) = shape_after(nn.Sequential(*layers), shape)
+    if kind == "two":
+        layers += [nn.Linear(size, 4, bias=False), nn.BatchNorm1d(4), activation(draw, shape)]
+        size = 4
+    return [*layers, nn.Linear(size, 5)]
+
+
+def layers(draw: Draw, shape: Shape) -> nn.Module:
+    found: list[nn.Module] = []
+    kinds = draw(st.lists(st.sampled_from(BLOCKS), max_size=7))
+    start = draw(st.integers(0, min(1, len(kinds))))  # what comes before the first convolution
+    for kind in (*kinds[:start], convolution, *kinds[start:]):
+        if kind is concatenation and shape[0] > MOST_CHANNELS:
+            continue
+        found.append(kind(draw, shape))
+        shape = shape_after(found[-1], shape)
+    return nn.Sequential(*found, *head(draw, shape))
+
+
+def settle(network: nn.Module, seed: int, *, is_odd: bool) -> None:
+    """Give a network weights, and batch norms factors of either sign. is_odd: some weights and
+    factors are zero, and batch norms have seen very small and very large numbers."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(size: torch.Size) -> Tensor:
+        return torch.randn(size, generator=generator, dtype=torch.float64)
+
+    def one_of(usual: float, *odd: float) -> float:
+        index = int(torch.randint(len(odd) + 1, (), generator=generator))
+        return (usual, *odd)[index] if is_odd else usual
+
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                module.running_mean.copy_(normal(module.running_mean.shape) * one_of(1, 0, 30))
+                variance = normal(module.running_var.shape) ** 2 + 0.1
+                variance[0] = one_of(1, 0, 1e-9, 1e9)
+                module.running_var.copy_(variance * one_of(1, 1e4))
+        for name, parameter in network.named_parameters():
+            size = one_of(1, 0, 20) if name.endswith("bias") else one_of(1, 0.05)
+            parameter.copy_(normal(parameter.shape) * size)
+            parameter[0] *= one_of(1, 1, 0 if len(parameter) > 1 else 1)
+
+
+def weight_algorithm(draw: Draw) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["ste", "lsq", "twn", "binary"]))
+    granularity = draw(st.sampled_from([None, "per_tensor"]))
+    bits = {"num_bits": draw(st.integers(2, 8))} if kind in ("ste", "lsq") else {}
+    return {"kind": kind, "granularity": granularity, **bits}
+
+
+def activation_algorithm(draw: Draw) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["ste", "lsq", "ste", "lsq", "binary"]))
+    if kind == "binary":
+        return {"kind": kind}
+    bits = draw(st.integers(1, 8))
+    return {
+        "kind": kind,
+        "num_bits": bits,
+        "signed": False if bits == 1 else draw(st.sampled_from([None, True, False])),
+        "symmetric": draw(st.booleans()),
+    }
+
+
+def quantize_rules(draw: Draw, network: nn.Module) -> list[dict[str, Any]]:
+    num_layers = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in network.modules())
+    inputs = draw(st.sampled_from(["!first", "*"])) if num_layers > 1 else "*"
+    rules = [
+        {"select": "*", "on": "weight", "algorithm": weight_algorithm(draw)},
+        {"select": inputs, "on": "input", "algorithm": activation_algorithm(draw)},
+    ]
+    if draw(st.integers(0, 4)) == 4:
+        rules.append({"select": "*", "on": "output", "algorithm": activation_algorithm(draw)})
+    return rules
+
+
+@st.composite
+def specs(draw: Draw) -> InputSpec:
+    channels = draw(st.integers(1, 3))
+    shape = (channels, *_pair(draw, 4, (8, 8)))
+    scales, zeros = st.sampled_from([0.02, 1 / 78.6, 0.017]), st.integers(0, 255)
+    if draw(st.booleans()):
+        return InputSpec(
+            shape=shape, scale=(draw(scales),) * channels, zero_point=(draw(zeros),) * channels
+        )
+    scale, zero_point = (tuple(draw(some) for _ in range(channels)) for some in (scales, zeros))
+    return InputSpec(shape=shape, scale=scale, zero_point=zero_point)
+
+
+def images_for(spec: InputSpec, seed: int) -> Tensor:
+    """All black, all white, black and white only, and any."""
+    generator = torch.Generator().manual_seed(seed)
+    black, white = torch.zeros(1, *spec.shape), torch.full((1, *spec.shape), 255.0)
+    coarse = 255 * torch.randint(2, (1, *spec.shape), generator=generator)
+    fine = torch.randint(256, (2, *spec.shape), generator=generator)
+    return torch.cat([black, white, coarse, fine]).to(torch.uint8)
+
+
+def calibrated(
+    network: nn.Module,
+    spec: InputSpec,
+    rules: list[dict[str, Any]],
+    seed: int = 0,
+    threshold_levels: int = 4,
+    *,
+    is_odd: bool = True,
+) -> Case:
+    """Return a network with random weights, quantized by rules. is_odd: see `settle`."""
+    network = network.double().eval()
+    settle(network, seed, is_odd=is_odd)
+    case = Case(
+        network=network, spec=spec, rules=rules, seed=seed, threshold_levels=threshold_levels
+    )
+    quantize(network, QuantizeConfig.model_validate({"rules": rules}).rules)
+    calibrate(network, [case.samples])
+    return case
+
+
+@st.composite
+def cases(draw: Draw) -> Case:
+    """A network of up to some 12 layers on a raw image, quantized and calibrated."""
+    spec, seed = draw(specs()), draw(st.integers(0, 2**16))
+    network = layers(draw, spec.shape)
+    rules, levels = quantize_rules(draw, network), draw(st.sampled_from([4, 0, 16]))
+    return calibrated(network, spec, rules, seed, levels)
+
+
+class Chain(nn.Sequential):
+    """Layers with a first and a last, by name."""
+
+    def __init__(self, first: nn.Module, middle: nn.Module, last: nn.Module) -> None:
+        super().__init__()
+        self.first, self.middle, self.last = first, middle, last
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shallow:
+    """A case of two layers, first and last. The input of the last one's quantizer is exact."""
+
+    case: Case
+
+    @property
+    def last(self) -> nn.Module:
+        return self.case.network.get_submodule("last")
+
+
+@st.composite
+def shallow_cases(draw: Draw) -> Shallow:
+    """A layer with quantized output; what is affine, a maximum or a sum; a layer with quantized
+    input."""
+    spec, seed = draw(specs()), draw(st.integers(0, 2**16))
+    first = convolution(draw, spec.shape)
+    shape = shape_after(first, spec.shape)
+    middle: list[nn.Module] = []
+    if draw(st.booleans()):
+        pool = draw(st.sampled_from([max_pool, average_pool, adaptive_pool]))
+        middle.append(pool(draw, shape))
+        shape = shape_after(middle[0], shape)
+    middle += [nn.BatchNorm2d(shape[0])] if draw(st.booleans()) else []
+    middle.append(draw(st.sampled_from([nn.Identity, nn.ReLU, nn.ReLU6]))())
+    network = Chain(first, nn.Sequential(*middle), nn.Conv2d(shape[0], 5, 1))
+    bits = draw(st.integers(1, 8))
+    rules = [
+        {"select": "*", "on": "weight", "algorithm": {"kind": "lsq", "num_bits": 8}},
+        {"select": "first", "on": "output", "algorithm": {"kind": "ste", "num_bits": 8}},
+        {
+            "select": "last",
+            "on": "input",
+            "algorithm": {
+                "kind": draw(st.sampled_from(["ste", "lsq"])),
+                "num_bits": bits,
+                "signed": False if bits == 1 else draw(st.sampled_from([True, False])),
+                "symmetric": draw(st.booleans()),
+            },
+        },
+    ]
+    levels = draw(st.sampled_from([4, 0]))
+    return Shallow(case=calibrated(network, spec, rules, seed, levels, is_odd=False))
