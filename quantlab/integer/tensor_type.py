@@ -21,6 +21,10 @@ class IntegerType:
     def dtype(self) -> DTypeLike:
         return np.dtype({"u": "uint", "s": "int"}[self.name[0]] + self.name[1:])
 
+    def holds(self, low: int, high: int) -> bool:
+        """Return whether all integers from `low` to `high` are among these."""
+        return self.minimum <= low and high <= self.maximum
+
     def __str__(self) -> str:
         return self.name
 
@@ -47,7 +51,7 @@ def smallest_type(low: int, high: int) -> IntegerType:
     Raises UsageError if none has.
     """
     for kind in TYPES.values():
-        if kind.minimum <= low and high <= kind.maximum:
+        if kind.holds(low, high):
             return kind
     raise UsageError(f"integers: {low} to {high} given, at most 32 bits allowed")
 
@@ -58,6 +62,10 @@ class TensorType:
 
     shape: tuple[int, ...]
     kind: IntegerType
+
+    def __post_init__(self) -> None:
+        if any(size < 1 for size in self.shape):
+            raise UsageError(f"tensor of shape {list(self.shape)} given, sizes from 1 allowed")
 
     def __str__(self) -> str:
         return f"{self.kind}{list(self.shape)}"

@@ -1,7 +1,8 @@
 """How tensors lie in memory: images with their channels last, everything else as it is.
 
-Tensors have the axes of the program, `[N, C, H, W]`, whatever the order in memory; NumPy's strides
-say it. So what only moves numbers needs no kernel.
+An image is a tensor of three axes, but for what a Linear makes. Tensors have the axes of the
+program, `[N, C, H, W]`, whatever the order in memory; NumPy's strides say it. So what only moves
+numbers needs no kernel.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,12 @@ Integers = NDArray[Any]
 
 def packed(x: Integers) -> Integers:
     """Return a tensor `[N, ...]` with channels last and no gaps; copied only if it has to be."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
+    return plain(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
+
+
+def plain(x: Integers) -> Integers:
+    """Return a tensor with its axes in order and no gaps; copied only if it has to be."""
+    return np.require(x, requirements=("C", "A"))
 
 
 def new(count: int, shape: Sequence[int], dtype: DTypeLike) -> tuple[Integers, Integers]:

@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 from numpy.typing import DTypeLike
 
-from quantlab.integer.fast.layout import Integers, packed
+from quantlab.integer.fast.layout import Integers
 from quantlab.integer.fast.windows import Geometry
 
 SLACK = 16  # numbers that may be read behind the last
@@ -29,13 +29,13 @@ class PaddedInput:
         self._whole = np.empty((0, *geometry.shape), dtype)
         self._flat = self._whole.reshape(-1)
 
-    def lay_out(self, x: Integers) -> Integers:
-        """Return a tensor as flat memory."""
-        memory = packed(x)
+    def lay_out(self, memory: Integers) -> Integers:
+        """Return a tensor, without gaps and for images with channels last, as flat memory that is
+        valid until the next call."""
         if not self._is_copied:
             return memory.view(self._dtype).reshape(-1)
-        if len(self._whole) != len(x):
-            self._make(len(x))
+        if len(self._whole) != len(memory):
+            self._make(len(memory))
         inside = self._whole
         if self._geometry.padding_codes is not None:
             (top, left), (height, width) = self._geometry.start, memory.shape[1:3]

@@ -53,8 +53,12 @@ def _made(program: Program) -> dict[str, list[Made]]:
     # Codes made with sums are there when the sums are.
     order = {name: i for i, name in enumerate(program.types)}
     products = [o for o in program.operations if isinstance(o, Convolution | Linear)]
-    sums = {operation.output: constant_groups(operation) for operation in products}
-    made: dict[str, list[Made]] = {name: [] for name in sums}
+    made: dict[str, list[Made]] = {operation.output: [] for operation in products}
+    sums = {
+        operation.output: constant_groups(operation)
+        for operation in products
+        if isinstance(operation, Convolution) or len(program.types[operation.output].shape) != 3
+    }
     for operation in program.operations:
         last = max(operation.inputs, key=order.__getitem__)
         others = [name for name in operation.inputs if order[name] < order[last]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from quantlab import backend
 from quantlab.backend import Codes, CodesRule, PackedBits, PackedWeights
 from quantlab.integer.bounds import Bound
-from quantlab.integer.fast.layout import Integers, new, packed
+from quantlab.integer.fast.layout import Integers, new, packed, plain
 from quantlab.integer.fast.padded import SIGN, SLACK, PaddedInput
 from quantlab.integer.fast.step import Step, Tensors
 from quantlab.integer.fast.windows import geometry_of, weights_of
@@ -45,24 +45,31 @@ class Product(Step):
         self.inputs = (self._source, *(one.other for one in made if one.other))
         self._sums, self._result, self._is_read = operation.output, result, is_read
         self._made = tuple(made)
+        self._is_image = isinstance(operation, Convolution)
 
     def run(self, tensors: Tensors, *, keep: bool) -> Tensors:
         x = tensors[self._source]
         found: Tensors = {}
         sums = None
         if keep or self._is_read:
-            sums, found[self._sums] = new(len(x), self._result.shape, np.int32)
+            sums, found[self._sums] = self._new_sums(len(x))
         codes: list[Codes] = []
         for one in self._made:
             memory, found[one.output] = new(len(x), one.kind.shape, one.kind.kind.dtype)
             other = None if one.other is None else packed(tensors[one.other])
             codes.append((one.rule, other, memory))
-        self.multiply(x, sums, codes)
+        self.multiply(packed(x) if self._is_image else plain(x), sums, codes)
         return found
+
+    def _new_sums(self, count: int) -> tuple[Integers, Integers]:
+        if self._is_image:
+            return new(count, self._result.shape, np.int32)
+        memory = np.empty((count, *self._result.shape), np.int32)
+        return memory, memory
 
     @abstractmethod
     def multiply(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
-        """Write the sums and codes of a batch."""
+        """Write the sums and codes of a batch, which has no gaps."""
 
 
 class ByteProduct(Product):
@@ -115,7 +122,7 @@ class BitProduct(Product):
         is_read: bool,
     ) -> None:
         super().__init__(operation, result, made, is_read=is_read)
-        self._channels = _channels(given)
+        self._channels = _channels(operation, given)
         geometry = geometry_of(operation, given)
         self._num_numbers, self._geometry = geometry.size, geometry.in_words(self._channels)
         self._input = PaddedInput(geometry, np.int8, is_shifted=False, may_read_on=False)
@@ -138,10 +145,10 @@ def are_bits(operation: Convolution | Linear, given: TensorType, bound: Bound) -
     codes = operation.padding_codes if isinstance(operation, Convolution) else np.zeros(1, np.int32)
     lowest = min(bound.lowest, int(operation.weight.min()), int(codes.min()))
     highest = max(bound.highest, int(operation.weight.max()), int(codes.max()))
-    channels = _channels(given)
+    channels = _channels(operation, given)
     is_full = channels >= _LEAST_FILLED * 64 * -(-channels // 64)
     return is_full and given.kind != S16 and lowest >= -1 and highest <= 1
 
 
-def _channels(given: TensorType) -> int:
-    return given.shape[0] if len(given.shape) == 3 else given.shape[-1]
+def _channels(operation: Convolution | Linear, given: TensorType) -> int:
+    return given.shape[0] if isinstance(operation, Convolution) else given.shape[-1]

@@ -10,6 +10,9 @@ from quantlab.integer.operations import Operation, Threshold
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.tensor_type import S32, TensorType
 
+_MOST_LIMITS = 255
+_BEYOND = 2**33  # no number of 32 bits, nor that plus one
+
 
 def rule_of(
     operation: Operation,
@@ -47,11 +50,14 @@ def _counting(
     """Where the sign is -1, -x >= t is x <= -t: all but those with x > -t."""
     if len(shape) not in (1, 3):
         return None
-    channels = shape[0]
+    channels, num_levels = shape[0], operation.thresholds.shape[1]
+    if not 1 <= num_levels <= _MOST_LIMITS:
+        return None
     is_rising = np.broadcast_to(operation.signs, (channels,)) > 0
-    thresholds = np.broadcast_to(operation.thresholds, (channels, operation.thresholds.shape[1]))
+    within = operation.thresholds.clip(-_BEYOND, _BEYOND)
+    thresholds = np.broadcast_to(within, (channels, num_levels))
     limits = np.where(is_rising[:, None], thresholds - 1, -thresholds)
-    if limits.min() < S32.minimum or thresholds.shape[1] == 0:
+    if limits.min() < S32.minimum:
         return None
     return CodesRule.counting(
         np.tile(np.where(is_rising, operation.low, operation.high).astype(np.int32), repeats),

@@ -28,6 +28,9 @@ class InputSpec:
                 f"{self.shape[0]} of each allowed, one a channel"
             )
 
+        if not all(0 <= zero_point <= 255 for zero_point in self.zero_point):
+            raise UsageError(f"input: zero points {self.zero_point} given, 0 to 255 allowed")
+
     @property
     def grid(self) -> Grid:
         scale, zero_point = np.array(self.scale), np.array(self.zero_point, dtype=np.int64)

@@ -42,4 +42,7 @@ class Convolution(Operation):
             self.refuse(f"bias {self.bias.shape}, kernel {kernel}", f"[{num_outputs}], windows'")
         if self.padding_codes.shape != (channels,):
             self.refuse(f"padding_codes {self.padding_codes.shape}", f"[{channels}]")
+        low, high = int(self.padding_codes.min()), int(self.padding_codes.max())
+        if self.windows.is_padded and not given.kind.holds(low, high):
+            self.refuse(f"padding_codes {low} to {high}", f"those of {given.kind}")
         return TensorType((num_outputs, *self.windows.output_size(height, width)), S32)

@@ -36,6 +36,9 @@ class SumPool(Operation):
         given = self.one(inputs)
         if len(given.shape) != 3 or given.kind not in (U8, S8, S16):
             self.refuse(str(given), "u8, s8 or s16 of three axes")
+        code = self.padding_code
+        if self.windows.is_padded and not given.kind.holds(code, code):
+            self.refuse(f"padding_code {code}", f"one of {given.kind}")
         channels, height, width = given.shape
         return TensorType((channels, *self.windows.output_size(height, width)), S32)
 
@@ -46,6 +49,11 @@ class AdaptiveSumPool(Operation):
     ceil((i + 1) H / n), as torch has it."""
 
     size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.size) < 1:
+            self.refuse(f"size {self.size}", "sizes from 1")
 
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
         given = self.one(inputs)

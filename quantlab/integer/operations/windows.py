@@ -23,6 +23,11 @@ class Windows:
         if min(positive) < 1 or min(self.padding) < 0:
             raise UsageError(f"windows: {self} given; allowed: sizes from 1, padding from 0")
 
+    @property
+    def is_padded(self) -> bool:
+        """Whether a window may reach beyond the input."""
+        return self.ceil_mode or any(self.padding)
+
     def output_size(self, height: int, width: int) -> Pair:
         """Return how many windows there are. Raises UsageError if there is none."""
         top, left, bottom, right = self.padding

@@ -1,6 +1,7 @@
 """The fast engine against the interpreter, on every instruction set that runs here."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from quantlab.integer.fast import FastEngine
 from quantlab.integer.fast.plan import plan
 from quantlab.integer.fast.products import BitProduct, ByteProduct
 from quantlab.integer.interpreter import Integers, run
-from quantlab.integer.operations import Convolution, Linear, Reshape, Threshold, Windows
+from quantlab.integer.operations import Convolution, Linear, Requantize, Reshape, Threshold, Windows
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S8, U8, TensorType
+from quantlab.integer.tensor_type import S8, S16, U8, IntegerType, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.integer.programs import Author, inputs
 
@@ -34,7 +35,7 @@ def assert_same(program: Program, count: int, seed: int) -> None:
     engine, batch = FastEngine(program), inputs(program, count, seed)
     (comparison,) = compare(program, {"fast": engine}, [batch])
     comparison.check()
-    assert comparison.num_tensors == len(program.operations)
+    assert dict(engine.execute(batch)).keys() == {o.output for o in program.operations}
     found, expected = engine.run(batch), run(program, batch)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
@@ -116,6 +117,85 @@ def test_few_channels_are_multiplied_as_bytes() -> None:
     program = ternary(0, 31, weights=(-1, 1), codes=(-1, 2), has_zero=False)
     assert ByteProduct in [type(step) for step in plan(program)]
     assert_same(program, 2, 0)
+
+
+def linear(source: str, output: str, num_inputs: int, random: np.random.Generator) -> Linear:
+    return Linear(
+        inputs=(source,),
+        output=output,
+        weight=random.integers(-128, 128, (5, num_inputs), np.int8),
+        weight_bits=8,
+        bias=random.integers(-99, 99, 5, dtype=np.int32),
+    )
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 7), (5, 3, 7), (7, 7, 7), (2, 3, 64), (2, 2, 3, 7)])
+@pytest.mark.parametrize("kind", [U8, S8, S16])
+def test_rows_of_any_number_of_axes(shape: tuple[int, ...], kind: IntegerType) -> None:
+    """What a Linear takes and makes is no image, whatever the number of its axes."""
+    random = np.random.default_rng(0)
+    rescaled = Requantize(
+        inputs=("sums",),
+        output="codes",
+        multiplier=random.integers(2**9, 2**11, 5, np.int32),
+        offset=random.integers(-(2**20), 2**20, 5),
+        shift=np.full(5, 18),
+        low=-128,
+        high=127,
+        kind=S8,
+    )
+    program = Program(
+        inputs={"x": TensorType(shape, kind)},
+        operations=(
+            linear("x", "sums", shape[-1], random),
+            rescaled,
+            linear("codes", "again", 5, random),
+        ),
+        outputs=("again",),
+    )
+    x = random.integers(kind.minimum, kind.maximum, (3, *shape), kind.dtype, endpoint=True)
+    (comparison,) = compare(program, {"fast": FastEngine(program)}, [{"x": x}])
+    comparison.check()
+
+
+@pytest.mark.parametrize("num_levels", [1, 255, 256, 300])
+def test_many_thresholds_and_far_ones(num_levels: int) -> None:
+    random = np.random.default_rng(num_levels)
+    thresholds = random.integers(-(2**15), 2**15, (4, num_levels))
+    thresholds[:, 0] = [-(2**63), -(2**31), 2**31, 2**63 - 1]
+    program = Program(
+        inputs={"x": TensorType((4, 3, 3), S16)},
+        operations=(
+            Threshold(
+                inputs=("x",),
+                output="y",
+                thresholds=np.sort(thresholds, 1),
+                signs=np.array([1, -1, 1, -1], np.int8),
+                low=-3,
+                step=1,
+                kind=S16,
+            ),
+        ),
+        outputs=("y",),
+    )
+    x = random.integers(-(2**15), 2**15, (2, 4, 3, 3), np.int16)
+    (comparison,) = compare(program, {"fast": FastEngine(program)}, [{"x": x}])
+    comparison.check()
+
+
+def test_no_images() -> None:
+    assert_same(Author(5).program(10), 0, 0)
+
+
+def test_one_engine_for_several_threads() -> None:
+    program = Author(5).program(10)
+    engine = FastEngine(program)
+    batches = [inputs(program, 1 + seed % 3, seed) for seed in range(60)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(engine.run, batches))
+    for batch, results in zip(batches, found, strict=True):
+        for name, value in run(program, batch).items():
+            np.testing.assert_array_equal(results[name], value)
 
 
 def test_batches_of_different_sizes() -> None:
