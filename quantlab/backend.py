@@ -6,9 +6,10 @@ environment variable QUANTLAB_ISA names another (`scalar`, `avx2`, `avx512`, `av
 `avx512vpopcntdq`). All variants, and any number of threads, give the same result. Small inputs stay
 on the calling thread.
 
-Arrays are checked and never copied. Whatever is wrong raises UsageError with the argument's name,
-what was given and what is allowed. `num_threads=None` follows torch.set_num_threads where torch is
-loaded, else OMP_NUM_THREADS, else the number of cores.
+Arrays are checked and never copied; one that is written shares no memory with another of the call.
+Whatever is wrong raises UsageError with the argument's name, what was given and what is allowed.
+`num_threads=None` follows torch.set_num_threads where torch is loaded, else OMP_NUM_THREADS, else
+the number of cores.
 
 Shapes: N codes, R rows, W words.
 """
@@ -150,6 +151,7 @@ def popcount(
 #     without other_multiplier there is no other
 #   CodesRule.counting(base, step, limits, num_groups)
 #     base + step * how many of the limits `[L, C]` lie below the sum
+# The array for the codes has a type that holds low..high, or all from base to base + step * L.
 CodesRule = _backend.CodesRule
 # `PackedWeights(weight, bias, num_groups, num_spans, is_words)`: weight `[O, spans * span]` int8,
 # the numbers in the order in which a window has them, for inputs of uint8 or of int16 words.

@@ -20,7 +20,7 @@ def lower_batch_norm(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Val
             "integer program cannot do"
         )
     if x.is_clamped:
-        x = lowering.codes(x, next(iter(node.all_input_nodes)))
+        x = lowering.sum(x, next(iter(node.all_input_nodes)))
     mean, variance = (
         tensor.detach().double().cpu().numpy() for tensor in (layer.running_mean, layer.running_var)
     )
@@ -45,17 +45,21 @@ def lower_clamp(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -
 
 
 def lower_add(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> Value:
-    """Return the sum of two values, each of one tensor; neither is rounded before."""
+    """Return the sum of two values in 32 bits; neither is rounded to fewer before.
+
+    A sum of one sum and another may go on so for many layers: in 16 bits their errors would add up
+    to other codes, in networks of few levels to other classes.
+    """
     sides = [left, right]
-    sources = list(node.args)
-    for index, (side, source) in enumerate(zip(sides, sources, strict=True)):
-        if side.is_clamped or len(side.terms) > 1:
+    for index, source in enumerate(node.args):
+        if sides[index].is_clamped or len(sides[index].terms) > 1:
             assert isinstance(source, fx.Node)
-            sides[index] = lowering.codes(side, source)
+            sides[index] = lowering.sum(sides[index], source)
     left, right = sides
-    return Value(
+    total = Value(
         terms=(*left.terms, *right.terms),
         offset=left.offset + right.offset,
         shape=lowering.shape(node),
         node=str(node.target),
     )
+    return lowering.sum(total, node)

@@ -100,6 +100,16 @@ def wide_grid(end: Reals) -> Grid:
     return _even(np.asarray(end / S32.maximum), np.array(0), S32.minimum, S32.maximum, S32)
 
 
+def sum_grid(end: float) -> Grid:
+    """Return a symmetric grid of 32 bits for numbers from `-end` to `end`, its step a power of two.
+
+    So a number goes from one such grid to another without loss, unless that has larger steps.
+    """
+    exponent = int(np.ceil(np.log2(end)))
+    scale = np.array(np.ldexp(1.0, exponent - 31))
+    return _even(scale, np.array(0), -S32.maximum, S32.maximum, S32)
+
+
 def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:
     """Return that of raw images, a scale and zero point for all channels or for each, `[C]`."""
     axes = (-1, 1, 1) if scale.size > 1 else ()

@@ -2,9 +2,9 @@
 
 The network's layers are followed in its graph. What they make of integers is kept as long as
 possible as `scale * integers + offset` (see `value`): batch norms, biases and scales cost nothing,
-and are rounded once, where a quantizer asks for codes. Where the network has no quantizer but the
-program needs integers of few bits, as before an addition's result is pooled, 16 bits are taken, for
-the range that the value has on samples.
+and are rounded once, where a quantizer asks for codes. Sums of two values have 32 bits. Where the
+network has no quantizer but the program needs integers of few bits, as before an average or a
+product, 16 bits are taken, for the range that the value has on samples.
 """
 
 from collections.abc import Callable

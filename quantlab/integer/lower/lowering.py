@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+import numpy as np
 from torch import fx, nn
 
 from quantlab.errors import UsageError
@@ -11,11 +12,13 @@ from quantlab.graphs.paths import function_name, module_of
 from quantlab.graphs.slots import applied
 from quantlab.graphs.source import node_line
 from quantlab.integer.lower.builder import Builder
-from quantlab.integer.lower.grid import Grid, common_grid, fine_grid, grid_of
+from quantlab.integer.lower.grid import Grid, common_grid, fine_grid, grid_of, sum_grid
 from quantlab.integer.lower.ranges import Ranges
 from quantlab.integer.lower.value import Value
+from quantlab.integer.tensor_type import S32
 from quantlab.quantizer import Quantizer
 
+_BEYOND_SEEN = 16.0
 IsRearranging = Callable[[fx.Node], bool]
 
 
@@ -61,18 +64,30 @@ class Lowering:
         self.quantizers[path] = codes.terms[0].tensor
         return codes
 
-    def codes(self, value: Value, node: fx.Node) -> Value:
+    def codes(self, value: Value, node: fx.Node, *, may_be_wide: bool = False) -> Value:
         """Return the value behind a node as codes of one scale: of the quantizer that is to come,
         if there is one for all that read it, else of 16 bits for the numbers seen on samples.
 
+        may_be_wide: whether codes of 32 bits will do, if it has such.
         A raw image whose channels have scales of their own gets a common one, a small part of a
         pixel's. Raises UsageError if there were no samples.
         """
-        if value.grid is not None and value.is_uniform:
+        is_wide = value.grid is not None and value.grid.kind == S32
+        if value.grid is not None and value.is_uniform and (may_be_wide or not is_wide):
             return value
-        if value.grid is not None:
+        if value.grid is not None and not is_wide:
             return self.builder.quantize(value, common_grid(value.grid), f"{node.name}_codes")
         return self.builder.quantize(value, self.grid_for(node), f"{node.name}_codes")
+
+    def sum(self, value: Value, node: fx.Node) -> Value:
+        """Return the value behind a node as one tensor of 32 bits, from which nothing is lost that
+        counts beside the numbers of float32: its end is what is proven, or 16 times what was seen
+        on samples if that is less."""
+        end = float(np.max(self.builder.reach(value)))
+        if node.name in self.ranges:
+            low, high = self.ranges[node.name]
+            end = min(end, _BEYOND_SEEN * max(-low, high) or end)
+        return self.builder.quantize(value, sum_grid(end), f"{node.name}_sum")
 
     def grid_for(self, node: fx.Node) -> Grid:
         """Return the grid on which a node's value is to be; see `codes`."""

@@ -17,7 +17,7 @@ AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 def lower_max_pool(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
     """Return the largest codes; a value in another form is quantized first."""
     assert isinstance(layer, nn.MaxPool2d)
-    codes = lowering.codes(x, node.all_input_nodes[0])
+    codes = lowering.codes(x, node.all_input_nodes[0], may_be_wide=True)
     assert codes.grid is not None
     windows = _windows(layer, _pair(layer.dilation))
     tensor = lowering.builder.emit(MaxPool(windows=windows, **_common(lowering, node, codes)))

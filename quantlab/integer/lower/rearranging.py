@@ -74,7 +74,7 @@ def lower_function(lowering: Lowering, node: fx.Node) -> Value | tuple[Value, ..
     axis, ends = _parts(node, lowering)
     if axis < 0:
         refuse(node, "it splits a batch")
-    x = lowering.codes(x, source)
+    x = lowering.codes(x, source, may_be_wide=True)
     return tuple(
         _moved(lowering, node, x, Slice, axis=axis, start=start, stop=stop) for start, stop in ends
     )
@@ -84,7 +84,7 @@ def _moved(
     lowering: Lowering, node: fx.Node, x: Value, operation: type[Operation], **settings: Any
 ) -> Value:
     if not x.is_uniform or x.is_clamped:
-        x = lowering.codes(x, node.all_input_nodes[0])
+        x = lowering.codes(x, node.all_input_nodes[0], may_be_wide=True)
     (term,) = x.terms
     tensor = lowering.builder.emit(
         operation(

@@ -43,3 +43,16 @@ def test_errors_name_what_is_allowed() -> None:
 def test_a_gpu_gives_the_same() -> None:
     pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, 3, 16, 16)
     assert torch.equal(normalize(pixels.cuda(), IMAGENET).cpu(), normalize(pixels, IMAGENET))
+
+
+@pytest.mark.parametrize("normalization", [CIFAR10, IMAGENET])
+def test_channels_share_a_grid_of_16_bits(normalization: Normalization) -> None:
+    parts = [128 * scale / max(normalization.scale) for scale in normalization.scale]
+    assert parts == pytest.approx([round(part) for part in parts], abs=1e-9)
+    assert max(round(part) for part in parts) == 128
+
+
+def test_scales_are_those_of_the_deviations_but_for_the_grid() -> None:
+    for normalization, std in ((CIFAR10, (0.2470, 0.2435, 0.2616)), (MNIST, (0.3081,))):
+        for scale, value in zip(normalization.scale, std, strict=True):
+            assert scale == pytest.approx(1 / (255 * value), rel=0.5 / 119)

@@ -214,3 +214,50 @@ def test_a_graph_is_lowered_as_its_network() -> None:
     network = settled(plain(), 4)
     graph = trace(network)
     assert to_bytes(lower(graph, SPEC)) == to_bytes(lower(network, SPEC))
+
+
+class Blocks(nn.Module):
+    """Residual blocks in a row, as deep as errors need to grow."""
+
+    def __init__(self, num_blocks: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.convs = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1) for _ in range(num_blocks))
+        self.bns = nn.ModuleList(nn.BatchNorm2d(16) for _ in range(num_blocks))
+        self.relus = nn.ModuleList(nn.ReLU() for _ in range(num_blocks))
+        self.fc = nn.Linear(16 * 81, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for conv, bn, relu in zip(self.convs, self.bns, self.relus, strict=True):
+            x = relu(x + bn(conv(x)))
+        scores: torch.Tensor = self.fc(x.flatten(1))
+        return scores
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_deep_sums_give_the_very_codes_of_training(bits: int) -> None:
+    """On an image whose channels have a common grid: no code of any quantizer differs."""
+    spec = InputSpec(shape=(3, 9, 9), scale=(0.02, 0.02 * 126 / 128, 0.01), zero_point=(9, 120, 0))
+    weights = {"select": "*", "on": "weight", "algorithm": {"kind": "lsq", "num_bits": 4}}
+    inputs = {"kind": "lsq", "num_bits": bits, "signed": False}
+    rules = [weights, {"select": "!first", "on": "input", "algorithm": inputs}]
+    case = calibrated(Blocks(8), spec, rules, is_odd=False)
+    program = lower(case.network, spec, case.samples)
+    expected: dict[str, torch.Tensor] = {}
+    for path, module in case.network.named_modules():
+        if path.endswith("input_quantizer"):
+
+            def note(module: Any, inputs: Any, path: str = path) -> None:
+                expected[path] = module.codes(inputs[0])
+
+            module.register_forward_pre_hook(note)
+    raw = pixels(10, 4)
+    with torch.no_grad():
+        case.network(reals(raw, spec))
+    assert len(expected) == 9
+    tensors = dict(execute(program, {"input": raw.numpy()}))
+    for path, codes in expected.items():
+        found = tensors[program.quantizers[path]].reshape(codes.shape)
+        assert len(np.unique(found)) > 1
+        np.testing.assert_array_equal(found, codes.numpy())
