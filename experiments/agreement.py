@@ -4,7 +4,7 @@ The network computes in floating point, so that a number near the middle between
 become the other one: what can be told are statistics, not a proof.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Agreement:
     percent, to which both give the same class. largest_difference: between two scores.
 
     other_codes: of `num_code_images`, the percentage of codes that differ, for each quantizer of
-    values, by its path.
+    values, by its path. num_unmatched: quantizers of values whose codes the program does not make.
     """
 
     num_images: int
@@ -36,6 +36,7 @@ class Agreement:
     largest_difference: float
     num_code_images: int
     other_codes: dict[str, float]
+    num_unmatched: int
 
     @property
     def most_other_codes(self) -> tuple[str, float]:
@@ -48,38 +49,48 @@ def agreement(
     network: nn.Module,
     preprocess: Callable[[Tensor], Tensor],
     program: Program,
-    images: Tensor,
-    targets: Tensor,
+    batches: Iterable[tuple[Tensor, Tensor]],
     *,
-    batch_size: int,
     say: Callable[[int], None],
 ) -> Agreement:
-    """Return how both compare on raw images; codes are compared on the first batch.
+    """Return how both compare on batches, at least one, of raw images `[N, C, H, W]` and their
+    targets `[N]`; codes are compared on the first.
 
     say: is told how many images are done.
     """
     engine, (output,) = FastEngine(program), program.outputs
-    integer, fake = [], []
-    for part in images.split(batch_size):
-        scores = engine.run({"input": part.numpy()})[output]
-        integer.append(torch.from_numpy(program.reals[output](scores)))
-        fake.append(network(preprocess(part)).double().cpu())
-        say(sum(map(len, fake)))
-    ours, theirs = torch.cat(integer), torch.cat(fake)
-    first = images[:batch_size]
+    num_images = num_ours = num_theirs = num_same = num_code_images = num_unmatched = 0
+    largest_difference = 0.0
+    other_codes: dict[str, float] = {}
+    for images, targets in batches:
+        scores = engine.run({"input": images.numpy()})[output]
+        ours = torch.from_numpy(program.reals[output](scores))
+        theirs = network(preprocess(images)).double().cpu()
+        if num_images == 0:
+            num_code_images = len(images)
+            other_codes, num_unmatched = _other_codes(network, preprocess, program, engine, images)
+        num_images += len(images)
+        num_ours += _num_equal(ours.argmax(1), targets)
+        num_theirs += _num_equal(theirs.argmax(1), targets)
+        num_same += _num_equal(ours.argmax(1), theirs.argmax(1))
+        # NumPy's maximum keeps what is no number.
+        difference = (ours - theirs).abs().max().item()
+        largest_difference = float(np.maximum(largest_difference, difference))
+        say(num_images)
     return Agreement(
-        num_images=len(images),
-        integer_top1=_percent(ours.argmax(1) == targets),
-        fake_quantized_top1=_percent(theirs.argmax(1) == targets),
-        same_class=_percent(ours.argmax(1) == theirs.argmax(1)),
-        largest_difference=(ours - theirs).abs().max().item(),
-        num_code_images=len(first),
-        other_codes=_other_codes(network, preprocess, program, engine, first),
+        num_images=num_images,
+        integer_top1=100 * num_ours / num_images,
+        fake_quantized_top1=100 * num_theirs / num_images,
+        same_class=100 * num_same / num_images,
+        largest_difference=largest_difference,
+        num_code_images=num_code_images,
+        other_codes=other_codes,
+        num_unmatched=num_unmatched,
     )
 
 
-def _percent(hits: Tensor) -> float:
-    return 100 * hits.double().mean().item()
+def _num_equal(ours: Tensor, theirs: Tensor) -> int:
+    return int((ours == theirs).sum())
 
 
 def _other_codes(
@@ -88,17 +99,19 @@ def _other_codes(
     program: Program,
     engine: FastEngine,
     images: Tensor,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], int]:
+    """Return `Agreement`'s other_codes and num_unmatched."""
     with _codes_of(network) as expected:
         network(preprocess(images))
     wanted = set(program.quantizers.values())
     found = engine.execute({"input": images.numpy()})
     tensors = {name: value for name, value in found if name in wanted}
-    return {
+    other = {
         path: 100 * float(np.mean(tensors[program.quantizers[path]].reshape(codes.shape) != codes))
         for path, codes in expected.items()
         if program.quantizers.get(path) in tensors
     }
+    return other, len(expected) - len(other)
 
 
 def _quantizers(network: nn.Module) -> dict[str, Quantizer]:

@@ -4,13 +4,14 @@ A file that is not there is written; one that is there has to be what the progra
 asks for it gets a VerificationError that names the tensor.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from experiments.runs.files import storage_error, write_atomically
-from quantlab.errors import UsageError, VerificationError, did_you_mean
+from quantlab.errors import QuantLabError, UsageError, VerificationError, did_you_mean
 from quantlab.integer.fast import FastEngine
 from quantlab.integer.file import REMEDY, from_bytes, tensor_hashes, to_bytes
 from quantlab.integer.program import Program
@@ -64,17 +65,37 @@ def write(name: str, program: Program, folder: Path) -> Path:
 
 
 def _stored(name: str, program: Program, folder: Path) -> tuple[Path, bytes]:
+    """Return the path and the bytes of a file, written if it is not there. Raises UsageError."""
     path = folder / ARTEFACTS[name].file
-    if not path.exists():
-        write(name, program, folder)
-    return path, path.read_bytes()
+    try:
+        # What is there but no file, a folder say, cannot be written either.
+        if not path.is_file():
+            write(name, program, folder)
+        return path, path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _with_remedy() -> Iterator[None]:
+    """Let what a file is refused for end with what to do."""
+    try:
+        yield
+    except QuantLabError as error:
+        if str(error).endswith(REMEDY):
+            raise
+        raise type(error)(f"{error}; {REMEDY}") from error
 
 
 def stored_program(expected: Program, folder: Path) -> Program:
-    """Return the program of a folder's file. Raises VerificationError unless it is the expected
-    one."""
+    """Return the program of a folder's file, whose bytes are those of `to_bytes`.
+
+    Raises VerificationError unless it is the expected one, UsageError if the file is of another
+    kind, or cannot be read or written.
+    """
     path, data = _stored("program", expected, folder)
-    program = from_bytes(data, str(path))
+    with _with_remedy():
+        program = from_bytes(data, str(path))
     if data != to_bytes(expected):
         found = tensor_hashes(program)
         for name, sha256 in tensor_hashes(expected).items():
@@ -90,11 +111,11 @@ def stored_program(expected: Program, folder: Path) -> Program:
 
 
 def _numpy(program: Program, folder: Path) -> Engine:
-    return Interpreter(stored_program(program, folder))
+    return Interpreter(program)
 
 
 def _fast(program: Program, folder: Path) -> Engine:
-    return FastEngine(stored_program(program, folder))
+    return FastEngine(program)
 
 
 def _onnx(program: Program, folder: Path) -> Engine:
@@ -103,7 +124,10 @@ def _onnx(program: Program, folder: Path) -> Engine:
     from quantlab.deploy.onnx.tensors import read_model
 
     path, data = _stored("onnx-exact", program, folder)
-    return OnnxEngine(read_model(data, exact_model(program), str(path)))
+    expected = exact_model(program)
+    with _with_remedy():
+        model = read_model(data, expected, str(path))
+    return OnnxEngine(model)
 
 
 ENGINES: Mapping[str, Callable[[Program, Path], Engine]] = {
@@ -125,6 +149,12 @@ def engines_named(names: str | None) -> list[str]:
     for name in chosen:
         _check("--backends", name, _ENGINE_NEEDS.get(name, ()), name)
     return chosen
+
+
+def engines_of(names: Sequence[str], program: Program, folder: Path) -> dict[str, Engine]:
+    """Return engines, by name, of a program as `stored_program` gives it, and of what else there is
+    of it in the folder. Raises VerificationError, UsageError as that does."""
+    return {name: ENGINES[name](program, folder) for name in names}
 
 
 def artefacts_named(names: str | None) -> list[str]:

@@ -24,7 +24,7 @@ _PACKAGES = ("numpy", "torch", "onnx", "onnxruntime")
 def certificate(
     program: Program, images: Tensor, comparisons: Sequence[Comparison], found: Agreement
 ) -> dict[str, Any]:
-    """Return the certificate of a program as plain data.
+    """Return the certificate of a program, as it was read from its file, as plain data.
 
     Hashes: SHA-256 of the program's file, of each tensor as it is stored, of the raw images.
     """

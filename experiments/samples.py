@@ -1,4 +1,6 @@
-"""Raw samples of a data set, as integer programs take them."""
+"""Raw samples of a data set, as integer programs take them: images uint8 `[N, C, H, W]`."""
+
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,13 +12,30 @@ from quantlab.errors import UsageError
 
 
 def raw_samples(samples: Dataset, library: Library, count: int) -> tuple[Tensor, Tensor]:
-    """Return so many images from all over a data set, uint8 `[N, C, H, W]`, and their targets.
+    """Return so many images from all over a data set, and their targets.
 
     All of them if there are fewer. Raises UsageError for samples of another kind.
     """
-    count = min(count, len(samples))
+    return _read(samples, library, _spread(len(samples), count))
+
+
+def raw_batches(
+    samples: Dataset, library: Library, count: int, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the images and targets of `raw_samples` batch by batch, each read when it is asked for:
+    a data set on disk may be larger than memory."""
+    indices = _spread(len(samples), count)
+    for start in range(0, len(indices), batch_size):
+        yield _read(samples, library, indices[start : start + batch_size])
+
+
+def _spread(total: int, count: int) -> Sequence[int]:
+    count = min(count, total)
     # Data sets often have one class after the other.
-    indices = [number * len(samples) // count for number in range(count)]
+    return [number * total // count for number in range(count)]
+
+
+def _read(samples: Dataset, library: Library, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
     if isinstance(samples, InMemory):
         images = samples.inputs[indices]
     else:

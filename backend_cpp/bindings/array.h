@@ -8,6 +8,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +51,12 @@ py::array dense(py::handle object, const char* name, int num_dimensions) {
          object);
 }
 
+// The numbers of an array of any shape; none if `object` is not one.
+inline std::size_t size_of(py::handle object) {
+  if (!py::isinstance<py::array>(object)) return 0;
+  return static_cast<std::size_t>(py::reinterpret_borrow<py::array>(object).size());
+}
+
 template <class T>
 View<const T> input(py::handle object, const char* name) {
   const py::array array = dense<T>(object, name, 1);
@@ -62,16 +70,22 @@ MatrixView<const T> input_matrix(py::handle object, const char* name) {
           static_cast<std::size_t>(array.shape(1))};
 }
 
-// `object` itself if it is a writeable array of `size` items; a new array if it is None.
+// `object` itself if it is a writeable array of `size` items.
 template <class T>
-py::array output(py::handle object, const char* name, std::size_t size) {
-  if (object.is_none()) return py::array_t<T>(static_cast<py::ssize_t>(size));
+py::array writeable(py::handle object, const char* name, std::size_t size) {
   py::array array = dense<T>(object, name, 1);
   if (!array.writeable()) refuse(name, "a writeable array", object);
   if (static_cast<std::size_t>(array.size()) != size) {
     refuse(name, "an array of " + std::to_string(size) + " items", object);
   }
   return array;
+}
+
+// The same, or a new array if `object` is None.
+template <class T>
+py::array output(py::handle object, const char* name, std::size_t size) {
+  if (object.is_none()) return py::array_t<T>(static_cast<py::ssize_t>(size));
+  return writeable<T>(object, name, size);
 }
 
 template <class T>
@@ -81,11 +95,12 @@ View<T> view_of(py::array& array) {
 
 template <class A, class B>
 void refuse_overlap(const char* name, const A* a, std::size_t size_a, const B* b,
-                    std::size_t size_b) {
+                    std::size_t size_b, const char* other = "the input") {
+  if (size_a == 0 || size_b == 0) return;
   const auto begin_a = reinterpret_cast<std::uintptr_t>(a);
   const auto begin_b = reinterpret_cast<std::uintptr_t>(b);
   if (begin_a < begin_b + size_b * sizeof(B) && begin_b < begin_a + size_a * sizeof(A)) {
-    throw UsageError(std::string(name) + ": shares memory with the input; allowed is its own");
+    throw UsageError(std::string(name) + ": shares memory with " + other + "; allowed is its own");
   }
 }
 
@@ -95,6 +110,32 @@ inline void require_in_range(long long value, const char* name, long long smalle
     throw UsageError(std::string(name) + ": " + std::to_string(value) + "; allowed is " +
                      std::to_string(smallest) + ".." + std::to_string(largest));
   }
+}
+
+// Sizes that an argument makes are at most those that an array can have, so that none wraps around.
+constexpr auto kMostNumbers = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+
+[[noreturn]] inline void refuse_size(const char* name) {
+  throw UsageError(std::string(name) + ": makes more than " + std::to_string(kMostNumbers) +
+                   " numbers; allowed are fewer");
+}
+
+inline std::size_t checked_product(const char* name, std::initializer_list<std::size_t> factors) {
+  std::size_t product = 1;
+  for (const std::size_t factor : factors) {
+    if (factor != 0 && product > kMostNumbers / factor) refuse_size(name);
+    product *= factor;
+  }
+  return product;
+}
+
+inline std::size_t checked_sum(const char* name, std::initializer_list<std::size_t> parts) {
+  std::size_t sum = 0;
+  for (const std::size_t part : parts) {
+    if (part > kMostNumbers - sum) refuse_size(name);
+    sum += part;
+  }
+  return sum;
 }
 
 inline Run run_of(std::optional<std::string_view> variant, std::optional<int> num_threads) {

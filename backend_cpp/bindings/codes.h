@@ -18,16 +18,17 @@ struct CodesRule {
   std::size_t num_groups = 1;
   std::vector<std::int32_t> multiplier, other_multiplier, base, step, limits;
   std::vector<std::int64_t> offset, shift;
-  std::int64_t low = 0;
+  std::int64_t low = 0;  // of the codes, of either kind of rule
   std::int64_t high = 0;
   std::size_t num_limits = 0;
   std::size_t stride = 0;
 };
 
-// A rule with its arrays: `(rule, other or None, out)`.
-inline Codes codes_of(const py::tuple& given, std::size_t num_rows, std::size_t num_channels,
-                      std::size_t num_groups) {
+// A rule with its arrays, `(rule, other or None, out)`, for `size` sums.
+inline Codes codes_of(const py::tuple& given, std::size_t size, std::size_t num_channels,
+                      std::size_t num_groups, Memory& memory) {
   if (given.size() != 3) refuse("codes", "tuples (rule, other, out)", given);
+  if (!py::isinstance<CodesRule>(given[0])) refuse("codes", "a CodesRule first", given[0]);
   const auto& rule = given[0].cast<const CodesRule&>();
   if (rule.num_channels != num_channels || rule.num_groups != num_groups) {
     throw UsageError("codes: a rule for " + std::to_string(rule.num_channels) + " channels in " +
@@ -38,7 +39,6 @@ inline Codes codes_of(const py::tuple& given, std::size_t num_rows, std::size_t 
   if (has_other == given[1].is_none()) {
     refuse("other", has_other ? "an array" : "None, for this rule has one multiplier", given[1]);
   }
-  const std::size_t size = num_rows * num_channels;
   Codes codes{};
   codes.multiplier = rule.multiplier.data();
   codes.other_multiplier = rule.other_multiplier.data();
@@ -51,8 +51,14 @@ inline Codes codes_of(const py::tuple& given, std::size_t num_rows, std::size_t 
   codes.limits = rule.limits.data();
   codes.num_limits = rule.num_limits;
   codes.stride = rule.stride;
-  if (has_other) codes.other = rows_of(given[1], "other", size, false);
-  codes.out = rows_of(given[2], "out", size, true);
+  if (has_other) codes.other = rows_of(given[1], "other", size, false, memory);
+  codes.out = rows_of(given[2], "out", size, true, memory);
+  if (!holds(codes.out.kind, rule.low, rule.high)) {
+    refuse(
+        "out",
+        "a type that holds codes of " + std::to_string(rule.low) + ".." + std::to_string(rule.high),
+        given[2]);
+  }
   return codes;
 }
 
@@ -60,14 +66,15 @@ inline Codes codes_of(const py::tuple& given, std::size_t num_rows, std::size_t 
 class ResultArrays {
  public:
   ResultArrays(const py::object& sums, const std::vector<py::tuple>& codes, std::size_t num_rows,
-               std::size_t num_channels, std::size_t num_groups) {
+               std::size_t num_channels, std::size_t num_groups, Memory& memory) {
+    const std::size_t size = checked_product("windows", {num_rows, num_channels});
     if (!sums.is_none()) {
-      const Rows to = rows_of(sums, "sums", num_rows * num_channels, true);
+      const Rows to = rows_of(sums, "sums", size, true, memory);
       if (to.kind != Kind::kS32) refuse("sums", "an array of int32", sums);
       sums_ = static_cast<std::int32_t*>(to.data);
     }
     for (const py::tuple& one : codes) {
-      codes_.push_back(codes_of(one, num_rows, num_channels, num_groups));
+      codes_.push_back(codes_of(one, size, num_channels, num_groups, memory));
     }
   }
 

@@ -2,6 +2,8 @@
 #include <optional>
 #include <string_view>
 
+#include "quantlab/lanes/count.h"
+
 #include "codes.h"
 #include "convolve/convolve.h"
 #include "register.h"
@@ -11,8 +13,6 @@ namespace quantlab::bindings {
 namespace {
 
 namespace py = pybind11;
-
-constexpr std::size_t kBlock = 16;
 
 // Weights in the order of the kernel, and what belongs to them; see convolve/unit.h.
 struct PackedWeights {
@@ -34,12 +34,16 @@ struct PackedWeights {
 
 // weight: `[outputs, spans * span]`, the numbers in the order in which a window has them.
 std::unique_ptr<PackedWeights> packed_weights(py::object weight, py::object bias,
-                                              std::size_t num_groups, std::size_t num_spans,
+                                              long long given_groups, long long given_spans,
                                               bool is_words) {
+  require_in_range(given_groups, "num_groups", 1, 1LL << 40);
+  require_in_range(given_spans, "num_spans", 1, 1LL << 40);
+  const auto num_groups = static_cast<std::size_t>(given_groups);
+  const auto num_spans = static_cast<std::size_t>(given_spans);
   const auto from = input_matrix<std::int8_t>(weight, "weight");
   const auto start = input<std::int32_t>(bias, "bias");
-  if (num_groups < 1 || from.num_rows % num_groups != 0 || num_spans < 1 ||
-      from.num_columns % num_spans != 0 || start.size != from.num_rows) {
+  if (from.num_rows % num_groups != 0 || from.num_columns % num_spans != 0 ||
+      start.size != from.num_rows) {
     throw UsageError("weight: " + std::to_string(from.num_rows) + " outputs of " +
                      std::to_string(from.num_columns) + " numbers, " + std::to_string(start.size) +
                      " biases; allowed are multiples of " + std::to_string(num_groups) +
@@ -54,23 +58,24 @@ std::unique_ptr<PackedWeights> packed_weights(py::object weight, py::object bias
   packed->num_chunks = (packed->span + packed->chunk - 1) / packed->chunk;
   packed->is_depthwise = num_groups > 1 && num_groups == from.num_rows && packed->span == 1;
   if (packed->is_depthwise) {
-    const std::size_t blocks = (from.num_rows + kBlock - 1) / kBlock;
-    packed->bias.assign(blocks * kBlock, 0);
-    packed->channels.assign(blocks * num_spans * kBlock, 0);
+    const std::size_t blocks = (from.num_rows + kLanes - 1) / kLanes;
+    packed->bias.assign(blocks * kLanes, 0);
+    packed->channels.assign(checked_product("weight", {blocks, num_spans, kLanes}), 0);
     for (std::size_t channel = 0; channel < from.num_rows; ++channel) {
       packed->bias[channel] = start.data[channel];
       for (std::size_t i = 0; i < num_spans; ++i) {
-        packed->channels[(channel / kBlock * num_spans + i) * kBlock + channel % kBlock] =
+        packed->channels[(channel / kLanes * num_spans + i) * kLanes + channel % kLanes] =
             from.data[channel * num_spans + i];
       }
     }
     return packed;
   }
   const std::size_t group_outputs = from.num_rows / num_groups;
-  const std::size_t group_blocks = (group_outputs + kBlock - 1) / kBlock;
-  const std::size_t block = num_spans * packed->num_chunks * kBlock * packed->chunk;
-  const std::size_t size = num_groups * group_blocks * block;
-  packed->bias.assign(num_groups * group_blocks * kBlock, 0);
+  const std::size_t group_blocks = (group_outputs + kLanes - 1) / kLanes;
+  const std::size_t block =
+      checked_product("weight", {num_spans, packed->num_chunks, kLanes, packed->chunk});
+  const std::size_t size = checked_product("weight", {num_groups, group_blocks, block});
+  packed->bias.assign(num_groups * group_blocks * kLanes, 0);
   if (is_words) {
     packed->words.assign(size, 0);
   } else {
@@ -78,13 +83,13 @@ std::unique_ptr<PackedWeights> packed_weights(py::object weight, py::object bias
   }
   for (std::size_t output = 0; output < from.num_rows; ++output) {
     const std::size_t within = output % group_outputs;
-    const std::size_t number = output / group_outputs * group_blocks + within / kBlock;
-    const std::size_t lane = within % kBlock;
-    packed->bias[number * kBlock + lane] = start.data[output];
+    const std::size_t number = output / group_outputs * group_blocks + within / kLanes;
+    const std::size_t lane = within % kLanes;
+    packed->bias[number * kLanes + lane] = start.data[output];
     for (std::size_t i = 0; i < from.num_columns; ++i) {
       const std::size_t chunk =
           i / packed->span * packed->num_chunks + i % packed->span / packed->chunk;
-      const std::size_t at = number * block + (chunk * kBlock + lane) * packed->chunk +
+      const std::size_t at = number * block + (chunk * kLanes + lane) * packed->chunk +
                              i % packed->span % packed->chunk;
       const std::int8_t value = from.data[output * from.num_columns + i];
       if (is_words) {
@@ -104,29 +109,24 @@ void convolve_windows(py::object x, const WindowPlaces& places, const PackedWeig
   const bool is_words = weights.chunk == 2;
   convolve::Task task{};
   task.is_words = is_words;
+  Memory memory;
   std::size_t size = 0;
+  const auto read = [&](auto from) {
+    task.x = from.data;
+    size = from.size;
+    memory.add_input("x", from);
+  };
   if (is_words) {
-    const auto from = input<std::int16_t>(x, "x");
-    task.x = from.data;
-    size = from.size;
+    read(input<std::int16_t>(x, "x"));
   } else {
-    const auto from = input<std::uint8_t>(x, "x");
-    task.x = from.data;
-    size = from.size;
+    read(input<std::uint8_t>(x, "x"));
   }
-  if (places.spans.size() != weights.num_spans) {
-    throw UsageError("spans: " + std::to_string(places.spans.size()) + "; allowed is " +
-                     std::to_string(weights.num_spans) + ", as of the weights");
-  }
-  const std::size_t last = (weights.num_groups - 1) * weights.span;
+  const std::size_t last = checked_product("num_groups", {weights.num_groups - 1, weights.span});
   const std::size_t behind = weights.is_depthwise
-                                 ? (kBlock - weights.num_outputs % kBlock) % kBlock + 1
+                                 ? (kLanes - weights.num_outputs % kLanes) % kLanes + 1
                                  : weights.num_chunks * weights.chunk;
-  const std::size_t needed = places.reach + last + behind;
-  if (size < needed) {
-    throw UsageError("x: " + std::to_string(size) + " numbers; at least " + std::to_string(needed) +
-                     " are read");
-  }
+  require_reach(places, weights.num_spans, checked_sum("num_groups", {last, behind}), "x", size,
+                "numbers");
   task.windows = places.windows;
   task.weights = {weights.is_depthwise ? static_cast<const void*>(weights.channels.data())
                   : is_words           ? static_cast<const void*>(weights.words.data())
@@ -138,7 +138,7 @@ void convolve_windows(py::object x, const WindowPlaces& places, const PackedWeig
                   weights.num_chunks,
                   weights.is_depthwise};
   const ResultArrays results(sums, codes, places.num_windows, weights.num_outputs,
-                             weights.constant_groups());
+                             weights.constant_groups(), memory);
   task.results = results.results();
   const py::gil_scoped_release released;
   convolve::convolve(task, places.num_windows, run);
@@ -161,9 +161,11 @@ void register_convolve(py::module_& module) {
              py::arg("num_threads").noconvert());
   module.def(
       "peak",
-      [](std::size_t repeats, std::optional<std::string_view> variant) {
+      [](long long repeats, std::optional<std::string_view> variant) {
+        require_in_range(repeats, "repeats", 0, 1LL << 40);
+        const Run run = run_of(variant, std::nullopt);
         const py::gil_scoped_release released;
-        return convolve::peak(repeats, run_of(variant, std::nullopt));
+        return convolve::peak(static_cast<std::size_t>(repeats), run);
       },
       py::arg("repeats"), py::arg("variant"));
 }

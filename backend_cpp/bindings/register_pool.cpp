@@ -29,51 +29,56 @@ Stretches stretches(const char* name, const std::vector<std::pair<long long, lon
 
 // Where pooling windows lie over images of one size.
 struct PoolWindows {
-  long long height, width, channels;
+  std::size_t height, width, channels;
   Stretches rows, columns;
   std::size_t window;
   std::int32_t padding_code;
+
+  std::size_t image() const { return height * width * channels; }
 };
 
 PoolWindows pool_windows(const std::tuple<long long, long long, long long>& shape,
                          const std::vector<std::pair<long long, long long>>& rows,
                          const std::vector<std::pair<long long, long long>>& columns,
                          const std::pair<long long, long long>& steps, long long window,
-                         std::int32_t padding_code) {
+                         long long padding_code) {
   const auto [height, width, channels] = shape;
   for (const long long size : {height, width, channels}) {
     require_in_range(size, "shape", 1, 1LL << 40);
   }
   require_in_range(window, "window", 0, 1LL << 40);
-  return {height,
-          width,
-          channels,
-          stretches("rows", rows, steps.first, height),
-          stretches("columns", columns, steps.second, width),
-          static_cast<std::size_t>(window),
-          padding_code};
+  require_in_range(padding_code, "padding_code", INT32_MIN, INT32_MAX);
+  PoolWindows windows{static_cast<std::size_t>(height),
+                      static_cast<std::size_t>(width),
+                      static_cast<std::size_t>(channels),
+                      stretches("rows", rows, steps.first, height),
+                      stretches("columns", columns, steps.second, width),
+                      static_cast<std::size_t>(window),
+                      static_cast<std::int32_t>(padding_code)};
+  checked_product("shape", {windows.height, windows.width, windows.channels});
+  // What a row of windows takes decides how many threads there are.
+  checked_product("window", {windows.columns.size(), windows.channels, windows.window});
+  return windows;
 }
 
 void pool_images(py::object x, const PoolWindows& windows, py::object out, bool is_sum,
                  std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
-  const auto channels = static_cast<std::size_t>(windows.channels);
-  const auto image = static_cast<std::size_t>(windows.height * windows.width) * channels;
-  const std::size_t size =
-      py::isinstance<py::array>(x) ? static_cast<std::size_t>(py::len(x.attr("flat"))) : 0;
-  const std::size_t num_images = size / image;
+  const std::size_t num_images = size_of(x) / windows.image();
+  const std::size_t made = checked_product(
+      "windows", {num_images, windows.rows.size(), windows.columns.size(), windows.channels});
+  Memory memory;
   pool::Task task{};
-  task.x = rows_of(x, "x", num_images * image, false);
-  const std::size_t num_windows = windows.rows.size() * windows.columns.size();
-  task.out = rows_of(out, "out", num_images * num_windows * channels, true);
+  task.x = rows_of(x, "x", num_images * windows.image(), false, memory);
+  task.out = rows_of(out, "out", made, true, memory);
   const Kind wanted = is_sum ? Kind::kS32 : task.x.kind;
   if (task.out.kind != wanted) {
     refuse("out", is_sum ? "an array of int32" : "an array of x's type", out);
   }
   if (is_sum && task.x.kind == Kind::kS32) refuse("x", "an array of 8 or 16 bits", x);
-  task.height = static_cast<std::size_t>(windows.height);
-  task.width = static_cast<std::size_t>(windows.width);
-  task.channels = channels;
+  task.height = windows.height;
+  task.width = windows.width;
+  task.channels = windows.channels;
   task.rows = windows.rows.data();
   task.num_rows = windows.rows.size();
   task.columns = windows.columns.data();

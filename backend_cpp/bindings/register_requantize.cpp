@@ -1,6 +1,9 @@
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string_view>
+
+#include "quantlab/lanes/count.h"
 
 #include "codes.h"
 #include "register.h"
@@ -11,32 +14,31 @@ namespace {
 
 namespace py = pybind11;
 
-constexpr std::size_t kPad = 16;
-
-// Zeros behind the numbers of each group up to a multiple of 16.
+// Zeros behind the numbers of each group up to a multiple of kLanes.
 template <class T>
 std::vector<T> padded(View<const T> from, std::size_t num_groups) {
   const std::size_t group = from.size / num_groups;
-  const std::size_t whole = (group + kPad - 1) / kPad * kPad;
+  const std::size_t whole = (group + kLanes - 1) / kLanes * kLanes;
   std::vector<T> to(num_groups * whole, 0);
   for (std::size_t i = 0; i < from.size; ++i) to[i / group * whole + i % group] = from.data[i];
   return to;
 }
 
-// Of each 16 numbers those of even places first.
+// Of each kLanes numbers those of even places first.
 std::vector<std::int64_t> padded_apart(View<const std::int64_t> from, std::size_t num_groups) {
   const std::vector<std::int64_t> whole = padded(from, num_groups);
   std::vector<std::int64_t> to(whole.size());
   for (std::size_t i = 0; i < whole.size(); ++i) {
-    const std::size_t within = i % kPad;
-    to[i - within + within % 2 * (kPad / 2) + within / 2] = whole[i];
+    const std::size_t within = i % kLanes;
+    to[i - within + within % 2 * (kLanes / 2) + within / 2] = whole[i];
   }
   return to;
 }
 
-std::unique_ptr<CodesRule> rule_for(std::size_t num_channels, std::size_t num_groups) {
-  if (num_channels == 0 || num_groups == 0 || num_channels % num_groups != 0) {
-    throw UsageError("num_groups: " + std::to_string(num_groups) + " for " +
+std::unique_ptr<CodesRule> rule_for(std::size_t num_channels, long long given_groups) {
+  const auto num_groups = static_cast<std::size_t>(given_groups);
+  if (num_channels == 0 || given_groups < 1 || num_channels % num_groups != 0) {
+    throw UsageError("num_groups: " + std::to_string(given_groups) + " for " +
                      std::to_string(num_channels) + " channels; a divisor is allowed");
   }
   auto rule = std::make_unique<CodesRule>();
@@ -54,9 +56,10 @@ void require_size(const char* name, std::size_t size, std::size_t allowed) {
 
 std::unique_ptr<CodesRule> rescaling(py::object multiplier, py::object other_multiplier,
                                      py::object offset, py::object shift, std::int64_t low,
-                                     std::int64_t high, std::size_t num_groups) {
+                                     std::int64_t high, long long given_groups) {
   const auto factors = input<std::int32_t>(multiplier, "multiplier");
-  auto rule = rule_for(factors.size, num_groups);
+  auto rule = rule_for(factors.size, given_groups);
+  const std::size_t num_groups = rule->num_groups;
   const auto offsets = input<std::int64_t>(offset, "offset");
   const auto shifts = input<std::int64_t>(shift, "shift");
   require_size("offset", offsets.size, factors.size);
@@ -78,9 +81,10 @@ std::unique_ptr<CodesRule> rescaling(py::object multiplier, py::object other_mul
 }
 
 std::unique_ptr<CodesRule> counting(py::object base, py::object step, py::object limits,
-                                    std::size_t num_groups) {
+                                    long long given_groups) {
   const auto bases = input<std::int32_t>(base, "base");
-  auto rule = rule_for(bases.size, num_groups);
+  auto rule = rule_for(bases.size, given_groups);
+  const std::size_t num_groups = rule->num_groups;
   const auto steps = input<std::int32_t>(step, "step");
   const auto rows = input_matrix<std::int32_t>(limits, "limits");
   require_size("step", steps.size, bases.size);
@@ -89,6 +93,14 @@ std::unique_ptr<CodesRule> counting(py::object base, py::object step, py::object
   rule->base = padded(bases, num_groups);
   rule->step = padded(steps, num_groups);
   rule->num_limits = rows.num_rows;
+  rule->low = INT64_MAX;
+  rule->high = INT64_MIN;
+  for (std::size_t i = 0; i < bases.size; ++i) {
+    const std::int64_t first = bases.data[i];
+    const std::int64_t last = first + steps.data[i] * static_cast<std::int64_t>(rows.num_rows);
+    rule->low = std::min({rule->low, first, last});
+    rule->high = std::max({rule->high, first, last});
+  }
   rule->stride = rule->base.size();
   for (std::size_t row = 0; row < rows.num_rows; ++row) {
     const View<const std::int32_t> one{rows.data + row * rows.num_columns, rows.num_columns};
@@ -98,15 +110,16 @@ std::unique_ptr<CodesRule> counting(py::object base, py::object step, py::object
   return rule;
 }
 
-void requantize_rows(py::object sums, const py::tuple& codes, std::size_t num_channels,
+void requantize_rows(py::object sums, const py::tuple& codes, long long given_channels,
                      std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
-  require_in_range(static_cast<long long>(num_channels), "num_channels", 1, 1 << 24);
-  const auto size =
-      py::isinstance<py::array>(sums) ? static_cast<std::size_t>(py::len(sums.attr("flat"))) : 0;
-  const Rows from = rows_of(sums, "sums", size / num_channels * num_channels, false);
-  const std::size_t num_rows = size / num_channels;
-  const Codes to = codes_of(codes, num_rows, num_channels, 1);
+  require_in_range(given_channels, "num_channels", 1, 1 << 24);
+  const auto num_channels = static_cast<std::size_t>(given_channels);
+  const std::size_t num_rows = size_of(sums) / num_channels;
+  const std::size_t size = num_rows * num_channels;
+  Memory memory;
+  const Rows from = rows_of(sums, "sums", size, false, memory);
+  const Codes to = codes_of(codes, size, num_channels, 1, memory);
   const py::gil_scoped_release released;
   requantize::requantize(from, num_rows, num_channels, to, run);
 }

@@ -86,7 +86,9 @@ def _file(invocation: Invocation) -> Path | None:
         return None
     path = Path(invocation.options["html"])
     if not path.name or path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"--html={invocation.options['html']}: a file in a folder that exists")
+        raise UsageError(
+            f"--html={invocation.options['html']}: a file in a folder that exists allowed"
+        )
     return path
 
 

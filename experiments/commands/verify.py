@@ -1,6 +1,7 @@
 """`main.py verify`: the proof that what is deployed computes what was trained."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from experiments.agreement import Agreement, agreement
-from experiments.artefacts import ENGINES, engines_named
+from experiments.artefacts import ENGINES, engines_named, engines_of, stored_program
 from experiments.certificate import certificate
 from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import options
@@ -19,16 +20,17 @@ from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
 from experiments.deployment import program_of
 from experiments.progress import Steps, console
-from experiments.runs.files import write_json
-from experiments.samples import raw_samples
+from experiments.runs.files import storage_error, write_json
+from experiments.samples import raw_batches, raw_samples
 from experiments.session import local_session
 from experiments.torchvision_networks import calibrated
 from quantlab.errors import UsageError
 from quantlab.integer.program import Program
-from quantlab.integer.verify import Comparison, compare
+from quantlab.integer.verify import Comparison, Engine, compare
 
 CERTIFICATE = "certificate.json"
 _NUM_SAMPLES, _NUM_PHOTOS, _BATCH_SIZE = 1000, 8, 50
+_OF_RUNS = (*options.STORED_NETWORK, "tested")
 
 SYNTAX = Syntax(
     help="prove that a run's integer program is computed alike everywhere",
@@ -45,8 +47,9 @@ SYNTAX = Syntax(
 
 def run(invocation: Invocation) -> int:
     """Lower the network, run every back end on real samples, write the certificate."""
-    backends = engines_named(invocation.options.get("backends"))
     is_run = not invocation.has("torchvision")
+    _check_effect(invocation, is_run=is_run)
+    backends = engines_named(invocation.options.get("backends"))
     default = _NUM_SAMPLES if is_run else _NUM_PHOTOS
     count = invocation.number("samples") if invocation.has("samples") else default
     if count < 1:
@@ -61,11 +64,23 @@ def run(invocation: Invocation) -> int:
     )
 
 
+def _check_effect(invocation: Invocation, *, is_run: bool) -> None:
+    """Raise UsageError for an option that would change nothing."""
+    for name in ("images",) if is_run else _OF_RUNS:
+        if invocation.has(name):
+            other = "without" if is_run else "with"
+            raise UsageError(
+                f"--{name}={invocation.options[name]}: not allowed {other} --torchvision"
+            )
+
+
 def _of_torchvision(invocation: Invocation, backends: list[str], count: int) -> int:
     name, folder = invocation.options["torchvision"], Path(invocation.options["images"])
     found = calibrated(name, folder, count)
     with TemporaryDirectory() as artefacts:
-        comparisons = _compared(found.program, backends, Path(artefacts), found.photos, 2)
+        stored = stored_program(found.program, Path(artefacts))
+        engines = engines_of(backends, stored, Path(artefacts))
+        comparisons = _compared(found.program, engines, found.photos, 2)
     _print_table(comparisons)
     console.print(f"{name}: {len(found.program.operations)} operations", markup=False)
     for comparison in comparisons:
@@ -76,24 +91,31 @@ def _of_torchvision(invocation: Invocation, backends: list[str], count: int) -> 
 def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
     num_tested = _num_tested(invocation, count)
     restored = restore(invocation)
+    folder = restored.artefacts
+    # Whatever ends this early, no certificate of an earlier time may stand for it.
+    _remove(folder / CERTIFICATE)
     data = load_data(restored.problem, restored.config, local_session())
     program = program_of(restored.network, restored.library, data)
-    folder = restored.artefacts
-    images, _ = raw_samples(data.test, restored.library, count)
-    comparisons = _compared(program, backends, folder, images, _BATCH_SIZE)
-    tested, targets = raw_samples(data.test, restored.library, num_tested or len(data.test))
-    with Steps(len(tested), 0, is_shown=True) as progress:
+    stored = stored_program(program, folder)
+    images, targets = raw_samples(data.test, restored.library, count)
+    engines = engines_of(backends, stored, folder)
+    comparisons = _compared(program, engines, images, _BATCH_SIZE)
+    num_tested = min(num_tested or len(data.test), len(data.test))
+    tested: Iterable[tuple[Tensor, Tensor]]
+    if num_tested == len(images):  # then they are the same, and not read again
+        tested = zip(images.split(_BATCH_SIZE), targets.split(_BATCH_SIZE), strict=True)
+    else:
+        tested = raw_batches(data.test, restored.library, num_tested, _BATCH_SIZE)
+    with Steps(num_tested, 0, is_shown=True) as progress:
         found = agreement(
             restored.network,
             restored.library.preprocess.evaluate,
             program,
             tested,
-            targets,
-            batch_size=_BATCH_SIZE,
             say=lambda done: progress.advance(done, "testing"),
         )
     identity = {"run": restored.folder.name, "checkpoint": restored.checkpoint}
-    whole = identity | certificate(program, images, comparisons, found)
+    whole = identity | certificate(stored, images, comparisons, found)
     write_json(folder / CERTIFICATE, whole)
     _print_table(comparisons)
     _print_agreement(found)
@@ -101,6 +123,13 @@ def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
     for comparison in comparisons:
         comparison.check()
     return 0
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def _num_tested(invocation: Invocation, count: int) -> int | None:
@@ -116,10 +145,9 @@ def _num_tested(invocation: Invocation, count: int) -> int | None:
 
 
 def _compared(
-    program: Program, backends: list[str], folder: Path, images: Tensor, batch_size: int
+    program: Program, engines: Mapping[str, Engine], images: Tensor, batch_size: int
 ) -> list[Comparison]:
     """Run the back ends on images, with a bar."""
-    engines = {name: ENGINES[name](program, folder) for name in backends}
     with Steps(len(images), 0, is_shown=True) as progress:
         return compare(program, engines, _batches(images, batch_size, progress))
 
@@ -140,7 +168,11 @@ def _print_agreement(found: Agreement) -> None:
     )
     path, share = found.most_other_codes
     if path:
-        console.print(f"other codes: at most {share:.3f} %, at {path}", markup=False)
+        # Rounded up: what differs is never shown as nothing.
+        most = f"at most {math.ceil(1000 * share) / 1000:.3f} %, at {path}" if share else "none"
+        console.print(f"other codes: {most}", markup=False)
+    if found.num_unmatched:
+        console.print(f"quantizers whose codes the program does not make: {found.num_unmatched}")
 
 
 def _print_table(comparisons: list[Comparison]) -> None:

@@ -12,6 +12,8 @@ from torch import fx, nn
 
 _NOT_THE_USERS = (f"{Path(torch.__file__).parent}/", f"{Path(__file__).parent}/", "<")
 _MOST_LETTERS = 110
+# What tracing writes into a node's meta: the file and the number of the line.
+CALLED_AT = "called_at"
 
 
 def user_line(error: BaseException) -> str | None:
@@ -25,6 +27,9 @@ def user_line(error: BaseException) -> str | None:
 def node_line(node: fx.Node) -> str | None:
     """Return `file:line: 'code'` of the user's call that a traced node stands for; None if it is
     not known."""
+    if CALLED_AT in node.meta:
+        return _line(*node.meta[CALLED_AT])
+    # What torch.export has noted.
     frames = re.findall(r'File "(.*)", line (\d+)', node.stack_trace or "")
     lines = [_line(f, int(number)) for f, number in frames if not f.startswith(_NOT_THE_USERS)]
     return lines[-1] if lines else None

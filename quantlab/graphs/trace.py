@@ -10,6 +10,7 @@ train, load and change together.
 import operator
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Literal, get_args
 
 from torch import Tensor, fx, nn
@@ -20,7 +21,7 @@ from quantlab.graphs.leaves import is_layer, is_leaf
 from quantlab.graphs.modularize import FOLLOWS_TRAINING, modularize
 from quantlab.graphs.shapes import Example, propagate_shapes
 from quantlab.graphs.skeleton import assemble
-from quantlab.graphs.source import first_line, user_line, user_module
+from quantlab.graphs.source import CALLED_AT, first_line, user_line, user_module
 from quantlab.graphs.unshare import unshare
 from quantlab.graphs.watch import IsLeaf
 
@@ -110,7 +111,6 @@ class _Tracer(fx.Tracer):
     def __init__(self, is_whole: IsLeaf) -> None:
         super().__init__()
         self._is_whole = is_whole
-        self.record_stack_traces = True  # see `source.node_line`
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return self._is_whole(m)
@@ -125,8 +125,13 @@ class _Tracer(fx.Tracer):
 
     def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(kind, *args, **kwargs)
+        frame = _callers_frame()
+        if frame is not None:
+            # torch's own record of it imports its compiler.
+            node.meta[CALLED_AT] = (frame.f_code.co_filename, frame.f_lineno)
         if kind == "call_function":
-            node.meta[FOLLOWS_TRAINING] = _caller_reads_training()
+            names = frame.f_code.co_names if frame is not None else ()
+            node.meta[FOLLOWS_TRAINING] = "training" in names
         return node
 
 
@@ -149,11 +154,11 @@ class _Proxy(fx.Proxy):
         return self.tracer.create_proxy("call_function", function, (self, other), {})
 
 
-def _caller_reads_training() -> bool:
-    """Return whether the user's code that calls a function of torch looks at `self.training`."""
-    frame = sys._getframe()
-    while frame.f_back is not None:
-        frame = frame.f_back
+def _callers_frame() -> FrameType | None:
+    """Return the frame of the user's code that calls a function of torch."""
+    frame = sys._getframe().f_back
+    while frame is not None:
         if not frame.f_globals.get("__name__", "").startswith(("torch.", "quantlab.graphs.")):
-            return "training" in frame.f_code.co_names
-    return False
+            return frame
+        frame = frame.f_back
+    return None

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -50,7 +51,8 @@ def program(network: nn.Module, images: Tensor) -> Program:
 def compared(network: nn.Module, program: Program, images: Tensor) -> Agreement:
     done: list[int] = []
     targets = torch.arange(len(images)) % 5
-    found = agreement(network, preprocess, program, images, targets, batch_size=25, say=done.append)
+    batches = zip(images.split(25), targets.split(25), strict=True)
+    found = agreement(network, preprocess, program, batches, say=done.append)
     assert done == [25, 50, 60]
     return found
 
@@ -69,6 +71,7 @@ def test_it_is_what_both_say(network: nn.Module, program: Program, images: Tenso
     assert found.same_class == pytest.approx(100 * np.mean(integers.argmax(1) == fakes.argmax(1)))
     assert found.largest_difference == pytest.approx(np.abs(integers - fakes).max())
     assert found.other_codes.keys() == {INPUT}
+    assert found.num_unmatched == 0
     # What differs are numbers near ties.
     assert found.most_other_codes == (INPUT, found.other_codes[INPUT])
     assert found.other_codes[INPUT] < 0.1
@@ -88,6 +91,38 @@ def test_a_wrong_program_has_other_codes(
     assert 5 < compared(network, wrong, images).other_codes[INPUT] < 30
 
 
+def test_quantizers_that_the_program_lacks_are_counted(
+    network: nn.Module, program: Program, images: Tensor
+) -> None:
+    for quantizers in ({}, {INPUT: "input"}):
+        found = compared(network, replace(program, quantizers=quantizers), images)
+        assert found.other_codes == {}
+        assert found.num_unmatched == 1
+
+
+def test_batches_are_read_one_by_one(network: nn.Module, program: Program, images: Tensor) -> None:
+    done: list[int] = []
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for number, part in enumerate(images.split(20)):
+            assert done == [20 * (i + 1) for i in range(number)]
+            yield part, torch.zeros(len(part), dtype=torch.int64)
+
+    found = agreement(network, preprocess, program, batches(), say=done.append)
+    assert (found.num_images, found.num_code_images) == (60, 20)
+
+
+def test_a_score_that_is_no_number_is_not_hidden(program: Program, images: Tensor) -> None:
+    class Broken(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.full((len(x), 5), float("nan") if is_first.pop() else 0.0)
+
+    is_first = [False, True, True]  # from the end; the first batch is run twice
+    batches = [(part, torch.zeros(30, dtype=torch.int64)) for part in images.split(30)]
+    found = agreement(Broken(), preprocess, program, batches, say=lambda _: None)
+    assert np.isnan(found.largest_difference)
+
+
 def test_without_quantizers_there_is_nothing_to_tell() -> None:
     nothing = Agreement(
         num_images=1,
@@ -97,5 +132,6 @@ def test_without_quantizers_there_is_nothing_to_tell() -> None:
         largest_difference=0,
         num_code_images=1,
         other_codes={},
+        num_unmatched=0,
     )
     assert nothing.most_other_codes == ("", 0.0)

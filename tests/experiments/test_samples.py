@@ -6,22 +6,24 @@ import torch
 from torch import Tensor
 
 from experiments.protocols import InMemory
-from experiments.samples import raw_samples
+from experiments.samples import raw_batches, raw_samples
 from quantlab.errors import UsageError
 
 
 class Files:
-    """A data set on disk whose samples are their numbers."""
+    """A data set on disk whose samples are their numbers; it notes what is read."""
 
     classes = ("a", "b")
 
     def __init__(self, count: int) -> None:
         self.targets = torch.arange(count) % 2
+        self.reads: list[int] = []
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def read(self, index: int) -> int:
+        self.reads.append(index)
         return index
 
 
@@ -54,8 +56,26 @@ def test_files_are_read_as_the_library_reads_them() -> None:
     assert targets.tolist() == [0, 1, 0]
 
 
+@pytest.mark.parametrize("count", [1, 4, 8, 9, 99])
+def test_batches_are_the_same_samples_read_one_by_one(count: int) -> None:
+    reading, files = library(read_train=None, read_evaluate=read_evaluate), Files(9)
+    images, targets = raw_samples(files, reading, count)
+    files.reads.clear()
+    parts = []
+    for number, part in enumerate(raw_batches(files, reading, count, 4), 1):
+        assert len(files.reads) == min(4 * number, len(images))  # no more than was asked for
+        parts.append(part)
+    assert torch.equal(torch.cat([part for part, _ in parts]), images)
+    assert torch.equal(torch.cat([part for _, part in parts]), targets)
+    inputs = torch.arange(9, dtype=torch.uint8).view(9, 1, 1, 1)
+    first, _ = next(raw_batches(in_memory(inputs), library(), 9, 4))
+    assert first.flatten().tolist() == [0, 1, 2, 3]
+
+
 def test_what_no_program_takes() -> None:
     with pytest.raises(UsageError, match=r"^Toy/Tiny: samples of torch\.float32, 4 axes given; an"):
         raw_samples(in_memory(torch.zeros(3, 1, 2, 2)), library(), 2)
+    with pytest.raises(UsageError, match="an integer program takes uint8, 4 axes"):
+        next(raw_batches(in_memory(torch.zeros(3, 1, 2, 2)), library(), 2, 1))
     with pytest.raises(UsageError, match="defines no read_train and read_evaluate"):
         raw_samples(Files(3), library(), 2)

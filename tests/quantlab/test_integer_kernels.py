@@ -1,5 +1,12 @@
 """The kernels of integer programs, each variant against int64, for any number of threads."""
 
+import ctypes
+import mmap
+import os
+import re
+import sys
+from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -243,7 +250,20 @@ def convolved(**changed: Any) -> None:
             lambda: PackedWeights(np.zeros((8, 8), np.int8), ROW, 3, 1, False),
             "^weight: 8 outputs of 8 numbers, 8 biases; allowed are multiples of 3 groups",
         ),
+        (
+            lambda: CodesRule.counting(ROW, ROW, np.zeros((1, 8), np.int32), -1),
+            "^num_groups: -1 for 8 channels; a divisor is allowed",
+        ),
+        (
+            lambda: PackedWeights(np.zeros((8, 8), np.int8), ROW, -1, 1, False),
+            r"^num_groups: -1; allowed is 1\.\.",
+        ),
+        (
+            lambda: PackedWeights(np.zeros((8, 8), np.int8), ROW, 1, 0, False),
+            r"^num_spans: 0; allowed is 1\.\.",
+        ),
         (lambda: WindowPlaces((1, 0, 1), (1, 1, 1), [0]), r"^counts: 0; allowed is 1\.\."),
+        (lambda: WindowPlaces((1, 1, 1), (1, -1, 1), [0]), r"^steps: -1; allowed is 0\.\."),
         (lambda: WindowPlaces((1, 1, 1), (1, 1, 1), [-1]), r"^spans: -1; allowed is 0\.\."),
         (lambda: convolved(x=np.zeros(15, np.uint8)), "^x: 15 numbers; at least 16 are read"),
         (lambda: convolved(x=np.zeros(16, np.int16)), "^x: expected a C-contiguous .* uint8"),
@@ -269,8 +289,32 @@ def convolved(**changed: Any) -> None:
             "^codes: a rule for 8 channels in 1 groups; allowed is 4 in 1",
         ),
         (
+            lambda: convolved(codes=[(None, None, np.zeros(16, np.int8))]),
+            "^codes: expected a CodesRule first, got NoneType",
+        ),
+        (
+            lambda: backend.requantize(ROW, (RULE, None, ROW.copy()), num_channels=-1),
+            r"^num_channels: -1; allowed is 1\.\.",
+        ),
+        (
             lambda: PackedBits(np.full((2, 4), 2, np.int8), ROW[:2].copy(), 1, 4),
             r"^weight: 2; allowed is -1\.\.1",
+        ),
+        (
+            lambda: PackedBits(np.zeros((8, 4), np.int8), ROW, -1, 4),
+            r"^num_spans: -1; allowed is 1\.\.",
+        ),
+        (
+            lambda: PackedBits(np.zeros((8, 4), np.int8), ROW, 1, 1 << 32),
+            r"^channels: 4294967296; allowed is 1\.\.",
+        ),
+        (
+            lambda: backend.pack_bits(np.zeros(8, np.int8), None, channels=8),
+            "^planes: expected a C-contiguous aligned 1-D uint64 array, got NoneType",
+        ),
+        (
+            lambda: backend.pack_bits(np.zeros(8, np.int8), np.zeros(2, np.uint64), channels=-8),
+            r"^channels: -8; allowed is 1\.\.",
         ),
         (
             lambda: backend.pack_bits(np.zeros(9, np.int8), np.zeros(2, np.uint64), channels=2),
@@ -280,11 +324,298 @@ def convolved(**changed: Any) -> None:
             lambda: PoolWindows((4, 4, 1), [(0, 5)], [(0, 1)], (1, 1), 1, 0),
             r"^rows: 5; allowed is 1\.\.4",
         ),
+        (
+            lambda: PoolWindows((4, 4, 1), [(0, 1)], [(0, 1)], (1, 1), 1, 1 << 31),
+            r"^padding_code: 2147483648; allowed is -2147483648\.\.2147483647",
+        ),
+        (lambda: backend.peak(-1), r"^repeats: -1; allowed is 0\.\."),
     ],
 )  # fmt: skip
 def test_wrong_arguments(call: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def far_apart() -> None:
+    """The last group's input would begin where 64 bits have wrapped around."""
+    weights = PackedWeights(np.zeros((0, 1 << 40), np.int8), ROW[:0].copy(), 1 << 40, 1, False)
+    backend.convolve(np.zeros(8, np.uint8), WindowPlaces((1, 1, 1), (0, 0, 0), [0]), weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        # 2 modulo 2**64
+        ("counts", lambda: WindowPlaces((2, 119537721, 77158673929), (0, 0, 0), [0])),
+        ("counts", lambda: WindowPlaces((1 << 40, 1 << 40, 1), (0, 0, 0), [0])),
+        ("steps", lambda: WindowPlaces((1 + (1 << 30), 1, 1), (1 << 34, 0, 0), [0])),
+        (
+            "steps",  # the sum alone is too large
+            lambda: WindowPlaces((1 << 22, 1 << 22, 2), (1 << 40, 1 << 40, 1 << 40), [1 << 40]),
+        ),
+        (
+            "windows",
+            lambda: convolved(windows=WindowPlaces((1 << 30, 1 << 30, 1), (0, 0, 0), [0])),
+        ),
+        ("num_groups", far_apart),
+        ("num_spans", lambda: PackedBits(np.zeros((8, 4), np.int8), ROW, 1 << 40, 1 << 24)),
+        ("shape", lambda: PoolWindows((1 << 32, 1 << 32, 1), [(0, 1)], [(0, 1)], (1, 1), 1, 0)),
+        (
+            "window",
+            lambda: PoolWindows((1, 1, 1 << 24), [(0, 1)], [(0, 1)], (1, 1), 1 << 40, 0),
+        ),
+    ],
+)  # fmt: skip
+def test_sizes_that_wrap_around(name: str, call: Callable[[], object]) -> None:
+    with pytest.raises(UsageError, match=f"^{name}: makes more than {2**63 - 1} numbers"):
+        call()
+
+
+@pytest.mark.parametrize("ends", [(-128, 127), (0, 255), (-(2**15), 2**15 - 1), (-1, 2**31 - 1)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_codes_are_of_the_type_of_out(kind: type[Any], ends: tuple[int, int]) -> None:
+    """A rule of either kind is taken where its lowest and its highest code fit, else refused."""
+    low, high = ends
+    base, step = np.full(8, high, np.int32), np.full(8, low, np.int64) - high
+    rules = [rescale(low=low, high=high)]
+    if step[0] >= -(2**31):
+        limits = np.zeros((1, 8), np.int32)
+        rules.append(CodesRule.counting(base, step.astype(np.int32), limits, 1))
+    limits = np.iinfo(kind)
+    for rule in rules:
+        codes = (rule, None, np.zeros(8, kind))
+        if limits.min <= low and high <= limits.max:
+            backend.requantize(ROW, codes, num_channels=8)
+            continue
+        with pytest.raises(UsageError, match=rf"^out: expected a type .* of {low}\.\.{high}, got"):
+            backend.requantize(ROW, codes, num_channels=8)
+
+
+def test_counted_codes_beyond_32_bits() -> None:
+    base = np.full(8, 2**31 - 1, np.int32)
+    rule = CodesRule.counting(base, base, np.zeros((255, 8), np.int32), 1)
+    with pytest.raises(UsageError, match=rf"^out: .* {2**31 - 1}\.\.{256 * (2**31 - 1)}, got"):
+        backend.requantize(ROW, (rule, None, ROW.copy()), num_channels=8)
+
+
+PLACES_OF_ARRAYS = ("x", "sums", "other", "out", "other", "out")  # two rules
+
+
+@pytest.mark.parametrize("pair", [*combinations(range(6), 2)])
+def test_convolve_refuses_shared_memory(pair: tuple[int, int]) -> None:
+    """Of six arrays only those that are read may overlap, here by one number at either end."""
+    random = np.random.default_rng(0)
+    kinds = (np.uint8, np.int32, np.int8, np.int8, np.int8, np.int8)
+    for order in (pair, pair[::-1]):
+        arrays = [np.zeros(16, kind) for kind in kinds]
+        first, second = (np.dtype(kinds[i]) for i in order)
+        end = 16 * first.itemsize
+        start = end - second.itemsize
+        memory = np.zeros(start + 16 * second.itemsize, np.uint8)
+        arrays[order[0]] = memory[:end].view(first)
+        arrays[order[1]] = memory[start:].view(second)
+        x, sums, *others = arrays
+        rule, _ = rescaling(random, 8, has_other=True, groups=1)
+        codes = [(rule, others[0], others[1]), (rule, others[2], others[3])]
+        names = {PLACES_OF_ARRAYS[i] for i in pair}
+        if names <= {"x", "other"}:
+            convolved(x=x, sums=sums, codes=codes)
+            continue
+        with pytest.raises(UsageError, match=r"shares memory with \w+; allowed") as caught:
+            convolved(x=x, sums=sums, codes=codes)
+        message = str(caught.value)
+        assert set(re.findall(r"^\w+|(?<=with )\w+", message)) == names
+
+
+def test_neighbors_share_no_memory() -> None:
+    memory = np.zeros(32, np.uint8)
+    convolved(x=memory[:16], codes=[(RULE, None, memory[16:])])
+    convolved(x=memory[16:], codes=[(RULE, None, memory[:16])])
+
+
+def requantized_in_place() -> None:
+    backend.requantize(ROW, (RULE, None, ROW), num_channels=8)
+
+
+def requantized_into_other() -> None:
+    rule, _ = rescaling(np.random.default_rng(0), 8, has_other=True, groups=1)
+    other = np.zeros(8, np.int8)
+    backend.requantize(ROW, (rule, other, other), num_channels=8)
+
+
+def pooled_in_place() -> None:
+    x = np.zeros((1, 4, 4, 1), np.uint8)
+    windows = PoolWindows((4, 4, 1), [(0, 1)], [(0, 1)], (1, 1), 1, 0)
+    backend.pool(x, windows, x[:, :1, :1], is_sum=False)
+
+
+def packed_in_place() -> None:
+    planes = np.zeros(2, np.uint64)
+    backend.pack_bits(planes.view(np.int8)[8:], planes, channels=8)
+
+
+def convolved_bits_in_place() -> None:
+    planes = np.zeros(2, np.uint64)
+    weights = PackedBits(np.zeros((4, 8), np.int8), ROW[:4].copy(), 1, 8)
+    places = WindowPlaces((1, 1, 1), (0, 0, 0), [0])
+    backend.convolve_bits(planes, places, weights, sums=planes.view(np.int32))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (requantized_in_place, "^out: shares memory with sums"),
+        (requantized_into_other, "^out: shares memory with other"),
+        (pooled_in_place, "^out: shares memory with x"),
+        (packed_in_place, "^planes: shares memory with x"),
+        (convolved_bits_in_place, "^sums: shares memory with planes"),
+    ],
+)
+def test_other_kernels_refuse_shared_memory(call: Callable[[], None], message: str) -> None:
+    with pytest.raises(UsageError, match=f"{message}; allowed is its own"):
+        call()
+
+
+needs_guard = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="no mprotect as Linux has it"
+)
+
+
+def guarded(given: Integers) -> Integers:
+    """Return a copy whose end is that of a page, behind which nothing can be read or written."""
+    size = -(-given.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    whole = np.frombuffer(mmap.mmap(-1, size + mmap.PAGESIZE), np.uint8)
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    assert protect(whole.ctypes.data + size, mmap.PAGESIZE, 0) == 0, os.strerror(ctypes.get_errno())
+    copy = whole[size - given.nbytes : size].view(given.dtype).reshape(given.shape)
+    copy[...] = given
+    return copy
+
+
+def length_demanded(call: Callable[[Integers], None], dtype: Any) -> int:
+    with pytest.raises(UsageError, match="at least") as caught:
+        call(np.zeros(0, dtype))
+    found = re.search(r"at least (\d+)", str(caught.value))
+    assert found is not None
+    return int(found[1])
+
+
+@needs_guard
+@pytest.mark.parametrize("outputs", [1, 2, 17, 40, 64])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 16, 19])
+@pytest.mark.parametrize("is_words", [False, True])
+@pytest.mark.parametrize("variant", backend.kernels("convolve"))
+def test_convolve_touches_nothing_behind(
+    variant: str, is_words: bool, channels: int, outputs: int
+) -> None:
+    random = np.random.default_rng(channels * 100 + outputs)
+    dtype = np.dtype(np.int16 if is_words else np.uint8)
+    x = random.integers(0, 256, (1, 3, 5, channels), dtype)
+    weight = random.integers(-128, 128, (outputs, 2, 2, channels), np.int8)
+    bias = random.integers(-99, 99, outputs, np.int32)
+    windows = windows_of(x.astype(np.int64), 2, 1)
+    expected = np.tensordot(windows, weight.astype(np.int64), ([3, 4, 5], [1, 2, 3])) + bias
+    places, num_spans = places_of(x, expected.shape, 2, 1)
+    packed = PackedWeights(weight.reshape(outputs, -1), bias, 1, num_spans, is_words)
+    check_at_the_end(variant, x, places, packed, expected)
+
+
+@needs_guard
+@pytest.mark.parametrize(("groups", "inputs"), [(2, 1), (17, 1), (32, 1), (3, 3)])
+@pytest.mark.parametrize("is_words", [False, True])
+@pytest.mark.parametrize("variant", backend.kernels("convolve"))
+def test_groups_touch_nothing_behind(
+    variant: str, is_words: bool, groups: int, inputs: int
+) -> None:
+    random = np.random.default_rng(groups)
+    dtype = np.dtype(np.int16 if is_words else np.uint8)
+    x = random.integers(0, 256, (1, 1, 11, groups * inputs), dtype)
+    weight = random.integers(-128, 128, (groups, inputs), np.int8)
+    products = x.reshape(11, groups, inputs).astype(np.int64) * weight
+    channels = groups * inputs
+    places = WindowPlaces((1, 1, 11), (0, 0, channels), [0])
+    packed = PackedWeights(weight, np.zeros(groups, np.int32), groups, 1, is_words)
+    rule_groups = 1 if packed.is_depthwise else groups
+    check_at_the_end(variant, x, places, packed, products.sum(-1), groups=rule_groups)
+
+
+def check_at_the_end(
+    variant: str,
+    x: Integers,
+    places: WindowPlaces,
+    packed: PackedWeights,
+    expected: Integers,
+    *,
+    groups: int = 1,
+) -> None:
+    """All arrays end where an unreadable page begins, `x` with as many numbers as are demanded."""
+    random = np.random.default_rng(0)
+    rule, codes = rescaling(random, expected.shape[-1], has_other=True, groups=groups)
+    other = guarded(np.ones(expected.shape, np.int8))
+    out, sums = guarded(np.zeros_like(other)), guarded(np.zeros(expected.shape, np.int32))
+
+    def convolve(given: Integers) -> None:
+        made = [(rule, other, out)]
+        backend.convolve(given, places, packed, sums=sums, codes=made, variant=variant)
+
+    demanded = length_demanded(convolve, x.dtype)
+    assert 0 <= demanded - x.size < BEHIND
+    convolve(guarded(np.concatenate([x.reshape(-1), np.full(demanded - x.size, 77, x.dtype)])))
+    np.testing.assert_array_equal(sums, expected)
+    np.testing.assert_array_equal(out, codes(expected, other))
+
+
+@needs_guard
+@pytest.mark.parametrize("channels", [1, 8, 63, 64, 65, 150])
+@pytest.mark.parametrize("variant", backend.kernels("convolve_bits"))
+def test_bits_touch_nothing_behind(variant: str, channels: int) -> None:
+    random = np.random.default_rng(channels)
+    x = guarded(random.integers(-1, 2, (7, channels), np.int8))
+    weight = random.integers(-1, 2, (5, channels), np.int8)
+    words = -(-channels // 64)
+    planes = guarded(np.zeros(2 * 7 * words, np.uint64))
+    backend.pack_bits(x.reshape(-1), planes, channels=channels, variant=variant)
+    places = WindowPlaces((1, 1, 7), (0, 0, words), [0])
+    packed = PackedBits(weight, np.zeros(5, np.int32), 1, channels)
+    sums = guarded(np.zeros((7, 5), np.int32))
+
+    def convolve(given: Integers) -> None:
+        backend.convolve_bits(given, places, packed, sums=sums, variant=variant)
+
+    assert 2 * length_demanded(convolve, np.uint64) == planes.size
+    convolve(planes)
+    np.testing.assert_array_equal(sums, x.astype(np.int64) @ weight.T.astype(np.int64))
+
+
+@needs_guard
+@pytest.mark.parametrize("channels", [1, 15, 16, 17, 33, 65])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variant", backend.kernels("requantize"))
+def test_requantize_touches_nothing_behind(variant: str, kind: Any, channels: int) -> None:
+    random = np.random.default_rng(channels)
+    sums, other = (guarded(random.integers(0, 100, (3, channels), kind)) for _ in range(2))
+    out = guarded(np.zeros((3, channels), kind))
+    wide = np.zeros(channels, np.int64)
+    ones = np.ones(channels, np.int32)
+    rule = CodesRule.rescaling(ones, ones, wide, wide, 0, 100, 1)
+    backend.requantize(sums, (rule, other, out), num_channels=channels, variant=variant)
+    expected = (sums.astype(np.int64) + other).clip(max=100)
+    np.testing.assert_array_equal(out, expected)
+
+
+@needs_guard
+@pytest.mark.parametrize("channels", [1, 63, 64, 65])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variant", backend.kernels("pool"))
+def test_pool_touches_nothing_behind(variant: str, kind: Any, channels: int) -> None:
+    x = guarded(np.random.default_rng(channels).integers(0, 100, (2, 3, 3, channels), kind))
+    windows = PoolWindows((3, 3, channels), [(0, 3)], [(0, 3)], (1, 1), 9, 0)
+    for is_sum in (False, True)[: 1 + (kind != np.int32)]:
+        out = guarded(np.zeros((2, 1, 1, channels), np.int32 if is_sum else kind))
+        backend.pool(x, windows, out, is_sum=is_sum, variant=variant)
+        expected = x.sum((1, 2), dtype=np.int64) if is_sum else x.max((1, 2))
+        np.testing.assert_array_equal(out[:, 0, 0], expected)
 
 
 def test_the_roof_counts_what_it_did() -> None:

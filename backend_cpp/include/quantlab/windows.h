@@ -40,6 +40,15 @@ class Cursor {
     ++image_;
   }
 
+  // The places of the next windows, of which `num_left` are there; beyond them the last one again.
+  template <int kRows>
+  void take(std::size_t num_left, std::size_t (&places)[kRows]) {
+    for (int r = 0; r < kRows; ++r) {
+      places[r] = place();
+      if (static_cast<std::size_t>(r) + 1 < num_left) advance();
+    }
+  }
+
  private:
   const Windows& windows_;
   std::size_t column_;

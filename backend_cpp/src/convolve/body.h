@@ -84,11 +84,10 @@ void convolve_blocks(const Task& task, std::size_t block, std::size_t begin, std
   alignas(64) std::int32_t sums[kRows * kBlocks * kLanes];
   Cursor cursor(task.windows, begin);
   for (std::size_t window = begin; window < end; window += kRows) {
+    std::size_t places[kRows];
+    cursor.take(end - window, places);
     const typename Type::Number* from[kRows];
-    for (int r = 0; r < kRows; ++r) {  // beyond the end the last one again
-      from[r] = x + cursor.place();
-      if (window + r + 1 < end) cursor.advance();
-    }
+    for (int r = 0; r < kRows; ++r) from[r] = x + places[r];
     tile<Type, kBlocks, kRows>(task, from, weights, w.bias + block * kLanes, sums);
     finish(task.results, w.num_outputs, sums, kBlocks * kLanes, window,
            end - window < kRows ? end - window : kRows, group * group_outputs + within,
@@ -144,11 +143,10 @@ void depthwise_block(const Task& task, std::size_t block, std::size_t begin, std
   alignas(64) std::int32_t sums[kRows * kLanes];
   Cursor cursor(task.windows, begin);
   for (std::size_t window = begin; window < end; window += kRows) {
+    std::size_t places[kRows];
+    cursor.take(end - window, places);
     const Number* from[kRows];
-    for (int r = 0; r < kRows; ++r) {  // beyond the end the last one again
-      from[r] = x + cursor.place();
-      if (window + r + 1 < end) cursor.advance();
-    }
+    for (int r = 0; r < kRows; ++r) from[r] = x + places[r];
     depthwise_tile<Number, kRows>(task, from, block, sums);
     finish(task.results, task.weights.num_outputs, sums, kLanes, window,
            end - window < kRows ? end - window : kRows, channel, channel,

@@ -42,10 +42,7 @@ void convolve_over(const Task& task, std::size_t block, std::size_t begin, std::
   Cursor cursor(task.windows, begin);
   for (std::size_t window = begin; window < end; window += kRows) {
     std::size_t from[kRows];
-    for (int r = 0; r < kRows; ++r) {  // beyond the end the last one again
-      from[r] = cursor.place();
-      if (window + r + 1 < end) cursor.advance();
-    }
+    cursor.take(end - window, from);
     typename Bits::Counts total[kRows];
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) total[r] = Bits::Counts::zero();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "quantlab/lanes/count.h"
+
 #include "quantlab/kernel_table.h"
 #include "quantlab/parallel.h"
 
@@ -19,7 +21,6 @@ const KernelTable<Unit>& table() {
   return rows;
 }
 
-constexpr std::size_t kBlockOutputs = 16;
 constexpr std::size_t kPartWindows = 192;
 constexpr std::size_t kWordsPerThread = std::size_t{1} << 15;
 
@@ -38,10 +39,10 @@ void pack(const std::int8_t* x, std::size_t num_pixels, std::size_t channels, Pl
 
 void convolve(const Task& task, std::size_t num_windows, const Run& run) {
   const Unit& unit = choose(table(), run.variant);
-  const std::size_t num_blocks = (task.num_outputs + kBlockOutputs - 1) / kBlockOutputs;
+  const std::size_t num_blocks = (task.num_outputs + kLanes - 1) / kLanes;
   const std::size_t num_parts = (num_windows + kPartWindows - 1) / kPartWindows;
   const std::size_t words =
-      std::min(num_windows, kPartWindows) * kBlockOutputs * task.windows.num_spans * task.span;
+      std::min(num_windows, kPartWindows) * kLanes * task.windows.num_spans * task.span;
   const std::size_t least = std::max<std::size_t>(kWordsPerThread / (words + 1), 1);
   parallel_items(num_parts * num_blocks, least, run.num_threads, [&](std::size_t item) {
     const std::size_t part = item / num_blocks;

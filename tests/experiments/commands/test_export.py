@@ -49,6 +49,20 @@ def test_one_file_replaces_a_damaged_one(trained: Lab, capsys: pytest.CaptureFix
     assert path.read_bytes() == good
 
 
+@pytest.mark.parametrize("name", ["program.qlp", "exact.onnx"])
+def test_a_folder_in_the_place_of_a_file(
+    trained: Lab, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (deployed(trained) / name).mkdir(parents=True)
+    capsys.readouterr()
+    for arguments in (EXPORT, (*VERIFY, "--samples=2")):
+        assert main.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert f"{name}: cannot be written: Is a directory" in error
+        assert error.count("\n") == 1
+    assert not list(deployed(trained).glob(".*"))
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [

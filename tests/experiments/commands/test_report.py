@@ -85,8 +85,11 @@ def test_the_page_elsewhere(
     [
         (("--exp_id=0", "--samples=0"), "--samples=0: at least 1 allowed"),
         (("--exp_id=0", "--samples=many"), "--samples=many: expected a whole number"),
-        (("--exp_id=0", "--html=/nowhere/a.html"), "--html=/nowhere/a.html: a file in a folder"),
-        (("--exp_id=0", "--html="), "--html=: a file in a folder that exists"),
+        (
+            ("--exp_id=0", "--html=/nowhere/a.html"),
+            "--html=/nowhere/a.html: a file in a folder",
+        ),
+        (("--exp_id=0", "--html="), "--html=: a file in a folder that exists allowed"),
         (("--exp_id=0", "--html=/"), "--html=/: a file in a folder that exists"),
         (("--exp_id=0", "--sample=3"), "did you mean 'samples'?"),
         (("--samples=3",), "report needs --exp_id=..."),

@@ -1,6 +1,8 @@
 """`main.py verify` on runs of the toy problem, in this process."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,13 @@ from onnx import numpy_helper
 from PIL import Image
 
 import main
+from experiments.agreement import Agreement
+from experiments.commands import verify
+from experiments.library import Library
+from experiments.protocols import Dataset
+from experiments.samples import raw_batches
+from quantlab.formats.container import pack
+from quantlab.integer.file import REMEDY
 from tests.lab import TOY_RUN, Lab
 
 RULES = (
@@ -42,8 +51,10 @@ def test_a_run_is_certified(trained: Lab, capsys: pytest.CaptureFixture[str]) ->
     assert f"0 mismatches in {total:,} values" in out
     assert all(engine["num_mismatches"] == 0 for engine in engines.values())
     assert certificate["samples"] == 20
-    assert len(certificate["program_sha256"]) == 64
+    file = (deployed(trained) / "program.qlp").read_bytes()
+    assert certificate["program_sha256"] == hashlib.sha256(file).hexdigest()
     assert certificate["against_fake_quantized"]["same_class"] >= 90
+    assert certificate["against_fake_quantized"]["num_unmatched"] == 0
     assert certificate["versions"].keys() >= {"quantlab", "numpy", "onnxruntime"}
     # Each checkpoint has artefacts of its own.
     assert main.main([*VERIFY, "--samples=2", "--checkpoint=last"]) == 0
@@ -79,7 +90,113 @@ def test_a_flipped_bit_of_the_program_ends_with_5(
     error = capsys.readouterr().err
     assert "program.qlp: " in error
     assert "damaged" in error
+    assert error.endswith(f"; {REMEDY}\n")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("backends", ["numpy", "fast", "onnx"])
+def test_the_program_of_another_network_ends_with_5_whatever_runs_it(
+    trained: Lab, capsys: pytest.CaptureFixture[str], backends: str
+) -> None:
+    assert main.main([*TOY_RUN, f"--quantize.rules={RULES}", "--experiment.seed=5"]) == 0
+    for exp_id in ("0", "1"):
+        assert main.main([*VERIFY[:2], f"--exp_id={exp_id}", "--samples=2"]) == 0
+    other = trained.folder(1).path / "fold0" / "deploy" / "best" / "program.qlp"
+    shutil.copy(other, deployed(trained))
+    capsys.readouterr()
+    assert main.main([*VERIFY, "--samples=2", f"--backends={backends}"]) == 5
+    error = capsys.readouterr().err
+    assert "program.qlp: tensor '" in error
+    assert "is not that of the run's network" in error
+    assert not (deployed(trained) / "certificate.json").exists()
+
+
+@pytest.mark.parametrize("name", ["program.qlp", "exact.onnx"])
+@pytest.mark.parametrize("content", [b"", b"no such file"])
+def test_what_is_no_artefact_says_what_to_do(
+    trained: Lab, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
+    assert main.main([*VERIFY, "--samples=2"]) == 0
+    (deployed(trained) / name).write_bytes(content)
+    capsys.readouterr()
+    assert main.main([*VERIFY, "--samples=2"]) == 5
+    error = capsys.readouterr().err
+    assert f"{name}: " in error
+    assert error.endswith(f"; {REMEDY}\n")
+    assert error.count("\n") == error.count(REMEDY) == 1
+
+
+def test_a_file_of_another_kind_says_what_to_do(
+    trained: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(trained).mkdir(parents=True)
+    (deployed(trained) / "program.qlp").write_bytes(pack("record", {}, {}))
+    assert main.main([*VERIFY, "--samples=2"]) == 2
+    assert f"a record given, a program allowed; {REMEDY}\n" in capsys.readouterr().err
+
+
+def test_no_older_certificate_stays(trained: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([*VERIFY, "--samples=2"]) == 0
+    path = deployed(trained) / "certificate.json"
+    # What is refused at once leaves it.
+    assert main.main([*VERIFY, "--samples=0"]) == 2
+    assert path.exists()
+    (deployed(trained) / "exact.onnx").write_bytes(b"")
+    assert main.main([*VERIFY, "--samples=2"]) == 5
+    assert not path.exists()
+    path.mkdir()
+    capsys.readouterr()
+    assert main.main([*VERIFY, "--samples=2"]) == 2
+    assert "certificate.json: cannot be written: Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("tested", "reads"), [("", 0), ("=7", 0), ("=9", 9), ("=all", 25)])
+def test_images_are_read_once(
+    trained: Lab, monkeypatch: pytest.MonkeyPatch, tested: str, reads: int
+) -> None:
+    counts: list[int] = []
+
+    def batches(samples: Dataset, library: Library, count: int, size: int) -> Any:
+        counts.append(min(count, len(samples)))
+        return raw_batches(samples, library, count, size)
+
+    monkeypatch.setattr(verify, "raw_batches", batches)
+    arguments = [f"--tested{tested}"] if tested else []
+    assert main.main([*VERIFY, "--samples=7", "--backends=fast", *arguments]) == 0
+    assert counts == ([reads] if reads else [])
+    certificate = json.loads((deployed(trained) / "certificate.json").read_text())
+    assert certificate["samples"] == 7
+    assert certificate["against_fake_quantized"]["num_images"] == (reads or 7)
+
+
+@pytest.mark.parametrize(
+    ("other_codes", "num_unmatched", "lines"),
+    [
+        ({}, 0, []),
+        ({"a": 0.0, "b": 0.0}, 0, ["other codes: none"]),
+        ({"a": 0.0, "b": 1e-5}, 0, ["other codes: at most 0.001 %, at b"]),
+        ({"[a]": 2.5}, 0, ["other codes: at most 2.500 %, at [a]"]),
+        ({}, 2, ["quantizers whose codes the program does not make: 2"]),
+    ],
+)
+def test_what_is_said_of_codes(
+    capsys: pytest.CaptureFixture[str],
+    other_codes: dict[str, float],
+    num_unmatched: int,
+    lines: list[str],
+) -> None:
+    found = Agreement(
+        num_images=1,
+        integer_top1=0,
+        fake_quantized_top1=0,
+        same_class=0,
+        largest_difference=0,
+        num_code_images=1,
+        other_codes=other_codes,
+        num_unmatched=num_unmatched,
+    )
+    verify._print_agreement(found)
+    assert capsys.readouterr().out.splitlines()[1:] == lines
 
 
 def test_a_changed_tensor_of_the_model_ends_with_5(
@@ -104,6 +221,8 @@ def test_a_changed_tensor_of_the_model_ends_with_5(
         ("--backends=nump", "'nump' given, numpy, fast, onnx allowed; did you mean 'numpy'?"),
         ("--samples=0", "--samples=0: at least 1 allowed"),
         ("--samples=many", "--samples=many: expected a whole number"),
+        ("--tested=0", "--tested=0: at least 1, or all, allowed"),
+        ("--images=photos", "--images=photos: not allowed without --torchvision"),
     ],
 )
 def test_wrong_options(
@@ -171,6 +290,14 @@ def test_networks_of_torchvision(name: str, photos: Path) -> None:
         (("--torchvision=squeezenet", "--images=."), 2, "did you mean 'squeezenet1_"),
         (("--torchvision=squeezenet1_1", "--images=/nowhere"), 3, "0 photos (.jpg, .jpeg, .png)"),
         (("--problem=Toy",), 2, "verify needs --exp_id=..."),
+        *(
+            (
+                ("--torchvision=squeezenet1_1", "--images=.", f"--{name}=1"),
+                2,
+                f"--{name}=1: not allowed with --torchvision",
+            )
+            for name in ("tested", "problem", "exp_id", "checkpoint", "fold", "topology")
+        ),
     ],
 )
 def test_what_is_missing(

@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantlab/lanes/count.h"
+
 namespace quantlab {
 namespace {
-
-constexpr std::size_t kLanes = 16;
 
 inline const __m256i* as_256(const void* from) { return static_cast<const __m256i*>(from); }
 

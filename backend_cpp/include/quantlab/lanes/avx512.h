@@ -7,10 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantlab/lanes/count.h"
+
 namespace quantlab {
 namespace {
-
-constexpr std::size_t kLanes = 16;
 
 struct Lanes {
   __m512i x;

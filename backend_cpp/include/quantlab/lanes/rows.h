@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantlab/lanes/count.h"
+
 #include "quantlab/rows.h"
 
 namespace quantlab {

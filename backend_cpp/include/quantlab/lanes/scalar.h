@@ -13,10 +13,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantlab/lanes/count.h"
+
 namespace quantlab {
 namespace {  // a copy for each unit: no symbol is shared between instruction sets
-
-constexpr std::size_t kLanes = 16;
 
 struct Lanes {
   std::int32_t x[kLanes];
