@@ -55,6 +55,11 @@ class CodesRule:
     @property
     def num_channels(self) -> int: ...
 
+_Codes = (
+    tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]
+    | tuple[CodesRule, NDArray[Any] | None, NDArray[Any], int]
+)
+
 class PackedWeights:
     def __init__(
         self,
@@ -81,14 +86,14 @@ def convolve(
     windows: WindowPlaces,
     weights: PackedWeights,
     sums: NDArray[np.int32] | None,
-    codes: Sequence[tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]],
+    codes: Sequence[_Codes],
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
 def peak(repeats: int, variant: str | None) -> int: ...
 def requantize(
     sums: NDArray[Any],
-    codes: tuple[CodesRule, NDArray[Any] | None, NDArray[Any]],
+    codes: _Codes,
     num_channels: int,
     variant: str | None,
     num_threads: int | None,
@@ -133,7 +138,7 @@ def convolve_bits(
     windows: WindowPlaces,
     weights: PackedBits,
     sums: NDArray[np.int32] | None,
-    codes: Sequence[tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]],
+    codes: Sequence[_Codes],
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...

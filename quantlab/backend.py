@@ -166,8 +166,12 @@ WindowPlaces = _backend.WindowPlaces
 # window has, and what stands for those that are beyond the border.
 PoolWindows = _backend.PoolWindows
 
-# A rule, the other tensor if it takes one, and the array for the codes.
-Codes = tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]
+# A rule, the other tensor if it takes one, and the array for the codes. They are made of the sums,
+# or of the codes whose place in the list is the fourth item.
+Codes = (
+    tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]
+    | tuple[CodesRule, NDArray[Any] | None, NDArray[Any], int]
+)
 
 
 def convolve(

@@ -24,10 +24,13 @@ struct CodesRule {
   std::size_t stride = 0;
 };
 
-// A rule with its arrays, `(rule, other or None, out)`, for `size` sums.
+// A rule with its arrays, `(rule, other or None, out)`, for `size` sums; a fourth item is dealt
+// with by ResultArrays.
 inline Codes codes_of(const py::tuple& given, std::size_t size, std::size_t num_channels,
                       std::size_t num_groups, Memory& memory) {
-  if (given.size() != 3) refuse("codes", "tuples (rule, other, out)", given);
+  if (given.size() != 3 && given.size() != 4) {
+    refuse("codes", "tuples (rule, other, out) or (rule, other, out, source)", given);
+  }
   if (!py::isinstance<CodesRule>(given[0])) refuse("codes", "a CodesRule first", given[0]);
   const auto& rule = given[0].cast<const CodesRule&>();
   if (rule.num_channels != num_channels || rule.num_groups != num_groups) {
@@ -74,7 +77,14 @@ class ResultArrays {
       sums_ = static_cast<std::int32_t*>(to.data);
     }
     for (const py::tuple& one : codes) {
-      codes_.push_back(codes_of(one, size, num_channels, num_groups, memory));
+      Codes made = codes_of(one, size, num_channels, num_groups, memory);
+      if (one.size() == 4) {  // the place of codes before these, of which they are made
+        const auto last = static_cast<long long>(codes_.size()) - 1;
+        const auto source = one[3].cast<long long>();
+        require_in_range(source, "source", 0, last);
+        made.source = codes_[static_cast<std::size_t>(source)].out;
+      }
+      codes_.push_back(made);
     }
   }
 

@@ -119,6 +119,7 @@ void requantize_rows(py::object sums, const py::tuple& codes, long long given_ch
   const std::size_t size = num_rows * num_channels;
   Memory memory;
   const Rows from = rows_of(sums, "sums", size, false, memory);
+  if (codes.size() != 3) refuse("codes", "a tuple (rule, other, out)", codes);
   const Codes to = codes_of(codes, size, num_channels, 1, memory);
   const py::gil_scoped_release released;
   requantize::requantize(from, num_rows, num_channels, to, run);

@@ -29,7 +29,8 @@ struct Codes {
   std::size_t num_limits;
   std::size_t stride;
 
-  Rows other;  // null data: none
+  Rows source;  // what takes the sums' place, made of them before; null data: none
+  Rows other;   // null data: none
   Rows out;
 };
 

@@ -25,8 +25,11 @@ inline void finish(const Results& results, std::size_t num_outputs, std::int32_t
       }
     }
     for (std::size_t i = 0; i < results.num_codes; ++i) {
-      make_codes(results.codes[i], rows,
-                 {num_windows, some, constant + done, done, stride, at, num_outputs});
+      const Codes& codes = results.codes[i];
+      const bool is_first = codes.source.data == nullptr;
+      make_codes(codes, is_first ? rows : codes.source,
+                 {num_windows, some, constant + done, is_first ? done : at,
+                  is_first ? stride : num_outputs, at, num_outputs});
     }
   }
 }

@@ -49,34 +49,39 @@ def plan(program: Program) -> list[Step]:
 
 
 def _made(program: Program) -> dict[str, list[Made]]:
-    """Return the codes that are made with each layer's sums."""
+    """Return the codes that are made with each layer's sums, of them or of one another."""
     # Codes made with sums are there when the sums are.
     order = {name: i for i, name in enumerate(program.types)}
     products = [o for o in program.operations if isinstance(o, Convolution | Linear)]
     made: dict[str, list[Made]] = {operation.output: [] for operation in products}
-    sums = {
-        operation.output: constant_groups(operation)
+    # The sums that a tensor is made with, and the groups of what is made of them.
+    origin = {
+        operation.output: operation.output
         for operation in products
         if isinstance(operation, Convolution) or len(program.types[operation.output].shape) != 3
     }
+    groups = {operation.output: constant_groups(operation) for operation in products}
     for operation in program.operations:
         last = max(operation.inputs, key=order.__getitem__)
         others = [name for name in operation.inputs if order[name] < order[last]]
-        if last not in sums or len(others) != len(operation.inputs) - 1:
+        if last not in origin or len(others) != len(operation.inputs) - 1:
             continue
-        first = operation.inputs.index(last)
+        sums = origin[last]
         types = [program.types[name] for name in operation.inputs]
-        rule = rule_of(operation, types, first, sums[last])
-        if rule is not None:
-            order[operation.output] = order[last]
-            made[last].append(
-                Made(
-                    rule=rule,
-                    other=others[0] if others else None,
-                    output=operation.output,
-                    kind=program.types[operation.output],
-                )
+        rule = rule_of(operation, types, operation.inputs.index(last), groups[sums])
+        if rule is None:
+            continue
+        order[operation.output], origin[operation.output] = order[last], sums
+        places = {one.output: place for place, one in enumerate(made[sums])}
+        made[sums].append(
+            Made(
+                rule=rule,
+                other=others[0] if others else None,
+                source=places.get(last),
+                output=operation.output,
+                kind=program.types[operation.output],
             )
+        )
     return made
 
 

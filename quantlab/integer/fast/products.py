@@ -22,10 +22,14 @@ _LEAST_FILLED = 0.5  # of the words of bits; with fewer channels bytes are as fa
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Made:
-    """Codes that are made of a layer's sums. other: the tensor that is added, if there is one."""
+    """Codes that are made of a layer's sums, or of the codes of another one that was made so.
+
+    other: the tensor that is added, if there is one. source: the place of the other one.
+    """
 
     rule: CodesRule
     other: str | None
+    source: int | None
     output: str
     kind: TensorType
 
@@ -57,7 +61,10 @@ class Product(Step):
         for one in self._made:
             memory, found[one.output] = new(len(x), one.kind.shape, one.kind.kind.dtype)
             other = None if one.other is None else packed(tensors[one.other])
-            codes.append((one.rule, other, memory))
+            if one.source is None:
+                codes.append((one.rule, other, memory))
+            else:
+                codes.append((one.rule, other, memory, one.source))
         self.multiply(packed(x) if self._is_image else plain(x), sums, codes)
         return found
 
