@@ -44,6 +44,25 @@ def test_the_cost_of_quantization() -> None:
     assert f"| {ratios['QuantLab lsq']} (Brevitas 0.13.4: {ratios['Brevitas']}) |" in README
 
 
+def test_the_verified_networks() -> None:
+    """The table has all rows and no others."""
+    rows = results("verification")
+    for row in rows:
+        tops = f"{row['integer_top1']:.2f}, {row['fake_quantized_top1']:.2f} %"
+        cells = (f"{row['values']:,}", str(row["mismatches"]), tops, f"{row['same_class']:.2f} %")
+        assert f"| {row['network']} | {' | '.join(cells)} |" in README
+    assert README.count(" | 0 | ") == len(rows)
+
+
+def test_the_fast_engine() -> None:
+    (ratio,) = [
+        row["ratio"]
+        for row in results("integer_engine")
+        if row["side"].startswith("QuantLab") and row["threads"] == row["images"] == 1
+    ]
+    assert f"onnxruntime's int8 to it | {ratio} | 2 cores of an AMD EPYC |" in README
+
+
 def test_the_accuracy_of_algorithms() -> None:
     """The table has all rows and no others; each config says the same mean."""
     tops: dict[str, list[float]] = defaultdict(list)
