@@ -63,6 +63,41 @@ def inverted_residual_features(
     return features.append(conv_bn_relu6(previous, num_features(width), 1))
 
 
+class InvertedResidualNetwork(nn.Module):
+    """A stem, inverted residuals, a 1x1 convolution and a linear layer: what MobileNetV2s share.
+
+    stem_stride, strides: of the stem, and of the first block of each stage. `width` scales all
+    channels, to multiples of eight.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        width: float,
+        dropout: float,
+        *,
+        stem_stride: int,
+        strides: Sequence[int],
+    ) -> None:
+        super().__init__()
+        self.features = inverted_residual_features(
+            in_channels, width=width, stem_stride=stem_stride, strides=strides
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(num_features(width), num_classes)
+        )
+        initialize(self)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return the scores `[N, num_classes]`."""
+        features = self.flatten(self.avgpool(self.features(x_NCHW)))
+        scores: Tensor = self.classifier(features)
+        return scores
+
+
 def num_features(width: float) -> int:
     """Return the channels of the last 1x1 convolution, which widths below 1 do not narrow."""
     return round_to_8(_LAST * max(1.0, width))

@@ -4,16 +4,10 @@ linear bottlenecks", 2018, table 2.
 Shapes: N images, C channels, H x W pixels.
 """
 
-from torch import Tensor, nn
-
-from problems.images.inverted_residual import (
-    initialize,
-    inverted_residual_features,
-    num_features,
-)
+from problems.images.inverted_residual import InvertedResidualNetwork
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(InvertedResidualNetwork):
     """A stem, 17 inverted residuals, a 1x1 convolution and a linear layer.
 
     As is usual for 32 x 32 pixels, the stem and stage 2 keep height and width, so that the last map
@@ -28,19 +22,6 @@ class MobileNetV2(nn.Module):
         width: float = 1.0,
         dropout: float = 0.2,
     ) -> None:
-        super().__init__()
-        self.features = inverted_residual_features(
-            in_channels, width=width, stem_stride=1, strides=(1, 1, 2, 2, 1, 2, 1)
+        super().__init__(
+            num_classes, in_channels, width, dropout, stem_stride=1, strides=(1, 1, 2, 2, 1, 2, 1)
         )
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.classifier = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(num_features(width), num_classes)
-        )
-        initialize(self)
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Return the scores `[N, num_classes]`."""
-        features = self.flatten(self.avgpool(self.features(x_NCHW)))
-        scores: Tensor = self.classifier(features)
-        return scores

@@ -4,7 +4,7 @@ from collections import Counter
 
 from quantlab.integer.fast.layout import whole_rows
 from quantlab.integer.fast.pools import Pooled, windows_of
-from quantlab.integer.fast.products import BitProduct, ByteProduct, Made, are_bits
+from quantlab.integer.fast.products import Bits, Bytes, Made, Product, are_bits
 from quantlab.integer.fast.rules import rule_of
 from quantlab.integer.fast.single import Interpreted, Requantized
 from quantlab.integer.fast.step import Step
@@ -40,9 +40,9 @@ def plan(program: Program) -> list[Step]:
             is_read = readers[operation.output] > 0 or operation.output in program.outputs
             given = program.types[operation.inputs[0]]
             is_bits = are_bits(operation, given, program.bounds[operation.inputs[0]])
-            product = BitProduct if is_bits else ByteProduct
-            result = program.types[operation.output]
-            steps.append(product(operation, given, result, made[operation.output], is_read=is_read))
+            multiply = Bits(operation, given) if is_bits else Bytes(operation, given)
+            result, codes = program.types[operation.output], made[operation.output]
+            steps.append(Product(operation, result, codes, multiply, is_read=is_read))
         else:
             steps.append(_single(program, operation))
     return steps

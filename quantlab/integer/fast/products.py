@@ -1,8 +1,8 @@
 """Convolutions and fully connected layers, with the codes that are made of their sums."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,13 @@ class Made:
     kind: TensorType
 
 
+class Multiplier(Protocol):
+    """What computes a layer's sums on kernels."""
+
+    def __call__(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+        """Write the sums and codes of a batch, which has no gaps."""
+
+
 class Product(Step):
     """Sums of products, kept where something else reads them, and the codes made of them."""
 
@@ -42,11 +49,13 @@ class Product(Step):
         operation: Convolution | Linear,
         result: TensorType,
         made: Sequence[Made],
+        multiply: Multiplier,
         *,
         is_read: bool,
     ) -> None:
         (self._source,) = operation.inputs
         self.inputs = (self._source, *(one.other for one in made if one.other))
+        self.multiply = multiply
         self._sums, self._result, self._is_read = operation.output, result, is_read
         self._made = tuple(made)
         self._is_image = isinstance(operation, Convolution)
@@ -74,24 +83,11 @@ class Product(Step):
         memory = np.empty((count, *self._result.shape), np.int32)
         return memory, memory
 
-    @abstractmethod
-    def multiply(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
-        """Write the sums and codes of a batch, which has no gaps."""
 
+class Bytes:
+    """Multiplies bytes or words by bytes."""
 
-class ByteProduct(Product):
-    """Of bytes or words with bytes."""
-
-    def __init__(
-        self,
-        operation: Convolution | Linear,
-        given: TensorType,
-        result: TensorType,
-        made: Sequence[Made],
-        *,
-        is_read: bool,
-    ) -> None:
-        super().__init__(operation, result, made, is_read=is_read)
+    def __init__(self, operation: Convolution | Linear, given: TensorType) -> None:
         is_words, is_shifted = given.kind == S16, given.kind == S8
         self._geometry = geometry_of(operation, given)
         self._input = PaddedInput(
@@ -111,24 +107,15 @@ class ByteProduct(Product):
             is_words,
         )
 
-    def multiply(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+    def __call__(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
         flat, places = self._input.lay_out(x), self._geometry.places(len(x))
         backend.convolve(flat, places, self._weights, sums=sums, codes=codes)
 
 
-class BitProduct(Product):
-    """Of -1, 0 and 1 with -1, 0 and 1, 64 channels in a word."""
+class Bits:
+    """Multiplies -1, 0 and 1 by -1, 0 and 1, 64 channels in a word."""
 
-    def __init__(
-        self,
-        operation: Convolution | Linear,
-        given: TensorType,
-        result: TensorType,
-        made: Sequence[Made],
-        *,
-        is_read: bool,
-    ) -> None:
-        super().__init__(operation, result, made, is_read=is_read)
+    def __init__(self, operation: Convolution | Linear, given: TensorType) -> None:
         self._channels = _channels(operation, given)
         geometry = geometry_of(operation, given)
         self._num_numbers, self._geometry = geometry.size, geometry.in_words(self._channels)
@@ -137,7 +124,7 @@ class BitProduct(Product):
             weights_of(operation), operation.bias, len(geometry.spans), self._channels
         )
 
-    def multiply(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+    def __call__(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
         flat, places = self._input.lay_out(x), self._geometry.places(len(x))
         planes = np.empty(2 * len(x) * self._geometry.size, np.uint64)
         numbers = flat[: len(x) * self._num_numbers]
