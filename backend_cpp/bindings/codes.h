@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "memory.h"
 #include "requantize/results.h"
-#include "rows.h"
 
 namespace quantlab::bindings {
 
@@ -16,7 +16,7 @@ namespace quantlab::bindings {
 struct CodesRule {
   std::size_t num_channels = 0;
   std::size_t num_groups = 1;
-  std::vector<std::int32_t> multiplier, other_multiplier, base, step, limits;
+  std::vector<std::int32_t> multiplier, other_multiplier, upper_shift, base, step, limits;
   std::vector<std::int64_t> offset, shift;
   std::int64_t low = 0;  // of the codes, of either kind of rule
   std::int64_t high = 0;
@@ -47,6 +47,7 @@ inline Codes codes_of(const py::tuple& given, std::size_t size, std::size_t num_
   codes.other_multiplier = rule.other_multiplier.data();
   codes.offset = rule.offset.data();
   codes.shift = rule.shift.data();
+  codes.upper_shift = rule.upper_shift.empty() ? nullptr : rule.upper_shift.data();
   codes.low = rule.low;
   codes.high = rule.high;
   codes.base = rule.base.data();

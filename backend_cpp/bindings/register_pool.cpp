@@ -2,9 +2,9 @@
 #include <string_view>
 #include <vector>
 
+#include "memory.h"
 #include "pool/pool.h"
 #include "register.h"
-#include "rows.h"
 
 namespace quantlab::bindings {
 namespace {

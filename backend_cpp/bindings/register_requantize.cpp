@@ -35,6 +35,16 @@ std::vector<std::int64_t> padded_apart(View<const std::int64_t> from, std::size_
   return to;
 }
 
+// What is left to shift in the upper halves; nothing if some shift is less than a half.
+std::vector<std::int32_t> upper_shifts(View<const std::int64_t> shifts, std::size_t num_groups) {
+  std::vector<std::int32_t> left(shifts.size);
+  for (std::size_t i = 0; i < shifts.size; ++i) {
+    if (shifts.data[i] < 32) return {};
+    left[i] = static_cast<std::int32_t>(shifts.data[i] - 32);
+  }
+  return padded(View<const std::int32_t>{left.data(), left.size()}, num_groups);
+}
+
 std::unique_ptr<CodesRule> rule_for(std::size_t num_channels, long long given_groups) {
   const auto num_groups = static_cast<std::size_t>(given_groups);
   if (num_channels == 0 || given_groups < 1 || num_channels % num_groups != 0) {
@@ -70,6 +80,7 @@ std::unique_ptr<CodesRule> rescaling(py::object multiplier, py::object other_mul
   rule->multiplier = padded(factors, num_groups);
   rule->offset = padded_apart(offsets, num_groups);
   rule->shift = padded_apart(shifts, num_groups);
+  rule->upper_shift = upper_shifts(shifts, num_groups);
   rule->low = low;
   rule->high = high;
   if (!other_multiplier.is_none()) {

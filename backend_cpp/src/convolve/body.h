@@ -81,18 +81,14 @@ void convolve_blocks(const Task& task, std::size_t block, std::size_t begin, std
   const auto* weights =
       static_cast<const typename Type::Weight*>(w.data) + block * weights_per_block;
   const auto* x = static_cast<const typename Type::Number*>(task.x) + group * w.group_channels;
-  alignas(64) std::int32_t sums[kRows * kBlocks * kLanes];
-  Cursor cursor(task.windows, begin);
-  for (std::size_t window = begin; window < end; window += kRows) {
-    std::size_t places[kRows];
-    cursor.take(end - window, places);
-    const typename Type::Number* from[kRows];
-    for (int r = 0; r < kRows; ++r) from[r] = x + places[r];
-    tile<Type, kBlocks, kRows>(task, from, weights, w.bias + block * kLanes, sums);
-    finish(task.results, w.num_outputs, sums, kBlocks * kLanes, window,
-           end - window < kRows ? end - window : kRows, group * group_outputs + within,
-           block * kLanes, count);
-  }
+  const Outputs outputs{group * group_outputs + within, count, block * kLanes};
+  over_windows<kRows, kBlocks * kLanes>(
+      task.windows, task.results, w.num_outputs, outputs, begin, end,
+      [&](const std::size_t (&places)[kRows], std::int32_t* sums) {
+        const typename Type::Number* from[kRows];
+        for (int r = 0; r < kRows; ++r) from[r] = x + places[r];
+        tile<Type, kBlocks, kRows>(task, from, weights, w.bias + block * kLanes, sums);
+      });
 }
 
 template <class Type>
@@ -139,19 +135,14 @@ void depthwise_block(const Task& task, std::size_t block, std::size_t begin, std
   constexpr int kRows = 8;
   const std::size_t channel = block * kLanes;
   const std::size_t left = task.weights.num_outputs - channel;
+  const Outputs outputs{channel, left < kLanes ? left : kLanes, channel};
   const auto* x = static_cast<const Number*>(task.x) + channel;
-  alignas(64) std::int32_t sums[kRows * kLanes];
-  Cursor cursor(task.windows, begin);
-  for (std::size_t window = begin; window < end; window += kRows) {
-    std::size_t places[kRows];
-    cursor.take(end - window, places);
-    const Number* from[kRows];
-    for (int r = 0; r < kRows; ++r) from[r] = x + places[r];
-    depthwise_tile<Number, kRows>(task, from, block, sums);
-    finish(task.results, task.weights.num_outputs, sums, kLanes, window,
-           end - window < kRows ? end - window : kRows, channel, channel,
-           left < kLanes ? left : kLanes);
-  }
+  over_windows<kRows, kLanes>(task.windows, task.results, task.weights.num_outputs, outputs, begin,
+                              end, [&](const std::size_t (&places)[kRows], std::int32_t* sums) {
+                                const Number* from[kRows];
+                                for (int r = 0; r < kRows; ++r) from[r] = x + places[r];
+                                depthwise_tile<Number, kRows>(task, from, block, sums);
+                              });
 }
 
 inline void depthwise_over(const Task& task, std::size_t block, std::size_t begin,

@@ -38,32 +38,28 @@ void convolve_over(const Task& task, std::size_t block, std::size_t begin, std::
   const std::size_t left = task.num_outputs - channel;
   const std::size_t window_words = task.windows.num_spans * task.span;
   const Lanes bias = Lanes::load(task.bias + channel);
-  alignas(64) std::int32_t sums[kRows * kLanes];
-  Cursor cursor(task.windows, begin);
-  for (std::size_t window = begin; window < end; window += kRows) {
-    std::size_t from[kRows];
-    cursor.take(end - window, from);
-    typename Bits::Counts total[kRows];
+  const Outputs outputs{channel, left < kLanes ? left : kLanes, channel};
+  over_windows<kRows, kLanes>(
+      task.windows, task.results, task.num_outputs, outputs, begin, end,
+      [&](const std::size_t (&from)[kRows], std::int32_t* sums) {
+        typename Bits::Counts total[kRows];
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) total[r] = Bits::Counts::zero();
-    const std::uint64_t* weights = task.weights + block * window_words * 2 * kLanes;
-    for (std::size_t span = 0; span < task.windows.num_spans; ++span) {
-      for (std::size_t word = 0; word < task.span; ++word) {
-        const std::size_t at = task.windows.spans[span] + word;
-        const auto w = Bits::load(weights);
+        for (int r = 0; r < kRows; ++r) total[r] = Bits::Counts::zero();
+        const std::uint64_t* weights = task.weights + block * window_words * 2 * kLanes;
+        for (std::size_t span = 0; span < task.windows.num_spans; ++span) {
+          for (std::size_t word = 0; word < task.span; ++word) {
+            const std::size_t at = task.windows.spans[span] + word;
+            const auto w = Bits::load(weights);
 #pragma GCC unroll 4
-        for (int r = 0; r < kRows; ++r) {
-          total[r].add(task.x.below[from[r] + at], task.x.nonzero[from[r] + at], w);
+            for (int r = 0; r < kRows; ++r) {
+              total[r].add(task.x.below[from[r] + at], task.x.nonzero[from[r] + at], w);
+            }
+            weights += 2 * kLanes;
+          }
         }
-        weights += 2 * kLanes;
-      }
-    }
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) (total[r].to_sums() + bias).store(sums + r * kLanes);
-    finish(task.results, task.num_outputs, sums, kLanes, window,
-           end - window < kRows ? end - window : kRows, channel, channel,
-           left < kLanes ? left : kLanes);
-  }
+        for (int r = 0; r < kRows; ++r) (total[r].to_sums() + bias).store(sums + r * kLanes);
+      });
 }
 
 }  // namespace

@@ -32,10 +32,12 @@ inline std::size_t length(const Stretch& stretch) {
   return (stretch.end - stretch.begin + stretch.step - 1) / stretch.step;
 }
 
-// The window over `count` channels from x on, in an image of `task.width` columns.
+// The window over `count` channels from x on, in an image of `task.width` columns. The compiler
+// knows a count that is constant.
 template <class Rule, class In, class Out>
-void pool_window(const Task& task, const In* x, const Stretch& rows, const Stretch& columns,
-                 std::size_t count, Out* out) {
+__attribute__((always_inline)) inline void pool_window(const Task& task, const In* x,
+                                                       const Stretch& rows, const Stretch& columns,
+                                                       std::size_t count, Out* out) {
   Out total[kNumbers];
   const In* first = x + (rows.begin * task.width + columns.begin) * task.channels;
   for (std::size_t i = 0; i < count; ++i) total[i] = first[i];
@@ -43,11 +45,7 @@ void pool_window(const Task& task, const In* x, const Stretch& rows, const Stret
     for (std::size_t column = columns.begin; column < columns.end; column += columns.step) {
       if (row == rows.begin && column == columns.begin) continue;
       const In* from = x + (row * task.width + column) * task.channels;
-      if (count == kNumbers) {
-        Rule::add(from, kNumbers, total);
-      } else {
-        Rule::add(from, count, total);
-      }
+      Rule::add(from, count, total);
     }
   }
   const auto num_outside = static_cast<std::int32_t>(task.window - length(rows) * length(columns));
@@ -65,9 +63,13 @@ void pool_row(const Task& task, std::size_t index) {
   for (std::size_t window = 0; window < task.num_columns; ++window) {
     for (std::size_t channel = 0; channel < task.channels; channel += kNumbers) {
       const std::size_t left = task.channels - channel;
-      pool_window<Rule, In, Out>(task, x + channel, rows, task.columns[window],
-                                 left < kNumbers ? left : kNumbers,
-                                 out + window * task.channels + channel);
+      const Stretch& columns = task.columns[window];
+      Out* to = out + window * task.channels + channel;
+      if (left >= kNumbers) {
+        pool_window<Rule, In, Out>(task, x + channel, rows, columns, kNumbers, to);
+      } else {
+        pool_window<Rule, In, Out>(task, x + channel, rows, columns, left, to);
+      }
     }
   }
 }

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "quantlab/lanes/rows.h"
+#include "quantlab/lanes/read.h"
 
 #include "requantize/codes.h"
 #include "requantize/unit.h"
@@ -12,29 +12,59 @@
 namespace quantlab {
 namespace {
 
-// How 16 channels' sums become codes, its constants in registers.
-class Rescaling {
+// Shifts products of 64 bits, its constants in registers.
+class Shift {
  public:
-  Rescaling(const Codes& codes, std::size_t constant)
-      : multiplier_(Lanes::load(codes.multiplier + constant)),
-        offset_(Wide::load(codes.offset + constant)),
-        shift_(Wide::load(codes.shift + constant)),
+  Shift(const Codes& codes, std::size_t constant)
+      : shift_(Wide::load(codes.shift + constant)),
         low_(Wide::splat(codes.low)),
         high_(Wide::splat(codes.high)) {}
 
-  Lanes of(Lanes sums, std::size_t, std::size_t) const {
-    return shifted(product(sums, multiplier_) + offset_, shift_, low_, high_);
-  }
+  Lanes of(const Wide& value) const { return shifted(value, shift_, low_, high_); }
 
  private:
-  Lanes multiplier_;
-  Wide offset_;
   Wide shift_;
   Wide low_;
   Wide high_;
 };
 
+// The same where all shifts are 32 or more: only the upper halves are shifted.
+class UpperShift {
+ public:
+  UpperShift(const Codes& codes, std::size_t constant)
+      : shift_(Lanes::load(codes.upper_shift + constant)),
+        low_(Lanes::splat(static_cast<std::int32_t>(codes.low))),
+        high_(Lanes::splat(static_cast<std::int32_t>(codes.high))) {}
+
+  Lanes of(const Wide& value) const { return shifted(upper(value), shift_, low_, high_); }
+
+ private:
+  Lanes shift_;
+  Lanes low_;
+  Lanes high_;
+};
+
+// How 16 channels' sums become codes.
+template <class End>
+class Rescaling {
+ public:
+  Rescaling(const Codes& codes, std::size_t constant)
+      : multiplier_(Lanes::load(codes.multiplier + constant)),
+        offset_(Wide::load(codes.offset + constant)),
+        end_(codes, constant) {}
+
+  Lanes of(Lanes sums, std::size_t, std::size_t) const {
+    return end_.of(product(sums, multiplier_) + offset_);
+  }
+
+ private:
+  Lanes multiplier_;
+  Wide offset_;
+  End end_;
+};
+
 // The same of two tensors.
+template <class End>
 class Adding {
  public:
   Adding(const Codes& codes, std::size_t constant)
@@ -42,13 +72,11 @@ class Adding {
         multiplier_(Lanes::load(codes.multiplier + constant)),
         other_multiplier_(Lanes::load(codes.other_multiplier + constant)),
         offset_(Wide::load(codes.offset + constant)),
-        shift_(Wide::load(codes.shift + constant)),
-        low_(Wide::splat(codes.low)),
-        high_(Wide::splat(codes.high)) {}
+        end_(codes, constant) {}
 
   Lanes of(Lanes sums, std::size_t at, std::size_t count) const {
     const Wide others = product(read(other_, at, count), other_multiplier_);
-    return shifted(product(sums, multiplier_) + others + offset_, shift_, low_, high_);
+    return end_.of(product(sums, multiplier_) + others + offset_);
   }
 
  private:
@@ -56,9 +84,7 @@ class Adding {
   Lanes multiplier_;
   Lanes other_multiplier_;
   Wide offset_;
-  Wide shift_;
-  Wide low_;
-  Wide high_;
+  End end_;
 };
 
 // By counting the limits that lie below.
@@ -124,13 +150,22 @@ void make_codes_by(const Codes& codes, const Rows& sums, const Block& block) {
   }
 }
 
+template <class End>
+void make_rescaled(const Codes& codes, const Rows& sums, const Block& block) {
+  if (codes.other.data != nullptr) {
+    make_codes_by<Adding<End>>(codes, sums, block);
+  } else {
+    make_codes_by<Rescaling<End>>(codes, sums, block);
+  }
+}
+
 inline void make_codes(const Codes& codes, const Rows& sums, const Block& block) {
   if (codes.num_limits > 0) {
     make_codes_by<Counting>(codes, sums, block);
-  } else if (codes.other.data != nullptr) {
-    make_codes_by<Adding>(codes, sums, block);
+  } else if (codes.upper_shift != nullptr) {
+    make_rescaled<UpperShift>(codes, sums, block);
   } else {
-    make_codes_by<Rescaling>(codes, sums, block);
+    make_rescaled<Shift>(codes, sums, block);
   }
 }
 

@@ -20,6 +20,7 @@ struct Codes {
   const std::int32_t* other_multiplier;
   const std::int64_t* offset;
   const std::int64_t* shift;
+  const std::int32_t* upper_shift;  // shift - 32; null if one is less than that
   std::int64_t low;
   std::int64_t high;
 

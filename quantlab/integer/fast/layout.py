@@ -14,10 +14,20 @@ from numpy.typing import DTypeLike, NDArray
 
 Integers = NDArray[Any]
 
+_FEW_CHANNELS = 8
+
 
 def packed(x: Integers) -> Integers:
     """Return a tensor `[N, ...]` with channels last and no gaps; copied only if it has to be."""
-    return plain(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
+    if x.ndim != 4:
+        return plain(x)
+    last = x.transpose(0, 2, 3, 1)
+    if last.flags.c_contiguous or x.shape[1] > _FEW_CHANNELS:
+        return plain(last)
+    memory = np.empty(last.shape, x.dtype)
+    for channel in range(x.shape[1]):  # NumPy copies long rows faster than many short ones
+        memory[..., channel] = last[..., channel]
+    return memory
 
 
 def plain(x: Integers) -> Integers:

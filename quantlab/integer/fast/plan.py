@@ -2,13 +2,13 @@
 
 from collections import Counter
 
+from quantlab.integer.fast.geometry import constant_groups
 from quantlab.integer.fast.layout import whole_rows
 from quantlab.integer.fast.pools import Pooled, windows_of
 from quantlab.integer.fast.products import Bits, Bytes, Made, Product, are_bits
 from quantlab.integer.fast.rules import rule_of
 from quantlab.integer.fast.single import Interpreted, Requantized
 from quantlab.integer.fast.step import Step
-from quantlab.integer.fast.windows import constant_groups
 from quantlab.integer.operations import (
     AdaptiveSumPool,
     Convolution,

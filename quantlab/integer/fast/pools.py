@@ -25,10 +25,10 @@ class Pooled(Step):
         self._is_sum = not isinstance(operation, MaxPool)
         self._windows = windows
 
-    def run(self, tensors: Tensors, *, keep: bool) -> Tensors:
+    def run(self, tensors: Tensors, *, keep: bool, num_threads: int | None) -> Tensors:
         x = packed(tensors[self.inputs[0]])
         memory, result = new(len(x), self._result.shape, self._result.kind.dtype)
-        backend.pool(x, self._windows, memory, is_sum=self._is_sum)
+        backend.pool(x, self._windows, memory, is_sum=self._is_sum, num_threads=num_threads)
         return {self._output: result}
 
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from quantlab import backend
 from quantlab.backend import Codes, CodesRule, PackedBits, PackedWeights
 from quantlab.integer.bounds import Bound
+from quantlab.integer.fast.geometry import geometry_of, weights_of
 from quantlab.integer.fast.layout import Integers, new, packed, plain
 from quantlab.integer.fast.padded import SIGN, SLACK, PaddedInput
 from quantlab.integer.fast.step import Step, Tensors
-from quantlab.integer.fast.windows import geometry_of, weights_of
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.tensor_type import S8, S16, TensorType
 
@@ -37,7 +37,13 @@ class Made:
 class Multiplier(Protocol):
     """What computes a layer's sums on kernels."""
 
-    def __call__(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+    def __call__(
+        self,
+        x: Integers,
+        sums: NDArray[np.int32] | None,
+        codes: Sequence[Codes],
+        num_threads: int | None,
+    ) -> None:
         """Write the sums and codes of a batch, which has no gaps."""
 
 
@@ -60,7 +66,7 @@ class Product(Step):
         self._made = tuple(made)
         self._is_image = isinstance(operation, Convolution)
 
-    def run(self, tensors: Tensors, *, keep: bool) -> Tensors:
+    def run(self, tensors: Tensors, *, keep: bool, num_threads: int | None) -> Tensors:
         x = tensors[self._source]
         found: Tensors = {}
         sums = None
@@ -74,7 +80,7 @@ class Product(Step):
                 codes.append((one.rule, other, memory))
             else:
                 codes.append((one.rule, other, memory, one.source))
-        self.multiply(packed(x) if self._is_image else plain(x), sums, codes)
+        self.multiply(packed(x) if self._is_image else plain(x), sums, codes, num_threads)
         return found
 
     def _new_sums(self, count: int) -> tuple[Integers, Integers]:
@@ -107,9 +113,17 @@ class Bytes:
             is_words,
         )
 
-    def __call__(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+    def __call__(
+        self,
+        x: Integers,
+        sums: NDArray[np.int32] | None,
+        codes: Sequence[Codes],
+        num_threads: int | None,
+    ) -> None:
         flat, places = self._input.lay_out(x), self._geometry.places(len(x))
-        backend.convolve(flat, places, self._weights, sums=sums, codes=codes)
+        backend.convolve(
+            flat, places, self._weights, sums=sums, codes=codes, num_threads=num_threads
+        )
 
 
 class Bits:
@@ -124,12 +138,20 @@ class Bits:
             weights_of(operation), operation.bias, len(geometry.spans), self._channels
         )
 
-    def __call__(self, x: Integers, sums: NDArray[np.int32] | None, codes: Sequence[Codes]) -> None:
+    def __call__(
+        self,
+        x: Integers,
+        sums: NDArray[np.int32] | None,
+        codes: Sequence[Codes],
+        num_threads: int | None,
+    ) -> None:
         flat, places = self._input.lay_out(x), self._geometry.places(len(x))
         planes = np.empty(2 * len(x) * self._geometry.size, np.uint64)
         numbers = flat[: len(x) * self._num_numbers]
-        backend.pack_bits(numbers, planes, channels=self._channels)
-        backend.convolve_bits(planes, places, self._weights, sums=sums, codes=codes)
+        backend.pack_bits(numbers, planes, channels=self._channels, num_threads=num_threads)
+        backend.convolve_bits(
+            planes, places, self._weights, sums=sums, codes=codes, num_threads=num_threads
+        )
 
 
 def are_bits(operation: Convolution | Linear, given: TensorType, bound: Bound) -> bool:

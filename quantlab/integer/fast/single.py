@@ -16,11 +16,13 @@ class Requantized(Step):
         self.inputs = operation.inputs
         self._output, self._rule, self._result = operation.output, rule, result
 
-    def run(self, tensors: Tensors, *, keep: bool) -> Tensors:
+    def run(self, tensors: Tensors, *, keep: bool, num_threads: int | None) -> Tensors:
         sums, *others = (packed(tensors[name]) for name in self.inputs)
         memory, result = new(len(sums), self._result.shape, self._result.kind.dtype)
         codes = (self._rule, others[0] if others else None, memory)
-        backend.requantize(sums, codes, num_channels=self._rule.num_channels)
+        backend.requantize(
+            sums, codes, num_channels=self._rule.num_channels, num_threads=num_threads
+        )
         return {self._output: result}
 
 
@@ -31,6 +33,6 @@ class Interpreted(Step):
         self.inputs = operation.inputs
         self._operation, self._result = operation, result
 
-    def run(self, tensors: Tensors, *, keep: bool) -> Tensors:
+    def run(self, tensors: Tensors, *, keep: bool, num_threads: int | None) -> Tensors:
         result = compute(self._operation, [tensors[name] for name in self.inputs])
         return {self._operation.output: result.astype(self._result.kind.dtype, copy=False)}

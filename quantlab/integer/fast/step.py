@@ -13,5 +13,8 @@ class Step(ABC):
     inputs: tuple[str, ...]
 
     @abstractmethod
-    def run(self, tensors: Tensors, *, keep: bool) -> Tensors:
-        """Return the tensors that it makes; with `keep` also those that nothing else reads."""
+    def run(self, tensors: Tensors, *, keep: bool, num_threads: int | None) -> Tensors:
+        """Return the tensors that it makes; with `keep` also those that nothing else reads.
+
+        Several threads may call it at once. num_threads: of its kernels, as for them.
+        """

@@ -21,6 +21,9 @@ struct Lanes {
   static constexpr int rows(int) { return 4; }
 
   static Lanes zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static Lanes splat(std::int32_t value) {
+    return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)};
+  }
   static Lanes load(const std::int32_t* from) {
     return {_mm256_loadu_si256(as_256(from)), _mm256_loadu_si256(as_256(from + 8))};
   }
@@ -154,6 +157,17 @@ inline Wide product(Lanes a, Lanes b) {
 inline Wide operator+(Wide a, const Wide& b) {
   for (int i = 0; i < 4; ++i) a.x[i] = _mm256_add_epi64(a.x[i], b.x[i]);
   return a;
+}
+
+inline Lanes upper(const Wide& a) {
+  return {_mm256_blend_epi32(_mm256_srli_epi64(a.x[0], 32), a.x[1], 0xaa),
+          _mm256_blend_epi32(_mm256_srli_epi64(a.x[2], 32), a.x[3], 0xaa)};
+}
+
+inline Lanes shifted(Lanes value, Lanes shift, Lanes low, Lanes high) {
+  const __m256i least = _mm256_max_epi32(_mm256_srav_epi32(value.low, shift.low), low.low);
+  const __m256i less = _mm256_max_epi32(_mm256_srav_epi32(value.high, shift.high), low.high);
+  return {_mm256_min_epi32(least, high.low), _mm256_min_epi32(less, high.high)};
 }
 
 // AVX2 shifts 64 bits without regard to the sign: 2^63 is added before and taken off after.

@@ -26,6 +26,7 @@ struct Lanes {
   }
 
   static Lanes zero() { return {_mm512_setzero_si512()}; }
+  static Lanes splat(std::int32_t value) { return {_mm512_set1_epi32(value)}; }
   static Lanes load(const std::int32_t* from) { return {_mm512_loadu_si512(from)}; }
   void store(std::int32_t* to) const { _mm512_storeu_si512(to, x); }
   static Lanes from(const std::int32_t* from) { return load(from); }
@@ -155,6 +156,15 @@ inline Wide product(Lanes a, Lanes b) {
 
 inline Wide operator+(const Wide& a, const Wide& b) {
   return {_mm512_add_epi64(a.even, b.even), _mm512_add_epi64(a.odd, b.odd)};
+}
+
+// The upper half of each number.
+inline Lanes upper(const Wide& a) {
+  return {_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(a.even, 32), a.odd)};
+}
+
+inline Lanes shifted(Lanes value, Lanes shift, Lanes low, Lanes high) {
+  return {_mm512_min_epi32(_mm512_max_epi32(_mm512_srav_epi32(value.x, shift.x), low.x), high.x)};
 }
 
 inline __m512i shifted_of(__m512i value, __m512i shift, __m512i low, __m512i high) {

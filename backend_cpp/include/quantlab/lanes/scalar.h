@@ -4,7 +4,8 @@
 //   load, store, from_u8 ...    16 numbers, any address; the stores keep the lowest bits
 //   dot(sum, x, w)              sum + the products of four bytes, or of two words, in each lane
 //   Wide                        16 integers of 64 bits, in memory those of even lanes first
-//   shifted(v, shift, ends)     (v >> shift) between both ends
+//   upper(v)                    the upper 32 bits of each, as `Lanes`
+//   shifted(v, shift, ends)     (v >> shift) between both ends, of 64 bits or of 32
 //   above(x, limit)             1 where x > limit, else 0
 //
 // Files of an instruction set include one of them and nothing inline from the standard library.
@@ -26,6 +27,11 @@ struct Lanes {
   static constexpr int rows(int) { return 4; }
 
   static Lanes zero() { return {}; }
+  static Lanes splat(std::int32_t value) {
+    Lanes a;
+    for (std::size_t i = 0; i < kLanes; ++i) a.x[i] = value;
+    return a;
+  }
   static Lanes load(const std::int32_t* from) {
     Lanes a;
     for (std::size_t i = 0; i < kLanes; ++i) a.x[i] = from[i];
@@ -137,6 +143,22 @@ inline Wide operator+(Wide a, const Wide& b) {
 
 inline std::int32_t between(std::int64_t value, std::int64_t low, std::int64_t high) {
   return static_cast<std::int32_t>(value < low ? low : value > high ? high : value);
+}
+
+inline Lanes upper(const Wide& a) {
+  Lanes halves;
+  for (std::size_t i = 0; i < kLanes / 2; ++i) {
+    halves.x[2 * i] = static_cast<std::int32_t>(a.even[i] >> 32);
+    halves.x[2 * i + 1] = static_cast<std::int32_t>(a.odd[i] >> 32);
+  }
+  return halves;
+}
+
+inline Lanes shifted(Lanes value, const Lanes& shift, const Lanes& low, const Lanes& high) {
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    value.x[i] = between(value.x[i] >> shift.x[i], low.x[i], high.x[i]);
+  }
+  return value;
 }
 
 inline Lanes shifted(const Wide& value, const Wide& shift, const Wide& low, const Wide& high) {

@@ -11,6 +11,8 @@ from quantlab.backend import WindowPlaces
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.tensor_type import TensorType
 
+_KEPT_PLACES = 4
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Geometry:
@@ -38,12 +40,15 @@ class Geometry:
         return prod(self.shape)
 
     def places(self, count: int) -> WindowPlaces:
-        """Return the windows of `count` samples; the last ones that were asked for are kept."""
-        if count not in self._places:
-            self._places.clear()
+        """Return the windows of `count` samples; some that were asked for are kept."""
+        found = self._places.get(count)
+        if found is None:
             steps = (self.size, *self.steps)
-            self._places[count] = WindowPlaces((count, *self.counts), steps, self.spans)
-        return self._places[count]
+            found = WindowPlaces((count, *self.counts), steps, self.spans)
+            if len(self._places) >= _KEPT_PLACES:
+                self._places.clear()
+            self._places[count] = found
+        return found
 
     def in_words(self, channels: int) -> "Geometry":
         """Return the same where each pixel's channels are bits in words of 64."""
