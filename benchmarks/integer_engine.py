@@ -3,8 +3,9 @@
 Both run torchvision's network with random weights at 8 bits, on one and two threads. onnxruntime
 has its own static quantization of it (unsigned bytes by signed ones, a scale for each channel),
 which it turns into fused integer convolutions; ours is the program that `main.py verify
---torchvision` lowers, with 16-bit residual sums. The ratio is onnxruntime's time / the time;
-`roof`: the part of what the processor's multipliers of bytes can do (`quantlab.backend.peak`).
+--torchvision` lowers, with residual sums of 32 bits and a first layer that reads 16 bits. The ratio
+is onnxruntime's time / the time; `roof`: the part of what the processor's multipliers of bytes can
+do (`quantlab.backend.peak`).
 
     python -m benchmarks.integer_engine
 """

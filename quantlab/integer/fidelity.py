@@ -5,8 +5,9 @@ or an Add is
 
     v = (sum multiplier * input + offset - half) / 2^shift,    half = floor(2^shift / 2)
 
-where half is what makes the shift round to the nearest; that of a Threshold is what its input
-stands for, v = (scale * input + offset) / output scale + zero, with zero the output's code of zero.
+where half is what makes the shift round to the nearest; that of a Threshold is what the program
+says that it rounds, v = (scale * input + offset) / output scale + zero, with zero the output's code
+of zero.
 Over all numbers of all samples, with codes from low to high that are `step` apart,
 
     sqnr = 10 log10(sum (v - zero)^2 / sum (v - y)^2)    in dB
@@ -26,8 +27,7 @@ grid without a ReLU are no noise here; and where a quantizer behind a max pool w
 operation before it, the numbers are those before the pool.
 
 Not measured are a Lookup, whose table no longer has the numbers that it rounds, and operations
-of which the program does not say what they round: without a reading, or a Threshold whose input is
-also read as something else.
+of which the program does not say what their codes stand for, or what a Threshold rounds.
 """
 
 import math
@@ -41,11 +41,10 @@ from numpy.typing import NDArray
 from quantlab.integer.interpreter import Integers, execute
 from quantlab.integer.operations import Operation, Threshold
 from quantlab.integer.operations.rescale import Rescale
-from quantlab.integer.program import Program, Reading
+from quantlab.integer.program import Program
 
 Reals = NDArray[np.float64]
 Clamps = Mapping[str, tuple[float, float]]
-_TOLERANCE = 1e-6  # of a step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +88,10 @@ class _Meter:
     def __init__(self, program: Program, operation: Rescale | Threshold, clamps: Clamps) -> None:
         self._operation = operation
         self._output = program.reals[operation.output]
-        self._input = program.reals.get(operation.inputs[0])
+        self._rounded = program.rounded.get(operation.output)
         zero, scale = np.rint(-self._output.offset / self._output.scale), self._output.scale
         ends = clamps.get(operation.layer, (-math.inf, math.inf))
-        is_relu = _lowest_codes(program, operation) >= zero
+        is_relu = _lowest_code(program, operation) >= zero
         self._zero = zero
         self._low = np.maximum(zero + ends[0] / scale, np.where(is_relu, zero, -math.inf))
         self._high = zero + ends[1] / scale
@@ -118,8 +117,8 @@ class _Meter:
     def _before_rounding(self, inputs: Sequence[Integers]) -> Reals:
         """Return v, before the network clamps it."""
         if isinstance(self._operation, Threshold):
-            assert self._input is not None
-            return np.asarray(self._input(inputs[0]) / self._output.scale + self._zero)
+            assert self._rounded is not None
+            return np.asarray(self._rounded(inputs[0]) / self._output.scale + self._zero)
         shift = self._operation.shift
         half = (np.int64(1) << shift) >> 1
         total: NDArray[Any] = self._operation.offset - half
@@ -146,46 +145,18 @@ def _steps(
         }
 
 
-def _lowest_codes(program: Program, operation: Rescale | Threshold) -> NDArray[np.int64]:
-    """Return the lowest code that comes out, of each channel where they differ."""
+def _lowest_code(program: Program, operation: Rescale | Threshold) -> int:
+    """Return the lowest code that comes out of any channel. One may have none below that of zero
+    without a ReLU, where a batch norm's factor is 0, say."""
     if isinstance(operation, Rescale):
-        return np.asarray(operation.low, np.int64)
+        return operation.low
     bound = program.bounds[operation.inputs[0]]
     first_C = np.where(operation.signs < 0, -bound.highest, bound.lowest)
     reached_C = (operation.thresholds <= first_C[:, None]).sum(1)
-    axes = (-1,) + (1,) * (len(program.types[operation.output].shape) - 1)
-    codes: NDArray[np.int64] = (operation.low + operation.step * reached_C).reshape(axes)
-    return codes
+    return int(operation.low + operation.step * reached_C.min())
 
 
 def _is_told(program: Program, operation: Rescale | Threshold) -> bool:
     """Return whether the program says what the operation rounds, and to what."""
-    output = program.reals.get(operation.output)
-    if isinstance(operation, Rescale) or output is None:
-        return output is not None
-    given = program.reals.get(operation.inputs[0])
-    return given is not None and _is_explained(program, operation, given, output)
-
-
-def _is_explained(program: Program, operation: Threshold, given: Reading, output: Reading) -> bool:
-    """Return whether each threshold is the first integer at which the reading of the input comes
-    nearer to its code than to the one before.
-
-    It is not where the input stands for other numbers elsewhere, before a batch norm, say: a
-    tensor has one reading only. A threshold that all integers reach, or none, tells nothing.
-    """
-    thresholds_CL, signs_C1 = operation.thresholds, operation.signs.astype(np.int64)[:, None]
-    scale_C1, offset_C1 = given.scale.reshape(-1, 1), given.offset.reshape(-1, 1)
-    if any(len(array) not in (1, len(signs_C1)) for array in (scale_C1, offset_C1)):
-        return False
-    bound = program.bounds[operation.inputs[0]]
-    reach = max(abs(bound.lowest), abs(bound.highest)) + 1
-    codes_L = operation.low + operation.step * np.arange(1, thresholds_CL.shape[1] + 1)
-    zero = np.rint(-output.offset / output.scale)
-    at, before = (
-        (scale_C1 * integers * signs_C1 + offset_C1) / output.scale + zero
-        for integers in (thresholds_CL, thresholds_CL - 1)
-    )
-    middle_L = codes_L - operation.step / 2
-    is_first = (at > middle_L - _TOLERANCE) & (before < middle_L + _TOLERANCE)
-    return bool(np.all(is_first | (abs(thresholds_CL) >= reach)))
+    is_known = isinstance(operation, Rescale) or operation.output in program.rounded
+    return is_known and operation.output in program.reals

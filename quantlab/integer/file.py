@@ -25,11 +25,13 @@ def to_bytes(program: Program) -> bytes:
         "operations": [_plain(operation) for operation in program.operations],
         "outputs": list(program.outputs),
         "reals": list(program.reals),
+        "rounded": list(program.rounded),
         "quantizers": dict(program.quantizers),
     }
-    for name, reading in program.reals.items():
-        tensors[f"{name}.real_scale"] = Stored(values=np.asarray(reading.scale, np.float64))
-        tensors[f"{name}.real_offset"] = Stored(values=np.asarray(reading.offset, np.float64))
+    for kind, readings in (("real", program.reals), ("rounded", program.rounded)):
+        for name, reading in readings.items():
+            for part, values in (("scale", reading.scale), ("offset", reading.offset)):
+                tensors[f"{name}.{kind}_{part}"] = Stored(values=np.asarray(values, np.float64))
     return pack(KIND, meta, tensors)
 
 
@@ -82,14 +84,14 @@ def _program(contents: Contents) -> Program:
         inputs={name: _type(plain) for name, plain in meta["inputs"].items()},
         operations=tuple(_operation(plain, tensors) for plain in meta["operations"]),
         outputs=tuple(meta["outputs"]),
-        reals={
-            name: Reading(
-                scale=tensors[f"{name}.real_scale"], offset=tensors[f"{name}.real_offset"]
-            )
-            for name in meta["reals"]
-        },
+        reals={name: _reading(tensors, f"{name}.real") for name in meta["reals"]},
+        rounded={name: _reading(tensors, f"{name}.rounded") for name in meta["rounded"]},
         quantizers=meta["quantizers"],
     )
+
+
+def _reading(tensors: Mapping[str, Any], name: str) -> Reading:
+    return Reading(scale=tensors[f"{name}_scale"], offset=tensors[f"{name}_offset"])
 
 
 def _operation(plain: Mapping[str, Any], tensors: Mapping[str, Any]) -> Operation:

@@ -1,8 +1,8 @@
 """Integer programs: what is deployed, as a short list of operations with one exact meaning.
 
 A program takes integers (a raw image, say) and computes with integers only; `interpreter` defines
-each result to the bit. Its tensors have names, types and shapes without the batch; `reals` says
-what numbers some of them stand for.
+each result to the bit. Its tensors have names, types and shapes without the batch; `reals` and
+`rounded` say what numbers some of them stand for.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from quantlab.errors import UsageError, did_you_mean
 from quantlab.integer.bounds import Bound, prove
-from quantlab.integer.operations import Operation
+from quantlab.integer.operations import Operation, Threshold
 from quantlab.integer.tensor_type import TensorType
 
 
@@ -38,14 +38,17 @@ class Program:
     Making one checks types and shapes and proves that no accumulator can overflow. Raises
     UsageError, with the layer, where that fails.
 
-    reals: what tensors stand for, by name. quantizers: the tensor that has the codes of a quantizer
-    of the network, by the quantizer's path.
+    reals: what tensors stand for, by name. rounded: the numbers that a Threshold rounds, by the
+    name of its output: what its input stands for there, behind a batch norm, say. (A Rescale has
+    them in its multipliers.) quantizers: the tensor that has the codes of a quantizer of the
+    network, by the quantizer's path.
     """
 
     inputs: Mapping[str, TensorType]
     operations: tuple[Operation, ...]
     outputs: tuple[str, ...]
     reals: Mapping[str, Reading] = field(default_factory=dict)
+    rounded: Mapping[str, Reading] = field(default_factory=dict)
     quantizers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,6 +56,11 @@ class Program:
             if name not in self.types:
                 hint = did_you_mean(name, self.types)
                 raise UsageError(f"program: no tensor is named '{name}'{hint}")
+        comparing = {op.output for op in self.operations if isinstance(op, Threshold)}
+        for name in self.rounded:
+            if name not in comparing:
+                hint = did_you_mean(name, comparing)
+                raise UsageError(f"program: no Threshold makes '{name}', which is rounded{hint}")
         assert self.bounds
 
     @cached_property

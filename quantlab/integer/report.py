@@ -45,7 +45,7 @@ class LayerCost:
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """layers: in the order of the program. header_bytes: of its file, beside all tensors.
-    reading_bytes: of the numbers that say what the outputs stand for."""
+    reading_bytes: of the numbers that say what tensors stand for."""
 
     layers: tuple[LayerCost, ...]
     reading_bytes: int

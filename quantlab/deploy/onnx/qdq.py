@@ -3,8 +3,9 @@
 Other tools (onnxruntime, OpenVINO, TensorRT, ...) fuse such models into kernels of their own. Each
 tensor of the program has a float one of its name: scale * integer + offset, in float32. A tensor of
 codes is that between `QuantizeLinear` and `DequantizeLinear`, as `program.reals` says. An
-accumulator is the real number that the first operation to rescale it makes of it, so that batch
-norms are part of weights and biases; for other readers an affine stands in front.
+accumulator is the real number that the first operation to rescale it makes of it, or to compare it
+(`program.rounded`), so that batch norms are part of weights and biases; for other readers an affine
+stands in front.
 
 Codes may differ by one from the program's where a number lies almost on a tie: floats have 24 bits,
 `QuantizeLinear` rounds ties to even and not up, and a bias in int32 is a multiple of the
@@ -27,6 +28,7 @@ from quantlab.deploy.onnx.qdq_writer import (
     before_rounding,
     ratio,
 )
+from quantlab.deploy.onnx.thresholds import rounded_range
 from quantlab.integer.operations import (
     AdaptiveSumPool,
     ArgMax,
@@ -50,7 +52,6 @@ from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import S32
 
 Reals = NDArray[np.float64]
-_TIE = 1e-6  # in steps of accumulators
 
 
 def qdq_model(program: Program) -> onnx.ModelProto:
@@ -327,43 +328,29 @@ def _(operation: Lookup, writer: Writer) -> None:
 
 @emit.register
 def _(operation: Threshold, writer: Writer) -> None:
-    """Rounded where the thresholds are in the middle between codes, else compared."""
+    """Rounded where that gives the same codes, else compared."""
     (name,) = operation.inputs
     x, given, grid = writer.floats[name], writer.readings[name], writer.grid(operation.output)
-    axes = (-1,) + (1,) * (len(writer.program.types[name].shape) - 1)
-    signs = operation.signs.reshape(axes)
-    steps = [threshold.reshape(axes) for threshold in operation.thresholds.T]
-    for reading in (given, writer.program.reals.get(name, given)):
-        middles = grid(np.arange(operation.low, operation.high) + 0.5)
-        is_rounding = operation.step == 1 and (signs * reading.scale > 0).all()
-        if is_rounding and all(
-            _parts(step, (middle - reading.offset) / (signs * reading.scale), writer.reach(name))
-            for step, middle in zip(steps, middles, strict=True)
-        ):
-            x = writer.converted(name, reading)
-            x = writer.clip(operation.output, x, operation.low, operation.high)
+    num_axes, reach = len(writer.program.types[name].shape), writer.reach(name)
+    for reading in (given, writer.program.rounded.get(operation.output, given)):
+        ends = rounded_range(operation, reading, grid, num_axes=num_axes, reach=reach)
+        if ends is not None:
+            x = writer.clip(operation.output, writer.converted(name, reading), *ends)
             writer.quantize(operation.output, x)
             return
+    axes = (-1,) + (1,) * (num_axes - 1)
+    signs = operation.signs.reshape(axes)
     is_falling = signs * given.scale < 0
     if is_falling.any():
         x = writer.graph.node("Mul", x, writer.number(np.where(is_falling, -1.0, 1.0)))
     code, level = np.array(operation.low), writer.number(grid(np.array(operation.low)))
-    for step in steps:
+    for threshold in operation.thresholds.T:
         # Half a step below the threshold, where no integer lies.
-        least = given(signs * (step - 0.5)) * np.where(is_falling, -1.0, 1.0)
+        least = given(signs * (threshold.reshape(axes) - 0.5)) * np.where(is_falling, -1.0, 1.0)
         is_reached = writer.graph.node("GreaterOrEqual", x, writer.number(least))
         code = code + operation.step
         level = writer.graph.node("Where", is_reached, writer.number(grid(code)), level)
     writer.quantize(operation.output, level)
-
-
-def _parts(step: NDArray[np.int64], middle: Reals, reach: int) -> bool:
-    """Return whether a threshold parts the integers from -reach to reach as `middle` does, which
-    rounds up; both in steps of them."""
-    is_between = (step - 1 < middle) & (middle < step - _TIE)
-    is_always = (step <= -reach) & (middle <= -reach)
-    is_never = (step > reach) & (middle > reach)
-    return bool((is_between | is_always | is_never).all())
 
 
 @emit.register

@@ -127,13 +127,15 @@ class Writer:
 
     def accumulator(self, tensor: str, natural: float, shape: tuple[int, ...]) -> Reading:
         """Return what a layer is to make of its sums, scale and offset of a shape: what the first
-        operation to rescale them does.
+        operation to rescale them does, or else to compare them.
 
         natural: the scale where no reader has one. The scale is 0 only where no reader needs it.
         """
         readers = self._readers[tensor]
         found = [self._part(o, tensor) for o in readers if isinstance(o, Rescale)]
         are_enough = len(found) == len(readers) > 0 and tensor not in self.program.outputs
+        rounded = self.program.rounded
+        found += [rounded[o.output] for o in readers if o.output in rounded]
         if tensor in self.program.reals:
             found.append(self.program.reals[tensor])
         fitting = [part for part in found if _fits(part, shape)]

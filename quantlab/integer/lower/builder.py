@@ -30,6 +30,7 @@ class Builder:
         self.types: dict[str, TensorType] = dict(inputs)
         self.bounds = dict(prove(inputs, (), inputs))
         self.reals: dict[str, Reading] = {}
+        self.rounded: dict[str, Reading] = {}
         self._made: dict[tuple[Any, ...], str] = {}
         self._threshold_levels = threshold_levels
 
@@ -59,19 +60,24 @@ class Builder:
         is_few = grid.num_levels <= self._threshold_levels and has_rows(value)
         if is_few or grid.step > 1:
             value = value if has_rows(value) else self._widened(value, f"{name}_wide")
-            self.read(value)
-            operation: Operation = thresholds_for(value, grid, self.bounds, self.name(name))
+            tensor = self.emit(thresholds_for(value, grid, self.bounds, self.name(name)))
+            self.rounded.setdefault(tensor, _reading(value))
         else:
-            operation = self._rescale(value, grid, self.name(name))
-        codes = codes_of(self.emit(operation), grid, value.shape, value.node)
+            tensor = self.emit(self._rescale(value, grid, self.name(name)))
+        codes = codes_of(tensor, grid, value.shape, value.node)
         self.read(codes)
         return codes
 
-    def read(self, value: Value) -> None:
-        """Note what a value of one tensor stands for, unless it is known."""
+    def read(self, value: Value) -> bool:
+        """Note what the integers of a value's one tensor stand for, unless that is known; return
+        whether it is what they stand for in this value."""
         (term,) = value.terms
-        if term.tensor not in self.reals:
-            self.reals[term.tensor] = Reading(scale=term.scale, offset=np.asarray(value.offset))
+        reading = _reading(value)
+        known = self.reals.setdefault(term.tensor, reading)
+        return all(
+            np.array_equal(np.broadcast_to(a, value.shape), np.broadcast_to(b, value.shape))
+            for a, b in ((known.scale, reading.scale), (known.offset, reading.offset))
+        )
 
     def reach(self, value: Value) -> Reals:
         """Return how far a value, before it is clamped, can be from zero, in a shape that
@@ -91,6 +97,7 @@ class Builder:
         open_value = replace(value, low=-np.inf, high=np.inf)
         tensor = self.emit(self._rescale(open_value, grid, self.name(name)))
         codes = codes_of(tensor, grid, value.shape, value.node)
+        self.read(codes)
         return replace(codes, low=value.low, high=value.high, grid=None)
 
     def _rescale(self, value: Value, grid: Grid, output: str) -> Operation:
@@ -126,6 +133,12 @@ class Builder:
             for end, default in ((value.low, grid.low), (value.high, grid.high))
         )
         return low, high
+
+
+def _reading(value: Value) -> Reading:
+    """Return what a value of one tensor makes of its integers, before it is clamped."""
+    (term,) = value.terms
+    return Reading(scale=term.scale, offset=np.asarray(value.offset))
 
 
 def _meaning(operation: Operation) -> tuple[Any, ...]:

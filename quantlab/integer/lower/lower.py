@@ -128,13 +128,13 @@ class _Lowerer:
             self._read(state.values.get(node))
         assert output is not None
         final = _common_scale(state.builder, output)
-        state.builder.read(final)
         tensor = final.terms[0].tensor
         return Program(
             inputs=self._inputs,
             operations=tuple(state.builder.operations),
             outputs=(tensor,),
             reals=state.builder.reals,
+            rounded=state.builder.rounded,
             quantizers=state.quantizers,
         )
 
@@ -189,6 +189,6 @@ def _is_passing(module: nn.Module) -> bool:
 def _common_scale(builder: Builder, value: Value) -> Value:
     """Return the network's output as one tensor with one scale, in 32 bits, so that its numbers can
     be compared with one another; nothing is lost that the accumulators know."""
-    if value.is_uniform and not value.is_clamped:
+    if value.is_uniform and not value.is_clamped and builder.read(value):
         return value
     return builder.quantize(value, wide_grid(builder.reach(value).max()), "scores")

@@ -18,9 +18,10 @@ from quantlab.integer.operations import (
     Operation,
     Requantize,
     SumPool,
+    Threshold,
     Windows,
 )
-from quantlab.integer.program import Program
+from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
 from quantlab.integer.verify import Interpreter, compare
 from tests.quantlab.integer.programs import Author, inputs
@@ -41,6 +42,35 @@ def test_random_programs(seed: int, size: int) -> None:
         one.check()
         assert one.num_values > 0
         assert (one.num_samples, one.num_tensors) == (4, len(program.operations))
+
+
+def test_what_thresholds_round_is_in_the_file() -> None:
+    """And no byte of it can be another."""
+    reading = Reading(scale=np.array([[[0.25]], [[-1.5]]]), offset=np.array(3.0))
+    program = Program(
+        inputs={"x": TensorType((2, 3, 3), S32)},
+        operations=(
+            Threshold(
+                inputs=("x",), output="y", thresholds=np.array([[0, 4], [-3, 9]]),
+                signs=np.array([1, -1], np.int8), low=0, step=1, kind=U8,
+            ),
+        ),
+        outputs=("y",),
+        rounded={"y": reading},
+    )  # fmt: skip
+    data = to_bytes(program)
+    again = from_bytes(data, "x")
+    assert to_bytes(again) == data
+    assert list(again.rounded) == ["y"]
+    np.testing.assert_array_equal(again.rounded["y"].scale, reading.scale)
+    np.testing.assert_array_equal(again.rounded["y"].offset, reading.offset)
+    for values in (reading.scale, reading.offset):
+        start = data.index(values.tobytes())
+        for place in range(start, start + values.nbytes):
+            flipped = bytearray(data)
+            flipped[place] ^= 1
+            with pytest.raises(VerificationError, match=r"tensor 'y\.rounded_.*' is damaged"):
+                from_bytes(bytes(flipped), "x")
 
 
 def test_random_programs_use_every_operation() -> None:

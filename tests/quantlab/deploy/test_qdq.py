@@ -39,7 +39,15 @@ from quantlab.integer.operations import (
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
-from tests.quantlab.integer.networks import SPEC, Residual, pixels, plain, reals, settled
+from tests.quantlab.integer.networks import (
+    SPEC,
+    PreActivation,
+    Residual,
+    pixels,
+    plain,
+    reals,
+    settled,
+)
 from tests.quantlab.integer.programs import Author, inputs
 from tests.quantlab.integer.test_lower_shapes import program_of
 
@@ -125,6 +133,9 @@ NETWORKS: dict[str, Callable[[], Program]] = {
     ),
     "residual": lambda: lower(settled(Residual(), 8), SPEC, reals(pixels(64))),
     "residual w4a4": lambda: lower(settled(Residual(), 4), SPEC, reals(pixels(64))),
+    "batch norms of sums w2a2": lambda: lower(
+        settled(PreActivation(), 2), SPEC, reals(pixels(64))
+    ),
     "depthwise": lambda: calibrated(small(nn.ReLU(), 8), STE, STE),
     "asymmetric": lambda: calibrated(
         small(nn.Hardtanh(-0.6, 2.0)), STE, {**STE, "symmetric": False}
@@ -387,11 +398,53 @@ def test_rows_through_a_linear_layer() -> None:
     check(program)
 
 
-def test_thresholds_in_the_middle_are_rounding() -> None:
-    program = network_program("ternary")
+@pytest.mark.parametrize("name", ["ternary", "thresholds", "batch norms of sums w2a2"])
+def test_thresholds_in_the_middle_are_rounding(name: str) -> None:
+    program = network_program(name)
     assert any(isinstance(operation, Threshold) for operation in program.operations)
     assert "GreaterOrEqual" not in kinds(qdq_model(program))
+
+
+def test_thresholds_of_levels_two_apart_are_compared() -> None:
     assert kinds(qdq_model(network_program("binary")))["GreaterOrEqual"] == 2
+
+
+@pytest.mark.parametrize(("are_told", "num_compared"), [(True, 0), (False, 6)])
+def test_two_that_round_one_sum_as_numbers_of_their_own(are_told: bool, num_compared: int) -> None:
+    """One channel falls for one of them, and one has a single code, 2."""
+    weight = np.random.default_rng(0).integers(-50, 50, (3, 3, 1, 1))
+    scale = {"one": [0.013, -0.021, 0.0], "two": [0.0047, 0.031, 0.0113]}
+    offset = {"one": [0.3, 0.12, 2.2], "two": [-1.37, 0.7, 0.21]}
+    rounded = {
+        name: Reading(
+            scale=np.reshape(scale[name], (3, 1, 1)), offset=np.reshape(offset[name], (3, 1, 1))
+        )
+        for name in scale
+    }
+    program = Program(
+        inputs={"x": TensorType((3, 8, 8), U8)},
+        operations=(
+            convolution("x", "sums", weight, padding_codes=[0] * 3, windows=Windows(kernel=(1, 1))),
+            *(rounding("sums", name, reading, -1, 2) for name, reading in rounded.items()),
+        ),
+        outputs=("one", "two"),
+        reals={"one": reading(1.0), "two": reading(1.0)},
+        rounded=rounded if are_told else {},
+    )
+    assert kinds(check(program))["GreaterOrEqual"] == num_compared
+
+
+def rounding(source: str, output: str, rounded: Reading, low: int, high: int) -> Threshold:
+    """Return what rounds the numbers of a reading to the nearest, by comparing."""
+    codes_L = np.arange(low, high) + 0.5
+    scale_C1, offset_C1 = rounded.scale.reshape(-1, 1), rounded.offset.reshape(-1, 1)
+    with np.errstate(divide="ignore"):
+        middles_CL = (codes_L - offset_C1) / np.abs(scale_C1)
+    return Threshold(
+        inputs=(source,), output=output, signs=np.where(scale_C1[:, 0] < 0, -1, 1).astype(np.int8),
+        thresholds=np.ceil(middles_CL.clip(-(2**31), 2**31)).astype(np.int64),
+        low=low, step=1, kind=S8,
+    )  # fmt: skip
 
 
 def test_an_output_that_is_an_input_has_its_real_numbers() -> None:

@@ -58,6 +58,26 @@ class Residual(nn.Module):
         return out
 
 
+class PreActivation(nn.Module):
+    """Residual, with batch norms in front of quantizers: sums are read both as they are and behind
+    one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3)
+        self.bns = nn.ModuleList(nn.BatchNorm2d(6) for _ in range(3))
+        self.relus = nn.ModuleList((nn.ReLU(), nn.Identity(), nn.ReLU6()))
+        self.convs = nn.ModuleList(nn.Conv2d(6, 6, 3, padding=1) for _ in range(3))
+        self.fc = nn.Linear(6 * 49, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for bn, relu, conv in zip(self.bns, self.relus, self.convs, strict=True):
+            x = x + conv(relu(bn(x)))
+        out: Tensor = self.fc(x.flatten(1))
+        return out
+
+
 def settled(network: nn.Module, bits: int = 4, seed: int = 0, **settings: Any) -> nn.Module:
     """Quantize a network and start its quantizers; batch norms have factors of either sign."""
     generator = torch.Generator().manual_seed(seed)

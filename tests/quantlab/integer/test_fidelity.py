@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from quantlab.integer.fidelity import Fidelity, measure
+from quantlab.integer.fidelity import Clamps, Fidelity, measure
 from quantlab.integer.interpreter import execute
 from quantlab.integer.lower import lower
 from quantlab.integer.operations import Add, Operation, Requantize, Threshold
@@ -21,7 +21,7 @@ from quantlab.monitor.clipping_share import ClippingShare
 from quantlab.monitor.quantizer_statistic import QuantizerStatistic
 from quantlab.monitor.sqnr import Sqnr
 from quantlab.quantizer import Quantizer
-from tests.quantlab.integer.networks import SPEC, pixels, reals, settled
+from tests.quantlab.integer.networks import SPEC, PreActivation, pixels, reals, settled
 from tests.quantlab.integer.programs import Author, inputs
 
 SHIFT = 10
@@ -33,14 +33,15 @@ def reading(scale: float = 1.0, zero: int = 0) -> Reading:
     return Reading(scale=np.asarray(scale), offset=np.asarray(-zero * scale))
 
 
-def one(operation: Operation, **readings: Reading) -> Program:
-    """A program of one operation of 40 integers."""
+def one(operation: Operation, rounded: Reading | None = None, **readings: Reading) -> Program:
+    """A program of one operation of 40 integers. rounded: what it rounds, of a Threshold."""
     given = TensorType((40,), S32)
     return Program(
         inputs=dict.fromkeys(operation.inputs, given),
         operations=(operation,),
         outputs=(operation.output,),
         reals=readings,
+        rounded={} if rounded is None else {operation.output: rounded},
     )
 
 
@@ -148,7 +149,7 @@ STEP = 100.0
 def test_a_threshold_rounds_what_its_input_stands_for(sign: int) -> None:
     """Of the codes -1, 0 and 1."""
     operation = threshold(-50_000, 50_000, low=-1, sign=sign)
-    program = one(operation, x=reading(SUM * sign), y=reading(STEP))
+    program = one(operation, reading(SUM * sign), y=reading(STEP))
     v = X["x"] * SUM * sign / STEP
     y = np.floor(v + 0.5).clip(-1, 1)
     found = measure(program, [X])["y"]
@@ -159,7 +160,7 @@ def test_a_threshold_rounds_what_its_input_stands_for(sign: int) -> None:
 def test_a_threshold_of_two_signs() -> None:
     operation = threshold(0, low=-1, step=2)
     v = X["x"] * SUM / STEP
-    found = measure(one(operation, x=reading(SUM), y=reading(STEP)), [X])["y"]
+    found = measure(one(operation, reading(SUM), y=reading(STEP)), [X])["y"]
     assert found == expected(v, np.where(v >= 0, 1, -1), 0, -2, 2)
 
 
@@ -173,7 +174,7 @@ def test_a_threshold_behind_a_relu(
     """The two lowest codes are there and never come out."""
     v = np.maximum(X["x"] * SUM / STEP, 0)
     y = first_code + step * (v >= first_code + step / 2)
-    program = one(threshold(*firsts, low=low, step=step), x=reading(SUM), y=reading(STEP))
+    program = one(threshold(*firsts, low=low, step=step), reading(SUM), y=reading(STEP))
     end = first_code + 1.5 * step
     assert measure(program, [X])["y"] == expected(v, y, 0, -math.inf, end)
 
@@ -185,7 +186,8 @@ def test_a_threshold_of_pixels_that_fall_has_a_zero() -> None:
         inputs={"x": TensorType((40,), U8)},
         operations=(operation,),
         outputs=("y",),
-        reals={"x": Reading(scale=np.array(-0.1), offset=np.array(9.0)), "y": reading(2.0, 1)},
+        reals={"y": reading(2.0, 1)},
+        rounded={"y": Reading(scale=np.array(-0.1), offset=np.array(9.0))},
     )
     x = X["x"].astype(np.uint8)
     v = (9 - 0.1 * x) / 2 + 1
@@ -193,18 +195,41 @@ def test_a_threshold_of_pixels_that_fall_has_a_zero() -> None:
     assert measure(program, [{"x": x}])["y"] == expected(v, y, 1, -1.5, 3.5)
 
 
-def test_a_reading_of_something_else_is_not_believed() -> None:
-    operation = threshold(-50_000, 50_000, low=-1)
-    assert measure(one(operation, x=reading(2 * SUM), y=reading(STEP)), [X]) == {}
-    assert measure(one(operation, x=reading(SUM, 70_000), y=reading(STEP)), [X]) == {}
-    by_row = Reading(scale=np.full(40, SUM), offset=np.zeros(40))
-    assert measure(one(operation, x=by_row, y=reading(STEP)), [X]) == {}
+@pytest.mark.parametrize("elsewhere", [{}, {"x": reading(3 * SUM, 70_000)}])
+def test_what_a_threshold_rounds_is_not_what_its_input_is_elsewhere(
+    elsewhere: dict[str, Reading],
+) -> None:
+    """A scale and an offset for each of the 40, as a batch norm has; some scales fall, one is 0."""
+    random = np.random.default_rng(1)
+    scale, offset = random.normal(0, SUM, 40), random.normal(0, STEP, 40)
+    scale[0], offset[0] = 0.0, 0.7 * STEP
+    distance = np.array([-0.5, 0.5]) * STEP - offset[:, None]
+    first = np.ceil(distance[1:] / np.abs(scale[1:, None])).astype(np.int64)
+    operation = replace(
+        threshold(0, 0, low=-1),
+        thresholds=np.concatenate([[[-NEVER, -NEVER]], first]),
+        signs=np.where(scale < 0, -1, 1).astype(np.int8),
+    )
+    rounded = Reading(scale=scale, offset=offset)
+    v = (X["x"] * scale + offset) / STEP
+    y = np.floor(v + 0.5).clip(-1, 1)
+    program = one(operation, rounded, y=reading(STEP), **elsewhere)
+    assert measure(program, [X])["y"] == expected(v, y, 0, -1.5, 1.5)
+
+
+def test_a_threshold_that_does_not_round_to_the_nearest_has_more_noise() -> None:
+    operation = threshold(-80_000, 20_000, low=-1)
+    v = X["x"] * SUM / STEP
+    y = (v >= -0.8).astype(int) + (v >= 0.2) - 1
+    found = measure(one(operation, reading(SUM), y=reading(STEP)), [X])["y"]
+    assert found == expected(v, y, 0, -1.5, 1.5)
 
 
 def test_without_readings_or_samples_nothing_is_measured() -> None:
     operation = requantize(-128, 127, S8)
     assert measure(one(operation), [X]) == {}
-    assert measure(one(threshold(0, 5, low=0), y=reading()), [X]) == {}
+    assert measure(one(threshold(0, 5, low=0), x=reading(), y=reading()), [X]) == {}
+    assert measure(one(threshold(0, 5, low=0), reading()), [X]) == {}
     assert measure(one(operation, y=reading()), []) == {}
 
 
@@ -253,9 +278,22 @@ def network() -> nn.Module:
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_it_is_what_the_monitor_says(bits: int) -> None:
     """In float64 the numbers differ by what 31 bits of a multiplier leave."""
-    trained = settled(network(), bits)
+    compare_with_monitor(settled(network(), bits), {"2": "3", "5": "7"}, {"5": (0.0, 6.0)}, bits)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_behind_a_batch_norm_of_a_sum_it_is_what_the_monitor_says(bits: int) -> None:
+    readers = {"relus.0": "convs.0", "bns.1": "convs.1", "relus.2": "convs.2"}
+    clamps = {"relus.2": (0.0, 6.0)}
+    compare_with_monitor(settled(PreActivation(), bits), readers, clamps, bits)
+
+
+def compare_with_monitor(
+    trained: nn.Module, readers: Mapping[str, str], clamps: Clamps, bits: int
+) -> None:
+    """readers: the layer whose input quantizer stands behind a layer, by that."""
     watched: dict[str, list[QuantizerStatistic]] = {}
-    for layer, path in {"2": "3", "5": "7"}.items():
+    for layer, path in readers.items():
         quantizer = trained.get_submodule(f"{path}.input_quantizer")
         assert isinstance(quantizer, Quantizer)
         watched[layer] = [Sqnr(quantizer), ClippingShare(quantizer)]
@@ -265,8 +303,8 @@ def test_it_is_what_the_monitor_says(bits: int) -> None:
         trained(reals(raw))
     for handle in handles:
         handle.remove()
-    program = lower(trained, SPEC)
-    found = measure(program, [{"input": raw.numpy()}], {"5": (0.0, 6.0)})
+    program = lower(trained, SPEC, reals(pixels(64)))
+    found = measure(program, [{"input": raw.numpy()}], clamps)
     by_layer = {op.layer: found[op.output] for op in program.operations if op.output in found}
     kinds = {type(op).__name__ for op in program.operations if op.layer in watched}
     assert kinds == {"Threshold" if bits == 2 else "Requantize"}

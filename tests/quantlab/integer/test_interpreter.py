@@ -1,5 +1,6 @@
 """Each operation against torch or Python's own integers."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from quantlab.integer.operations import (
     Threshold,
     Windows,
 )
-from quantlab.integer.program import Program
+from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
 
 Integers = NDArray[Any]
@@ -261,6 +262,22 @@ def test_sides_with_other_axes_are_refused(shapes: tuple[tuple[int, ...], ...]) 
         with pytest.raises(UsageError, match=r"u8\[.*\] given, as many axes of the same sizes"):
             operation.infer(sides)
         assert operation.infer([sides[0], sides[0]]).shape == shapes[0]
+
+
+def test_what_is_rounded_is_what_a_threshold_makes() -> None:
+    """Of other tensors nobody would read it."""
+    reading = Reading(scale=np.array(1.0), offset=np.array(0.0))
+    operation = Threshold(
+        inputs=("x",), output="codes", thresholds=np.array([[3]]), signs=np.ones(1, np.int8),
+        low=0, step=1, kind=U8,
+    )  # fmt: skip
+    x = {"x": TensorType((1,), S32)}
+    common: Any = {"inputs": x, "operations": (operation,), "outputs": ("codes",)}
+    assert Program(**common, rounded={"codes": reading}).rounded == {"codes": reading}
+    for name, hint in (("x", ""), ("code", "; did you mean 'codes'?")):
+        message = re.escape(f"program: no Threshold makes '{name}', which is rounded{hint}")
+        with pytest.raises(UsageError, match=f"^{message}"):
+            Program(**common, rounded={name: reading})
 
 
 def test_inputs_of_another_type_or_shape_are_refused() -> None:

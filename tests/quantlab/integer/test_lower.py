@@ -50,6 +50,16 @@ def test_a_chain_computes_what_the_network_computes(bits: int, seed: int, levels
     assert (Threshold in kinds) == (bits == 2 and levels == 4)
 
 
+def test_a_batch_norm_behind_the_last_sums_is_in_their_reading() -> None:
+    layers = (nn.Conv2d(3, 4, 3), nn.Conv2d(4, 1, 3), nn.BatchNorm2d(1))
+    network = settled(nn.Sequential(*layers), 8)
+    with torch.no_grad():
+        network[2].weight.fill_(-2.5)
+        raw = pixels(20, 5)
+        wanted = network(reals(raw)).numpy()
+    np.testing.assert_allclose(scores(lower(network, SPEC), raw), wanted, rtol=1e-6, atol=1e-5)
+
+
 def test_residuals_are_added_without_rounding_either_side() -> None:
     network = settled(Residual(), 8)
     raw = pixels(30, 5)
