@@ -142,3 +142,67 @@ def convolve_bits(
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
+
+class PlaneLayout:
+    def __init__(self, num_channels: int, places: NDArray[np.int64], step: int) -> None: ...
+
+class ProductPlan:
+    def __init__(
+        self,
+        starts: NDArray[np.int64],
+        offsets: NDArray[np.int32],
+        order: NDArray[np.int64],
+        lines: tuple[int, int, int],
+        out_steps: tuple[int, int],
+    ) -> None: ...
+    @property
+    def x_size(self) -> int: ...
+    @property
+    def out_size(self) -> int: ...
+
+class GradientPlan:
+    def __init__(
+        self,
+        starts: NDArray[np.int64],
+        offsets: NDArray[np.int32],
+        places: NDArray[np.int64],
+        y_step: int,
+    ) -> None: ...
+    @property
+    def x_size(self) -> int: ...
+    @property
+    def y_size(self) -> int: ...
+
+def lay_out(
+    layout: PlaneLayout,
+    samples: NDArray[Any],
+    planes: NDArray[Any],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def collect(
+    layout: PlaneLayout,
+    samples: NDArray[Any],
+    planes: NDArray[Any],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def sparse_product(
+    plan: ProductPlan,
+    x: NDArray[Any],
+    values: NDArray[Any],
+    bias: NDArray[Any] | None,
+    out: NDArray[Any],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def sparse_gradient(
+    plan: GradientPlan,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    values: NDArray[Any],
+    x_gradient: NDArray[Any] | None,
+    gradients: NDArray[Any] | None,
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...

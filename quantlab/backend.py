@@ -259,3 +259,83 @@ def pool(
     x: `[N, H, W, C]`; out: `[N, rows, columns, C]`. Threads share rows. Raises UsageError.
     """
     _backend.pool(x, windows, out, is_sum, variant, num_threads)
+
+
+# `PlaneLayout(num_channels, places, step)`: samples `[B, num_channels, len(places)]` as planes with
+# the batch innermost: rows of B numbers, `step` rows a channel. places: the row of each of a
+# channel's numbers, int64, -1 for none; rows that nothing takes are zeros.
+PlaneLayout = _backend.PlaneLayout
+# `ProductPlan(starts, offsets, order, lines, out_steps)`: rows of connections, int64 `[rows + 1]`
+# and int32 `[nnz]`, over lines (count, length, step) of the input; order: int64, where each
+# connection's value is; out_steps: numbers from one line, and from one row, of the output to the
+# next.
+ProductPlan = _backend.ProductPlan
+# `GradientPlan(starts, offsets, places, y_step)`: planes of connections; places `[P, 4]` int64,
+# begin, count, length and step of each plane's lines; y_step: from one line of the outputs'
+# gradient to the next.
+GradientPlan = _backend.GradientPlan
+Reals = NDArray[np.float32] | NDArray[np.float64]
+
+
+def lay_out(
+    layout: PlaneLayout,
+    samples: Reals,
+    planes: Reals,
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write samples, flat, as planes with the batch innermost. Raises UsageError."""
+    _backend.lay_out(layout, samples, planes, variant, num_threads)
+
+
+def collect(
+    layout: PlaneLayout,
+    samples: Reals,
+    planes: Reals,
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write planes back as samples; numbers without a place become zero. Raises UsageError."""
+    _backend.collect(layout, samples, planes, variant, num_threads)
+
+
+def sparse_product(
+    plan: ProductPlan,
+    x: Reals,
+    values: Reals,
+    bias: Reals | None,
+    out: Reals,
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write out[row][line][i] = bias[row] + the sum over the row's connections of
+    value * x[offset + line * step + i].
+
+    All arrays are flat and of one type; float64 takes the scalar path. Threads share lines and
+    rows; the result does not depend on their number. Raises UsageError.
+    """
+    _backend.sparse_product(plan, x, values, bias, out, variant, num_threads)
+
+
+def sparse_gradient(
+    plan: GradientPlan,
+    x: Reals,
+    y: Reals,
+    values: Reals,
+    x_gradient: Reals | None,
+    gradients: Reals | None,
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write the gradient of the input's lines, and add to those of the connections.
+
+    With y the outputs' gradient: x_gradient[i] = the sum over the plane's connections of value *
+    y[offset + line * y_step + i]; gradient of a connection += the sum over all i of x[i] times the
+    same. None: not wanted. Threads share planes; the result does not depend on their number.
+    Raises UsageError.
+    """
+    _backend.sparse_gradient(plan, x, y, values, x_gradient, gradients, variant, num_threads)

@@ -13,9 +13,11 @@ void register_isa(pybind11::module_& module);
 void register_bitpack(pybind11::module_& module);
 void register_convolve(pybind11::module_& module);
 void register_convolve_bits(pybind11::module_& module);
+void register_planes(pybind11::module_& module);
 void register_pool(pybind11::module_& module);
 void register_popcount(pybind11::module_& module);
 void register_requantize(pybind11::module_& module);
+void register_sparse(pybind11::module_& module);
 
 // Adds `kernel` and its rows that run here to the module's dict VARIANTS.
 inline void list_variants(pybind11::module_& module, const char* kernel,

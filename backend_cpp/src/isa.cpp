@@ -40,10 +40,11 @@ Features detect() {
   std::uint32_t ecx = 0;
   std::uint32_t edx = 0;
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, bit_OSXSAVE | bit_AVX)) return {};
+  const bool has_fma = has(ecx, bit_FMA);
   const std::uint32_t saved = saved_registers();
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return {};
   Features found;
-  found.avx2 = has(saved, kYmm) && has(ebx, bit_AVX2);
+  found.avx2 = has(saved, kYmm) && has(ebx, bit_AVX2) && has_fma;
   found.avx512 = found.avx2 && has(saved, kZmm) &&
                  has(ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
   found.avx512vnni = found.avx512 && has(ecx, bit_AVX512VNNI);

@@ -32,7 +32,6 @@ from torch import Tensor
 from torch.autograd import Function
 
 from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
-from quantlab.algorithms.autograd import apply
 from quantlab.algorithms.draws import seed_for
 from quantlab.algorithms.layers import Target
 from quantlab.algorithms.noise import NOISES, Noise, NoiseKind
@@ -41,6 +40,7 @@ from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.algorithms.site import Site
 from quantlab.algorithms.start import StartController
 from quantlab.algorithms.weight_range import WeightRange
+from quantlab.autograd import apply
 from quantlab.controller import Context, Controller
 from quantlab.errors import UsageError
 from quantlab.numerics.affine import range_scale_zero_point, widen

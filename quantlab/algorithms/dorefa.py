@@ -30,11 +30,11 @@ from torch import Tensor
 from torch.autograd import Function
 
 from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
-from quantlab.algorithms.autograd import apply
 from quantlab.algorithms.layers import Target
 from quantlab.algorithms.learned_grid import learned_grid
 from quantlab.algorithms.site import Site
 from quantlab.algorithms.start import StartController
+from quantlab.autograd import apply
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
 from quantlab.numerics.affine import narrow, widen

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from quantlab.algorithms.autograd import apply
+from quantlab.autograd import apply
 from quantlab.numerics.affine import fake_quantize, narrow, widen
 
 

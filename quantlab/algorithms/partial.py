@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
 
-from quantlab.algorithms.autograd import apply
+from quantlab.autograd import apply
 from quantlab.numerics.affine import widen
 from quantlab.numerics.granularity import Granularity, reduced_axes
 from quantlab.numerics.levels import LevelKind, level_codes, nearest_level, num_bits_for

@@ -24,10 +24,10 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
 
-from quantlab.algorithms.autograd import apply
 from quantlab.algorithms.ranged_config import RangedConfig
 from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.algorithms.weight_range import WeightRange
+from quantlab.autograd import apply
 from quantlab.numerics.affine import fake_quantize, fake_quantize_masked, range_scale_zero_point
 
 

@@ -23,10 +23,10 @@ from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
 
 from quantlab.algorithms.algorithm import AlgorithmConfig, GranularityField
-from quantlab.algorithms.autograd import apply
 from quantlab.algorithms.layers import Target, check_weight_only
 from quantlab.algorithms.site import Site
 from quantlab.algorithms.start import StartController
+from quantlab.autograd import apply
 from quantlab.controller import Controller
 from quantlab.numerics.affine import narrow, widen
 from quantlab.numerics.granularity import PerAxis, reduced_axes

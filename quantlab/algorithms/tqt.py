@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from quantlab.algorithms.autograd import apply
 from quantlab.algorithms.learned_grid import learned_grid
 from quantlab.algorithms.ranged_config import RangedConfig
 from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
+from quantlab.autograd import apply
 from quantlab.numerics.powers import power_of_two
 
 GradientKind = Literal["relative", "plain"]

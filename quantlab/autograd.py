@@ -1,7 +1,7 @@
 """The one place where autograd functions are called.
 
 `Function.apply` has no types of its own, so that strict checking rejects each call; this wrapper
-gives it those of the algorithms: any arguments, one tensor back.
+gives it those of all functions here: any arguments, one tensor back.
 """
 
 from collections.abc import Callable

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from quantlab.algorithms.autograd import apply
+from quantlab.autograd import apply
 
 
 class Tripled(Function):

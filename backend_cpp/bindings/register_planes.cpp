@@ -1,0 +1,106 @@
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "planes/planes.h"
+#include "real.h"
+#include "register.h"
+
+namespace quantlab::bindings {
+namespace {
+
+namespace py = pybind11;
+
+// Where the numbers of a sample lie among planes, all channels alike.
+struct PlaneLayout {
+  std::size_t num_channels;
+  std::size_t step;  // rows of the batch from one channel to the next
+  std::vector<std::int64_t> places;
+  std::vector<std::int64_t> gaps;
+
+  template <class Number>
+  planes::Task<Number> task(std::size_t batch) const {
+    return {batch,          num_channels * places.size(),
+            places.size(),  places.data(),
+            step,           gaps.data(),
+            gaps.size() / 2};
+  }
+};
+
+std::unique_ptr<PlaneLayout> plane_layout(long long num_channels, py::object places,
+                                          long long step) {
+  require_in_range(num_channels, "num_channels", 1, 1LL << 40);
+  require_in_range(step, "step", 1, 1LL << 40);
+  const auto from = input<std::int64_t>(places, "places");
+  auto layout = std::make_unique<PlaneLayout>();
+  layout->num_channels = static_cast<std::size_t>(num_channels);
+  layout->step = static_cast<std::size_t>(step);
+  layout->places.assign(from.data, from.data + from.size);
+  checked_product("num_channels", {layout->num_channels, layout->step});
+  checked_product("num_channels", {layout->num_channels, from.size});
+  require_in_range(static_cast<long long>(from.size), "places", 1, 1LL << 40);
+  std::vector<std::int64_t> taken;
+  for (const std::int64_t place : layout->places) {
+    require_in_range(place, "places", -1, step - 1);
+    if (place >= 0) taken.push_back(place);
+  }
+  std::sort(taken.begin(), taken.end());
+  std::int64_t end = 0;
+  for (const std::int64_t place : taken) {
+    if (place < end) throw UsageError("places: " + std::to_string(place) + " is given twice");
+    if (place > end) layout->gaps.insert(layout->gaps.end(), {end, place});
+    end = place + 1;
+  }
+  if (end < step) layout->gaps.insert(layout->gaps.end(), {end, step});
+  return layout;
+}
+
+void move(const PlaneLayout& layout, const py::object& samples, const py::object& planes,
+          bool is_back, std::optional<std::string_view> variant, std::optional<int> num_threads) {
+  const Run run = run_of(variant, num_threads);
+  with_real_type(samples, "samples", [&](auto number) {
+    using Number = decltype(number);
+    const std::size_t size = layout.num_channels * layout.places.size();
+    const std::size_t batch = size_of(samples) / size;
+    const std::size_t laid_out =
+        checked_product("samples", {batch, layout.num_channels, layout.step});
+    const auto task = layout.task<Number>(batch);
+    Memory memory;
+    if (is_back) {
+      const Number* from = read_reals<Number>(planes, "planes", laid_out, memory);
+      Number* to = written_reals<Number>(samples, "samples", batch * size, memory);
+      const py::gil_scoped_release released;
+      planes::collect(task, from, to, run);
+    } else {
+      const Number* from = read_reals<Number>(samples, "samples", batch * size, memory);
+      Number* to = written_reals<Number>(planes, "planes", laid_out, memory);
+      const py::gil_scoped_release released;
+      planes::lay_out(task, from, to, run);
+    }
+  });
+}
+
+}  // namespace
+
+void register_planes(py::module_& module) {
+  list_variants(module, "planes", planes::variants());
+  py::class_<PlaneLayout>(module, "PlaneLayout")
+      .def(py::init(&plane_layout), py::arg("num_channels").noconvert(), py::arg("places"),
+           py::arg("step").noconvert());
+  const auto define = [&](const char* name, bool is_back) {
+    module.def(
+        name,
+        [is_back](const PlaneLayout& layout, const py::object& samples, const py::object& planes,
+                  std::optional<std::string_view> variant, std::optional<int> num_threads) {
+          move(layout, samples, planes, is_back, variant, num_threads);
+        },
+        py::arg("layout"), py::arg("samples"), py::arg("planes"), py::arg("variant"),
+        py::arg("num_threads").noconvert());
+  };
+  define("lay_out", false);
+  define("collect", true);
+}
+
+}  // namespace quantlab::bindings

@@ -1,0 +1,64 @@
+// Eight floats in one register; see quantlab/floats/scalar.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quantlab {
+namespace {
+
+struct Floats {
+  using Number = float;
+  static constexpr std::size_t kLanes = 8;
+
+  __m256 x;
+
+  static Floats zero() { return {_mm256_setzero_ps()}; }
+  static Floats splat(float value) { return {_mm256_set1_ps(value)}; }
+  static Floats load(const float* from) { return {_mm256_loadu_ps(from)}; }
+  static Floats load(const float* from, std::size_t count) {
+    return {_mm256_maskload_ps(from, first(count))};
+  }
+  void store(float* to) const { _mm256_storeu_ps(to, x); }
+  void store(float* to, std::size_t count) const { _mm256_maskstore_ps(to, first(count), x); }
+  void add_product(Floats a, Floats b) { x = _mm256_fmadd_ps(a.x, b.x, x); }
+  float sum() const {
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals) {
+    const __m256 both = _mm256_hadd_ps(_mm256_hadd_ps(a.x, b.x), _mm256_hadd_ps(c.x, d.x));
+    const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+    _mm_storeu_ps(totals, _mm_add_ps(_mm_loadu_ps(totals), sums));
+  }
+  static void transpose(Floats (&rows)[kLanes]) {
+    __m256 pairs[8];
+    for (int i = 0; i < 8; i += 2) {
+      pairs[i] = _mm256_unpacklo_ps(rows[i].x, rows[i + 1].x);
+      pairs[i + 1] = _mm256_unpackhi_ps(rows[i].x, rows[i + 1].x);
+    }
+    __m256 fours[8];
+    for (int i = 0; i < 8; i += 4) {
+      fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+      fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xee);
+      fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+      fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; ++i) {
+      rows[i].x = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+      rows[i + 4].x = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+    }
+  }
+
+ private:
+  static __m256i first(std::size_t count) {
+    const __m256i place = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), place);
+  }
+};
+
+}  // namespace
+}  // namespace quantlab

@@ -1,0 +1,9 @@
+#include "quantlab/floats/avx512.h"
+
+#include "planes/body.h"
+
+namespace quantlab::planes {
+
+const Unit<float> avx512 = unit_of<Floats>();
+
+}  // namespace quantlab::planes

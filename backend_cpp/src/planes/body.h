@@ -1,0 +1,110 @@
+// The kernel, written once over the vectors of quantlab/floats: squares of numbers are transposed
+// in registers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "planes/unit.h"
+
+namespace quantlab::planes {
+namespace {
+
+// Where a number of a sample lies, in rows of B; below zero: nowhere.
+template <class Number>
+class Places {
+ public:
+  Places(const Task<Number>& task, std::size_t number)
+      : task_(task), channel_(number / task.channel), within_(number % task.channel) {}
+
+  std::int64_t next() {
+    const std::int64_t place = task_.places[within_];
+    const std::int64_t found =
+        place < 0 ? place : place + static_cast<std::int64_t>(channel_ * task_.step);
+    if (++within_ == task_.channel) {
+      within_ = 0;
+      ++channel_;
+    }
+    return found;
+  }
+
+ private:
+  const Task<Number>& task_;
+  std::size_t channel_;
+  std::size_t within_;
+};
+
+template <class V>
+void lay_out_over(const Task<typename V::Number>& task, const typename V::Number* samples,
+                  typename V::Number* planes, std::size_t begin, std::size_t end) {
+  using Number = typename V::Number;
+  constexpr std::size_t kSize = V::kLanes;
+  const std::size_t batch = task.batch;
+  Places<Number> places(task, begin);
+  for (std::size_t i = begin; i < end; i += kSize) {
+    const std::size_t count = end - i < kSize ? end - i : kSize;
+    Number* to[kSize];
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::int64_t place = places.next();
+      to[j] = place < 0 ? nullptr : planes + static_cast<std::size_t>(place) * batch;
+    }
+    std::size_t b = 0;
+    for (; count == kSize && b + kSize <= batch; b += kSize) {
+      V square[kSize];
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < kSize; ++j)
+        square[j] = V::load(samples + (b + j) * task.size + i);
+      V::transpose(square);
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < kSize; ++j) {
+        if (to[j] != nullptr) square[j].store(to[j] + b);
+      }
+    }
+    for (; b < batch; ++b) {
+      for (std::size_t j = 0; j < count; ++j) {
+        if (to[j] != nullptr) to[j][b] = samples[b * task.size + i + j];
+      }
+    }
+  }
+}
+
+template <class V>
+void collect_over(const Task<typename V::Number>& task, const typename V::Number* planes,
+                  typename V::Number* samples, std::size_t begin, std::size_t end) {
+  using Number = typename V::Number;
+  constexpr std::size_t kSize = V::kLanes;
+  const std::size_t batch = task.batch;
+  Places<Number> places(task, begin);
+  for (std::size_t i = begin; i < end; i += kSize) {
+    const std::size_t count = end - i < kSize ? end - i : kSize;
+    const Number* from[kSize];
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::int64_t place = places.next();
+      from[j] = place < 0 ? nullptr : planes + static_cast<std::size_t>(place) * batch;
+    }
+    std::size_t b = 0;
+    for (; count == kSize && b + kSize <= batch; b += kSize) {
+      V square[kSize];
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < kSize; ++j) {
+        square[j] = from[j] == nullptr ? V::zero() : V::load(from[j] + b);
+      }
+      V::transpose(square);
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < kSize; ++j) square[j].store(samples + (b + j) * task.size + i);
+    }
+    for (; b < batch; ++b) {
+      for (std::size_t j = 0; j < count; ++j) {
+        samples[b * task.size + i + j] = from[j] == nullptr ? 0 : from[j][b];
+      }
+    }
+  }
+}
+
+template <class V>
+constexpr Unit<typename V::Number> unit_of() {
+  return {V::kLanes, &lay_out_over<V>, &collect_over<V>};
+}
+
+}  // namespace
+}  // namespace quantlab::planes

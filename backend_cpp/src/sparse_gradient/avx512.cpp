@@ -1,0 +1,9 @@
+#include "quantlab/floats/avx512.h"
+
+#include "sparse_gradient/body.h"
+
+namespace quantlab::sparse_gradient {
+
+const Unit<float> avx512 = unit_of<Floats>();
+
+}  // namespace quantlab::sparse_gradient

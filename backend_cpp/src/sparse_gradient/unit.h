@@ -1,0 +1,45 @@
+// What one instruction set brings to the kernel; the rules of bitpack/unit.h hold here too.
+#pragma once
+
+#include <cstddef>
+
+#include "quantlab/connections.h"
+
+namespace quantlab::sparse_gradient {
+
+// Where a plane of the input lies, in x and in its gradient.
+struct Plane {
+  std::size_t begin;  // of the first line
+  Lines lines;
+};
+
+// For each plane's numbers i of each line, over the plane's connections:
+// x_gradient[i] = the sum of value * y[offset + line * y_step + i], and
+// gradient of a connection = the sum over all i of x[i] * y[offset + line * y_step + i],
+// where y is the gradient of the outputs, with zeros around.
+template <class Number>
+struct Task {
+  const Number* x;
+  const Number* y;
+  const Number* values;
+  Number* x_gradient;  // null: not wanted
+  Number* gradients;   // of the connections, zeros at first; null: not wanted
+  Connections planes;
+  const Plane* places;
+  std::size_t y_step;
+};
+
+template <class Number>
+struct Unit {
+  std::size_t tile;  // numbers that are done at once
+  // The tile that begins at `begin` in a line, for planes [first, last) that have it.
+  void (*go_back)(const Task<Number>& task, std::size_t line, std::size_t begin, std::size_t first,
+                  std::size_t last);
+};
+
+extern const Unit<float> scalar;
+extern const Unit<float> avx2;
+extern const Unit<float> avx512;
+extern const Unit<double> scalar_double;
+
+}  // namespace quantlab::sparse_gradient

@@ -1,0 +1,37 @@
+// What one instruction set brings to the kernel; the rules of bitpack/unit.h hold here too.
+#pragma once
+
+#include <cstddef>
+
+#include "quantlab/connections.h"
+
+namespace quantlab::sparse_product {
+
+// out[row][line][i] = bias[row] + the sum over the row's connections of
+// value * x[offset + line * lines.step + i].
+template <class Number>
+struct Task {
+  const Number* x;
+  const Number* values;
+  const Number* bias;  // null: zeros
+  Number* out;
+  Connections rows;
+  Lines lines;           // in x
+  std::size_t out_line;  // numbers from one line to the next
+  std::size_t out_row;
+};
+
+template <class Number>
+struct Unit {
+  std::size_t tile;  // numbers that are done at once
+  // Numbers [begin, end) of a line, at most a tile, for rows [first, last).
+  void (*multiply)(const Task<Number>& task, std::size_t line, std::size_t begin, std::size_t end,
+                   std::size_t first, std::size_t last);
+};
+
+extern const Unit<float> scalar;
+extern const Unit<float> avx2;
+extern const Unit<float> avx512;
+extern const Unit<double> scalar_double;
+
+}  // namespace quantlab::sparse_product

@@ -1,0 +1,8 @@
+"""Layers with the kept weights of a pruned network only, fast to train on the CPU."""
+
+from quantlab.sparse.convolution import SparseConv2d
+from quantlab.sparse.layer import SparseLayer
+from quantlab.sparse.linear import SparseLinear
+from quantlab.sparse.pattern import Pattern
+
+__all__ = ["Pattern", "SparseConv2d", "SparseLayer", "SparseLinear"]

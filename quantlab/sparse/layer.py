@@ -1,0 +1,156 @@
+"""What all sparse layers have: values, their pattern and plans."""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from quantlab.errors import UsageError
+from quantlab.sparse.functional import sparse_product
+from quantlab.sparse.geometry import Geometry
+from quantlab.sparse.pattern import Pattern
+from quantlab.sparse.plan import Plan, canonical, plan
+
+_KEPT_PLANS = 4  # of the last shapes: training, validation, the last batches of both
+
+
+class SparseLayer(nn.Module, ABC):
+    """A layer with the kept weights only: `weight` `[nnz]`; the state also has `indices` `[nnz]`.
+
+    shape: of the dense weight. Gradients and optimizer states are as small as `weight`. Raises
+    UsageError.
+    """
+
+    indices: Tensor
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, mask: Tensor | None, geometry: Geometry
+    ) -> None:
+        super().__init__()
+        _check_weight(weight)
+        self._geometry = geometry
+        kept = weight != 0 if mask is None else mask
+        if kept.shape != weight.shape:
+            raise UsageError(
+                f"mask: {list(kept.shape)} given; {list(weight.shape)}, the weight's, allowed"
+            )
+        self._pattern = canonical(Pattern.of_mask(kept), geometry)
+        self._plans: OrderedDict[tuple[int, ...], Plan] = OrderedDict()
+        self.weight = nn.Parameter(self._pattern.gather(weight.detach()))
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.register_buffer("indices", torch.from_numpy(self._pattern.indices))
+
+    @property
+    def pattern(self) -> Pattern:
+        """Which weights are kept, in the order of `weight`."""
+        return self._pattern
+
+    @property
+    def sparsity(self) -> float:
+        """The part of the dense weight that is not kept."""
+        return self._pattern.sparsity
+
+    def dense_weight(self) -> Tensor:
+        """Return the dense weight, with zeros; gradients pass through."""
+        return self._pattern.scatter(self.weight)
+
+    @abstractmethod
+    def to_dense(self) -> nn.Module:
+        """Return the dense layer that computes the same."""
+
+    @torch.no_grad()
+    def update_mask(self, mask: Tensor, optimizer: Optimizer | None = None) -> None:
+        """Keep the weights of a mask, `shape`, instead: those that are new begin as zeros.
+
+        optimizer: its states of the kept weights (momentum, second moments) are carried along,
+        those of new ones begin as zeros. Raises UsageError for a mask of another shape.
+        """
+        shape = self._pattern.shape
+        if tuple(mask.shape) != shape:
+            raise UsageError(f"mask: {list(mask.shape)} given; {list(shape)} allowed")
+        before, size = self._pattern, self.weight.shape
+        after = canonical(Pattern.of_mask(mask), self._geometry)
+
+        def carried(values: Tensor) -> Tensor:
+            return after.gather(before.scatter(values))
+
+        states: Mapping[str, Any] = {} if optimizer is None else optimizer.state[self.weight]
+        moved = {
+            name: carried(value)
+            for name, value in states.items()
+            if isinstance(value, Tensor) and value.shape == size
+        }
+        if optimizer is not None:
+            optimizer.state[self.weight].update(moved)
+        gradient = self.weight.grad
+        self.weight.data = carried(self.weight.data)
+        self.weight.grad = None if gradient is None else carried(gradient)
+        self._use(after)
+
+    def extra_repr(self) -> str:
+        """Return what printing shows."""
+        return f"{list(self._pattern.shape)}, sparsity={self.sparsity:.4f}"
+
+    def _product(self, x: Tensor) -> Tensor:
+        """Return the layer's output for `[B, C, H, W]` or `[B, C]`."""
+        for name, tensor in (("input", x), ("weight", self.weight)):
+            if tensor.device.type != "cpu":
+                raise UsageError(f"{name}: on {tensor.device}; sparse layers run on the CPU")
+        if torch.is_autocast_enabled("cpu"):
+            x = x.to(self.weight.dtype)
+        if x.dtype != self.weight.dtype:
+            raise UsageError(f"input: {x.dtype} given; {self.weight.dtype}, the weight's, allowed")
+        y: Tensor = sparse_product(x, self.weight, self.bias, self._plan(tuple(x.shape)))
+        return y
+
+    def _plan(self, shape: tuple[int, ...]) -> Plan:
+        found = self._plans.pop(shape, None) or plan(self._pattern, self._geometry, shape)
+        self._plans[shape] = found
+        if len(self._plans) > _KEPT_PLANS:
+            self._plans.popitem(last=False)
+        return found
+
+    def _use(self, pattern: Pattern) -> None:
+        self._pattern = pattern
+        self._plans.clear()
+        self.indices = torch.from_numpy(pattern.indices)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without plans, which are made anew."""
+        return {**self.__dict__, "_plans": OrderedDict()}
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Take the pattern of a state, whatever the number of its values."""
+        indices = state_dict.get(f"{prefix}indices")
+        if isinstance(indices, Tensor):
+            given = np.asarray(indices.cpu().numpy())
+            pattern = Pattern(self._pattern.shape, given)
+            weight = state_dict.get(f"{prefix}weight")
+            if isinstance(weight, Tensor) and weight.shape != indices.shape:
+                raise UsageError(
+                    f"{prefix}weight: {list(weight.shape)} given; {list(indices.shape)}, one for "
+                    "each index, allowed"
+                )
+            self._use(canonical(pattern, self._geometry))
+            if not np.array_equal(self._pattern.indices, given):
+                places = np.searchsorted(np.sort(given), self._pattern.indices)
+                order = torch.from_numpy(np.argsort(given)[places])
+                state_dict[f"{prefix}weight"] = state_dict[f"{prefix}weight"][order]
+                state_dict[f"{prefix}indices"] = indices[order]
+            if self.weight.shape != indices.shape:
+                self.weight.data = self.weight.new_zeros(indices.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _check_weight(weight: Tensor) -> None:
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise UsageError(f"weight: {weight.dtype} given; float32 or float64 allowed")
+    if not torch.isfinite(weight).all():
+        raise UsageError("weight: has NaN or infinity; finite numbers allowed")

@@ -1,0 +1,172 @@
+"""A layer over inputs of one shape, ready for the kernels.
+
+Shapes: B batch, C input channels, O output channels, P planes: a channel's phases (see `geometry`).
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.backend import GradientPlan, PlaneLayout, ProductPlan
+from quantlab.errors import UsageError
+from quantlab.sparse.geometry import Geometry, Taps
+from quantlab.sparse.pattern import Pattern
+
+_MOST_NUMBERS = 2**31 - 1  # of an array that 32-bit offsets reach
+
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """Both kernels take the values in the pattern's order, which is that of `gradient`.
+
+    x_layout and y_layout: inputs and gradients of outputs as the kernels read them; out_layout: as
+    outputs are written. *_numbers: of these arrays.
+    """
+
+    out_shape: tuple[int, ...]
+    product: ProductPlan
+    gradient: GradientPlan
+    x_layout: PlaneLayout
+    y_layout: PlaneLayout
+    out_layout: PlaneLayout
+    x_numbers: int
+    y_numbers: int
+
+
+def canonical(pattern: Pattern, geometry: Geometry) -> Pattern:
+    """Return a pattern in the order in which a layer's gradient goes through its values."""
+    weights = _Weights.of(pattern, geometry)
+    return pattern.sorted_by((pattern.indices, weights.output, weights.plane))
+
+
+def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan:
+    """Return the plan of a canonical pattern for inputs `[B, C, H, W]`, or `[B, C]`.
+
+    Raises UsageError for inputs that are too small, or too large for offsets of 32 bits.
+    """
+    batch, channels = x_shape[:2]
+    height, width = x_shape[2:] or (1, 1)
+    rows, columns = geometry.taps
+    size = geometry.output_size(height, width)
+    outputs, weights = pattern.shape[0], _Weights.of(pattern, geometry)
+    # What windows reach of a phase; beyond it, and in the padding, there are zeros.
+    x_size = (size[0] + rows.reach, size[1] + columns.reach)
+    y_size = (size[0] + 2 * rows.reach, size[1] + 2 * columns.reach)
+    num_phases = len(rows.phases) * len(columns.phases)
+    x_numbers = channels * num_phases * prod(x_size) * batch
+    y_numbers = outputs * prod(y_size) * batch
+    for name, numbers in (("input", x_numbers), ("output", y_numbers)):
+        if numbers > _MOST_NUMBERS:
+            raise UsageError(f"{name}: {numbers} numbers with their padding; 2^31 - 1 allowed")
+
+    order = np.lexsort((weights.plane, weights.output)).astype(np.int64)
+    reads = weights.plane * prod(x_size) + weights.down * x_size[1] + weights.across
+    product = ProductPlan(
+        _starts(weights.output, outputs),
+        (reads[order] * batch).astype(np.int32),
+        order,
+        (size[0], size[1] * batch, x_size[1] * batch),
+        (size[1] * batch, prod(size) * batch),
+    )
+
+    regions = [
+        (_region(rows, r, geometry.padding[0], height, x_size[0]),
+         _region(columns, c, geometry.padding[1], width, x_size[1]))
+        for r in range(len(rows.phases)) for c in range(len(columns.phases))
+    ]  # fmt: skip
+    firsts = np.array([[down[0], across[0]] for down, across in regions], np.int64)
+    first = firsts[weights.plane % num_phases]
+    comes_from = (
+        weights.output * prod(y_size)
+        + (first[:, 0] - weights.down + rows.reach) * y_size[1]
+        + (first[:, 1] - weights.across + columns.reach)
+    )
+    places = [
+        ((plane * x_size[0] + down[0]) * x_size[1] * batch + across[0] * batch,
+         down[1] - down[0], (across[1] - across[0]) * batch, x_size[1] * batch)
+        for plane in range(channels * num_phases) for down, across in [regions[plane % num_phases]]
+    ]  # fmt: skip
+    gradient = GradientPlan(
+        _starts(weights.plane, channels * num_phases),
+        (comes_from * batch).astype(np.int32),
+        np.array(places, np.int64).reshape(-1, 4),
+        y_size[1] * batch,
+    )
+    inner = np.arange(size[0])[:, None] * y_size[1] + np.arange(size[1])
+    inside = inner + rows.reach * y_size[1] + columns.reach
+    return Plan(
+        out_shape=(batch, outputs, *(size if len(x_shape) == 4 else ())),
+        product=product,
+        gradient=gradient,
+        x_layout=PlaneLayout(
+            channels, _input_places(geometry, height, width, x_size), num_phases * prod(x_size)
+        ),
+        y_layout=PlaneLayout(outputs, inside.reshape(-1).astype(np.int64), prod(y_size)),
+        out_layout=PlaneLayout(outputs, np.arange(prod(size), dtype=np.int64), prod(size)),
+        x_numbers=x_numbers,
+        y_numbers=y_numbers,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Weights:
+    """Of each value: its output, the plane that it reads and how far down and across."""
+
+    output: Places
+    plane: Places
+    down: Places
+    across: Places
+
+    @classmethod
+    def of(cls, pattern: Pattern, geometry: Geometry) -> "_Weights":
+        shape = (*pattern.shape, 1, 1)[:4]
+        output, within, row, column = np.unravel_index(pattern.indices, shape)
+        rows, columns = geometry.taps
+        channel = output // max(shape[0] // geometry.groups, 1) * shape[1] + within
+        plane = channel * len(rows.phases) + rows.phase[row]
+        return cls(
+            output=output.astype(np.int64),
+            plane=plane * len(columns.phases) + columns.phase[column],
+            down=rows.distance[row],
+            across=columns.distance[column],
+        )
+
+
+def _starts(groups: Places, count: int) -> Places:
+    """Return where each group begins among all members, and the end."""
+    sizes = np.bincount(groups, minlength=count)
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def _region(taps: Taps, phase: int, padding: int, size: int, reached: int) -> tuple[int, int]:
+    """Return the begin and end of the input's rows within a phase, as far as they are reached."""
+    remainder = taps.phases[phase]
+    begin = max(-(-(padding - remainder) // taps.stride), 0)
+    end = min(-(-(padding + size - remainder) // taps.stride), reached)
+    return min(begin, max(end, 0)), max(end, 0)
+
+
+def _input_places(geometry: Geometry, height: int, width: int, x_size: tuple[int, int]) -> Places:
+    """Return the place of each input pixel among a channel's planes; -1 if nothing reads it."""
+    axes = zip(geometry.taps, geometry.padding, (height, width), x_size, strict=True)
+    (row_phase, row), (column_phase, column) = (
+        _input_axis(taps, padding, size, reached) for taps, padding, size, reached in axes
+    )
+    num_columns = len(geometry.taps[1].phases)
+    phase = row_phase[:, None] * num_columns + column_phase
+    place = phase * prod(x_size) + row[:, None] * x_size[1] + column
+    is_read = (row_phase >= 0)[:, None] & (column_phase >= 0)
+    return np.where(is_read, place, -1).reshape(-1).astype(np.int64)
+
+
+def _input_axis(taps: Taps, padding: int, size: int, reached: int) -> tuple[Places, Places]:
+    """Return the phase, -1 where nothing reads it, and the row within it of each input row."""
+    padded = np.arange(size, dtype=np.int64) + padding
+    numbers = np.full(taps.stride, -1, np.int64)
+    numbers[list(taps.phases)] = np.arange(len(taps.phases))
+    row = padded // taps.stride
+    return np.where(row < reached, numbers[padded % taps.stride], -1), row
