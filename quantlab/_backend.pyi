@@ -152,9 +152,12 @@ class ProductPlan:
         starts: NDArray[np.int64],
         offsets: NDArray[np.int32],
         order: NDArray[np.int64],
+        num_panels: int,
         lines: tuple[int, int, int],
         out_steps: tuple[int, int],
     ) -> None: ...
+    @property
+    def num_panels(self) -> int: ...
     @property
     def x_size(self) -> int: ...
     @property
@@ -165,9 +168,12 @@ class GradientPlan:
         self,
         starts: NDArray[np.int64],
         offsets: NDArray[np.int32],
+        num_panels: int,
         places: NDArray[np.int64],
         y_step: int,
     ) -> None: ...
+    @property
+    def num_panels(self) -> int: ...
     @property
     def x_size(self) -> int: ...
     @property

@@ -265,14 +265,14 @@ def pool(
 # the batch innermost: rows of B numbers, `step` rows a channel. places: the row of each of a
 # channel's numbers, int64, -1 for none; rows that nothing takes are zeros.
 PlaneLayout = _backend.PlaneLayout
-# `ProductPlan(starts, offsets, order, lines, out_steps)`: rows of connections, int64 `[rows + 1]`
-# and int32 `[nnz]`, over lines (count, length, step) of the input; order: int64, where each
-# connection's value is; out_steps: numbers from one line, and from one row, of the output to the
-# next.
+# `ProductPlan(starts, offsets, order, num_panels, lines, out_steps)`: connections of rows, int64
+# `[panels * rows + 1]` and int32 `[nnz]`, those of the first panel of the input first; order:
+# int64, where each connection's value is; lines: count, length and step in the input; out_steps:
+# numbers from one line, and from one row, of the output to the next.
 ProductPlan = _backend.ProductPlan
-# `GradientPlan(starts, offsets, places, y_step)`: planes of connections; places `[P, 4]` int64,
-# begin, count, length and step of each plane's lines; y_step: from one line of the outputs'
-# gradient to the next.
+# `GradientPlan(starts, offsets, num_panels, places, y_step)`: connections of planes of the input,
+# those with the first panel of outputs first; places `[planes, 4]` int64: begin, count, length and
+# step of each plane's lines; y_step: from one line of the outputs' gradient to the next.
 GradientPlan = _backend.GradientPlan
 Reals = NDArray[np.float32] | NDArray[np.float64]
 

@@ -16,6 +16,8 @@ namespace py = pybind11;
 // A layer's rows over inputs of one shape; see sparse_product/unit.h.
 struct ProductPlan {
   Plan rows;
+  std::size_t num_panels;
+  std::size_t num_rows;
   std::vector<std::int64_t> order;
   Lines lines;
   std::size_t out_line;
@@ -25,10 +27,18 @@ struct ProductPlan {
 };
 
 std::unique_ptr<ProductPlan> product_plan(const py::object& starts, const py::object& offsets,
-                                          const py::object& order, const GivenLines& lines,
+                                          const py::object& order, long long num_panels,
+                                          const GivenLines& lines,
                                           const std::pair<long long, long long>& out_steps) {
   auto plan = std::make_unique<ProductPlan>();
   plan->rows = plan_of(starts, offsets);
+  require_in_range(num_panels, "num_panels", 1, 1LL << 31);
+  plan->num_panels = static_cast<std::size_t>(num_panels);
+  const std::size_t num_groups = plan->rows.num_groups();
+  if (num_groups % plan->num_panels != 0) {
+    refuse("starts", "the same number of rows in each panel", starts);
+  }
+  plan->num_rows = num_groups / plan->num_panels;
   const auto places = input<std::int64_t>(order, "order");
   const std::size_t num_values = plan->rows.offsets.size();
   if (places.size != num_values) {
@@ -41,9 +51,9 @@ std::unique_ptr<ProductPlan> product_plan(const py::object& starts, const py::ob
   plan->lines = lines_of(lines);
   plan->out_line = size_from("out_steps", out_steps.first);
   plan->out_row = size_from("out_steps", out_steps.second);
-  const std::size_t num_rows = plan->rows.num_groups();
-  for (std::size_t row = 0; row < num_rows; ++row) {
-    plan->x_size = std::max(plan->x_size, plan->rows.reach(row, plan->lines));
+  const std::size_t num_rows = plan->num_rows;
+  for (std::size_t group = 0; group < num_groups; ++group) {
+    plan->x_size = std::max(plan->x_size, plan->rows.reach(group, plan->lines));
   }
   const Lines& given = plan->lines;
   const bool is_apart = given.length <= plan->out_line || given.count < 2;
@@ -78,11 +88,13 @@ void multiply(const ProductPlan& plan, const py::object& x, const py::object& va
     task.x = read_reals<Number>(x, "x", x_size, memory);
     task.values = read_reals<Number>(values, "values", plan.rows.offsets.size(), memory);
     if (!bias.is_none()) {
-      task.bias = read_reals<Number>(bias, "bias", plan.rows.num_groups(), memory);
+      task.bias = read_reals<Number>(bias, "bias", plan.num_rows, memory);
     }
     task.out = written_reals<Number>(out, "out", plan.out_size, memory);
     if (task.out == nullptr) refuse("out", "an array", out);
     task.rows = plan.rows.connections();
+    task.num_panels = plan.num_panels;
+    task.num_rows = plan.num_rows;
     task.lines = plan.lines;
     task.out_line = plan.out_line;
     task.out_row = plan.out_row;
@@ -94,6 +106,7 @@ void multiply(const ProductPlan& plan, const py::object& x, const py::object& va
 // A layer's input planes over inputs of one shape; see sparse_gradient/unit.h.
 struct GradientPlan {
   Plan planes;
+  std::size_t num_panels;
   std::vector<sparse_gradient::Plane> places;
   std::size_t y_step;
   std::size_t x_size;  // that it reaches
@@ -101,12 +114,16 @@ struct GradientPlan {
 };
 
 std::unique_ptr<GradientPlan> gradient_plan(const py::object& starts, const py::object& offsets,
-                                            const py::object& places, long long y_step) {
+                                            long long num_panels, const py::object& places,
+                                            long long y_step) {
   auto plan = std::make_unique<GradientPlan>();
   plan->planes = plan_of(starts, offsets);
+  require_in_range(num_panels, "num_panels", 1, 1LL << 31);
+  plan->num_panels = static_cast<std::size_t>(num_panels);
   plan->y_step = size_from("y_step", y_step);
   const auto given = input_matrix<std::int64_t>(places, "places");
-  if (given.num_rows != plan->planes.num_groups() || given.num_columns != 4) {
+  const std::size_t num_groups = plan->planes.num_groups();
+  if (given.num_rows * plan->num_panels != num_groups || given.num_columns != 4) {
     refuse("places", "an array of 4 numbers for each plane: begin, count, length, step", places);
   }
   std::size_t end = 0;
@@ -152,6 +169,8 @@ void go_back(const GradientPlan& plan, const py::object& x, const py::object& y,
     task.x_gradient = written_reals<Number>(x_gradient, "x_gradient", x_size, memory);
     task.gradients = written_reals<Number>(gradients, "gradients", num_connections, memory);
     task.planes = plan.planes.connections();
+    task.num_panels = plan.num_panels;
+    task.num_planes = plan.places.size();
     task.places = plan.places.data();
     task.y_step = plan.y_step;
     const py::gil_scoped_release released;
@@ -166,12 +185,14 @@ void register_sparse(py::module_& module) {
   list_variants(module, "sparse_gradient", sparse_gradient::variants());
   py::class_<ProductPlan>(module, "ProductPlan")
       .def(py::init(&product_plan), py::arg("starts"), py::arg("offsets"), py::arg("order"),
-           py::arg("lines"), py::arg("out_steps"))
+           py::arg("num_panels").noconvert(), py::arg("lines"), py::arg("out_steps"))
+      .def_readonly("num_panels", &ProductPlan::num_panels)
       .def_readonly("x_size", &ProductPlan::x_size)
       .def_readonly("out_size", &ProductPlan::out_size);
   py::class_<GradientPlan>(module, "GradientPlan")
-      .def(py::init(&gradient_plan), py::arg("starts"), py::arg("offsets"), py::arg("places"),
-           py::arg("y_step").noconvert())
+      .def(py::init(&gradient_plan), py::arg("starts"), py::arg("offsets"),
+           py::arg("num_panels").noconvert(), py::arg("places"), py::arg("y_step").noconvert())
+      .def_readonly("num_panels", &GradientPlan::num_panels)
       .def_readonly("x_size", &GradientPlan::x_size)
       .def_readonly("y_size", &GradientPlan::y_size);
   module.def("sparse_product", &multiply, py::arg("plan"), py::arg("x"), py::arg("values"),

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from quantlab import backend
 from quantlab.autograd import apply
 from quantlab.sparse.plan import Plan
+from quantlab.sparse.scratch import scratch
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch has no types for it
@@ -28,7 +29,7 @@ class _SparseProduct(Function):
     def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
         planes = x.new_empty(plan.x_numbers)
         backend.lay_out(plan.x_layout, _flat(x), planes.numpy())
-        made = x.new_empty(plan.product.out_size)
+        made = scratch("outputs", plan.product.out_size, x.dtype)
         start = None if bias is None else _flat(bias)
         backend.sparse_product(plan.product, planes.numpy(), _flat(values), start, made.numpy())
         y = x.new_empty(plan.out_shape)
@@ -43,9 +44,9 @@ class _SparseProduct(Function):
         planes, values = ctx.saved_tensors
         plan: Plan = ctx.plan
         wants_x, wants_values, wants_bias, _ = ctx.needs_input_grad
-        y = values.new_empty(plan.y_numbers)
+        y = scratch("output gradients", plan.y_numbers, values.dtype)
         backend.lay_out(plan.y_layout, _flat(y_gradient), y.numpy())
-        x_planes = torch.empty_like(planes) if wants_x else None
+        x_planes = scratch("input gradients", len(planes), values.dtype) if wants_x else None
         gradients = torch.zeros_like(values) if wants_values else None
         backend.sparse_gradient(
             plan.gradient,

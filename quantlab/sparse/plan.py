@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from quantlab.backend import GradientPlan, PlaneLayout, ProductPlan
 from quantlab.errors import UsageError
 from quantlab.sparse.geometry import Geometry, Taps
+from quantlab.sparse.panels import panel_width
 from quantlab.sparse.pattern import Pattern
 
 _MOST_NUMBERS = 2**31 - 1  # of an array that 32-bit offsets reach
+_NUMBER_BYTES = 4
+_PRODUCT_TILE, _GRADIENT_TILE = 128, 64  # numbers, with the widest vectors
+_PRODUCT_LEAST, _GRADIENT_LEAST = 7, 20  # connections of a panel with a result; measured
+_USUAL_BATCH = 32
 
 Places = NDArray[np.int64]
 
@@ -40,7 +45,8 @@ class Plan:
 def canonical(pattern: Pattern, geometry: Geometry) -> Pattern:
     """Return a pattern in the order in which a layer's gradient goes through its values."""
     weights = _Weights.of(pattern, geometry)
-    return pattern.sorted_by((pattern.indices, weights.output, weights.plane))
+    panel = weights.output // _output_panel(pattern, geometry)
+    return pattern.sorted_by((pattern.indices, weights.output, weights.plane, panel))
 
 
 def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan:
@@ -63,12 +69,20 @@ def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan
         if numbers > _MOST_NUMBERS:
             raise UsageError(f"{name}: {numbers} numbers with their padding; 2^31 - 1 allowed")
 
-    order = np.lexsort((weights.plane, weights.output)).astype(np.int64)
+    num_planes = channels * num_phases
+    length = min(_PRODUCT_TILE, size[1] * batch) + columns.reach * batch
+    density = pattern.num_values / max(outputs * num_planes, 1)
+    per_panel = panel_width(
+        num_planes, _NUMBER_BYTES * (rows.reach + 1) * length, density, _PRODUCT_LEAST
+    )
+    num_panels, panel = -(-num_planes // per_panel), weights.plane // per_panel
+    order = np.lexsort((weights.plane, weights.output, panel)).astype(np.int64)
     reads = weights.plane * prod(x_size) + weights.down * x_size[1] + weights.across
     product = ProductPlan(
-        _starts(weights.output, outputs),
+        _starts(panel * outputs + weights.output, num_panels * outputs),
         (reads[order] * batch).astype(np.int32),
         order,
+        num_panels,
         (size[0], size[1] * batch, x_size[1] * batch),
         (size[1] * batch, prod(size) * batch),
     )
@@ -88,11 +102,14 @@ def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan
     places = [
         ((plane * x_size[0] + down[0]) * x_size[1] * batch + across[0] * batch,
          down[1] - down[0], (across[1] - across[0]) * batch, x_size[1] * batch)
-        for plane in range(channels * num_phases) for down, across in [regions[plane % num_phases]]
+        for plane in range(num_planes) for down, across in [regions[plane % num_phases]]
     ]  # fmt: skip
+    per_panel = _output_panel(pattern, geometry)
+    num_panels, panel = -(-outputs // per_panel), weights.output // per_panel
     gradient = GradientPlan(
-        _starts(weights.plane, channels * num_phases),
+        _starts(panel * num_planes + weights.plane, num_panels * num_planes),
         (comes_from * batch).astype(np.int32),
+        num_panels,
         np.array(places, np.int64).reshape(-1, 4),
         y_size[1] * batch,
     )
@@ -134,6 +151,17 @@ class _Weights:
             down=rows.distance[row],
             across=columns.distance[column],
         )
+
+
+def _output_panel(pattern: Pattern, geometry: Geometry) -> int:
+    """Return how many outputs the gradient reads as a panel; the values' order depends on it, so it
+    is that of a usual batch."""
+    rows, columns = geometry.taps
+    num_planes = pattern.shape[1] * geometry.groups * len(rows.phases) * len(columns.phases)
+    density = pattern.num_values / max(pattern.shape[0] * num_planes, 1)
+    length = _GRADIENT_TILE + columns.reach * _USUAL_BATCH
+    num_bytes = _NUMBER_BYTES * (rows.reach + 1) * length
+    return panel_width(pattern.shape[0], num_bytes, density, _GRADIENT_LEAST)
 
 
 def _starts(groups: Places, count: int) -> Places:

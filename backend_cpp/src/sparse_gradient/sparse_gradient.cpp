@@ -23,9 +23,20 @@ const KernelTable<Unit<float>>& table() {
 constexpr std::size_t kProductsPerThread = std::size_t{1} << 17;
 constexpr std::size_t kSharesPerThread = 4;
 
+// Where each plane's connections would end if they followed one another, the first number zero.
+template <class Number>
+std::vector<std::int64_t> plane_ends(const Task<Number>& task) {
+  std::vector<std::int64_t> ends(task.num_planes + 1, 0);
+  for (std::size_t group = 0; group < task.planes.num_groups; ++group) {
+    ends[group % task.num_planes + 1] += task.planes.starts[group + 1] - task.planes.starts[group];
+  }
+  for (std::size_t plane = 0; plane < task.num_planes; ++plane) ends[plane + 1] += ends[plane];
+  return ends;
+}
+
 template <class Number>
 void go_back_with(const Unit<Number>& unit, const Task<Number>& task, const Run& run) {
-  const std::size_t num_planes = task.planes.num_groups;
+  const std::size_t num_planes = task.num_planes;
   std::size_t num_lines = 0;
   std::size_t length = 0;
   for (std::size_t plane = 0; plane < num_planes; ++plane) {
@@ -33,11 +44,12 @@ void go_back_with(const Unit<Number>& unit, const Task<Number>& task, const Run&
     length = std::max(length, task.places[plane].lines.length);
   }
   if (num_lines == 0 || length == 0) return;
-  const auto connections = static_cast<std::size_t>(task.planes.starts[num_planes]);
+  const auto connections = static_cast<std::size_t>(task.planes.starts[task.planes.num_groups]);
   const auto threads =
       static_cast<std::size_t>(run.num_threads > 0 ? run.num_threads : max_threads());
   const std::size_t num_shares = threads == 1 ? 1 : threads * kSharesPerThread;
-  const std::vector<std::size_t> begins = shares_of(task.planes, num_shares);
+  const std::vector<std::int64_t> ends = plane_ends(task);
+  const std::vector<std::size_t> begins = shares_of({ends.data(), nullptr, num_planes}, num_shares);
   const std::size_t products = (connections / num_shares + 1) * num_lines * length;
   const std::size_t least = std::max<std::size_t>(kProductsPerThread / products, 1);
   parallel_items(num_shares, least, run.num_threads, [&](std::size_t share) {

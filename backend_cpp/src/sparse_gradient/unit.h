@@ -24,8 +24,10 @@ struct Task {
   const Number* values;
   Number* x_gradient;  // null: not wanted
   Number* gradients;   // of the connections, zeros at first; null: not wanted
-  Connections planes;
+  Connections planes;  // of the first panel of outputs, then those of the next ones
+  std::size_t num_panels;
   const Plane* places;
+  std::size_t num_planes;
   std::size_t y_step;
 };
 

@@ -14,19 +14,28 @@ constexpr int kVectors = 8;  // of a tile
 
 // `count` is less than all only for a single vector.
 template <class V, int kSize>
-void multiply_rows(const Task<typename V::Number>& task, const typename V::Number* x,
-                   typename V::Number* out, std::size_t count, std::size_t first,
-                   std::size_t last) {
+void multiply_rows(const Task<typename V::Number>& task, std::size_t panel,
+                   const typename V::Number* x, typename V::Number* out, std::size_t count,
+                   std::size_t first, std::size_t last) {
   using Number = typename V::Number;
   const auto read = [&](const Number* from) {
     return count < V::kLanes ? V::load(from, count) : V::load(from);
   };
+  const std::int64_t* starts = task.rows.starts + panel * task.num_rows;
   for (std::size_t row = first; row < last; ++row) {
+    if (panel > 0 && starts[row] == starts[row + 1]) continue;
+    Number* to = out + row * task.out_row;
     V total[kSize];
-    const V start = task.bias == nullptr ? V::zero() : V::splat(task.bias[row]);
+    if (panel > 0) {
 #pragma GCC unroll 8
-    for (int t = 0; t < kSize; ++t) total[t] = start;
-    for (std::int64_t i = task.rows.starts[row]; i < task.rows.starts[row + 1]; ++i) {
+      for (int t = 0; t < kSize; ++t)
+        total[t] = kSize == 1 ? read(to) : V::load(to + t * V::kLanes);
+    } else {
+      const V start = task.bias == nullptr ? V::zero() : V::splat(task.bias[row]);
+#pragma GCC unroll 8
+      for (int t = 0; t < kSize; ++t) total[t] = start;
+    }
+    for (std::int64_t i = starts[row]; i < starts[row + 1]; ++i) {
       const V value = V::splat(task.values[i]);
       const Number* from = x + task.rows.offsets[i];
       if constexpr (kSize == 1) {
@@ -38,7 +47,6 @@ void multiply_rows(const Task<typename V::Number>& task, const typename V::Numbe
         }
       }
     }
-    Number* to = out + row * task.out_row;
     if (kSize == 1 && count < V::kLanes) {
       total[0].store(to, count);
     } else {
@@ -56,7 +64,9 @@ void multiply_over(const Task<typename V::Number>& task, std::size_t line, std::
   while (begin < end) {
     const std::size_t left = end - begin;
     const auto with = [&](auto multiply, std::size_t count) {
-      multiply(task, x + begin, out + begin, count, first, last);
+      for (std::size_t panel = 0; panel < task.num_panels; ++panel) {
+        multiply(task, panel, x + begin, out + begin, count, first, last);
+      }
       begin += count;
     };
     if (left >= kVectors * V::kLanes) {

@@ -42,7 +42,7 @@ const Number* gathered(const Number* values, View<const std::int64_t> order, con
 template <class Number>
 void multiply_with(const Unit<Number>& unit, Task<Number> task, View<const std::int64_t> order,
                    const Run& run) {
-  if (task.lines.count == 0 || task.lines.length == 0 || task.rows.num_groups == 0) return;
+  if (task.lines.count == 0 || task.lines.length == 0 || task.num_rows == 0) return;
   task.values = gathered(task.values, order, run);
   const std::size_t num_tiles = (task.lines.length + unit.tile - 1) / unit.tile;
   const std::size_t all_tiles = task.lines.count * num_tiles;
@@ -50,7 +50,8 @@ void multiply_with(const Unit<Number>& unit, Task<Number> task, View<const std::
   const auto threads =
       static_cast<std::size_t>(run.num_threads > 0 ? run.num_threads : max_threads());
   const std::size_t num_parts = all_tiles >= 8 * threads ? 1 : kRowParts;
-  const std::vector<std::size_t> ends = shares_of(task.rows, num_parts);
+  const std::vector<std::size_t> ends =
+      shares_of({task.rows.starts, task.rows.offsets, task.num_rows}, num_parts);
   const std::size_t products = (connections / num_parts + 1) * unit.tile;
   const std::size_t least = std::max<std::size_t>(kProductsPerThread / products, 1);
   parallel_items(all_tiles * num_parts, least, run.num_threads, [&](std::size_t item) {

@@ -15,7 +15,9 @@ struct Task {
   const Number* values;
   const Number* bias;  // null: zeros
   Number* out;
-  Connections rows;
+  Connections rows;  // of the first panel of planes, then those of the next ones
+  std::size_t num_panels;
+  std::size_t num_rows;
   Lines lines;           // in x
   std::size_t out_line;  // numbers from one line to the next
   std::size_t out_row;

@@ -3,6 +3,7 @@
 import copy
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -96,6 +97,16 @@ def test_gradcheck() -> None:
         return result
 
     assert gradcheck(output, (x, *layer.parameters()))
+
+
+def test_panels_of_inputs_and_of_outputs(isa: str) -> None:
+    """So many channels that both kernels go through panels of them."""
+    case = replace(CASES[4], channels=64, outputs=48, size=(6, 6), density=0.5)
+    layer, x = SparseConv2d.from_dense(case.dense(torch.float32)), case.images(torch.float32)
+    plan = layer._plan(tuple(x.shape))
+    assert plan.product.num_panels > 1
+    assert plan.gradient.num_panels > 1
+    assert_same(case, torch.float32, FLOAT32)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

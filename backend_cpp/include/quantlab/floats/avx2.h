@@ -24,15 +24,16 @@ struct Floats {
   void store(float* to) const { _mm256_storeu_ps(to, x); }
   void store(float* to, std::size_t count) const { _mm256_maskstore_ps(to, first(count), x); }
   void add_product(Floats a, Floats b) { x = _mm256_fmadd_ps(a.x, b.x, x); }
-  float sum() const {
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-  }
-  static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals) {
+  static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals, std::size_t count) {
     const __m256 both = _mm256_hadd_ps(_mm256_hadd_ps(a.x, b.x), _mm256_hadd_ps(c.x, d.x));
     const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
-    _mm_storeu_ps(totals, _mm_add_ps(_mm_loadu_ps(totals), sums));
+    if (count >= 4) {
+      _mm_storeu_ps(totals, _mm_add_ps(_mm_loadu_ps(totals), sums));
+      return;
+    }
+    const __m128i place = _mm_setr_epi32(0, 1, 2, 3);
+    const __m128i used = _mm_cmpgt_epi32(_mm_set1_epi32(static_cast<int>(count)), place);
+    _mm_maskstore_ps(totals, used, _mm_add_ps(_mm_maskload_ps(totals, used), sums));
   }
   static void transpose(Floats (&rows)[kLanes]) {
     __m256 pairs[8];

@@ -24,13 +24,7 @@ struct Floats {
   void store(float* to) const { _mm512_storeu_ps(to, x); }
   void store(float* to, std::size_t count) const { _mm512_mask_storeu_ps(to, first(count), x); }
   void add_product(Floats a, Floats b) { x = _mm512_fmadd_ps(a.x, b.x, x); }
-  float sum() const {
-    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-  }
-  static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals) {
+  static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals, std::size_t count) {
     // Pairs, then fours of neighbors: each quarter has one sum of a, b, c and d.
     const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a.x, b.x), _mm512_unpackhi_ps(a.x, b.x));
     const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c.x, d.x), _mm512_unpackhi_ps(c.x, d.x));
@@ -40,7 +34,12 @@ struct Floats {
         _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
     const __m128 sums =
         _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
-    _mm_storeu_ps(totals, _mm_add_ps(_mm_loadu_ps(totals), sums));
+    if (count >= 4) {
+      _mm_storeu_ps(totals, _mm_add_ps(_mm_loadu_ps(totals), sums));
+      return;
+    }
+    const auto used = static_cast<__mmask8>((1u << count) - 1u);
+    _mm_mask_storeu_ps(totals, used, _mm_add_ps(_mm_maskz_loadu_ps(used, totals), sums));
   }
   static void transpose(Floats (&rows)[kLanes]) {
     __m512 pairs[16];

@@ -4,8 +4,7 @@
 //   Number, kLanes              what a vector holds, and how many
 //   load, store                 any address; with a count only so many are touched, others are zero
 //   add_product(a, b)           this + a * b
-//   four_sums(a, b, c, d)       adds the sum of each vector's numbers to four numbers in memory
-//   sum()                       of all numbers
+//   four_sums(a, b, c, d, ...)  adds the sums of the first vectors' numbers to numbers in memory
 //   transpose(rows)             of as many vectors as they have numbers
 //
 // Files of an instruction set include one of them and nothing inline from the standard library.
@@ -30,13 +29,10 @@ struct Single {
   void store(T* to) const { *to = x; }
   void store(T* to, std::size_t) const { *to = x; }
   void add_product(Single a, Single b) { x += a.x * b.x; }
-  T sum() const { return x; }
   static void transpose(Single (&)[1]) {}
-  static void four_sums(Single a, Single b, Single c, Single d, T* totals) {
-    totals[0] += a.x;
-    totals[1] += b.x;
-    totals[2] += c.x;
-    totals[3] += d.x;
+  static void four_sums(Single a, Single b, Single c, Single d, T* totals, std::size_t count) {
+    const T sums[4] = {a.x, b.x, c.x, d.x};
+    for (std::size_t i = 0; i < 4 && i < count; ++i) totals[i] += sums[i];
   }
 };
 
