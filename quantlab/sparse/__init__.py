@@ -1,8 +1,9 @@
 """Layers with the kept weights of a pruned network only, fast to train on the CPU."""
 
+from quantlab.sparse.block import SparseBlock
 from quantlab.sparse.convolution import SparseConv2d
 from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.linear import SparseLinear
 from quantlab.sparse.pattern import Pattern
 
-__all__ = ["Pattern", "SparseConv2d", "SparseLayer", "SparseLinear"]
+__all__ = ["Pattern", "SparseBlock", "SparseConv2d", "SparseLayer", "SparseLinear"]

@@ -96,16 +96,20 @@ class SparseLayer(nn.Module, ABC):
         """Return what printing shows."""
         return f"{list(self._pattern.shape)}, sparsity={self.sparsity:.4f}"
 
-    def _product(self, x: Tensor) -> Tensor:
-        """Return the layer's output for `[B, C, H, W]` or `[B, C]`."""
+    def plan_for(self, x: Tensor) -> Plan:
+        """Return the plan for an input, `[B, C, H, W]` or `[B, C]`. Raises UsageError."""
         for name, tensor in (("input", x), ("weight", self.weight)):
             if tensor.device.type != "cpu":
                 raise UsageError(f"{name}: on {tensor.device}; sparse layers run on the CPU")
-        if torch.is_autocast_enabled("cpu"):
-            x = x.to(self.weight.dtype)
         if x.dtype != self.weight.dtype:
             raise UsageError(f"input: {x.dtype} given; {self.weight.dtype}, the weight's, allowed")
-        y: Tensor = sparse_product(x, self.weight, self.bias, self._plan(tuple(x.shape)))
+        return self._plan(tuple(x.shape))
+
+    def _product(self, x: Tensor) -> Tensor:
+        """Return the layer's output for `[B, C, H, W]` or `[B, C]`."""
+        if torch.is_autocast_enabled("cpu"):
+            x = x.to(self.weight.dtype)
+        y: Tensor = sparse_product(x, self.weight, self.bias, self.plan_for(x))
         return y
 
     def _plan(self, shape: tuple[int, ...]) -> Plan:
