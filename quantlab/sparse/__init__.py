@@ -5,5 +5,16 @@ from quantlab.sparse.convolution import SparseConv2d
 from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.linear import SparseLinear
 from quantlab.sparse.pattern import Pattern
+from quantlab.sparse.pruning import apply_masks, global_magnitude, sparsify, uniform_magnitude
 
-__all__ = ["Pattern", "SparseBlock", "SparseConv2d", "SparseLayer", "SparseLinear"]
+__all__ = [
+    "Pattern",
+    "SparseBlock",
+    "SparseConv2d",
+    "SparseLayer",
+    "SparseLinear",
+    "apply_masks",
+    "global_magnitude",
+    "sparsify",
+    "uniform_magnitude",
+]

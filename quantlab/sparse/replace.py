@@ -1,0 +1,75 @@
+"""Layers of a network by name, and others in their place."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from quantlab.errors import UsageError, did_you_mean
+from quantlab.graphs.paths import join
+
+DenseLayer = nn.Linear | nn.Conv2d
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def dense_layers(network: nn.Module) -> dict[str, DenseLayer]:
+    """Return the Linear and Conv2d layers and those of subclasses by dotted name, in the order of
+    definition, each once. Raises UsageError if there is none."""
+    layers = {name: m for name, m in network.named_modules() if isinstance(m, DenseLayer)}
+    if not layers:
+        raise UsageError(f"network: {type(network).__name__} has no Linear and no Conv2d layer")
+    return layers
+
+
+def dense_layer(network: nn.Module, name: str, setting: str) -> DenseLayer:
+    """Return the layer of a name, any of those that a shared one has.
+
+    setting: who asks, for errors. Raises UsageError if there is no such layer.
+    """
+    modules = network.named_modules(remove_duplicate=False)
+    named = {path: m for path, m in modules if isinstance(m, DenseLayer)}
+    if name not in named:
+        hint = did_you_mean(name, named) or "; the name of a Linear or Conv2d layer allowed"
+        raise UsageError(f"{setting}: unknown layer '{name}'{hint}")
+    return named[name]
+
+
+def obstacle(network: nn.Module, layer: DenseLayer) -> str | None:
+    """Return why a layer cannot be replaced by one that computes the same, None if it can.
+
+    A subclass may compute something else; hooks would be lost, and so would ties to a parameter of
+    another module. (A module that stands at several places is no obstacle.)
+    """
+    if type(layer) not in (nn.Linear, nn.Conv2d):
+        return f"a {type(layer).__name__} is more than a Linear or Conv2d"
+    if any(vars(layer)[hooks] for hooks in _HOOKS):
+        return "it has hooks, which would be lost"
+    if layer.weight.device.type != "cpu":
+        return f"its weight is on {layer.weight.device}; sparse layers run on the CPU"
+    if layer.weight.dtype not in (torch.float32, torch.float64):
+        return f"its weight is {layer.weight.dtype}; float32 or float64 allowed"
+    tie = _tie(network, layer)
+    return None if tie is None else f"it shares a parameter with '{tie}'"
+
+
+def replace_modules(network: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """Put modules in the place of others, wherever these stand in the network, in place.
+
+    Returns the network, or its replacement if it is itself replaced.
+    """
+    for parent in list(network.modules()):
+        for name, child in parent._modules.items():
+            if child is not None and child in replacements:
+                parent._modules[name] = replacements[child]
+    return replacements.get(network, network)
+
+
+def _tie(network: nn.Module, layer: nn.Module) -> str | None:
+    """Return the path of another module's parameter that is one of the layer's."""
+    own = {id(parameter) for parameter in layer.parameters(recurse=False)}
+    for path, module in network.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if module is not layer and id(parameter) in own:
+                return join(path, name)
+    return None
