@@ -10,6 +10,7 @@ from experiments.runs.checkpoints import CheckpointConfig
 from experiments.training.config import ExperimentConfig, NetworkConfig, TrainingConfig
 from quantlab.algorithms.rules import QuantizeConfig
 from quantlab.monitor.entry import Entry
+from quantlab.sparse.config import PruneConfig
 
 
 class Config(Section):
@@ -19,6 +20,7 @@ class Config(Section):
     data: DataConfig = DataConfig()
     network: NetworkConfig
     training: TrainingConfig
+    prune: PruneConfig | None = None
     quantize: QuantizeConfig = QuantizeConfig()
     monitor: list[Entry] = Field(default=[])
     checkpoint: CheckpointConfig = CheckpointConfig()

@@ -28,6 +28,8 @@ from quantlab.algorithms import parameter_groups, quantize
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
 from quantlab.monitor import Monitor
+from quantlab.sparse import SparseLayer
+from quantlab.sparse.config import prune
 
 DTYPES = {
     "float32": torch.float32,
@@ -53,18 +55,23 @@ class Assembly:
 def build_network(
     problem: Problem, library: Library, config: Config, document: Document, seed: int
 ) -> tuple[nn.Module, list[Controller]]:
-    """Create the network from its seed, load pretrained weights, quantize it by the rules. Weights
-    of a network that was quantized itself are loaded last."""
+    """Create the network from its seed, load pretrained weights, prune or quantize it. Weights of
+    a network that was pruned or quantized itself are loaded last."""
     seed_everything(derive_seed(seed, "network"))
     factory = find_class(config.network, [library.network], (nn.Module,), document, ("network",))
     network: nn.Module = create(factory, config.network, document, ("network",))
     source = config.network.pretrained
     state, origin = _read_pretrained(problem, library, source) if source else ({}, "")
-    is_quantized = not state.keys() <= network.state_dict().keys()
-    if source and not (is_quantized and config.quantize.rules):
+    is_changed = config.prune is not None or bool(config.quantize.rules)
+    is_of_changed = is_changed and not state.keys() <= network.state_dict().keys()
+    if source and not is_of_changed:
         _load_pretrained(network, source, state, origin)
+    if config.prune is not None:
+        if config.quantize.rules:
+            raise complain(document, ("prune",), "given beside quantize.rules; one of them allowed")
+        network = prune(network, config.prune)
     controllers = quantize(network, config.quantize.rules)
-    if source and is_quantized and config.quantize.rules:
+    if source and is_of_changed:
         _load_pretrained(network, source, state, origin)
     if config.training.precision == "float64":
         network.double()
@@ -111,6 +118,10 @@ def without_pretrained(config: Config) -> Config:
 
 def load_weights(network: nn.Module, state: dict[str, Tensor], origin: str) -> None:
     """Load a state that must fit exactly. Raises UsageError naming the first misfit."""
+    for path, layer in network.named_modules():
+        indices = state.get(f"{path}.indices")
+        if isinstance(layer, SparseLayer) and indices is not None:
+            layer.keep(indices)
     own = network.state_dict()
     for name in sorted(own.keys() | state.keys()):
         if name not in state or name not in own:

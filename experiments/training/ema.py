@@ -51,6 +51,6 @@ class EmaWeights:
         return dict(self._average)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up saved averages."""
+        """Take up saved averages, of whatever number of kept weights."""
         for name, tensor in state.items():
-            self._average[name].copy_(tensor)
+            self._average[name] = tensor.to(self._average[name].device, copy=True)

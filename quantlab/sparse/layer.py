@@ -128,28 +128,35 @@ class SparseLayer(nn.Module, ABC):
         """Return the state without plans, which are made anew."""
         return {**self.__dict__, "_plans": OrderedDict()}
 
+    @torch.no_grad()
+    def keep(self, indices: Tensor) -> None:
+        """Keep the weights at these places of the flat dense weight instead, as zeros for now.
+
+        Raises UsageError for places that are not there or given twice.
+        """
+        pattern = Pattern(self._pattern.shape, np.asarray(indices.cpu().numpy()))
+        self._use(canonical(pattern, self._geometry))
+        if self.weight.shape != indices.shape:
+            self.weight.data = self.weight.new_zeros(indices.shape)
+            self.weight.grad = None
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Take the pattern of a state, whatever the number of its values."""
-        indices = state_dict.get(f"{prefix}indices")
-        if isinstance(indices, Tensor):
-            given = np.asarray(indices.cpu().numpy())
-            pattern = Pattern(self._pattern.shape, given)
-            weight = state_dict.get(f"{prefix}weight")
-            if isinstance(weight, Tensor) and weight.shape != indices.shape:
+        """Take the pattern of a state, whatever the number and order of its values."""
+        indices, weight = state_dict.get(f"{prefix}indices"), state_dict.get(f"{prefix}weight")
+        if isinstance(indices, Tensor) and isinstance(weight, Tensor):
+            if weight.shape != indices.shape:
                 raise UsageError(
                     f"{prefix}weight: {list(weight.shape)} given; {list(indices.shape)}, one for "
                     "each index, allowed"
                 )
-            self._use(canonical(pattern, self._geometry))
-            if not np.array_equal(self._pattern.indices, given):
-                places = np.searchsorted(np.sort(given), self._pattern.indices)
-                order = torch.from_numpy(np.argsort(given)[places])
-                state_dict[f"{prefix}weight"] = state_dict[f"{prefix}weight"][order]
-                state_dict[f"{prefix}indices"] = indices[order]
-            if self.weight.shape != indices.shape:
-                self.weight.data = self.weight.new_zeros(indices.shape)
+            self.keep(indices)
+            given = indices.cpu().numpy()
+            ranks = np.argsort(given)
+            order = torch.from_numpy(ranks[np.searchsorted(given[ranks], self._pattern.indices)])
+            state_dict[f"{prefix}weight"] = weight[order.to(weight.device)]
+            state_dict[f"{prefix}indices"] = indices[order.to(indices.device)]
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
