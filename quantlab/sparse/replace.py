@@ -50,7 +50,13 @@ def obstacle(network: nn.Module, layer: DenseLayer) -> str | None:
     if layer.weight.dtype not in (torch.float32, torch.float64):
         return f"its weight is {layer.weight.dtype}; float32 or float64 allowed"
     tie = _tie(network, layer)
-    return None if tie is None else f"it shares a parameter with '{tie}'"
+    if tie is not None:
+        return f"it shares a parameter with '{tie}'"
+    readers = (m for m in network.modules() if isinstance(m, nn.TransformerEncoderLayer))
+    if any(layer in reader.children() for reader in readers):
+        # In evaluation it hands the weights of its layers to a kernel, and calls none of them.
+        return "a TransformerEncoderLayer reads its weight itself"
+    return None
 
 
 def replace_modules(network: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:

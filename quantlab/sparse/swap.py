@@ -1,0 +1,224 @@
+"""Swap: the layers of a pruned network that are faster in another form, measured one by one.
+
+    network, report = swap_modules_with_sparse(network, (3, 32, 32), batch_size=128)
+    print(report)
+
+The rule: a Linear or Conv2d of which at least `min_sparsity` is zero is replaced by the candidate
+of the least cost, if
+
+    cost(dense) > (1 + min_gain) cost(candidate),
+
+where the cost is that of forward and backward of the layer alone, on the inputs that it gets in the
+network. All other layers stay as they are.
+"""
+
+import copy
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from quantlab.errors import UsageError, did_you_mean
+from quantlab.graphs.shapes import Example
+from quantlab.sparse.calls import Call, layer_calls
+from quantlab.sparse.candidates import CANDIDATES, DENSE, Candidate
+from quantlab.sparse.example import example_of
+from quantlab.sparse.measure import Measure, Step
+from quantlab.sparse.replace import (
+    DenseLayer,
+    dense_layer,
+    dense_layers,
+    obstacle,
+    replace_modules,
+)
+from quantlab.sparse.swap_report import LayerSwap, Objective, SwapReport
+from quantlab.sparse.swap_rule import Rule, allowed, measure_of
+
+Verdict = tuple[str, str]  # a candidate's name, and why
+
+
+def swap_modules_with_sparse(
+    model: nn.Module,
+    input_shape: Sequence[int] | None = None,
+    inplace: bool = False,
+    verbose: bool = False,
+    prototype: bool = False,
+    quantize: bool = False,
+    vectorizing_over_on: bool | None = None,
+    *,
+    batch_size: int | None = None,
+    example_input: Example | None = None,
+    skip_modules: Collection[str] = (),
+    min_sparsity: float = 0.8,
+    min_gain: float = 0.1,
+    objective: Objective = "time",
+    choices: Mapping[str, str] | None = None,
+    candidates: Mapping[str, Candidate] = CANDIDATES,
+    measure: Measure | None = None,
+) -> tuple[nn.Module, SwapReport]:
+    """Return the network with its sparse layers in their fastest form, and what was measured.
+
+    input_shape: 4 or 2 sizes have the batch first, `[B, C, H, W]` or `[B, F]`; 3 or 1 are those of
+        a sample, `[C, H, W]` or `[F]`, and `batch_size`, 32 if not given, is put before them.
+        Other inputs, such as tokens, are given as `example_input` instead, a tensor or a tuple.
+        The sizes should be those of training: which form is fastest depends on them.
+    inplace: whether the given model is changed; otherwise it is left as it is and a copy returned.
+        A model that is itself a layer is returned anew if it is replaced. Parameters of replaced
+        layers are new: make the optimizer afterwards.
+    verbose: whether the report is printed.
+    quantize: whether only candidates of 8 bits are allowed beside the layer as it is.
+    prototype, vectorizing_over_on: hints that other libraries take; they have no effect and warn.
+    skip_modules: layers that stay, by the names of their own or of modules around them.
+    objective: "time", the median of interleaved repeats; "memory", the bytes saved for backward, of
+        parameters and buffers, and of gradients.
+    choices: candidates by layer name, instead of the rule; nothing is measured for these.
+    candidates, measure: what is tried, and what finds the cost.
+
+    The shapes of inputs are those of one forward pass in training mode, on a copy: no batch norm
+    advances, nor do torch's random numbers. A layer that stands or is called at several places
+    counts with all its calls, and stays one layer. Those that the pass does not reach, that may
+    compute something else (subclasses, hooks) or share a parameter stay, and the report says so.
+    Dense candidates do not hold zeros: what trains them must mask their gradients. Under autocast
+    the costs are those under autocast. Raises UsageError.
+    """
+    _warn_of_hints(prototype, vectorizing_over_on)
+    example = example_of(model, input_shape, batch_size, example_input)
+    usual = measure_of(objective)
+    rule = Rule(
+        min_sparsity=min_sparsity,
+        min_gain=min_gain,
+        candidates=allowed(candidates, quantize),
+        measure=measure or usual,
+    )
+    network = model if inplace else _copied(model)
+    verdicts = _verdicts(network, choices or {}, skip_modules, rule.candidates)
+    with torch.random.fork_rng(devices=[]):
+        swaps = _swaps(network, _copied(model), example, rule, verdicts)
+    layers = dense_layers(network)
+    new: dict[nn.Module, nn.Module] = {
+        layers[swap.name]: rule.candidates[swap.chosen].make(layers[swap.name]) for swap in swaps
+    }
+    report = SwapReport(objective=objective, layers=tuple(swaps))
+    if verbose:
+        print(report)  # noqa: T201  # what `verbose` asks for
+    return replace_modules(network, new), report
+
+
+def _swaps(
+    network: nn.Module,
+    trial: nn.Module,
+    example: Example,
+    rule: Rule,
+    verdicts: Mapping[DenseLayer, Verdict],
+) -> list[LayerSwap]:
+    """Return what becomes of each layer. trial: a copy of the network, to call and measure."""
+    trials = dense_layers(trial)
+    calls = layer_calls(trial, trials, example)
+    swaps = []
+    for name, layer in dense_layers(network).items():
+        sparsity = 1 - int(layer.weight.count_nonzero()) / max(layer.weight.numel(), 1)
+        verdict = verdicts.get(layer) or _stays(network, layer, sparsity, calls[name], rule)
+        costs: Mapping[str, float] = {}
+        refusals: Mapping[str, str] = {}
+        if verdict is None:
+            layers, refusals = _built(trials[name], calls[name], rule.candidates)
+            costs = rule.measure(layers, calls[name])
+            verdict = rule.best(costs)
+        swaps.append(
+            LayerSwap(
+                name=name,
+                kind=type(layer).__name__,
+                sparsity=sparsity,
+                calls=calls[name],
+                costs=costs,
+                refusals=refusals,
+                chosen=verdict[0],
+                reason=verdict[1],
+            )
+        )
+    return swaps
+
+
+def _stays(
+    network: nn.Module, layer: DenseLayer, sparsity: float, calls: Sequence[Call], rule: Rule
+) -> Verdict | None:
+    """Return the verdict on a layer that need not be measured, None if it must be."""
+    if sparsity < rule.min_sparsity:
+        return DENSE, f"less than {100 * rule.min_sparsity:g} % zeros"
+    if not calls:
+        return DENSE, "not called in the forward pass"
+    reason = obstacle(network, layer)
+    return None if reason is None else (DENSE, reason)
+
+
+def _built(
+    layer: DenseLayer, calls: Sequence[Call], candidates: Mapping[str, Candidate]
+) -> tuple[dict[str, nn.Module], dict[str, str]]:
+    """Return the candidates of a layer that take its calls, and why the others do not."""
+    layers: dict[str, nn.Module] = {}
+    refusals: dict[str, str] = {}
+    for name, candidate in candidates.items():
+        try:
+            made = candidate.make(layer)
+            Step.of(made, calls)
+            layers[name] = made
+        except UsageError as error:
+            refusals[name] = str(error)
+    return layers, refusals
+
+
+def _verdicts(
+    network: nn.Module,
+    choices: Mapping[str, str],
+    skip_modules: Collection[str],
+    candidates: Mapping[str, Candidate],
+) -> dict[DenseLayer, Verdict]:
+    """Return what the caller says of layers. Raises UsageError."""
+    chosen = {
+        _choosable(network, name, choice, candidates): (choice, "the caller's choice")
+        for name, choice in choices.items()
+    }
+    skipped = {layer for name in skip_modules for layer in _below(network, name)}
+    if not skipped.isdisjoint(chosen):
+        raise UsageError("skip_modules: has a layer that is among the choices too")
+    return {**dict.fromkeys(skipped, (DENSE, "skipped")), **chosen}
+
+
+def _choosable(
+    network: nn.Module, name: str, choice: str, candidates: Mapping[str, Candidate]
+) -> DenseLayer:
+    """Return the layer of a choice, checked to have that candidate."""
+    layer = dense_layer(network, name, "choices")
+    if choice not in candidates:
+        hint = did_you_mean(choice, candidates) or f"; {', '.join(candidates)} allowed"
+        raise UsageError(f"choices.{name}: unknown candidate '{choice}'{hint}")
+    reason = None if choice == DENSE else obstacle(network, layer)
+    if reason is not None:
+        raise UsageError(f"choices.{name}: cannot be replaced: {reason}")
+    return layer
+
+
+def _below(network: nn.Module, name: str) -> list[DenseLayer]:
+    """Return the layers at or below the module of a name."""
+    modules = dict(network.named_modules(remove_duplicate=False))
+    if name not in modules:
+        raise UsageError(f"skip_modules: unknown module '{name}'{did_you_mean(name, modules)}")
+    found = [m for m in modules[name].modules() if isinstance(m, DenseLayer)]
+    if not found:
+        raise UsageError(f"skip_modules: '{name}' has no Linear and no Conv2d layer")
+    return found
+
+
+def _warn_of_hints(prototype: bool, vectorizing_over_on: bool | None) -> None:
+    given = {"prototype": prototype, "vectorizing_over_on": vectorizing_over_on is not None}
+    hints = " and ".join(name for name, is_given in given.items() if is_given)
+    if hints:
+        warnings.warn(f"{hints}: a hint to other libraries, without effect here", stacklevel=3)
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"model: cannot be copied: {error}") from error
