@@ -212,3 +212,52 @@ def sparse_gradient(
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
+
+class Int8Plan:
+    def __init__(self, plan: ProductPlan | GradientPlan) -> None: ...
+    @property
+    def num_weights(self) -> int: ...
+    @property
+    def num_rows(self) -> int: ...
+    @property
+    def x_size(self) -> int: ...
+    @property
+    def out_size(self) -> int: ...
+
+def absmax(numbers: NDArray[Any], variant: str | None, num_threads: int | None) -> float: ...
+def lay_out_int8(
+    layout: PlaneLayout,
+    samples: NDArray[Any],
+    planes: NDArray[Any],
+    scale: float,
+    seed: int | None,
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def quantize_rows(
+    plan: Int8Plan,
+    values: NDArray[Any],
+    weights: NDArray[Any],
+    scales: NDArray[Any],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def sparse_product_int8(
+    plan: Int8Plan,
+    x: NDArray[Any],
+    weights: NDArray[Any],
+    factors: NDArray[Any],
+    bias: NDArray[Any] | None,
+    out: NDArray[Any],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def sparse_gradient_int8(
+    plan: GradientPlan,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    factor: float,
+    gradients: NDArray[Any],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...

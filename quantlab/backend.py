@@ -339,3 +339,90 @@ def sparse_gradient(
     Raises UsageError.
     """
     _backend.sparse_gradient(plan, x, y, values, x_gradient, gradients, variant, num_threads)
+
+
+# `Int8Plan(plan)`: the rows of a ProductPlan, or the planes of a GradientPlan as rows whose product
+# is the input's gradient, each filled up to a multiple of four connections by weights that are 0.
+Int8Plan = _backend.Int8Plan
+
+
+def absmax(
+    numbers: NDArray[np.float32], *, variant: str | None = None, num_threads: int | None = None
+) -> float:
+    """Return the largest of flat numbers without their signs; 0 of none, NaN if there is one."""
+    return _backend.absmax(numbers, variant, num_threads)
+
+
+def lay_out_int8(
+    layout: PlaneLayout,
+    samples: NDArray[np.float32],
+    planes: NDArray[np.uint8],
+    scale: float,
+    *,
+    seed: int | None = None,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write samples, flat, as planes of q + 128 with the batch innermost; gaps are 128.
+
+    q = x / scale, rounded half to even, between -127 and 127. With a seed, 64 bits, rounding is
+    stochastic: q = floor(x / scale + u), u = m(m(i ^ low) ^ high) / 2^24, for number i of the
+    samples, the seed's halves, and m the 32-bit mixing function lowbias32 (its upper 24 bits at
+    the end). Raises UsageError.
+    """
+    _backend.lay_out_int8(layout, samples, planes, scale, seed, variant, num_threads)
+
+
+def quantize_rows(
+    plan: Int8Plan,
+    values: NDArray[np.float32],
+    weights: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write the weights of a plan and the scale of each of its rows.
+
+    weights: `[plan.num_weights]`, value / scale, rounded half to even; scales: `[plan.num_rows]`,
+    of each row the largest value without sign / 127, 1 where that is 0. A row with NaN or infinity
+    has such a scale. Raises UsageError.
+    """
+    _backend.quantize_rows(plan, values, weights, scales, variant, num_threads)
+
+
+def sparse_product_int8(
+    plan: Int8Plan,
+    x: NDArray[np.uint8],
+    weights: NDArray[np.int8],
+    factors: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
+    out: NDArray[np.float32],
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write out[row][line][i] = bias[row] + factors[row] * the sum over the row's connections of
+    weight * (x[offset + line * step + i] - 128).
+
+    The sums are exact, in 32 bits. All arrays are flat. Raises UsageError.
+    """
+    _backend.sparse_product_int8(plan, x, weights, factors, bias, out, variant, num_threads)
+
+
+def sparse_gradient_int8(
+    plan: GradientPlan,
+    x: NDArray[np.uint8],
+    y: NDArray[np.uint8],
+    factor: float,
+    gradients: NDArray[np.float32],
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write the gradients of the connections: factor * the sum over all i of (x[i] - 128) *
+    (y[offset + line * y_step + i] - 128), y the outputs' gradient.
+
+    The sums are exact, in 64 bits. Raises UsageError.
+    """
+    _backend.sparse_gradient_int8(plan, x, y, factor, gradients, variant, num_threads)

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "planes/planes.h"
+#include "planes_int8/planes_int8.h"
 #include "real.h"
 #include "register.h"
 
@@ -82,10 +84,37 @@ void move(const PlaneLayout& layout, const py::object& samples, const py::object
   });
 }
 
+// seed: of stochastic rounding; none: half to even.
+void lay_out_int8(const PlaneLayout& layout, const py::object& samples, const py::object& planes,
+                  double scale, std::optional<std::uint64_t> seed,
+                  std::optional<std::string_view> variant, std::optional<int> num_threads) {
+  const Run run = run_of(variant, num_threads);
+  const auto step = static_cast<float>(scale);
+  if (!std::isfinite(step) || step <= 0) {
+    throw UsageError("scale: " + as_text(py::float_(scale)) + "; allowed are finite ones above 0");
+  }
+  const std::size_t size = layout.num_channels * layout.places.size();
+  const std::size_t batch = size_of(samples) / size;
+  const std::size_t laid_out =
+      checked_product("samples", {batch, layout.num_channels, layout.step});
+  Memory memory;
+  const float* from = read_reals<float>(samples, "samples", batch * size, memory);
+  std::uint8_t* to = written_reals<std::uint8_t>(planes, "planes", laid_out, memory);
+  if (to == nullptr) refuse("planes", "an array", planes);
+  const std::uint64_t key = seed.value_or(0);
+  const planes_int8::Rounding rounding{
+      step,
+      seed.has_value(),
+      {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}};
+  const py::gil_scoped_release released;
+  planes_int8::lay_out(layout.task<float>(batch), rounding, from, to, run);
+}
+
 }  // namespace
 
 void register_planes(py::module_& module) {
   list_variants(module, "planes", planes::variants());
+  list_variants(module, "planes_int8", planes_int8::variants());
   py::class_<PlaneLayout>(module, "PlaneLayout")
       .def(py::init(&plane_layout), py::arg("num_channels").noconvert(), py::arg("places"),
            py::arg("step").noconvert());
@@ -101,6 +130,9 @@ void register_planes(py::module_& module) {
   };
   define("lay_out", false);
   define("collect", true);
+  module.def("lay_out_int8", &lay_out_int8, py::arg("layout"), py::arg("samples"),
+             py::arg("planes"), py::arg("scale"), py::arg("seed"), py::arg("variant"),
+             py::arg("num_threads").noconvert());
 }
 
 }  // namespace quantlab::bindings

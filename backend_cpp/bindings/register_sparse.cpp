@@ -6,25 +6,13 @@
 #include "real.h"
 #include "register.h"
 #include "sparse_gradient/sparse_gradient.h"
+#include "sparse_plans.h"
 #include "sparse_product/sparse_product.h"
 
 namespace quantlab::bindings {
 namespace {
 
 namespace py = pybind11;
-
-// A layer's rows over inputs of one shape; see sparse_product/unit.h.
-struct ProductPlan {
-  Plan rows;
-  std::size_t num_panels;
-  std::size_t num_rows;
-  std::vector<std::int64_t> order;
-  Lines lines;
-  std::size_t out_line;
-  std::size_t out_row;
-  std::size_t x_size;  // that it reaches
-  std::size_t out_size;
-};
 
 std::unique_ptr<ProductPlan> product_plan(const py::object& starts, const py::object& offsets,
                                           const py::object& order, long long num_panels,
@@ -102,16 +90,6 @@ void multiply(const ProductPlan& plan, const py::object& x, const py::object& va
     sparse_product::multiply(task, {plan.order.data(), plan.order.size()}, run);
   });
 }
-
-// A layer's input planes over inputs of one shape; see sparse_gradient/unit.h.
-struct GradientPlan {
-  Plan planes;
-  std::size_t num_panels;
-  std::vector<sparse_gradient::Plane> places;
-  std::size_t y_step;
-  std::size_t x_size;  // that it reaches
-  std::size_t y_size;
-};
 
 std::unique_ptr<GradientPlan> gradient_plan(const py::object& starts, const py::object& offsets,
                                             long long num_panels, const py::object& places,

@@ -6,12 +6,15 @@ from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.linear import SparseLinear
 from quantlab.sparse.pattern import Pattern
 from quantlab.sparse.pruning import apply_masks, global_magnitude, sparsify, uniform_magnitude
+from quantlab.sparse.quantized import QuantizedSparseConv2d, QuantizedSparseLinear
 from quantlab.sparse.swap import swap_modules_with_sparse
 from quantlab.sparse.swap_report import LayerSwap, SwapReport
 
 __all__ = [
     "LayerSwap",
     "Pattern",
+    "QuantizedSparseConv2d",
+    "QuantizedSparseLinear",
     "SparseBlock",
     "SparseConv2d",
     "SparseLayer",

@@ -5,18 +5,19 @@ A new kind of layer is a line here.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
 from quantlab.sparse.bfloat16 import to_bfloat16
-from quantlab.sparse.pruning import to_sparse
+from quantlab.sparse.pruning import INT8, to_sparse
 from quantlab.sparse.replace import DenseLayer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """make: returns the layer that computes the same, or raises UsageError if there is none of its
-    kind; leaves the given one as it is. is_int8: whether `quantize=True` allows it."""
+    kind; leaves the given one as it is. is_int8: whether it needs `quantize=True`."""
 
     make: Callable[[DenseLayer], nn.Module]
     is_int8: bool = False
@@ -33,4 +34,5 @@ CANDIDATES: Mapping[str, Candidate] = {
     DENSE: Candidate(make=_itself),
     "dense_bf16": Candidate(make=to_bfloat16),
     "sparse": Candidate(make=to_sparse),
+    "sparse_int8": Candidate(make=partial(to_sparse, layers=INT8), is_int8=True),
 }

@@ -8,8 +8,9 @@ from torch.nn.utils.prune import custom_from_mask
 
 from quantlab.errors import UsageError
 from quantlab.graphs.select import select
-from quantlab.sparse.pruning import global_magnitude, sparsify, uniform_magnitude
+from quantlab.sparse.pruning import FLOAT, INT8, global_magnitude, sparsify, uniform_magnitude
 
+ARITHMETICS = {"sparse": FLOAT, "int8": INT8}
 MAGNITUDE = {"global": global_magnitude, "uniform": uniform_magnitude}
 
 
@@ -19,7 +20,8 @@ class PruneConfig(BaseModel):
     sparsity: the part of the selected layers' weights that is removed, the smallest by magnitude.
     scope: `global`, one threshold over all of them, or `uniform`, the same part of each layer.
     select: see `quantlab.graphs.select`.
-    layers: `sparse` (on the CPU, with the kept weights only) or `masked` (dense, with zeros).
+    layers: `sparse` (on the CPU, with the kept weights only), `int8` (the same on integers of 8
+    bits) or `masked` (dense, with zeros).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,7 +29,7 @@ class PruneConfig(BaseModel):
     sparsity: float = Field(ge=0.0, lt=1.0)
     scope: Literal["global", "uniform"] = "global"
     select: str = "*"
-    layers: Literal["sparse", "masked"] = "sparse"
+    layers: Literal["sparse", "int8", "masked"] = "sparse"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -42,8 +44,8 @@ def prune(network: nn.Module, config: PruneConfig) -> nn.Module:
         masks = MAGNITUDE[config.scope](network, config.sparsity, selector=select(config.select))
     except UsageError as error:
         raise UsageError(f"prune.select: {error}") from error
-    if config.layers == "sparse":
-        return sparsify(network, masks)
+    if config.layers != "masked":
+        return sparsify(network, masks, ARITHMETICS[config.layers])
     for name, mask in masks.items():
         custom_from_mask(network.get_submodule(name), "weight", mask)
     return network

@@ -28,12 +28,12 @@ class _SparseProduct(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
         planes = x.new_empty(plan.x_numbers)
-        backend.lay_out(plan.x_layout, _flat(x), planes.numpy())
+        backend.lay_out(plan.x_layout, flat(x), planes.numpy())
         made = scratch("outputs", plan.product.out_size, x.dtype)
-        start = None if bias is None else _flat(bias)
-        backend.sparse_product(plan.product, planes.numpy(), _flat(values), start, made.numpy())
+        start = None if bias is None else flat(bias)
+        backend.sparse_product(plan.product, planes.numpy(), flat(values), start, made.numpy())
         y = x.new_empty(plan.out_shape)
-        backend.collect(plan.out_layout, _flat(y), made.numpy())
+        backend.collect(plan.out_layout, flat(y), made.numpy())
         ctx.save_for_backward(planes, values)
         ctx.plan, ctx.x_shape = plan, x.shape
         return y
@@ -45,7 +45,7 @@ class _SparseProduct(Function):
         plan: Plan = ctx.plan
         wants_x, wants_values, wants_bias, _ = ctx.needs_input_grad
         y = scratch("output gradients", plan.y_numbers, values.dtype)
-        backend.lay_out(plan.y_layout, _flat(y_gradient), y.numpy())
+        backend.lay_out(plan.y_layout, flat(y_gradient), y.numpy())
         x_planes = scratch("input gradients", len(planes), values.dtype) if wants_x else None
         gradients = torch.zeros_like(values) if wants_values else None
         backend.sparse_gradient(
@@ -59,13 +59,13 @@ class _SparseProduct(Function):
         x_gradient = None
         if x_planes is not None:
             x_gradient = values.new_empty(ctx.x_shape)
-            backend.collect(plan.x_layout, _flat(x_gradient), x_planes.numpy())
+            backend.collect(plan.x_layout, flat(x_gradient), x_planes.numpy())
         bias = None
         if wants_bias:
             bias = y_gradient.sum([0, *range(2, y_gradient.ndim)])
         return x_gradient, gradients, bias, None
 
 
-def _flat(x: Tensor) -> Any:
+def flat(x: Tensor) -> Any:
     """Return a tensor's numbers in their order; they are copied only if they have gaps."""
     return x.detach().contiguous().reshape(-1).numpy()

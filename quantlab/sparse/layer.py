@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from quantlab.errors import UsageError
-from quantlab.sparse.functional import sparse_product
 from quantlab.sparse.geometry import Geometry
 from quantlab.sparse.pattern import Pattern
 from quantlab.sparse.plan import Plan, canonical, plan
@@ -109,8 +108,11 @@ class SparseLayer(nn.Module, ABC):
         """Return the layer's output for `[B, C, H, W]` or `[B, C]`."""
         if torch.is_autocast_enabled("cpu"):
             x = x.to(self.weight.dtype)
-        y: Tensor = sparse_product(x, self.weight, self.bias, self.plan_for(x))
-        return y
+        return self._multiply(x, self.plan_for(x))
+
+    @abstractmethod
+    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
+        """Return the layer's output for a plan's inputs, on kernels of some precision."""
 
     def _plan(self, shape: tuple[int, ...]) -> Plan:
         found = self._plans.pop(shape, None) or plan(self._pattern, self._geometry, shape)

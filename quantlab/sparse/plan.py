@@ -4,12 +4,13 @@ Shapes: B batch, C input channels, O output channels, P planes: a channel's phas
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.backend import GradientPlan, PlaneLayout, ProductPlan
+from quantlab.backend import GradientPlan, Int8Plan, PlaneLayout, ProductPlan
 from quantlab.errors import UsageError
 from quantlab.sparse.geometry import Geometry, Taps
 from quantlab.sparse.panels import panel_width
@@ -40,6 +41,16 @@ class Plan:
     out_layout: PlaneLayout
     x_numbers: int
     y_numbers: int
+
+    @cached_property
+    def product_int8(self) -> Int8Plan:
+        """The plan of outputs from int8."""
+        return Int8Plan(self.product)
+
+    @cached_property
+    def gradient_int8(self) -> Int8Plan:
+        """The plan of the input's gradient from int8."""
+        return Int8Plan(self.gradient)
 
 
 def canonical(pattern: Pattern, geometry: Geometry) -> Pattern:

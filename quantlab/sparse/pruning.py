@@ -9,6 +9,7 @@ round(sparsity n) are removed, the smallest by magnitude; of equal ones those th
 
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +17,11 @@ from torch import Tensor, nn
 from quantlab.errors import UsageError
 from quantlab.graphs.select import Selector
 from quantlab.sparse.convolution import SparseConv2d
+from quantlab.sparse.convolution_layer import Conv2dLayer
 from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.linear import SparseLinear
+from quantlab.sparse.linear_layer import LinearLayer
+from quantlab.sparse.quantized import QuantizedSparseConv2d, QuantizedSparseLinear
 from quantlab.sparse.replace import (
     DenseLayer,
     dense_layer,
@@ -27,6 +31,18 @@ from quantlab.sparse.replace import (
 )
 
 Masks = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseLayers:
+    """The layers of an arithmetic."""
+
+    linear: type[LinearLayer]
+    convolution: type[Conv2dLayer]
+
+
+FLOAT = SparseLayers(linear=SparseLinear, convolution=SparseConv2d)
+INT8 = SparseLayers(linear=QuantizedSparseLinear, convolution=QuantizedSparseConv2d)
 
 
 def global_magnitude(
@@ -75,33 +91,39 @@ def apply_masks(network: nn.Module, masks: Masks) -> None:
         layer.weight.masked_fill_(~mask, 0.0)
 
 
-def sparsify(network: nn.Module, masks: Masks) -> nn.Module:
-    """Replace each layer that has a mask by a SparseLinear or SparseConv2d, in place.
+def sparsify(network: nn.Module, masks: Masks, layers: SparseLayers = FLOAT) -> nn.Module:
+    """Replace each layer that has a mask by a sparse one, in place.
 
+    layers: of which arithmetic, `FLOAT` (SparseLinear and SparseConv2d) or `INT8`.
     Returns the given network, or the new layer if the network is itself the layer. The new layers
     have parameters of their own, under the names of the old ones, which an optimizer must be given;
     all others stay. A layer that stands at several places is replaced by one at all of them.
     Raises UsageError, with nothing changed, for unknown names and for layers that cannot be
     replaced: subclasses, with hooks, or with a parameter that another layer has too.
     """
-    layers = _by_layer(network, masks)
+    found = _by_layer(network, masks)
     names = {layer: name for name, layer in _named(network, masks).items()}
     for layer, name in names.items():
         reason = obstacle(network, layer)
         if reason is not None:
             raise UsageError(f"layer '{name}': cannot become sparse: {reason}")
-    return replace_modules(network, {one: to_sparse(one, mask) for one, mask in layers.items()})
+    new: dict[nn.Module, nn.Module] = {
+        one: to_sparse(one, mask, layers) for one, mask in found.items()
+    }
+    return replace_modules(network, new)
 
 
-def to_sparse(layer: DenseLayer, mask: Tensor | None = None) -> SparseLayer:
+def to_sparse(
+    layer: DenseLayer, mask: Tensor | None = None, layers: SparseLayers = FLOAT
+) -> SparseLayer:
     """Return the sparse layer of a dense one's nonzero weights, or of a mask's.
 
     Frozen parameters stay frozen. Raises UsageError.
     """
     sparse: SparseLayer = (
-        SparseLinear.from_dense(layer, mask)
+        layers.linear.from_dense(layer, mask)
         if isinstance(layer, nn.Linear)
-        else SparseConv2d.from_dense(layer, mask)
+        else layers.convolution.from_dense(layer, mask)
     )
     for name, parameter in sparse.named_parameters():
         parameter.requires_grad_(layer.get_parameter(name).requires_grad)

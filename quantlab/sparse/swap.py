@@ -67,7 +67,7 @@ def swap_modules_with_sparse(
         A model that is itself a layer is returned anew if it is replaced. Parameters of replaced
         layers are new: make the optimizer afterwards.
     verbose: whether the report is printed.
-    quantize: whether only candidates of 8 bits are allowed beside the layer as it is.
+    quantize: whether candidates of 8 bits are allowed too; they are taken only if they win.
     prototype, vectorizing_over_on: hints that other libraries take; they have no effect and warn.
     skip_modules: layers that stay, by the names of their own or of modules around them.
     objective: "time", the median of interleaved repeats; "memory", the bytes saved for backward, of

@@ -48,15 +48,10 @@ def measure_of(objective: Objective) -> Measure:
 
 
 def allowed(candidates: Mapping[str, Candidate], quantize: bool) -> Mapping[str, Candidate]:
-    """Return the candidates that may be taken: if `quantize`, of 8 bits or dense. Raises
+    """Return the candidates that may be taken: those of 8 bits only if `quantize`. Raises
     UsageError."""
     if DENSE not in candidates:
         raise UsageError(f"candidates: {', '.join(candidates)} given; '{DENSE}' must be among them")
-    found = {
-        name: candidate
-        for name, candidate in candidates.items()
-        if name == DENSE or candidate.is_int8 or not quantize
+    return {
+        n: candidate for n, candidate in candidates.items() if quantize or not candidate.is_int8
     }
-    if quantize and len(found) == 1:
-        raise UsageError("quantize: True given; no candidate is of 8 bits")
-    return found

@@ -51,7 +51,7 @@ def test_no_symbol_is_shared(path: Path, optimization: str, tmp_path: Path) -> N
 def test_includes_only_intrinsics_and_the_body(path: Path) -> None:
     included = set(re.findall(r"#include [<\"](.+)[>\"]", path.read_text()))
     isa = path.stem.removesuffix("vnni").removesuffix("vpopcntdq")
-    vectors = {f"quantlab/lanes/{isa}.h", f"quantlab/floats/{isa}.h"}
+    vectors = {f"quantlab/{kind}/{isa}.h" for kind in ("bytes", "floats", "lanes")}
     assert included <= {"immintrin.h", f"{path.parent.name}/body.h", *vectors}
 
 

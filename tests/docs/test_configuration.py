@@ -21,6 +21,7 @@ from experiments.training.config import (
 from experiments.training.lr_schedules import LrSchedule
 from quantlab.algorithms.rules import QuantizeConfig, QuantRule
 from quantlab.monitor import STATISTICS, StatisticConfig
+from quantlab.sparse.config import PruneConfig
 from tests.docs.markdown import CHECKOUT, read_page, spans
 
 PAGE = read_page(CHECKOUT / "docs" / "configuration.md")
@@ -33,6 +34,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "training": TrainingConfig,
     "training.loss, training.optimizer, training.lr_scheduler": ClassSpec,
     "training.ema": Ema,
+    "prune": PruneConfig,
     "quantize": QuantizeConfig,
     "quantize.rules.N": QuantRule,
     "monitor.N": StatisticConfig,

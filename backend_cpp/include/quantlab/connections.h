@@ -25,4 +25,10 @@ struct Lines {
   std::size_t step;
 };
 
+// Where a plane's lines lie in an array.
+struct Plane {
+  std::size_t begin;  // of the first line
+  Lines lines;
+};
+
 }  // namespace quantlab

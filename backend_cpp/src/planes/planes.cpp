@@ -1,7 +1,6 @@
 #include "planes/planes.h"
 
-#include <algorithm>
-
+#include "planes/gaps.h"
 #include "quantlab/kernel_table.h"
 #include "quantlab/parallel.h"
 
@@ -19,22 +18,6 @@ const KernelTable<Unit<float>>& table() {
   return rows;
 }
 
-constexpr std::size_t kNumbersPerThread = std::size_t{1} << 15;
-
-template <class Number>
-void clear_gaps(const Task<Number>& task, Number* planes, std::size_t channel) {
-  Number* from = planes + channel * task.step * task.batch;
-  for (std::size_t gap = 0; gap < task.num_gaps; ++gap) {
-    std::fill(from + static_cast<std::size_t>(task.gaps[2 * gap]) * task.batch,
-              from + static_cast<std::size_t>(task.gaps[2 * gap + 1]) * task.batch, Number{0});
-  }
-}
-
-Split split_of(std::size_t multiple, std::size_t batch) {
-  const std::size_t least = kNumbersPerThread / (batch + 1) + 1;
-  return {multiple, (least + multiple - 1) / multiple * multiple};
-}
-
 template <class Number>
 void lay_out_with(const Unit<Number>& unit, const Task<Number>& task, const Number* samples,
                   Number* planes, const Run& run) {
@@ -42,10 +25,7 @@ void lay_out_with(const Unit<Number>& unit, const Task<Number>& task, const Numb
   // A channel's gaps belong to the thread that has its first number.
   parallel_ranges(task.size, split_of(unit.multiple, task.batch), run.num_threads,
                   [&](std::size_t begin, std::size_t end) {
-                    std::size_t channel = (begin + task.channel - 1) / task.channel;
-                    for (; channel * task.channel < end; ++channel) {
-                      clear_gaps(task, planes, channel);
-                    }
+                    fill_gaps(task, planes, Number{0}, begin, end);
                     unit.lay_out(task, samples, planes, begin, end);
                   });
 }

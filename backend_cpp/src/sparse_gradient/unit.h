@@ -7,12 +7,6 @@
 
 namespace quantlab::sparse_gradient {
 
-// Where a plane of the input lies, in x and in its gradient.
-struct Plane {
-  std::size_t begin;  // of the first line
-  Lines lines;
-};
-
 // For each plane's numbers i of each line, over the plane's connections:
 // x_gradient[i] = the sum of value * y[offset + line * y_step + i], and
 // gradient of a connection = the sum over all i of x[i] * y[offset + line * y_step + i],
@@ -26,7 +20,7 @@ struct Task {
   Number* gradients;   // of the connections, zeros at first; null: not wanted
   Connections planes;  // of the first panel of outputs, then those of the next ones
   std::size_t num_panels;
-  const Plane* places;
+  const Plane* places;  // in x and in its gradient
   std::size_t num_planes;
   std::size_t y_step;
 };

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from quantlab.errors import UsageError
 from quantlab.sparse import (
     LayerSwap,
+    QuantizedSparseConv2d,
     SparseConv2d,
-    SparseLayer,
     SparseLinear,
     SwapReport,
     apply_masks,
@@ -35,7 +35,7 @@ def costing(**costs: float) -> Measure:
     return measure
 
 
-SPARSE_WINS = costing(dense=3.0, dense_bf16=2.0, sparse=1.0)
+SPARSE_WINS = costing(dense=3.0, dense_bf16=2.0, sparse=1.0, sparse_int8=1.5)
 
 
 def no_measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> dict[str, float]:
@@ -265,15 +265,22 @@ TABLE = {
 }
 
 
-def test_only_eight_bits_if_quantized() -> None:
-    measure = costing(dense=3.0, sparse_int8=2.0, dense_bf16=1.0, sparse=1.0)
-    _, found = swap(network(), candidates=TABLE, measure=measure)
-    assert list(found["conv"].costs) == ["dense", "dense_bf16", "sparse", "sparse_int8"]
-    new, found = swap(network(), candidates=TABLE, quantize=True, measure=measure)
-    assert list(found["conv"].costs) == ["dense", "sparse_int8"]
-    assert found["conv"].chosen == "sparse_int8"
-    assert found["conv"].refusals == {"other_int8": "weight: no such layer of 8 bits"}
-    assert isinstance(new.conv, SparseLayer)
+def test_eight_bits_are_tried_if_allowed_and_taken_if_they_win() -> None:
+    _, found = swap(network(), candidates=TABLE, measure=SPARSE_WINS)
+    assert list(found["conv"].costs) == ["dense", "dense_bf16", "sparse"]
+    costs = {"dense": 3.0, "dense_bf16": 2.5, "sparse": 2.0}
+    for cost, winner in ((1.0, "sparse_int8"), (2.1, "sparse")):
+        measure = costing(**costs, sparse_int8=cost)
+        _, found = swap(network(), candidates=TABLE, quantize=True, measure=measure)
+        assert found["conv"].costs == {**costs, "sparse_int8": cost}
+        assert found["conv"].chosen == winner
+        assert found["conv"].refusals == {"other_int8": "weight: no such layer of 8 bits"}
+
+
+def test_int8_layers_for_real() -> None:
+    new, _ = swap(network(), quantize=True, choices={"conv": "sparse_int8"})
+    assert isinstance(new.conv, QuantizedSparseConv2d)
+    new(torch.randn(2, 3, 4, 4)).sum().backward()
 
 
 def test_a_layer_that_nothing_else_takes() -> None:
@@ -389,7 +396,6 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
         lambda: swap(network(), skip_modules=["conv"], choices={"conv": "dense"}),
         "skip_modules: has a layer that is among the choices too",
     ),
-    "int8": (lambda: swap(network(), quantize=True), "quantize: True given; no candidate is of 8"),
     "table": (
         lambda: swap(network(), candidates={"sparse": CANDIDATES["sparse"]}),
         "candidates: sparse given; 'dense' must be among them",

@@ -1,0 +1,100 @@
+// The kernel, written once over a vector `Codes` of 32-bit integers, which the file that includes
+// this has:
+//
+//   kLanes, splat, counted(from)  all the same; from, from + 1, ...
+//   nearest(x, scale)             x / scale, rounded half to even, between -127 and 127
+//   floored(x, scale, u)          floor(x / scale + u * 2^-24), between the same
+//   + * ^ << >>                   of unsigned integers, wrapping around
+//   put(fours, to, at)            byte j of fours[k] of lane i goes to to[i][at + 4 k + j]
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "planes/places.h"
+#include "planes_int8/code.h"
+#include "planes_int8/unit.h"
+
+namespace quantlab::planes_int8 {
+namespace {
+
+constexpr std::size_t kBatch = 16;  // samples that are done at once
+
+// A mixing function of 32 bits (lowbias32, C. Wellons): one to one, each bit of the result depends
+// on each of the input.
+template <class C>
+inline C mixed(C x) {
+  x = (x ^ (x >> 16)) * C::splat(0x7feb352du);
+  x = (x ^ (x >> 15)) * C::splat(0x846ca68bu);
+  return x ^ (x >> 16);
+}
+
+// u: 24 random bits for the number of an index, the same whoever asks: index and both halves of the
+// seed, mixed twice.
+template <class C>
+inline C random_bits(C index, const Rounding& rounding) {
+  const C once = mixed(index ^ C::splat(rounding.key[0]));
+  return mixed(once ^ C::splat(rounding.key[1])) >> 8;
+}
+
+template <class C, bool kStochastic>
+inline C codes_of(const Rounding& rounding, const float* x, std::size_t index) {
+  const C offset = C::splat(128);
+  if constexpr (kStochastic) {
+    const C u = random_bits(C::counted(static_cast<std::uint32_t>(index)), rounding);
+    return C::floored(x, rounding.scale, u) + offset;
+  } else {
+    return C::nearest(x, rounding.scale) + offset;
+  }
+}
+
+template <class C, bool kStochastic>
+void lay_out_with(const Layout& layout, const Rounding& rounding, const float* samples,
+                  std::uint8_t* planes, std::size_t begin, std::size_t end) {
+  constexpr std::size_t kLanes = C::kLanes;
+  const std::size_t batch = layout.batch;
+  planes::Places<float> places(layout, begin);
+  for (std::size_t i = begin; i < end; i += kLanes) {
+    const std::size_t count = end - i < kLanes ? end - i : kLanes;
+    std::uint8_t* to[kLanes];
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::int64_t place = places.next();
+      to[j] = place < 0 ? nullptr : planes + static_cast<std::size_t>(place) * batch;
+    }
+    std::size_t b = 0;
+    for (; count == kLanes && b + kBatch <= batch; b += kBatch) {
+      C fours[4];
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < 4; ++k) {
+        const auto row = [&](std::size_t j) {
+          const std::size_t index = (b + 4 * k + j) * layout.size + i;
+          return codes_of<C, kStochastic>(rounding, samples + index, index);
+        };
+        fours[k] = (row(0) ^ (row(1) << 8)) ^ ((row(2) << 16) ^ (row(3) << 24));
+      }
+      C::put(fours, to, b);
+    }
+    for (; b < batch; ++b) {
+      for (std::size_t j = 0; j < count; ++j) {
+        const std::size_t index = b * layout.size + i + j;
+        const Code code = codes_of<Code, kStochastic>(rounding, samples + index, index);
+        if (to[j] != nullptr) to[j][b] = static_cast<std::uint8_t>(code.x);
+      }
+    }
+  }
+}
+
+template <class C>
+void lay_out_over(const Layout& layout, const Rounding& rounding, const float* samples,
+                  std::uint8_t* planes, std::size_t begin, std::size_t end) {
+  const auto lay_out = rounding.is_stochastic ? lay_out_with<C, true> : lay_out_with<C, false>;
+  lay_out(layout, rounding, samples, planes, begin, end);
+}
+
+template <class C>
+constexpr Unit unit_of() {
+  return {C::kLanes, &lay_out_over<C>};
+}
+
+}  // namespace
+}  // namespace quantlab::planes_int8

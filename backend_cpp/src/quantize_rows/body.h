@@ -1,0 +1,39 @@
+// The kernel as plain loops, which compilers turn into vectors of each instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "quantize_rows/unit.h"
+
+namespace quantlab::quantize_rows {
+namespace {
+
+// Of the numbers between 2^23 and 2^24 neighbors are one apart: adding it rounds, half to even.
+constexpr float kRounds = 12582912.0f;  // 1.5 * 2^23
+
+inline std::uint32_t absmax_bits_over(const float* numbers, std::size_t count) {
+  std::uint32_t largest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint32_t bits;
+    __builtin_memcpy(&bits, numbers + i, sizeof bits);
+    bits &= 0x7fffffffu;
+    largest = largest < bits ? bits : largest;
+  }
+  return largest;
+}
+
+inline void quantize_over(const float* numbers, std::size_t count, float scale,
+                          std::int8_t* codes) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const float number = numbers[i] / scale;
+    const float least = number > -127.0f ? number : -127.0f;
+    const float inside = least < 127.0f ? least : 127.0f;
+    codes[i] = static_cast<std::int8_t>(static_cast<std::int32_t>((inside + kRounds) - kRounds));
+  }
+}
+
+constexpr Unit unit_of() { return {&absmax_bits_over, &quantize_over}; }
+
+}  // namespace
+}  // namespace quantlab::quantize_rows
