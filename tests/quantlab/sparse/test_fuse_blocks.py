@@ -1,0 +1,86 @@
+"""Networks with blocks against the same ones without."""
+
+import copy
+import importlib
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from quantlab.graphs.select import select
+from quantlab.monitor.memory import saved_bytes
+from quantlab.sparse import SparseBlock, SparseConv2d, global_magnitude, sparsify, uniform_magnitude
+from quantlab.sparse.compact_relu import CompactReLU
+from quantlab.sparse.fuse_blocks import fuse_blocks
+
+
+def pruned(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    module = importlib.import_module(f"problems.CIFAR10.{name}.network")
+    network: nn.Module = module.VGG() if name == "VGG" else module.ResNet(depth=8)
+    masks = global_magnitude(network, 0.9, selector=select("!first & !last"))
+    whole = uniform_magnitude(network, 0.0, selector=select("first"))
+    return sparsify(network, {**masks, **whole})
+
+
+@pytest.mark.parametrize("name", ["VGG", "ResNet"])
+def test_networks_compute_what_they_did(name: str) -> None:
+    network = pruned(name)
+    fused = fuse_blocks(copy.deepcopy(network))
+    assert any(isinstance(module, SparseBlock) for module in fused.modules())
+    assert not any(type(module) is nn.ReLU for module in fused.modules())
+    x = torch.randn(8, 3, 32, 32)
+    torch.testing.assert_close(fused(x), network(x), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(fused.eval()(x), network.eval()(x), rtol=1e-3, atol=1e-4)
+    assert len(fused.state_dict()) == len(network.state_dict())
+
+
+@pytest.mark.parametrize("name", ["VGG", "ResNet"])
+def test_gradients_are_those_of_the_network(name: str) -> None:
+    network = pruned(name)
+    fused = fuse_blocks(copy.deepcopy(network))
+    x, y = torch.randn(16, 3, 32, 32), torch.randint(10, (16,))
+    for net in (network, fused):
+        nn.functional.cross_entropy(net(x), y).backward()
+    wanted = {p.shape: p.grad for p in network.parameters()}
+    found = {p.shape: p.grad for p in fused.parameters()}
+    assert found.keys() == wanted.keys()
+    for shape, gradient in wanted.items():
+        other = found[shape]
+        assert gradient is not None
+        assert other is not None
+        assert (other - gradient).norm() <= 0.1 * gradient.norm()
+
+
+def test_less_is_kept() -> None:
+    dense = importlib.import_module("problems.CIFAR10.VGG.network").VGG()
+    fused = fuse_blocks(pruned("VGG"))
+    x = torch.randn(8, 3, 32, 32)
+    assert saved_bytes(lambda: fused(x)) < 0.30 * saved_bytes(lambda: dense(x))
+
+
+def test_what_is_used_elsewhere_stays() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = SparseConv2d.from_dense(nn.Conv2d(2, 2, 3, padding=1))
+            self.norm = nn.BatchNorm2d(2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x)
+            z: Tensor = self.norm(y) + y
+            return z
+
+    fused = fuse_blocks(Shared())
+    assert not any(isinstance(module, SparseBlock) for module in fused.modules())
+
+
+def test_a_compact_relu() -> None:
+    x = torch.randn(5, 7, 3)[:, ::2].requires_grad_()
+    weights = torch.randn(x.shape)
+    (found,) = torch.autograd.grad((CompactReLU()(x) * weights).sum(), x)
+    (wanted,) = torch.autograd.grad((torch.relu(x) * weights).sum(), x)
+    assert torch.equal(found, wanted)
+    assert torch.equal(CompactReLU()(x), torch.relu(x))
+    big = torch.randn(8000, requires_grad=True)
+    assert saved_bytes(lambda: CompactReLU()(big), includes_existing=True) == 1000
