@@ -261,3 +261,43 @@ def sparse_gradient_int8(
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
+def normalize(
+    z: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    gamma: NDArray[np.float32],
+    beta: NDArray[np.float32],
+    eps: float,
+    has_relu: bool,
+    constants: NDArray[np.float32],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def normalize_back(
+    gradient: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    gamma: NDArray[np.float32],
+    beta: NDArray[np.float32],
+    has_relu: bool,
+    constants: NDArray[np.float32],
+    begin: int,
+    lines: tuple[int, int, int],
+    sums: NDArray[np.float32],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def encode(
+    x: NDArray[np.float32],
+    start: float,
+    step: float,
+    codes: NDArray[np.uint8],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def decode(
+    codes: NDArray[np.uint8],
+    start: float,
+    step: float,
+    x: NDArray[np.float32],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...

@@ -426,3 +426,77 @@ def sparse_gradient_int8(
     The sums are exact, in 64 bits. Raises UsageError.
     """
     _backend.sparse_gradient_int8(plan, x, y, factor, gradients, variant, num_threads)
+
+
+def normalize(
+    z: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    gamma: NDArray[np.float32],
+    beta: NDArray[np.float32],
+    *,
+    eps: float,
+    has_relu: bool,
+    constants: NDArray[np.float32],
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Replace z `[channels, N]`, flat, by max(gamma n + beta, 0), or without the ReLU, where
+    n = (z - mean) / sqrt(variance + eps); keep n in eight bits.
+
+    codes: of n = start + code * step, flat; all from `above` on are on one side of where the ReLU
+    begins. constants: `[6, channels]`, flat: step, start, above, 1 / sqrt(variance + eps), mean and
+    variance (of the batch, biased). Threads share channels; the result does not depend on their
+    number. Raises UsageError.
+    """
+    _backend.normalize(z, codes, gamma, beta, eps, has_relu, constants, variant, num_threads)
+
+
+def normalize_back(
+    gradient: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    gamma: NDArray[np.float32],
+    beta: NDArray[np.float32],
+    *,
+    has_relu: bool,
+    constants: NDArray[np.float32],
+    begin: int,
+    lines: tuple[int, int, int],
+    sums: NDArray[np.float32],
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Replace the outputs' gradient by that of z, with what `normalize` kept.
+
+    gradient: a plane for each channel, flat, whose `lines` (count, length, step) from `begin` on
+    hold it. sums: `[2, channels]`, flat: the gradients of gamma and of beta. Threads share
+    channels; the result does not depend on their number. Raises UsageError.
+    """
+    _backend.normalize_back(
+        gradient, codes, gamma, beta, has_relu, constants, begin, lines, sums, variant, num_threads
+    )
+
+
+def encode(
+    x: NDArray[np.float32],
+    start: float,
+    step: float,
+    codes: NDArray[np.uint8],
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write the codes 0..255 of numbers start + code * step, rounded. Raises UsageError."""
+    _backend.encode(x, start, step, codes, variant, num_threads)
+
+
+def decode(
+    codes: NDArray[np.uint8],
+    start: float,
+    step: float,
+    x: NDArray[np.float32],
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write start + code * step. Raises UsageError."""
+    _backend.decode(codes, start, step, x, variant, num_threads)

@@ -22,8 +22,9 @@ from torch.autograd.function import once_differentiable
 from quantlab import backend
 from quantlab.autograd import apply
 from quantlab.errors import UsageError
-from quantlab.sparse.compact import Compact, compact, compact_sides, is_positive
+from quantlab.sparse.compact import Compact, compact
 from quantlab.sparse.convolution import SparseConv2d
+from quantlab.sparse.functional import flat
 from quantlab.sparse.plan import Plan
 from quantlab.sparse.scratch import scratch
 
@@ -128,79 +129,81 @@ class _Block(Function):
         ends: tuple[bool, bool],
         moments: Tensor,
     ) -> Tensor:
-        x = x.contiguous()
-        planes = scratch("block inputs", plan.x_numbers, x.dtype)
-        backend.lay_out(plan.x_layout, x.reshape(-1).numpy(), planes.numpy())
-        made = scratch("outputs", plan.product.out_size, x.dtype)
-        start = None if bias is None else bias.numpy()
-        backend.sparse_product(plan.product, planes.numpy(), values.numpy(), start, made.numpy())
-        batch, outputs, height, width = plan.out_shape
-        normal = made.view(outputs, height * width * batch)
-        variance, mean = torch.var_mean(normal, 1, correction=0)
-        moments.copy_(torch.stack([mean, variance]))
-        factor = (variance + eps).rsqrt_()
-        normal.sub_(mean[:, None]).mul_(factor[:, None])
-        kept, above = compact_sides(normal, gamma, beta)
-        activation = torch.addcmul(beta[:, None], normal, gamma[:, None])
         has_relu, has_pool = ends
-        if has_relu:
-            activation.relu_()
+        batch, outputs, height, width = plan.out_shape
+        planes = scratch("block inputs", plan.x_numbers, x.dtype)
+        backend.lay_out(plan.x_layout, flat(x), planes.numpy())
+        made = scratch("outputs", plan.product.out_size, x.dtype)
+        start = None if bias is None else flat(bias)
+        backend.sparse_product(plan.product, planes.numpy(), flat(values), start, made.numpy())
+        codes = torch.empty(len(made), dtype=torch.uint8)
+        constants = x.new_empty(6 * outputs)
+        backend.normalize(
+            made.numpy(),
+            codes.numpy(),
+            flat(gamma),
+            flat(beta),
+            eps=eps,
+            has_relu=has_relu,
+            constants=constants.numpy(),
+        )
+        moments.copy_(constants.view(6, outputs)[4:])
         place = None
         if has_pool:
-            images = activation.view(outputs, height, width, batch)
-            activation, place = _pooled(images)
-            height, width = height // 2, width // 2
-        y = x.new_empty(batch, outputs, height, width)
-        torch.movedim(y, 0, -1).copy_(activation.view(outputs, height, width, batch))
-        given = compact(x, (0, 1, 2, 3))
-        ctx.save_for_backward(*given, *kept, above, values, gamma, beta, factor, place)
-        ctx.plan, ctx.has_relu, ctx.has_bias = plan, has_relu, bias is not None
+            pooled, place = _pooled(made.view(outputs, height, width, batch))
+            y = torch.movedim(pooled, -1, 0).contiguous()
+        else:
+            y = x.new_empty(plan.out_shape)
+            backend.collect(plan.out_layout, flat(y), made.numpy())
+        given = compact(x)
+        ctx.save_for_backward(given.codes, codes, constants, values, gamma, beta, place)
+        ctx.range, ctx.x_shape = (given.start, given.step), x.shape
+        ctx.plan, ctx.has_relu = plan, has_relu
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors
-        given, kept = Compact(*saved[:3]), Compact(*saved[3:6])
-        above, values, gamma, beta, factor, place = saved[6:]
+        x_codes, codes, constants, values, gamma, beta, place = ctx.saved_tensors
         plan: Plan = ctx.plan
-        batch, outputs, height, width = plan.out_shape
-        normal = kept.restored()
-        gradient = torch.movedim(y_gradient, 0, -1)
+        _, outputs, height, width = plan.out_shape
+        y = scratch("outputs", plan.y_numbers, values.dtype)
         if place is not None:
-            gradient = _spread(gradient, place, (height, width))
-        flat = gradient.reshape(outputs, -1)
-        if ctx.has_relu:
-            flat = flat * is_positive(kept.codes, above, gamma, beta)
-        beta_gradient = flat.sum(1)
-        gamma_gradient = (flat * normal).sum(1)
-        count = height * width * batch
-        flat = flat - (beta_gradient / count)[:, None]
-        flat.addcmul_(normal, (gamma_gradient / -count)[:, None])
-        flat.mul_((gamma * factor)[:, None])
-        samples = torch.movedim(flat.view(outputs, height, width, batch), -1, 0).contiguous()
-        y = scratch("output gradients", plan.y_numbers, values.dtype)
-        backend.lay_out(plan.y_layout, samples.reshape(-1).numpy(), y.numpy())
-        x = given.restored()
+            spread = _spread(torch.movedim(y_gradient, 0, -1), place, (height, width))
+            y_gradient = torch.movedim(spread, -1, 0)
+        backend.lay_out(plan.y_layout, flat(y_gradient), y.numpy())
+        sums = gamma.new_empty(2 * outputs)
+        backend.normalize_back(
+            y.numpy(),
+            codes.numpy(),
+            flat(gamma),
+            flat(beta),
+            has_relu=ctx.has_relu,
+            constants=constants.numpy(),
+            begin=plan.y_begin,
+            lines=plan.y_lines,
+            sums=sums.numpy(),
+        )
+        x = Compact(x_codes, *ctx.range).restored()
         planes = scratch("block inputs", plan.x_numbers, values.dtype)
-        backend.lay_out(plan.x_layout, x.reshape(-1).numpy(), planes.numpy())
+        backend.lay_out(plan.x_layout, x.numpy(), planes.numpy())
         wants_x, wants_values, wants_bias = ctx.needs_input_grad[:3]
-        x_planes = scratch("input gradients", plan.x_numbers, values.dtype) if wants_x else None
+        x_planes = scratch("inputs", plan.x_numbers, values.dtype) if wants_x else None
         gradients = torch.zeros_like(values) if wants_values else None
         backend.sparse_gradient(
             plan.gradient,
             planes.numpy(),
             y.numpy(),
-            values.numpy(),
+            flat(values),
             None if x_planes is None else x_planes.numpy(),
             None if gradients is None else gradients.numpy(),
         )
         x_gradient = None
         if x_planes is not None:
-            x_gradient = torch.empty_like(x)
-            backend.collect(plan.x_layout, x_gradient.reshape(-1).numpy(), x_planes.numpy())
+            x_gradient = values.new_empty(ctx.x_shape)
+            backend.collect(plan.x_layout, flat(x_gradient), x_planes.numpy())
         bias = torch.zeros_like(beta) if wants_bias else None  # the batch norm takes it away
-        return x_gradient, gradients, bias, gamma_gradient, beta_gradient, None, None, None, None
+        return x_gradient, gradients, bias, sums[:outputs], sums[outputs:], None, None, None, None
 
 
 def _pooled(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -44,9 +44,9 @@ class _SparseProduct(Function):
         planes, values = ctx.saved_tensors
         plan: Plan = ctx.plan
         wants_x, wants_values, wants_bias, _ = ctx.needs_input_grad
-        y = scratch("output gradients", plan.y_numbers, values.dtype)
+        y = scratch("outputs", plan.y_numbers, values.dtype)
         backend.lay_out(plan.y_layout, flat(y_gradient), y.numpy())
-        x_planes = scratch("input gradients", len(planes), values.dtype) if wants_x else None
+        x_planes = scratch("inputs", len(planes), values.dtype) if wants_x else None
         gradients = torch.zeros_like(values) if wants_values else None
         backend.sparse_gradient(
             plan.gradient,

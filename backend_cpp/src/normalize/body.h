@@ -1,0 +1,191 @@
+// The kernel, written once: plain loops, which the compiler makes vectors of. What is added up is
+// added up in `kLanes` places of its own, so that the order is the same for all instruction sets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "normalize/unit.h"
+
+namespace quantlab::normalize {
+namespace {
+
+constexpr std::size_t kLanes = 32;
+constexpr float kSteps = 253.0f;  // for what lies on a step, and thresholds beyond all numbers
+
+// Adds `term(i)` over [0, count): in blocks, in whose places floats do not grow large.
+template <class Term>
+double sum_of(std::size_t count, const Term& term) {
+  constexpr std::size_t kBlock = 4096;
+  double total = 0.0;
+  for (std::size_t block = 0; block < count; block += kBlock) {
+    const std::size_t end = count - block < kBlock ? count : block + kBlock;
+    float lanes[kLanes] = {};
+    std::size_t i = block;
+    for (; i + kLanes <= end; i += kLanes) {
+      for (std::size_t j = 0; j < kLanes; ++j) lanes[j] += term(i + j);
+    }
+    for (std::size_t j = 0; i < end; ++i, ++j) lanes[j] += term(i);
+    for (std::size_t j = 0; j < kLanes; ++j) total += static_cast<double>(lanes[j]);
+  }
+  return total;
+}
+
+inline float smaller(float a, float b) { return b < a ? b : a; }
+inline float larger(float a, float b) { return b > a ? b : a; }
+
+struct Ends {
+  float low;
+  float high;
+};
+
+inline Ends ends_of(const float* x, std::size_t count) {
+  float low[kLanes];
+  float high[kLanes];
+  for (std::size_t j = 0; j < kLanes; ++j) low[j] = high[j] = x[0];
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      low[j] = smaller(low[j], x[i + j]);
+      high[j] = larger(high[j], x[i + j]);
+    }
+  }
+  for (std::size_t j = 0; i < count; ++i, ++j) {
+    low[j] = smaller(low[j], x[i]);
+    high[j] = larger(high[j], x[i]);
+  }
+  for (std::size_t j = 1; j < kLanes; ++j) {
+    low[0] = smaller(low[0], low[j]);
+    high[0] = larger(high[0], high[j]);
+  }
+  return {low[0], high[0]};
+}
+
+inline float rounded_down(float x) {
+  const auto whole = static_cast<float>(static_cast<std::int32_t>(x));
+  return whole > x ? whole - 1.0f : whole;
+}
+
+inline std::uint8_t byte_of(std::int32_t code) {
+  return static_cast<std::uint8_t>(code < 0 ? 0 : code > 255 ? 255 : code);
+}
+
+inline void moments_over(const Forward& task, std::size_t channel) {
+  const float* z = task.z + channel * task.count;
+  const double size = static_cast<double>(task.count);
+  const double sum = sum_of(task.count, [&](std::size_t i) { return z[i]; });
+  const auto mean = static_cast<float>(sum / size);
+  const double squares =
+      sum_of(task.count, [&](std::size_t i) { return (z[i] - mean) * (z[i] - mean); });
+  task.mean[channel] = mean;
+  task.variance[channel] = static_cast<float>(squares / size);
+}
+
+inline void forward_over(const Forward& task, std::size_t channel) {
+  float* __restrict__ z = task.z + channel * task.count;
+  std::uint8_t* __restrict__ codes = task.kept.codes + channel * task.count;
+  const std::size_t count = task.count;
+  const float mean = task.mean[channel];
+  const float factor = task.kept.factor[channel];
+  const Ends ends = ends_of(z, count);
+  const float low = (ends.low - mean) * factor;
+  const float high = (ends.high - mean) * factor;
+  const float gamma = task.constants.gamma[channel];
+  const float beta = task.constants.beta[channel];
+  const float step = high > low ? (high - low) / kSteps : 1.0f;
+  float threshold = gamma == 0.0f ? high : -beta / gamma;
+  threshold = smaller(larger(threshold, low - step / 4), high + step / 4);
+  const auto first = static_cast<std::int32_t>(rounded_down((low - threshold) / step)) - 1;
+  // A number on the threshold is not positive, on whichever side the positive ones are: of those
+  // above, ceil - 1 is the step, of those below, floor.
+  const bool is_up = gamma > 0.0f;
+  const float inverse = 1.0f / step;
+  const float least = task.constants.has_relu ? 0.0f : -__builtin_huge_valf();
+  for (std::size_t i = 0; i < count; ++i) {
+    const float n = (z[i] - mean) * factor;
+    const float steps = (n - threshold) * inverse;
+    const auto whole = static_cast<std::int32_t>(steps);
+    const auto back = static_cast<float>(whole);
+    const std::int32_t above = whole + (steps > back ? 1 : 0) - 1;
+    const std::int32_t below = whole - (steps < back ? 1 : 0);
+    codes[i] = byte_of((is_up ? above : below) - first);
+    const float a = gamma * n + beta;
+    z[i] = a < least ? least : a;  // what is not a number stays
+  }
+  task.kept.step[channel] = step;
+  task.kept.start[channel] = threshold + (static_cast<float>(first) + 0.5f) * step;
+  task.kept.above[channel] = static_cast<float>(-first);
+}
+
+// Sets what the ReLU held back to zero.
+inline void hold_back(float* gradient, const std::uint8_t* codes, std::size_t count, float gamma,
+                      float beta, float above) {
+  const auto first = static_cast<std::int32_t>(above);
+  if (gamma == 0.0f) {
+    if (beta > 0.0f) return;
+    for (std::size_t i = 0; i < count; ++i) gradient[i] = 0.0f;
+    return;
+  }
+  const bool is_up = gamma > 0.0f;
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool is_above = static_cast<std::int32_t>(codes[i]) >= first;
+    gradient[i] = is_above == is_up ? gradient[i] : 0.0f;
+  }
+}
+
+inline void backward_over(const Backward& task, std::size_t channel) {
+  const std::size_t length = task.lines.length;
+  const std::size_t count = task.lines.count * length;
+  float* plane = task.gradient + channel * task.plane;
+  const std::uint8_t* codes = task.kept.codes + channel * count;
+  const float gamma = task.constants.gamma[channel];
+  const float beta = task.constants.beta[channel];
+  const float step = task.kept.step[channel];
+  const float start = task.kept.start[channel];
+  double beta_sum = 0.0;
+  double code_sum = 0.0;
+  for (std::size_t line = 0; line < task.lines.count; ++line) {
+    float* gradient = plane + line * task.lines.step;
+    const std::uint8_t* of_line = codes + line * length;
+    if (task.constants.has_relu) {
+      hold_back(gradient, of_line, length, gamma, beta, task.kept.above[channel]);
+    }
+    beta_sum += sum_of(length, [&](std::size_t i) { return gradient[i]; });
+    code_sum += sum_of(length, [&](std::size_t i) {
+      return gradient[i] * static_cast<float>(static_cast<std::int32_t>(of_line[i]));
+    });
+  }
+  // The sum of gradient * n, where n = start + code * step.
+  const double gamma_sum = beta_sum * start + code_sum * step;
+  task.beta_gradient[channel] = static_cast<float>(beta_sum);
+  task.gamma_gradient[channel] = static_cast<float>(gamma_sum);
+  const auto mean = static_cast<float>(beta_sum / static_cast<double>(count));
+  const auto slope = static_cast<float>(gamma_sum / static_cast<double>(count));
+  const float factor = gamma * task.kept.factor[channel];
+  for (std::size_t line = 0; line < task.lines.count; ++line) {
+    float* gradient = plane + line * task.lines.step;
+    const std::uint8_t* of_line = codes + line * length;
+    for (std::size_t i = 0; i < length; ++i) {
+      const float n = start + static_cast<float>(static_cast<std::int32_t>(of_line[i])) * step;
+      gradient[i] = (gradient[i] - mean - n * slope) * factor;
+    }
+  }
+}
+
+inline void encode_over(const float* x, std::size_t count, float start, float step,
+                        std::uint8_t* codes) {
+  const float inverse = 1.0f / step;
+  for (std::size_t i = 0; i < count; ++i) {
+    codes[i] = byte_of(static_cast<std::int32_t>((x[i] - start) * inverse + 0.5f));
+  }
+}
+
+inline void decode_over(const std::uint8_t* codes, std::size_t count, float start, float step,
+                        float* x) {
+  for (std::size_t i = 0; i < count; ++i) {
+    x[i] = start + static_cast<float>(static_cast<std::int32_t>(codes[i])) * step;
+  }
+}
+
+}  // namespace
+}  // namespace quantlab::normalize

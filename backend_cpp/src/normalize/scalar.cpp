@@ -1,0 +1,7 @@
+#include "normalize/body.h"
+
+namespace quantlab::normalize {
+
+const Unit scalar = {&moments_over, &forward_over, &backward_over, &encode_over, &decode_over};
+
+}  // namespace quantlab::normalize
