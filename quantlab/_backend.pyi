@@ -183,6 +183,7 @@ def lay_out(
     layout: PlaneLayout,
     samples: NDArray[Any],
     planes: NDArray[Any],
+    factor: float,
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
@@ -190,6 +191,7 @@ def collect(
     layout: PlaneLayout,
     samples: NDArray[Any],
     planes: NDArray[Any],
+    factor: float,
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...

@@ -3,8 +3,8 @@
 A kernel is compiled for several instruction sets, its variants: `kernels("pack")` names those that
 run here. A call takes the best one within `isa()`, which is the best of this processor unless the
 environment variable QUANTLAB_ISA names another (`scalar`, `avx2`, `avx512`, `avx512vnni`,
-`avx512vpopcntdq`). All variants, and any number of threads, give the same result. Small inputs stay
-on the calling thread.
+`avx512vpopcntdq`, `avx512fp16`). All variants give the same result, sums of real numbers up to
+their rounding; so does any number of threads, to the bit. Small inputs stay on the calling thread.
 
 Arrays are checked and never copied; one that is written shares no memory with another of the call.
 Whatever is wrong raises UsageError with the argument's name, what was given and what is allowed.
@@ -274,7 +274,7 @@ ProductPlan = _backend.ProductPlan
 # those with the first panel of outputs first; places `[planes, 4]` int64: begin, count, length and
 # step of each plane's lines; y_step: from one line of the outputs' gradient to the next.
 GradientPlan = _backend.GradientPlan
-Reals = NDArray[np.float32] | NDArray[np.float64]
+Reals = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
 
 
 def lay_out(
@@ -282,11 +282,16 @@ def lay_out(
     samples: Reals,
     planes: Reals,
     *,
+    factor: float = 1.0,
     variant: str | None = None,
     num_threads: int | None = None,
 ) -> None:
-    """Write samples, flat, as planes with the batch innermost. Raises UsageError."""
-    _backend.lay_out(layout, samples, planes, variant, num_threads)
+    """Write samples times the factor, flat, as planes with the batch innermost.
+
+    Planes of float16, of samples of float32, are rounded to the nearest, ties to even. Raises
+    UsageError.
+    """
+    _backend.lay_out(layout, samples, planes, factor, variant, num_threads)
 
 
 def collect(
@@ -294,11 +299,15 @@ def collect(
     samples: Reals,
     planes: Reals,
     *,
+    factor: float = 1.0,
     variant: str | None = None,
     num_threads: int | None = None,
 ) -> None:
-    """Write planes back as samples; numbers without a place become zero. Raises UsageError."""
-    _backend.collect(layout, samples, planes, variant, num_threads)
+    """Write planes times the factor back as samples; numbers without a place become zero.
+
+    Raises UsageError.
+    """
+    _backend.collect(layout, samples, planes, factor, variant, num_threads)
 
 
 def sparse_product(
@@ -314,8 +323,10 @@ def sparse_product(
     """Write out[row][line][i] = bias[row] + the sum over the row's connections of
     value * x[offset + line * step + i].
 
-    All arrays are flat and of one type; float64 takes the scalar path. Threads share lines and
-    rows; the result does not depend on their number. Raises UsageError.
+    All arrays are flat and of one type; float64 takes the scalar path. With x of float16 the others
+    are float32: x is below 2^6 and values are below 2^4, for some sets (`kernels` of
+    "sparse_product_half") add up in 16 bits. Threads share lines and rows; the result does not
+    depend on their number. Raises UsageError.
     """
     _backend.sparse_product(plan, x, values, bias, out, variant, num_threads)
 
@@ -335,8 +346,8 @@ def sparse_gradient(
 
     With y the outputs' gradient: x_gradient[i] = the sum over the plane's connections of value *
     y[offset + line * y_step + i]; gradient of a connection += the sum over all i of x[i] times the
-    same. None: not wanted. Threads share planes; the result does not depend on their number.
-    Raises UsageError.
+    same. None: not wanted. With x and y of float16 the others are float32, as of `sparse_product`.
+    Threads share planes; the result does not depend on their number. Raises UsageError.
     """
     _backend.sparse_gradient(plan, x, y, values, x_gradient, gradients, variant, num_threads)
 

@@ -4,15 +4,27 @@
 #include <pybind11/pybind11.h>
 
 #include "memory.h"
+#include "quantlab/half.h"
+
+namespace pybind11::detail {
+
+template <>
+struct npy_format_descriptor<quantlab::Half> {
+  static constexpr auto name = const_name("numpy.float16");
+  static pybind11::dtype dtype() { return pybind11::dtype(23); }  // NPY_HALF
+};
+
+}  // namespace pybind11::detail
 
 namespace quantlab::bindings {
 
-// Calls `use(Number{})` with the type of an array's numbers.
+// Calls `use(Number{}, Input{})` with the type that is computed in and that of an array's numbers.
 template <class Use>
 void with_real_type(const py::object& object, const char* name, const Use& use) {
-  if (py::isinstance<py::array_t<float>>(object)) return use(float{});
-  if (py::isinstance<py::array_t<double>>(object)) return use(double{});
-  refuse(name, "a C-contiguous aligned array of float32 or float64", object);
+  if (py::isinstance<py::array_t<float>>(object)) return use(float{}, float{});
+  if (py::isinstance<py::array_t<double>>(object)) return use(double{}, double{});
+  if (py::isinstance<py::array_t<Half>>(object)) return use(float{}, Half{});
+  refuse(name, "a C-contiguous aligned array of float16, float32 or float64", object);
 }
 
 // An array of `size` numbers that is read.

@@ -23,11 +23,15 @@ struct PlaneLayout {
   std::vector<std::int64_t> gaps;
 
   template <class Number>
-  planes::Task<Number> task(std::size_t batch) const {
-    return {batch,          num_channels * places.size(),
-            places.size(),  places.data(),
-            step,           gaps.data(),
-            gaps.size() / 2};
+  planes::Task<Number> task(std::size_t batch, double factor = 1.0) const {
+    return {batch,
+            num_channels * places.size(),
+            places.size(),
+            places.data(),
+            step,
+            gaps.data(),
+            gaps.size() / 2,
+            static_cast<Number>(factor)};
   }
 };
 
@@ -60,24 +64,26 @@ std::unique_ptr<PlaneLayout> plane_layout(long long num_channels, py::object pla
 }
 
 void move(const PlaneLayout& layout, const py::object& samples, const py::object& planes,
-          bool is_back, std::optional<std::string_view> variant, std::optional<int> num_threads) {
+          double factor, bool is_back, std::optional<std::string_view> variant,
+          std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
-  with_real_type(samples, "samples", [&](auto number) {
+  with_real_type(planes, "planes", [&](auto number, auto in_plane) {
     using Number = decltype(number);
+    using InPlane = decltype(in_plane);
     const std::size_t size = layout.num_channels * layout.places.size();
     const std::size_t batch = size_of(samples) / size;
     const std::size_t laid_out =
         checked_product("samples", {batch, layout.num_channels, layout.step});
-    const auto task = layout.task<Number>(batch);
+    const auto task = layout.task<Number>(batch, factor);
     Memory memory;
     if (is_back) {
-      const Number* from = read_reals<Number>(planes, "planes", laid_out, memory);
+      const InPlane* from = read_reals<InPlane>(planes, "planes", laid_out, memory);
       Number* to = written_reals<Number>(samples, "samples", batch * size, memory);
       const py::gil_scoped_release released;
       planes::collect(task, from, to, run);
     } else {
       const Number* from = read_reals<Number>(samples, "samples", batch * size, memory);
-      Number* to = written_reals<Number>(planes, "planes", laid_out, memory);
+      InPlane* to = written_reals<InPlane>(planes, "planes", laid_out, memory);
       const py::gil_scoped_release released;
       planes::lay_out(task, from, to, run);
     }
@@ -115,6 +121,7 @@ void lay_out_int8(const PlaneLayout& layout, const py::object& samples, const py
 void register_planes(py::module_& module) {
   list_variants(module, "planes", planes::variants());
   list_variants(module, "planes_int8", planes_int8::variants());
+  list_variants(module, "planes_half", planes::half_variants());
   py::class_<PlaneLayout>(module, "PlaneLayout")
       .def(py::init(&plane_layout), py::arg("num_channels").noconvert(), py::arg("places"),
            py::arg("step").noconvert());
@@ -122,11 +129,12 @@ void register_planes(py::module_& module) {
     module.def(
         name,
         [is_back](const PlaneLayout& layout, const py::object& samples, const py::object& planes,
-                  std::optional<std::string_view> variant, std::optional<int> num_threads) {
-          move(layout, samples, planes, is_back, variant, num_threads);
+                  double factor, std::optional<std::string_view> variant,
+                  std::optional<int> num_threads) {
+          move(layout, samples, planes, factor, is_back, variant, num_threads);
         },
-        py::arg("layout"), py::arg("samples"), py::arg("planes"), py::arg("variant"),
-        py::arg("num_threads").noconvert());
+        py::arg("layout"), py::arg("samples"), py::arg("planes"), py::arg("factor"),
+        py::arg("variant"), py::arg("num_threads").noconvert());
   };
   define("lay_out", false);
   define("collect", true);

@@ -65,15 +65,16 @@ void multiply(const ProductPlan& plan, const py::object& x, const py::object& va
               const py::object& bias, const py::object& out,
               std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
-  with_real_type(x, "x", [&](auto number) {
+  with_real_type(x, "x", [&](auto number, auto in_plane) {
     using Number = decltype(number);
-    sparse_product::Task<Number> task{};
+    using Input = decltype(in_plane);
+    sparse_product::Task<Number, Input> task{};
     Memory memory;
     const std::size_t x_size = size_of(x);
     if (x_size < plan.x_size) {
       refuse("x", "an array of at least " + std::to_string(plan.x_size) + " items", x);
     }
-    task.x = read_reals<Number>(x, "x", x_size, memory);
+    task.x = read_reals<Input>(x, "x", x_size, memory);
     task.values = read_reals<Number>(values, "values", plan.rows.offsets.size(), memory);
     if (!bias.is_none()) {
       task.bias = read_reals<Number>(bias, "bias", plan.num_rows, memory);
@@ -128,9 +129,10 @@ void go_back(const GradientPlan& plan, const py::object& x, const py::object& y,
              const py::object& values, const py::object& x_gradient, const py::object& gradients,
              std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
-  with_real_type(x, "x", [&](auto number) {
+  with_real_type(x, "x", [&](auto number, auto in_plane) {
     using Number = decltype(number);
-    sparse_gradient::Task<Number> task{};
+    using Input = decltype(in_plane);
+    sparse_gradient::Task<Number, Input> task{};
     Memory memory;
     const std::size_t x_size = size_of(x);
     const std::size_t y_size = size_of(y);
@@ -140,8 +142,8 @@ void go_back(const GradientPlan& plan, const py::object& x, const py::object& y,
     if (y_size < plan.y_size) {
       refuse("y", "an array of at least " + std::to_string(plan.y_size) + " items", y);
     }
-    task.x = read_reals<Number>(x, "x", x_size, memory);
-    task.y = read_reals<Number>(y, "y", y_size, memory);
+    task.x = read_reals<Input>(x, "x", x_size, memory);
+    task.y = read_reals<Input>(y, "y", y_size, memory);
     const std::size_t num_connections = plan.planes.offsets.size();
     task.values = read_reals<Number>(values, "values", num_connections, memory);
     task.x_gradient = written_reals<Number>(x_gradient, "x_gradient", x_size, memory);
@@ -161,6 +163,8 @@ void go_back(const GradientPlan& plan, const py::object& x, const py::object& y,
 void register_sparse(py::module_& module) {
   list_variants(module, "sparse_product", sparse_product::variants());
   list_variants(module, "sparse_gradient", sparse_gradient::variants());
+  list_variants(module, "sparse_product_half", sparse_product::half_variants());
+  list_variants(module, "sparse_gradient_half", sparse_gradient::half_variants());
   py::class_<ProductPlan>(module, "ProductPlan")
       .def(py::init(&product_plan), py::arg("starts"), py::arg("offsets"), py::arg("order"),
            py::arg("num_panels").noconvert(), py::arg("lines"), py::arg("out_steps"))

@@ -18,6 +18,7 @@ struct Features {
   bool avx512 = false;
   bool avx512vnni = false;
   bool avx512vpopcntdq = false;
+  bool avx512fp16 = false;
 };
 
 #if defined(QUANTLAB_X86)
@@ -35,20 +36,23 @@ bool has(std::uint32_t word, std::uint32_t bits) { return (word & bits) == bits;
 Features detect() {
   constexpr std::uint32_t kYmm = 0x06;
   constexpr std::uint32_t kZmm = 0xe6;
+  constexpr std::uint32_t kAvx512Fp16 = 1u << 23;  // not in every compiler's cpuid.h
   std::uint32_t eax = 0;
   std::uint32_t ebx = 0;
   std::uint32_t ecx = 0;
   std::uint32_t edx = 0;
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, bit_OSXSAVE | bit_AVX)) return {};
   const bool has_fma = has(ecx, bit_FMA);
+  const bool has_f16c = has(ecx, bit_F16C);
   const std::uint32_t saved = saved_registers();
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return {};
   Features found;
-  found.avx2 = has(saved, kYmm) && has(ebx, bit_AVX2) && has_fma;
+  found.avx2 = has(saved, kYmm) && has(ebx, bit_AVX2) && has_fma && has_f16c;
   found.avx512 = found.avx2 && has(saved, kZmm) &&
                  has(ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ);
   found.avx512vnni = found.avx512 && has(ecx, bit_AVX512VNNI);
   found.avx512vpopcntdq = found.avx512vnni && has(ecx, bit_AVX512VPOPCNTDQ);
+  found.avx512fp16 = found.avx512vpopcntdq && has(edx, kAvx512Fp16);
   return found;
 }
 
@@ -64,13 +68,14 @@ struct IsaRow {
   bool (*is_supported)(const Features&);
 };
 
-constexpr std::array<IsaRow, 5> kIsas{{
+constexpr std::array<IsaRow, 6> kIsas{{
     {Isa::kScalar, "scalar", [](const Features&) { return true; }},
     {Isa::kAvx2, "avx2", [](const Features& found) { return found.avx2; }},
     {Isa::kAvx512, "avx512", [](const Features& found) { return found.avx512; }},
     {Isa::kAvx512Vnni, "avx512vnni", [](const Features& found) { return found.avx512vnni; }},
     {Isa::kAvx512Vpopcntdq, "avx512vpopcntdq",
      [](const Features& found) { return found.avx512vpopcntdq; }},
+    {Isa::kAvx512Fp16, "avx512fp16", [](const Features& found) { return found.avx512fp16; }},
 }};
 
 std::vector<Isa> find_supported() {

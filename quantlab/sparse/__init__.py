@@ -2,6 +2,7 @@
 
 from quantlab.sparse.block import SparseBlock
 from quantlab.sparse.convolution import SparseConv2d
+from quantlab.sparse.half import HalfSparseConv2d, HalfSparseLinear
 from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.linear import SparseLinear
 from quantlab.sparse.pattern import Pattern
@@ -11,6 +12,8 @@ from quantlab.sparse.swap import swap_modules_with_sparse
 from quantlab.sparse.swap_report import LayerSwap, SwapReport
 
 __all__ = [
+    "HalfSparseConv2d",
+    "HalfSparseLinear",
     "LayerSwap",
     "Pattern",
     "QuantizedSparseConv2d",

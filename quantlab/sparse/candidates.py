@@ -10,7 +10,7 @@ from functools import partial
 from torch import nn
 
 from quantlab.sparse.bfloat16 import to_bfloat16
-from quantlab.sparse.pruning import INT8, to_sparse
+from quantlab.sparse.pruning import HALF, INT8, to_sparse
 from quantlab.sparse.replace import DenseLayer
 
 
@@ -34,5 +34,6 @@ CANDIDATES: Mapping[str, Candidate] = {
     DENSE: Candidate(make=_itself),
     "dense_bf16": Candidate(make=to_bfloat16),
     "sparse": Candidate(make=to_sparse),
+    "sparse_fp16": Candidate(make=partial(to_sparse, layers=HALF)),
     "sparse_int8": Candidate(make=partial(to_sparse, layers=INT8), is_int8=True),
 }

@@ -18,6 +18,7 @@ from quantlab.errors import UsageError
 from quantlab.graphs.select import Selector
 from quantlab.sparse.convolution import SparseConv2d
 from quantlab.sparse.convolution_layer import Conv2dLayer
+from quantlab.sparse.half import HalfSparseConv2d, HalfSparseLinear
 from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.linear import SparseLinear
 from quantlab.sparse.linear_layer import LinearLayer
@@ -42,6 +43,7 @@ class SparseLayers:
 
 
 FLOAT = SparseLayers(linear=SparseLinear, convolution=SparseConv2d)
+HALF = SparseLayers(linear=HalfSparseLinear, convolution=HalfSparseConv2d)
 INT8 = SparseLayers(linear=QuantizedSparseLinear, convolution=QuantizedSparseConv2d)
 
 
@@ -94,7 +96,7 @@ def apply_masks(network: nn.Module, masks: Masks) -> None:
 def sparsify(network: nn.Module, masks: Masks, layers: SparseLayers = FLOAT) -> nn.Module:
     """Replace each layer that has a mask by a sparse one, in place.
 
-    layers: of which arithmetic, `FLOAT` (SparseLinear and SparseConv2d) or `INT8`.
+    layers: of which arithmetic, `FLOAT` (SparseLinear and SparseConv2d), `HALF` or `INT8`.
     Returns the given network, or the new layer if the network is itself the layer. The new layers
     have parameters of their own, under the names of the old ones, which an optimizer must be given;
     all others stay. A layer that stands at several places is replaced by one at all of them.

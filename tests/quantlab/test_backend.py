@@ -120,7 +120,16 @@ def test_popcount(variant: str, num_threads: int) -> None:
         assert_array_equal(counts, np.bitwise_count(words).sum(axis=1, dtype=np.int64))
 
 
-KERNELS = ("popcount", "convolve", "convolve_bits", "pool", "requantize")
+KERNELS = (
+    "planes_half",
+    "sparse_product_half",
+    "sparse_gradient_half",
+    "popcount",
+    "convolve",
+    "convolve_bits",
+    "pool",
+    "requantize",
+)
 CODES = np.arange(8, dtype=np.uint8)
 READ_ONLY = np.zeros(4, np.uint8)
 READ_ONLY.flags.writeable = False
@@ -185,8 +194,9 @@ def test_detection_agrees_with_linux() -> None:
     flags = set(Path("/proc/cpuinfo").read_text().split())
     avx512 = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
     vnni = avx512 | {"avx512_vnni"}
-    needed = {"avx2": {"avx2"}, "avx512": avx512, "avx512vnni": vnni}
+    needed = {"avx2": {"avx2", "fma", "f16c"}, "avx512": avx512, "avx512vnni": vnni}
     needed["avx512vpopcntdq"] = vnni | {"avx512_vpopcntdq"}
+    needed["avx512fp16"] = needed["avx512vpopcntdq"] | {"avx512_fp16"}
     assert backend.supported_isas()[1:] == tuple(i for i, need in needed.items() if need <= flags)
 
 

@@ -5,5 +5,6 @@
 namespace quantlab::planes {
 
 const Unit<float> avx512 = unit_of<Floats>();
+const Unit<float, Half> avx512_half = unit_of<Floats, Half>();
 
 }  // namespace quantlab::planes

@@ -18,21 +18,32 @@ const KernelTable<Unit<float>>& table() {
   return rows;
 }
 
-template <class Number>
-void lay_out_with(const Unit<Number>& unit, const Task<Number>& task, const Number* samples,
-                  Number* planes, const Run& run) {
+const KernelTable<Unit<float, Half>>& half_table() {
+  static const KernelTable<Unit<float, Half>> rows{
+      {Isa::kScalar, &scalar_half},
+#if defined(QUANTLAB_X86)
+      {Isa::kAvx2, &avx2_half},
+      {Isa::kAvx512, &avx512_half},
+#endif
+  };
+  return rows;
+}
+
+template <class Number, class InPlane>
+void lay_out_with(const Unit<Number, InPlane>& unit, const Task<Number>& task,
+                  const Number* samples, InPlane* planes, const Run& run) {
   if (task.size == 0 || task.batch == 0) return;
   // A channel's gaps belong to the thread that has its first number.
   parallel_ranges(task.size, split_of(unit.multiple, task.batch), run.num_threads,
                   [&](std::size_t begin, std::size_t end) {
-                    fill_gaps(task, planes, Number{0}, begin, end);
+                    fill_gaps(task, planes, InPlane{0}, begin, end);
                     unit.lay_out(task, samples, planes, begin, end);
                   });
 }
 
-template <class Number>
-void collect_with(const Unit<Number>& unit, const Task<Number>& task, const Number* planes,
-                  Number* samples, const Run& run) {
+template <class Number, class InPlane>
+void collect_with(const Unit<Number, InPlane>& unit, const Task<Number>& task,
+                  const InPlane* planes, Number* samples, const Run& run) {
   if (task.size == 0 || task.batch == 0) return;
   parallel_ranges(
       task.size, split_of(unit.multiple, task.batch), run.num_threads,
@@ -42,6 +53,8 @@ void collect_with(const Unit<Number>& unit, const Task<Number>& task, const Numb
 }  // namespace
 
 std::vector<Isa> variants() { return runnable(table()); }
+
+std::vector<Isa> half_variants() { return runnable(half_table()); }
 
 void lay_out(const Task<float>& task, const float* samples, float* planes, const Run& run) {
   lay_out_with(choose(table(), run.variant), task, samples, planes, run);
@@ -57,6 +70,14 @@ void collect(const Task<float>& task, const float* planes, float* samples, const
 
 void collect(const Task<double>& task, const double* planes, double* samples, const Run& run) {
   collect_with(scalar_double, task, planes, samples, run);
+}
+
+void lay_out(const Task<float>& task, const float* samples, Half* planes, const Run& run) {
+  lay_out_with(choose(half_table(), run.variant), task, samples, planes, run);
+}
+
+void collect(const Task<float>& task, const Half* planes, float* samples, const Run& run) {
+  collect_with(choose(half_table(), run.variant), task, planes, samples, run);
 }
 
 }  // namespace quantlab::planes

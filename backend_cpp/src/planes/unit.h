@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantlab/half.h"
+
 namespace quantlab::planes {
 
 // Samples `[B][N]`, and the same numbers with the batch innermost, at places of their own.
@@ -16,16 +18,17 @@ struct Task {
   std::size_t step;            // rows of B from one channel to the next
   const std::int64_t* gaps;    // [num_gaps][2], begin and end of what no number takes, in rows of B
   std::size_t num_gaps;
+  Number factor;  // of all numbers, on their way
 };
 
-template <class Number>
+template <class Number, class InPlane = Number>
 struct Unit {
   std::size_t multiple;  // ranges begin at multiples of this
   // Numbers [begin, end) of all samples go to their places.
-  void (*lay_out)(const Task<Number>& task, const Number* samples, Number* planes,
+  void (*lay_out)(const Task<Number>& task, const Number* samples, InPlane* planes,
                   std::size_t begin, std::size_t end);
   // The same back; what has no place becomes zero.
-  void (*collect)(const Task<Number>& task, const Number* planes, Number* samples,
+  void (*collect)(const Task<Number>& task, const InPlane* planes, Number* samples,
                   std::size_t begin, std::size_t end);
 };
 
@@ -33,5 +36,8 @@ extern const Unit<float> scalar;
 extern const Unit<float> avx2;
 extern const Unit<float> avx512;
 extern const Unit<double> scalar_double;
+extern const Unit<float, Half> scalar_half;
+extern const Unit<float, Half> avx2_half;
+extern const Unit<float, Half> avx512_half;
 
 }  // namespace quantlab::planes

@@ -5,5 +5,6 @@
 namespace quantlab::sparse_gradient {
 
 const Unit<float> avx2 = unit_of<Floats>();
+const Unit<float, Half> avx2_half = unit_of<Floats, Half>();
 
 }  // namespace quantlab::sparse_gradient

@@ -20,12 +20,24 @@ const KernelTable<Unit<float>>& table() {
   return rows;
 }
 
+const KernelTable<Unit<float, Half>>& half_table() {
+  static const KernelTable<Unit<float, Half>> rows{
+      {Isa::kScalar, &scalar_half},
+#if defined(QUANTLAB_X86)
+      {Isa::kAvx2, &avx2_half},
+      {Isa::kAvx512, &avx512_half},
+      {Isa::kAvx512Fp16, &avx512fp16},
+#endif
+  };
+  return rows;
+}
+
 constexpr std::size_t kProductsPerThread = std::size_t{1} << 17;
 constexpr std::size_t kSharesPerThread = 4;
 
 // Where each plane's connections would end if they followed one another, the first number zero.
-template <class Number>
-std::vector<std::int64_t> plane_ends(const Task<Number>& task) {
+template <class Number, class Input>
+std::vector<std::int64_t> plane_ends(const Task<Number, Input>& task) {
   std::vector<std::int64_t> ends(task.num_planes + 1, 0);
   for (std::size_t group = 0; group < task.planes.num_groups; ++group) {
     ends[group % task.num_planes + 1] += task.planes.starts[group + 1] - task.planes.starts[group];
@@ -34,8 +46,9 @@ std::vector<std::int64_t> plane_ends(const Task<Number>& task) {
   return ends;
 }
 
-template <class Number>
-void go_back_with(const Unit<Number>& unit, const Task<Number>& task, const Run& run) {
+template <class Number, class Input>
+void go_back_with(const Unit<Number, Input>& unit, const Task<Number, Input>& task,
+                  const Run& run) {
   const std::size_t num_planes = task.num_planes;
   std::size_t num_lines = 0;
   std::size_t length = 0;
@@ -65,10 +78,16 @@ void go_back_with(const Unit<Number>& unit, const Task<Number>& task, const Run&
 
 std::vector<Isa> variants() { return runnable(table()); }
 
+std::vector<Isa> half_variants() { return runnable(half_table()); }
+
 void go_back(const Task<float>& task, const Run& run) {
   go_back_with(choose(table(), run.variant), task, run);
 }
 
 void go_back(const Task<double>& task, const Run& run) { go_back_with(scalar_double, task, run); }
+
+void go_back(const Task<float, Half>& task, const Run& run) {
+  go_back_with(choose(half_table(), run.variant), task, run);
+}
 
 }  // namespace quantlab::sparse_gradient

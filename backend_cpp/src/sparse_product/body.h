@@ -12,52 +12,78 @@ namespace {
 
 constexpr int kVectors = 8;  // of a tile
 
-// `count` is less than all only for a single vector.
-template <class V, int kSize>
-void multiply_rows(const Task<typename V::Number>& task, std::size_t panel,
-                   const typename V::Number* x, typename V::Number* out, std::size_t count,
-                   std::size_t first, std::size_t last) {
-  using Number = typename V::Number;
-  const auto read = [&](const Number* from) {
-    return count < V::kLanes ? V::load(from, count) : V::load(from);
-  };
-  const std::int64_t* starts = task.rows.starts + panel * task.num_rows;
-  for (std::size_t row = first; row < last; ++row) {
-    if (panel > 0 && starts[row] == starts[row + 1]) continue;
-    Number* to = out + row * task.out_row;
-    V total[kSize];
-    if (panel > 0) {
-#pragma GCC unroll 8
-      for (int t = 0; t < kSize; ++t)
-        total[t] = kSize == 1 ? read(to) : V::load(to + t * V::kLanes);
+// Adds the products of a row's connections with the input; `count` is less than all lanes only for
+// a single vector.
+template <class V, class Input, int kSize>
+void add_products(V (&sums)[kSize], const typename V::Number* values, const std::int32_t* offsets,
+                  std::size_t num_connections, const Input* x, std::size_t count) {
+  const typename V::Factors factors(values, num_connections);
+  for (std::size_t i = 0; i < num_connections; ++i) {
+    const V value = factors[i];
+    const Input* from = x + offsets[i];
+    if constexpr (kSize == 1) {
+      sums[0].add_product(value, count < V::kLanes ? V::load(from, count) : V::load(from));
     } else {
-      const V start = task.bias == nullptr ? V::zero() : V::splat(task.bias[row]);
 #pragma GCC unroll 8
-      for (int t = 0; t < kSize; ++t) total[t] = start;
-    }
-    for (std::int64_t i = starts[row]; i < starts[row + 1]; ++i) {
-      const V value = V::splat(task.values[i]);
-      const Number* from = x + task.rows.offsets[i];
-      if constexpr (kSize == 1) {
-        total[0].add_product(value, read(from));
-      } else {
-#pragma GCC unroll 8
-        for (int t = 0; t < kSize; ++t) {
-          total[t].add_product(value, V::load(from + t * V::kLanes));
-        }
+      for (int t = 0; t < kSize; ++t) {
+        sums[t].add_product(value, V::load(from + t * V::kLanes));
       }
-    }
-    if (kSize == 1 && count < V::kLanes) {
-      total[0].store(to, count);
-    } else {
-#pragma GCC unroll 8
-      for (int t = 0; t < kSize; ++t) total[t].store(to + t * V::kLanes);
     }
   }
 }
 
-template <class V>
-void multiply_over(const Task<typename V::Number>& task, std::size_t line, std::size_t begin,
+template <class V, int kSize>
+void store_above(const V (&sums)[kSize], typename V::Number start, typename V::Number* to,
+                 std::size_t count) {
+  if (kSize == 1 && count < V::kLanes) {
+    sums[0].store_above(start, to, count);
+    return;
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < kSize; ++t) sums[t].store_above(start, to + t * V::kLanes);
+}
+
+template <class V, int kSize>
+void add_to(const V (&sums)[kSize], typename V::Number* to, std::size_t count) {
+  if (kSize == 1 && count < V::kLanes) {
+    sums[0].add_to(to, count);
+    return;
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < kSize; ++t) sums[t].add_to(to + t * V::kLanes);
+}
+
+template <class V, class Input, int kSize>
+void multiply_rows(const Task<typename V::Number, Input>& task, std::size_t panel, const Input* x,
+                   typename V::Number* out, std::size_t count, std::size_t first,
+                   std::size_t last) {
+  using Number = typename V::Number;
+  const std::int64_t* starts = task.rows.starts + panel * task.num_rows;
+  for (std::size_t row = first; row < last; ++row) {
+    std::int64_t i = starts[row];
+    const std::int64_t end = starts[row + 1];
+    bool is_first = panel == 0;
+    while (i < end || is_first) {
+      auto part = static_cast<std::size_t>(end - i);
+      if (V::kMostProducts > 0 && part > V::kMostProducts) part = V::kMostProducts;
+      V sums[kSize];
+#pragma GCC unroll 8
+      for (int t = 0; t < kSize; ++t) sums[t] = V::zero();
+      add_products(sums, task.values + i, task.rows.offsets + i, part, x, count);
+      Number* to = out + row * task.out_row;
+      if (is_first) {
+        store_above(sums, task.bias == nullptr ? Number{0} : task.bias[row], to, count);
+      } else {
+        add_to(sums, to, count);
+      }
+      is_first = false;
+      i += static_cast<std::int64_t>(part);
+    }
+  }
+}
+
+template <class V, class Input>
+void multiply_over(const Task<typename V::Number, Input>& task, std::size_t line, std::size_t begin,
                    std::size_t end, std::size_t first, std::size_t last) {
   const auto* x = task.x + line * task.lines.step;
   auto* out = task.out + line * task.out_line;
@@ -70,20 +96,20 @@ void multiply_over(const Task<typename V::Number>& task, std::size_t line, std::
       begin += count;
     };
     if (left >= kVectors * V::kLanes) {
-      with(multiply_rows<V, kVectors>, kVectors * V::kLanes);
+      with(multiply_rows<V, Input, kVectors>, kVectors * V::kLanes);
     } else if (left >= 4 * V::kLanes) {
-      with(multiply_rows<V, 4>, 4 * V::kLanes);
+      with(multiply_rows<V, Input, 4>, 4 * V::kLanes);
     } else if (left >= 2 * V::kLanes) {
-      with(multiply_rows<V, 2>, 2 * V::kLanes);
+      with(multiply_rows<V, Input, 2>, 2 * V::kLanes);
     } else {
-      with(multiply_rows<V, 1>, left < V::kLanes ? left : V::kLanes);
+      with(multiply_rows<V, Input, 1>, left < V::kLanes ? left : V::kLanes);
     }
   }
 }
 
-template <class V>
-constexpr Unit<typename V::Number> unit_of() {
-  return {kVectors * V::kLanes, &multiply_over<V>};
+template <class V, class Input = typename V::Number>
+constexpr Unit<typename V::Number, Input> unit_of() {
+  return {kVectors * V::kLanes, &multiply_over<V, Input>};
 }
 
 }  // namespace

@@ -20,6 +20,18 @@ const KernelTable<Unit<float>>& table() {
   return rows;
 }
 
+const KernelTable<Unit<float, Half>>& half_table() {
+  static const KernelTable<Unit<float, Half>> rows{
+      {Isa::kScalar, &scalar_half},
+#if defined(QUANTLAB_X86)
+      {Isa::kAvx2, &avx2_half},
+      {Isa::kAvx512, &avx512_half},
+      {Isa::kAvx512Fp16, &avx512fp16},
+#endif
+  };
+  return rows;
+}
+
 constexpr std::size_t kProductsPerThread = std::size_t{1} << 18;
 // Parts of the rows when there are few tiles; of as many connections each.
 constexpr std::size_t kRowParts = 16;
@@ -39,9 +51,9 @@ const Number* gathered(const Number* values, View<const std::int64_t> order, con
   return to;
 }
 
-template <class Number>
-void multiply_with(const Unit<Number>& unit, Task<Number> task, View<const std::int64_t> order,
-                   const Run& run) {
+template <class Number, class Input>
+void multiply_with(const Unit<Number, Input>& unit, Task<Number, Input> task,
+                   View<const std::int64_t> order, const Run& run) {
   if (task.lines.count == 0 || task.lines.length == 0 || task.num_rows == 0) return;
   task.values = gathered(task.values, order, run);
   const std::size_t num_tiles = (task.lines.length + unit.tile - 1) / unit.tile;
@@ -67,12 +79,18 @@ void multiply_with(const Unit<Number>& unit, Task<Number> task, View<const std::
 
 std::vector<Isa> variants() { return runnable(table()); }
 
+std::vector<Isa> half_variants() { return runnable(half_table()); }
+
 void multiply(const Task<float>& task, View<const std::int64_t> order, const Run& run) {
   multiply_with(choose(table(), run.variant), task, order, run);
 }
 
 void multiply(const Task<double>& task, View<const std::int64_t> order, const Run& run) {
   multiply_with(scalar_double, task, order, run);
+}
+
+void multiply(const Task<float, Half>& task, View<const std::int64_t> order, const Run& run) {
+  multiply_with(choose(half_table(), run.variant), task, order, run);
 }
 
 }  // namespace quantlab::sparse_product

@@ -6,14 +6,24 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantlab/half.h"
+
 namespace quantlab {
 namespace {
 
 struct Floats {
   using Number = float;
   static constexpr std::size_t kLanes = 8;
+  static constexpr std::size_t kMostProducts = 0;
 
   __m256 x;
+
+  struct Factors {
+    const float* values;
+
+    Factors(const float* from, std::size_t) : values(from) {}
+    Floats operator[](std::size_t i) const { return splat(values[i]); }
+  };
 
   static Floats zero() { return {_mm256_setzero_ps()}; }
   static Floats splat(float value) { return {_mm256_set1_ps(value)}; }
@@ -21,8 +31,27 @@ struct Floats {
   static Floats load(const float* from, std::size_t count) {
     return {_mm256_maskload_ps(from, first(count))};
   }
+  static Floats load(const Half* from) {
+    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
+  }
+  static Floats load(const Half* from, std::size_t count) {
+    Half padded[kLanes] = {};
+    for (std::size_t i = 0; i < count; ++i) padded[i] = from[i];
+    return load(padded);
+  }
   void store(float* to) const { _mm256_storeu_ps(to, x); }
   void store(float* to, std::size_t count) const { _mm256_maskstore_ps(to, first(count), x); }
+  void store(Half* to) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+  }
+  void store_above(float start, float* to) const { plus(splat(start)).store(to); }
+  void store_above(float start, float* to, std::size_t count) const {
+    plus(splat(start)).store(to, count);
+  }
+  void add_to(float* to) const { plus(load(to)).store(to); }
+  void add_to(float* to, std::size_t count) const { plus(load(to, count)).store(to, count); }
+  Floats times(Floats a) const { return {_mm256_mul_ps(x, a.x)}; }
+  Floats plus(Floats a) const { return {_mm256_add_ps(x, a.x)}; }
   void add_product(Floats a, Floats b) { x = _mm256_fmadd_ps(a.x, b.x, x); }
   static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals, std::size_t count) {
     const __m256 both = _mm256_hadd_ps(_mm256_hadd_ps(a.x, b.x), _mm256_hadd_ps(c.x, d.x));

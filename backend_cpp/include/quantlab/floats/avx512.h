@@ -6,14 +6,24 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantlab/half.h"
+
 namespace quantlab {
 namespace {
 
 struct Floats {
   using Number = float;
   static constexpr std::size_t kLanes = 16;
+  static constexpr std::size_t kMostProducts = 0;
 
   __m512 x;
+
+  struct Factors {
+    const float* values;
+
+    Factors(const float* from, std::size_t) : values(from) {}
+    Floats operator[](std::size_t i) const { return splat(values[i]); }
+  };
 
   static Floats zero() { return {_mm512_setzero_ps()}; }
   static Floats splat(float value) { return {_mm512_set1_ps(value)}; }
@@ -21,8 +31,26 @@ struct Floats {
   static Floats load(const float* from, std::size_t count) {
     return {_mm512_maskz_loadu_ps(first(count), from)};
   }
+  static Floats load(const Half* from) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
+  }
+  static Floats load(const Half* from, std::size_t count) {
+    return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(count), from))};
+  }
   void store(float* to) const { _mm512_storeu_ps(to, x); }
   void store(float* to, std::size_t count) const { _mm512_mask_storeu_ps(to, first(count), x); }
+  void store(Half* to) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                        _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+  }
+  void store_above(float start, float* to) const { plus(splat(start)).store(to); }
+  void store_above(float start, float* to, std::size_t count) const {
+    plus(splat(start)).store(to, count);
+  }
+  void add_to(float* to) const { plus(load(to)).store(to); }
+  void add_to(float* to, std::size_t count) const { plus(load(to, count)).store(to, count); }
+  Floats times(Floats a) const { return {_mm512_mul_ps(x, a.x)}; }
+  Floats plus(Floats a) const { return {_mm512_add_ps(x, a.x)}; }
   void add_product(Floats a, Floats b) { x = _mm512_fmadd_ps(a.x, b.x, x); }
   static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals, std::size_t count) {
     // Pairs, then fours of neighbors: each quarter has one sum of a, b, c and d.

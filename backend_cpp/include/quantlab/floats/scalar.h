@@ -1,9 +1,14 @@
 // A vector of real numbers, for any processor: of one number. The instruction sets' files in this
 // folder have structs with the same members:
 //
-//   Number, kLanes              what a vector holds, and how many
-//   load, store                 any address; with a count only so many are touched, others are zero
-//   add_product(a, b)           this + a * b
+//   Number, kLanes              what a vector adds up to in memory, and how many
+//   load                        of `Number` or `Half`, any address; with a count only so many are
+//                               touched, others are zero
+//   store, add_to               to memory, or added to what is there; with a count as above
+//   store_above(start, to)      start + this to memory
+//   times(a), add_product(a, b) this * a; this + a * b
+//   kMostProducts               so many may be added up in a vector; 0: any number
+//   Factors(values, count)      numbers that are loaded one by one, each as a whole vector
 //   four_sums(a, b, c, d, ...)  adds the sums of the first vectors' numbers to numbers in memory
 //   transpose(rows)             of as many vectors as they have numbers
 //
@@ -12,6 +17,8 @@
 
 #include <cstddef>
 
+#include "quantlab/half.h"
+
 namespace quantlab {
 namespace {
 
@@ -19,15 +26,31 @@ template <class T>
 struct Single {
   using Number = T;
   static constexpr std::size_t kLanes = 1;
+  static constexpr std::size_t kMostProducts = 0;
 
   T x;
+
+  struct Factors {
+    const T* values;
+
+    Factors(const T* from, std::size_t) : values(from) {}
+    Single operator[](std::size_t i) const { return {values[i]}; }
+  };
 
   static Single zero() { return {0}; }
   static Single splat(T value) { return {value}; }
   static Single load(const T* from) { return {*from}; }
   static Single load(const T* from, std::size_t) { return {*from}; }
+  static Single load(const Half* from) { return {static_cast<T>(float_of(*from))}; }
+  static Single load(const Half* from, std::size_t) { return load(from); }
   void store(T* to) const { *to = x; }
   void store(T* to, std::size_t) const { *to = x; }
+  void store(Half* to) const { *to = half_of(static_cast<float>(x)); }
+  void store_above(T start, T* to) const { *to = start + x; }
+  void store_above(T start, T* to, std::size_t) const { *to = start + x; }
+  void add_to(T* to) const { *to += x; }
+  void add_to(T* to, std::size_t) const { *to += x; }
+  Single times(Single a) const { return {x * a.x}; }
   void add_product(Single a, Single b) { x += a.x * b.x; }
   static void transpose(Single (&)[1]) {}
   static void four_sums(Single a, Single b, Single c, Single d, T* totals, std::size_t count) {

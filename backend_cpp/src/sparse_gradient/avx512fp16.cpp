@@ -1,0 +1,9 @@
+#include "quantlab/floats/avx512fp16.h"
+
+#include "sparse_gradient/body.h"
+
+namespace quantlab::sparse_gradient {
+
+const Unit<float, Half> avx512fp16 = unit_of<Halves, Half>();
+
+}  // namespace quantlab::sparse_gradient

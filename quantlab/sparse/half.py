@@ -1,0 +1,34 @@
+"""Sparse layers on planes of 16-bit floats; their parameters are float32.
+
+Kernels read half the memory, and for the backward pass two bytes are kept of each number of the
+input, as `functional_half` defines.
+"""
+
+from torch import Tensor
+
+from quantlab.sparse.convolution_layer import Conv2dLayer
+from quantlab.sparse.functional_half import sparse_product_half
+from quantlab.sparse.linear_layer import LinearLayer
+from quantlab.sparse.plan import Plan
+
+
+class HalfSparseLinear(LinearLayer):
+    """y = x W^T + b for inputs `[..., in_features]`, float32, on the CPU, kept in float16.
+
+    weight: dense, `[out_features, in_features]`; kept is what is not zero, or the mask's.
+    """
+
+    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
+        y: Tensor = sparse_product_half(x, self.weight, self.bias, plan)
+        return y
+
+
+class HalfSparseConv2d(Conv2dLayer):
+    """A convolution of images `[B, C, H, W]` or `[C, H, W]`, float32, on the CPU, kept in float16.
+
+    Its arguments are those of `Conv2dLayer`.
+    """
+
+    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
+        y: Tensor = sparse_product_half(x, self.weight, self.bias, plan)
+        return y
