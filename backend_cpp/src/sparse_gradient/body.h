@@ -38,16 +38,25 @@ struct Tile {
     return products;
   }
 
+  // What is first does not read memory, which takes as long as all products of a few connections.
   void write(Number* to, bool is_first) const {
-    if constexpr (kWhole) {
-#pragma GCC unroll 4
-      for (int t = 0; t < kSize; ++t) {
-        is_first ? x_gradient[t].store(to + t * V::kLanes)
-                 : x_gradient[t].add_to(to + t * V::kLanes);
-      }
+    if (is_first) {
+      store(to);
     } else {
-      is_first ? x_gradient[0].store(to, count) : x_gradient[0].add_to(to, count);
+      add_to(to);
     }
+  }
+
+  void store(Number* to) const {
+    if constexpr (!kWhole) return x_gradient[0].store(to, count);
+#pragma GCC unroll 4
+    for (int t = 0; t < kSize; ++t) x_gradient[t].store(to + t * V::kLanes);
+  }
+
+  void add_to(Number* to) const {
+    if constexpr (!kWhole) return x_gradient[0].add_to(to, count);
+#pragma GCC unroll 4
+    for (int t = 0; t < kSize; ++t) x_gradient[t].add_to(to + t * V::kLanes);
   }
 };
 
