@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Row, interleaved, report
 from benchmarks.sparse_layers import SPARSITIES, SUBJECTS, Subject
-from quantlab.sparse.pruning import INT8, to_sparse
+from quantlab.sparse.pruning import HALF, INT8, to_sparse
 
 REPEATS = 7
 PEER = "dense float32"
@@ -47,6 +47,7 @@ def sides(subject: Subject, sparsity: float) -> dict[str, Callable[[], object]]:
         PEER: step(dense, x),
         "dense bfloat16": step(half.bfloat16(), x.bfloat16()),
         "sparse float32": step(to_sparse(dense, mask), x),
+        "sparse float16": step(to_sparse(dense, mask, HALF), x),
         "sparse int8": step(to_sparse(dense, mask, INT8), x),
     }
     if isinstance(dense, nn.Linear):

@@ -8,9 +8,9 @@ from torch.nn.utils.prune import custom_from_mask
 
 from quantlab.errors import UsageError
 from quantlab.graphs.select import select
-from quantlab.sparse.pruning import FLOAT, INT8, global_magnitude, sparsify, uniform_magnitude
+from quantlab.sparse.pruning import FLOAT, HALF, INT8, global_magnitude, sparsify, uniform_magnitude
 
-ARITHMETICS = {"sparse": FLOAT, "int8": INT8}
+ARITHMETICS = {"sparse": FLOAT, "half": HALF, "int8": INT8}
 MAGNITUDE = {"global": global_magnitude, "uniform": uniform_magnitude}
 
 
@@ -20,8 +20,8 @@ class PruneConfig(BaseModel):
     sparsity: the part of the selected layers' weights that is removed, the smallest by magnitude.
     scope: `global`, one threshold over all of them, or `uniform`, the same part of each layer.
     select: see `quantlab.graphs.select`.
-    layers: `sparse` (on the CPU, with the kept weights only), `int8` (the same on integers of 8
-    bits) or `masked` (dense, with zeros).
+    layers: `sparse` (on the CPU, with the kept weights only), `half` and `int8` (the same on
+    floats of 16 bits and integers of 8), or `masked` (dense, with zeros).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,7 +29,7 @@ class PruneConfig(BaseModel):
     sparsity: float = Field(ge=0.0, lt=1.0)
     scope: Literal["global", "uniform"] = "global"
     select: str = "*"
-    layers: Literal["sparse", "int8", "masked"] = "sparse"
+    layers: Literal["sparse", "half", "int8", "masked"] = "sparse"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
