@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.harness import Row, interleaved, report
 from quantlab.sparse.config import PruneConfig, prune
+from quantlab.sparse.fuse_blocks import fuse_blocks
 
 REPEATS = 5
 PEER = "dense float32, masked"
@@ -58,10 +59,13 @@ def rows() -> list[Row]:
         for side, layers in (
             (PEER, "masked"),
             ("sparse float32", "sparse"),
+            ("sparse float16", "half"),
             ("sparse int8", "int8"),
         ):
             config = PruneConfig(sparsity=SPARSITY, select="!first & !last", layers=layers)
             sides[side] = step(prune(network(name), config))
+            if layers == "sparse":
+                sides["sparse blocks"] = step(fuse_blocks(prune(network(name), config)))
         for side, timing in interleaved(sides, REPEATS).items():
             figures = {
                 "network": name,

@@ -76,3 +76,30 @@ def test_the_accuracy_of_algorithms() -> None:
         assert cells[2:] == [", ".join(f"{top1:.2f}" for top1 in found), below]
         file = CHECKOUT / "problems" / "CIFAR10" / "ResNet" / "configs" / f"{config}.yaml"
         assert f"# Measured: {mean(found):.2f} % top-1" in file.read_text()
+
+
+def test_sparse_layers() -> None:
+    rows = {
+        row["side"]: row["ratio"]
+        for row in results("sparse_modules")
+        if row["layer"] == "conv 256@8x8" and row["sparsity"] == 0.95
+    }
+    assert f"| {rows['sparse float32']} (int8: {rows['sparse int8']}) |" in README
+    (step,) = [
+        row["ratio"]
+        for row in results("sparse_finetune")
+        if (row["network"], row["side"]) == ("ResNet-18", "sparse int8")
+    ]
+    assert f"int8, to dense float32 | {step} |" in README
+
+
+@pytest.mark.parametrize("name", ["sparse_modules", "sparse_modules_xeon"])
+def test_the_break_even_table(name: str) -> None:
+    page = (CHECKOUT / "docs" / "sparse.md").read_text(encoding="utf-8")
+    sides = ("dense bfloat16", "sparse float32", "sparse float16", "sparse int8")
+    found: dict[tuple[str, float], dict[str, float]] = defaultdict(dict)
+    for row in results(name):
+        found[row["layer"], row["sparsity"]][row["side"]] = row["ratio"]
+    for (layer, sparsity), ratios in found.items():
+        cells = " | ".join(f"{ratios[side]:.2f}" for side in sides)
+        assert f"| {layer} | {sparsity} | {cells} |" in page
