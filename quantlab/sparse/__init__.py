@@ -8,7 +8,7 @@ from quantlab.sparse.linear import SparseLinear
 from quantlab.sparse.pattern import Pattern
 from quantlab.sparse.pruning import apply_masks, global_magnitude, sparsify, uniform_magnitude
 from quantlab.sparse.quantized import QuantizedSparseConv2d, QuantizedSparseLinear
-from quantlab.sparse.swap import swap_modules_with_sparse
+from quantlab.sparse.swap import swap_layers, swap_modules_with_sparse
 from quantlab.sparse.swap_report import LayerSwap, SwapReport
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "apply_masks",
     "global_magnitude",
     "sparsify",
+    "swap_layers",
     "swap_modules_with_sparse",
     "uniform_magnitude",
 ]

@@ -1,6 +1,6 @@
 """Swap: the layers of a pruned network that are faster in another form, measured one by one.
 
-    network, report = swap_modules_with_sparse(network, (3, 32, 32), batch_size=128)
+    network, report = swap_layers(network, (3, 32, 32), batch_size=128)
     print(report)
 
 The rule: a Linear or Conv2d of which at least `min_sparsity` is zero is replaced by the candidate
@@ -40,13 +40,40 @@ Verdict = tuple[str, str]  # a candidate's name, and why
 
 def swap_modules_with_sparse(
     model: nn.Module,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Sequence[int],
     inplace: bool = False,
     verbose: bool = False,
     prototype: bool = False,
     quantize: bool = False,
     vectorizing_over_on: bool | None = None,
     *,
+    batch_size: int | None = None,
+    skip_modules: Collection[str] = (),
+) -> nn.Module:
+    """Return what `swap_layers` returns, the network alone; the arguments are described there.
+
+    prototype, vectorizing_over_on: hints that other libraries take; they have no effect and warn.
+    """
+    _warn_of_hints(prototype, vectorizing_over_on)
+    network, _ = swap_layers(
+        model,
+        input_shape,
+        inplace=inplace,
+        verbose=verbose,
+        quantize=quantize,
+        batch_size=batch_size,
+        skip_modules=skip_modules,
+    )
+    return network
+
+
+def swap_layers(
+    model: nn.Module,
+    input_shape: Sequence[int] | None = None,
+    *,
+    inplace: bool = False,
+    verbose: bool = False,
+    quantize: bool = False,
     batch_size: int | None = None,
     example_input: Example | None = None,
     skip_modules: Collection[str] = (),
@@ -68,7 +95,6 @@ def swap_modules_with_sparse(
         layers are new: make the optimizer afterwards.
     verbose: whether the report is printed.
     quantize: whether candidates of 8 bits are allowed too; they are taken only if they win.
-    prototype, vectorizing_over_on: hints that other libraries take; they have no effect and warn.
     skip_modules: layers that stay, by the names of their own or of modules around them.
     objective: "time", the median of interleaved repeats; "memory", the bytes saved for backward, of
         parameters and buffers, and of gradients.
@@ -82,7 +108,6 @@ def swap_modules_with_sparse(
     Dense candidates do not hold zeros: what trains them must mask their gradients. Under autocast
     the costs are those under autocast. Raises UsageError.
     """
-    _warn_of_hints(prototype, vectorizing_over_on)
     example = example_of(model, input_shape, batch_size, example_input)
     usual = measure_of(objective)
     rule = Rule(

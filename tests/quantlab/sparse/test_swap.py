@@ -16,6 +16,7 @@ from quantlab.sparse import (
     SparseLinear,
     SwapReport,
     apply_masks,
+    swap_layers,
     swap_modules_with_sparse,
     uniform_magnitude,
 )
@@ -74,7 +75,7 @@ def swap(net: nn.Module, *args: Any, **options: Any) -> tuple[Any, dict[str, Lay
     options.setdefault("measure", SPARSE_WINS)
     if not args and "example_input" not in options:
         args = ((3, 4, 4),)
-    new, report = swap_modules_with_sparse(net, *args, **options)
+    new, report = swap_layers(net, *args, **options)
     return new, {layer.name: layer for layer in report.layers}
 
 
@@ -292,8 +293,17 @@ def test_a_layer_that_nothing_else_takes() -> None:
 @pytest.mark.parametrize("hint", [{"prototype": True}, {"vectorizing_over_on": False}])
 def test_hints_warn(hint: dict[str, bool]) -> None:
     with pytest.warns(UserWarning, match="without effect here") as warned:
-        swap(network(), **hint)
+        swap_modules_with_sparse(network(), (3, 4, 4), skip_modules=["conv", "twice"], **hint)  # type: ignore[arg-type]
     assert len(warned) == 1
+
+
+def test_the_documented_call_returns_the_network(capsys: pytest.CaptureFixture[str]) -> None:
+    net = network()
+    new = swap_modules_with_sparse(
+        net, (3, 4, 4), inplace=True, verbose=True, prototype=False, quantize=True
+    )
+    assert new is net
+    assert "conv" in capsys.readouterr().out
 
 
 def test_the_network_may_be_the_layer() -> None:
@@ -306,7 +316,7 @@ def test_the_network_may_be_the_layer() -> None:
 @pytest.mark.parametrize("objective", ["time", "memory"])
 def test_measured_for_real(objective: Any) -> None:
     net = network()
-    new, report = swap_modules_with_sparse(net, (4, 3, 4, 4), objective=objective)
+    new, report = swap_layers(net, (4, 3, 4, 4), objective=objective)
     measured = {layer.name for layer in report.layers if layer.costs}
     assert measured == {"conv", "twice", "head.1"}
     for layer in report.layers:
@@ -350,15 +360,15 @@ def test_a_report_is_a_table() -> None:
 
 
 def test_verbose_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
-    _, report = swap_modules_with_sparse(network(), (3, 4, 4), measure=SPARSE_WINS)
+    _, report = swap_layers(network(), (3, 4, 4), measure=SPARSE_WINS)
     assert capsys.readouterr().out == ""
-    swap_modules_with_sparse(network(), (3, 4, 4), verbose=True, measure=SPARSE_WINS)
+    swap_layers(network(), (3, 4, 4), verbose=True, measure=SPARSE_WINS)
     assert capsys.readouterr().out == f"{report}\n"
 
 
 WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "neither": (
-        lambda: swap_modules_with_sparse(network()),
+        lambda: swap_layers(network()),
         "input_shape, example_input: neither given",
     ),
     "both": (lambda: swap(network(), (3, 4, 4), example_input=torch.zeros(1)), "both given"),
