@@ -12,6 +12,8 @@ import torch.fx
 import yaml
 from torch import Tensor, nn
 
+from experiments.configuration.schema import Config
+
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 LIBRARIES = sorted(
     path.parent.relative_to(PROBLEMS).as_posix() for path in PROBLEMS.glob("*/*/network.py")
@@ -23,16 +25,7 @@ CONFIGS = sorted(
 )
 SHAPES = {"MNIST": (1, 28, 28), "CIFAR10": (3, 32, 32), "ImageNet": (3, 96, 96)}
 NUM_CLASSES = {"MNIST": 10, "CIFAR10": 10, "ImageNet": 1000}
-SECTIONS = {
-    "extends",
-    "experiment",
-    "data",
-    "network",
-    "training",
-    "quantize",
-    "monitor",
-    "checkpoint",
-}
+SECTIONS = {"extends", *Config.model_fields}
 
 
 def module(library: str, name: str) -> ModuleType:
