@@ -14,5 +14,4 @@ class SparseConv2d(Conv2dLayer):
     """
 
     def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        y: Tensor = sparse_product(x, self.weight, self.bias, plan)
-        return y
+        return sparse_product(x, self.weight, self.bias, plan)

@@ -8,12 +8,12 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from quantlab import backend
-from quantlab.autograd import apply
+from quantlab.autograd import apply, uncompiled
 from quantlab.sparse.plan import Plan
 from quantlab.sparse.scratch import scratch
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch has no types for it
+@uncompiled
 def sparse_product(x: Tensor, values: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     """Return a sparse layer's output, `plan.out_shape`.
 

@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from quantlab import backend
-from quantlab.autograd import apply
+from quantlab.autograd import apply, uncompiled
 from quantlab.errors import UsageError
 from quantlab.sparse.functional import flat
 from quantlab.sparse.plan import Plan
@@ -21,7 +21,7 @@ _PLANE_BITS, _VALUE_BITS = 6, 4
 _MOST_BITS, _MOST_GRADIENT_BITS = 48, 100
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch has no types for it
+@uncompiled
 def sparse_product_half(x: Tensor, values: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     """Return a sparse layer's output, `plan.out_shape`, from inputs that are kept in 16 bits.
 

@@ -12,14 +12,14 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from quantlab import backend
-from quantlab.autograd import apply
+from quantlab.autograd import apply, uncompiled
 from quantlab.backend import Int8Plan
 from quantlab.errors import UsageError
 from quantlab.sparse.functional import flat
 from quantlab.sparse.plan import Plan
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch has no types for it
+@uncompiled
 def sparse_product_int8(x: Tensor, values: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     """Return a sparse layer's output, `plan.out_shape`, computed from int8.
 

@@ -19,8 +19,7 @@ class HalfSparseLinear(LinearLayer):
     """
 
     def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        y: Tensor = sparse_product_half(x, self.weight, self.bias, plan)
-        return y
+        return sparse_product_half(x, self.weight, self.bias, plan)
 
 
 class HalfSparseConv2d(Conv2dLayer):
@@ -30,5 +29,4 @@ class HalfSparseConv2d(Conv2dLayer):
     """
 
     def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        y: Tensor = sparse_product_half(x, self.weight, self.bias, plan)
-        return y
+        return sparse_product_half(x, self.weight, self.bias, plan)

@@ -57,5 +57,4 @@ class QuantizedSparseConv2d(Conv2dLayer):
 def _multiply_int8(layer: SparseLayer, x: Tensor, plan: Plan) -> Tensor:
     if layer.weight.dtype != torch.float32:
         raise UsageError(f"weight: {layer.weight.dtype} given; float32, to be quantized, allowed")
-    y: Tensor = sparse_product_int8(x, layer.weight, layer.bias, plan)
-    return y
+    return sparse_product_int8(x, layer.weight, layer.bias, plan)

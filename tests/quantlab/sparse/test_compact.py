@@ -20,6 +20,7 @@ def test_the_least_is_exact_and_constants_too() -> None:
     assert len(compact(torch.empty(0)).restored()) == 0
 
 
-def test_infinity_is_refused() -> None:
-    with pytest.raises(UsageError, match="step: "):
-        compact(torch.tensor([1.0, torch.inf]))
+@pytest.mark.parametrize("number", [torch.inf, -torch.inf, torch.nan])
+def test_only_finite_numbers_have_codes(number: float) -> None:
+    with pytest.raises(UsageError, match="input: has NaN or infinity; finite numbers"):
+        compact(torch.tensor([1.0, number]))
