@@ -81,3 +81,18 @@ def within(found: Tensor, wanted: Tensor, tolerance: float) -> None:
     if wanted.numel():
         error = (found.double() - wanted.double()).abs().max().item()
         assert error <= tolerance * max(wanted.abs().max().item(), 1.0), error
+
+
+def same_bits_on_threads(layer: nn.Module, x: Tensor) -> None:
+    """Assert that outputs and gradients do not depend on the number of threads."""
+    before, results = torch.get_num_threads(), []
+    try:
+        for num_threads in (1, 2, 4):
+            torch.set_num_threads(num_threads)
+            torch.manual_seed(0)
+            y, found = gradients(layer, x)
+            results.append([y, *found[:2]])  # a bias is torch's own sum
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(results[0], other, strict=True))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -80,14 +79,12 @@ def expected(conv: nn.Conv2d, x: Tensor, y_gradient: Tensor, seed: int) -> Expec
 
 
 def _convolved(conv: nn.Conv2d, x: Tensor, weight: Tensor) -> Tensor:
-    options = (conv.stride, conv.padding, conv.dilation, conv.groups)
-    return F.conv2d(x, weight, None, *options).round()  # type: ignore[arg-type]
+    return conv._conv_forward(x, weight, None).round()
 
 
 def _gradient(conv: nn.Conv2d, x: Tensor, weight: Tensor, y: Tensor) -> list[Tensor]:
     x, weight = x.requires_grad_(), weight.requires_grad_()
-    options = (conv.stride, conv.padding, conv.dilation, conv.groups)
-    made = F.conv2d(x, weight, None, *options)  # type: ignore[arg-type]
+    made = conv._conv_forward(x, weight, None)
     return [found.round() for found in torch.autograd.grad(made, [x, weight], y)]
 
 

@@ -17,9 +17,16 @@ from quantlab.errors import UsageError
 from quantlab.monitor.memory import saved_bytes
 from quantlab.sparse import HalfSparseConv2d, HalfSparseLinear, SparseLinear
 from quantlab.sparse.candidates import CANDIDATES
-from tests.quantlab.sparse.cases import CONVOLUTIONS, Convolution, gradients, within
+from quantlab.sparse.pruning import HALF, to_sparse
+from tests.quantlab.sparse.cases import (
+    CONVOLUTIONS,
+    Convolution,
+    gradients,
+    same_bits_on_threads,
+    within,
+)
 
-HALF = 1e-3  # of the norm; a rounding to 11 bits is up to 5e-4 of each number
+TOLERANCE = 1e-3  # of the norm; a rounding to 11 bits is up to 5e-4 of each number
 
 
 @pytest.fixture(params=backend.kernels("sparse_product_half"))
@@ -30,7 +37,7 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     _backend.activate(before)
 
 
-def near(found: Tensor, wanted: Tensor, tolerance: float = HALF) -> None:
+def near(found: Tensor, wanted: Tensor, tolerance: float = TOLERANCE) -> None:
     """Assert that the norm of the error is at most so much of the norm."""
     assert found.shape == wanted.shape
     assert found.dtype == torch.float32
@@ -40,8 +47,7 @@ def near(found: Tensor, wanted: Tensor, tolerance: float = HALF) -> None:
 
 def assert_near(layer: nn.Linear | nn.Conv2d, x: Tensor, size: float = 1.0) -> None:
     """size: of the outputs' gradient."""
-    kind = HalfSparseLinear if isinstance(layer, nn.Linear) else HalfSparseConv2d
-    sparse = kind.from_dense(layer)  # type: ignore[attr-defined]
+    sparse = to_sparse(layer, None, HALF)
     twin = copy.deepcopy(layer).double()
     one, other = x.clone().requires_grad_(), x.double().requires_grad_()
     y, wanted = sparse(one), twin(other)
@@ -87,7 +93,7 @@ def test_convolutions_of_all_shapes(case: Convolution) -> None:
     num_connections = max(case.channels, case.outputs) * prod(case.kernel)
     num_terms = [num_connections, num_connections, y[:, 0].numel(), y[:, 0].numel()]
     for one, other, terms in zip([y, *found], [wanted, *others], num_terms, strict=True):
-        within(one, other, 3 * HALF * sqrt(terms))
+        within(one, other, 3 * TOLERANCE * sqrt(terms))
 
 
 @pytest.mark.parametrize("batch", [1, 5, 16, 40, 70])
@@ -126,7 +132,8 @@ def test_numbers_of_all_sizes(
     dense = case.dense(torch.float32)
     with torch.no_grad():
         dense.weight.mul_(weight_size)
-        dense.bias.mul_(x_size * weight_size)  # type: ignore[union-attr]
+        assert dense.bias is not None
+        dense.bias.mul_(x_size * weight_size)
     assert_near(dense, x_size * case.images(torch.float32), gradient_size)
 
 
@@ -148,7 +155,7 @@ def test_what_is_not_a_number_passes_through_what_is_connected(isa: str) -> None
     x = torch.tensor([[torch.nan, 1.0, 1e6], [torch.inf, 1.0, -torch.inf]], requires_grad=True)
     y = layer(x)
     assert y[0].isnan().tolist() == [True, False, False]
-    assert y[0, 1:].tolist() == [1.0, pytest.approx(1e6, rel=HALF)]
+    assert y[0, 1:].tolist() == [1.0, pytest.approx(1e6, rel=TOLERANCE)]
     assert y[1].tolist() == [torch.inf, 1.0, -torch.inf]
     y.backward(torch.tensor([[1.0, torch.nan, 1.0], [1.0, 1.0, torch.inf]]))
     assert x.grad is not None
@@ -169,18 +176,7 @@ def test_the_same_bits_whatever_the_number_of_threads(isa: str) -> None:
     with torch.no_grad():
         conv.weight.mul_(torch.rand_like(conv.weight) < 0.2)
     layer, x = HalfSparseConv2d.from_dense(conv), torch.randn(32, 48, 8, 8)
-    before = torch.get_num_threads()
-    try:
-        results = []
-        for num_threads in (1, 2, 4):
-            torch.set_num_threads(num_threads)
-            y, found = gradients(layer, x)
-            results.append([y, *found[:2]])  # a bias is torch's own sum
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        for one, two in zip(results[0], other, strict=True):
-            assert torch.equal(one, two)
+    same_bits_on_threads(layer, x)
 
 
 def test_two_bytes_of_each_input_are_saved() -> None:

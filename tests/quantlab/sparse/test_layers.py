@@ -14,7 +14,14 @@ from torch.autograd import gradcheck
 from quantlab import _backend, backend
 from quantlab.errors import UsageError
 from quantlab.sparse import SparseConv2d, SparseLinear
-from tests.quantlab.sparse.cases import CONVOLUTIONS, Convolution, gradients, within
+from quantlab.sparse.convolution_layer import PaddingMode
+from tests.quantlab.sparse.cases import (
+    CONVOLUTIONS,
+    Convolution,
+    gradients,
+    same_bits_on_threads,
+    within,
+)
 
 FLOAT32 = 2e-5  # of the largest number; sums have at most 2,500 terms
 
@@ -116,26 +123,15 @@ def test_the_same_bits_whatever_the_number_of_threads(dtype: torch.dtype) -> Non
     with torch.no_grad():
         conv.weight.mul_(torch.rand_like(conv.weight) < 0.2)
     layer, x = SparseConv2d.from_dense(conv), torch.randn(32, 48, 12, 12, dtype=dtype)
-    before = torch.get_num_threads()
-    try:
-        results = []
-        for num_threads in (1, 2, 4):
-            torch.set_num_threads(num_threads)
-            y, found = gradients(layer, x)
-            results.append([y, *found[:2]])  # a bias is torch's own sum
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        for one, two in zip(results[0], other, strict=True):
-            assert torch.equal(one, two)
+    same_bits_on_threads(layer, x)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "replicate", "circular"])
 @pytest.mark.parametrize(("kernel", "padding"), [(3, 1), ((3, 5), (1, 2)), (4, "same")])
-def test_paddings(padding_mode: str, kernel: int, padding: int | str) -> None:
+def test_paddings(padding_mode: PaddingMode, kernel: int, padding: int | str) -> None:
     torch.manual_seed(0)
-    conv = nn.Conv2d(3, 4, kernel, padding=padding, padding_mode=padding_mode)  # type: ignore[arg-type]
+    conv = nn.Conv2d(3, 4, kernel, padding=padding, padding_mode=padding_mode)
     layer, x = SparseConv2d.from_dense(conv), torch.randn(2, 3, 9, 8)
     within(layer(x), conv(x), FLOAT32)
     within(layer.to_dense()(x), conv(x), 0)
