@@ -24,7 +24,7 @@ from benchmarks.harness import Row, interleaved, report
 from benchmarks.sparse_layers import SPARSITIES, SUBJECTS, Subject
 from benchmarks.sparse_modules import PEER, step
 from quantlab import backend
-from quantlab.sparse.functional import flat
+from quantlab.sparse.batch_innermost import flat
 from quantlab.sparse.plan import Plan
 from quantlab.sparse.pruning import to_sparse
 
@@ -75,7 +75,7 @@ def row(subject: Subject, sparsity: float, peak: float) -> Row:
     """Return the comparison of one layer."""
     dense, mask = subject.layer(sparsity)
     layer, x = to_sparse(dense, mask), subject.x()
-    plan = layer.plan_for(x)
+    _, plan = layer.prepared(x)
     sides = {
         PEER: step(dense, x),
         "forward": forward(plan, x, layer.weight.detach()),

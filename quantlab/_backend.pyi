@@ -183,6 +183,7 @@ def lay_out(
     layout: PlaneLayout,
     samples: NDArray[Any],
     planes: NDArray[Any],
+    is_batch_innermost: bool,
     factor: float,
     variant: str | None,
     num_threads: int | None,
@@ -191,6 +192,7 @@ def collect(
     layout: PlaneLayout,
     samples: NDArray[Any],
     planes: NDArray[Any],
+    is_batch_innermost: bool,
     factor: float,
     variant: str | None,
     num_threads: int | None,
@@ -232,6 +234,7 @@ def lay_out_int8(
     samples: NDArray[Any],
     planes: NDArray[Any],
     scale: float,
+    is_batch_innermost: bool,
     seed: int | None,
     variant: str | None,
     num_threads: int | None,
@@ -275,14 +278,13 @@ def normalize(
     num_threads: int | None,
 ) -> None: ...
 def normalize_back(
-    gradient: NDArray[np.float32],
+    y_gradient: NDArray[np.float32],
     codes: NDArray[np.uint8],
     gamma: NDArray[np.float32],
     beta: NDArray[np.float32],
     has_relu: bool,
     constants: NDArray[np.float32],
-    begin: int,
-    lines: tuple[int, int, int],
+    z_gradient: NDArray[np.float32],
     sums: NDArray[np.float32],
     variant: str | None,
     num_threads: int | None,
@@ -296,10 +298,11 @@ def encode(
     num_threads: int | None,
 ) -> None: ...
 def decode(
+    layout: PlaneLayout,
     codes: NDArray[np.uint8],
+    planes: NDArray[Any],
     start: float,
     step: float,
-    x: NDArray[np.float32],
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...

@@ -282,16 +282,18 @@ def lay_out(
     samples: Reals,
     planes: Reals,
     *,
+    is_batch_innermost: bool = False,
     factor: float = 1.0,
     variant: str | None = None,
     num_threads: int | None = None,
 ) -> None:
     """Write samples times the factor, flat, as planes with the batch innermost.
 
+    is_batch_innermost: the samples are `[N, B]`; else `[B, N]`, with N numbers of all channels.
     Planes of float16, of samples of float32, are rounded to the nearest, ties to even. Raises
     UsageError.
     """
-    _backend.lay_out(layout, samples, planes, factor, variant, num_threads)
+    _backend.lay_out(layout, samples, planes, is_batch_innermost, factor, variant, num_threads)
 
 
 def collect(
@@ -299,6 +301,7 @@ def collect(
     samples: Reals,
     planes: Reals,
     *,
+    is_batch_innermost: bool = False,
     factor: float = 1.0,
     variant: str | None = None,
     num_threads: int | None = None,
@@ -307,7 +310,7 @@ def collect(
 
     Raises UsageError.
     """
-    _backend.collect(layout, samples, planes, factor, variant, num_threads)
+    _backend.collect(layout, samples, planes, is_batch_innermost, factor, variant, num_threads)
 
 
 def sparse_product(
@@ -370,6 +373,7 @@ def lay_out_int8(
     planes: NDArray[np.uint8],
     scale: float,
     *,
+    is_batch_innermost: bool = False,
     seed: int | None = None,
     variant: str | None = None,
     num_threads: int | None = None,
@@ -377,11 +381,13 @@ def lay_out_int8(
     """Write samples, flat, as planes of q + 128 with the batch innermost; gaps are 128.
 
     q = x / scale, rounded half to even, between -127 and 127. With a seed, 64 bits, rounding is
-    stochastic: q = floor(x / scale + u), u = m(m(i ^ low) ^ high) / 2^24, for number i of the
-    samples, the seed's halves, and m the 32-bit mixing function lowbias32 (its upper 24 bits at
-    the end). Raises UsageError.
+    stochastic: q = floor(x / scale + u), u = m(m(i ^ low) ^ high) / 2^24, for number i of samples
+    `[B, N]`, whichever is innermost, the seed's halves, and m the 32-bit mixing function lowbias32
+    (its upper 24 bits at the end). Raises UsageError.
     """
-    _backend.lay_out_int8(layout, samples, planes, scale, seed, variant, num_threads)
+    _backend.lay_out_int8(
+        layout, samples, planes, scale, is_batch_innermost, seed, variant, num_threads
+    )
 
 
 def quantize_rows(
@@ -463,27 +469,26 @@ def normalize(
 
 
 def normalize_back(
-    gradient: NDArray[np.float32],
+    y_gradient: NDArray[np.float32],
     codes: NDArray[np.uint8],
     gamma: NDArray[np.float32],
     beta: NDArray[np.float32],
     *,
     has_relu: bool,
     constants: NDArray[np.float32],
-    begin: int,
-    lines: tuple[int, int, int],
+    z_gradient: NDArray[np.float32],
     sums: NDArray[np.float32],
     variant: str | None = None,
     num_threads: int | None = None,
 ) -> None:
-    """Replace the outputs' gradient by that of z, with what `normalize` kept.
+    """Write the gradient of z from that of the outputs, with what `normalize` kept.
 
-    gradient: a plane for each channel, flat, whose `lines` (count, length, step) from `begin` on
-    hold it. sums: `[2, channels]`, flat: the gradients of gamma and of beta. Threads share
-    channels; the result does not depend on their number. Raises UsageError.
+    z_gradient: `[channels, N]`, flat, as y_gradient, which it may be. sums: `[2, channels]`, flat:
+    the gradients of gamma and of beta. Threads share channels; the result does not depend on their
+    number. Raises UsageError.
     """
     _backend.normalize_back(
-        gradient, codes, gamma, beta, has_relu, constants, begin, lines, sums, variant, num_threads
+        y_gradient, codes, gamma, beta, has_relu, constants, z_gradient, sums, variant, num_threads
     )
 
 
@@ -501,13 +506,15 @@ def encode(
 
 
 def decode(
+    layout: PlaneLayout,
     codes: NDArray[np.uint8],
+    planes: Reals,
     start: float,
     step: float,
-    x: NDArray[np.float32],
     *,
     variant: str | None = None,
     num_threads: int | None = None,
 ) -> None:
-    """Write start + code * step. Raises UsageError."""
-    _backend.decode(codes, start, step, x, variant, num_threads)
+    """Write samples start + code * step, `[N, B]`, as planes of float32 or float16. Raises
+    UsageError."""
+    _backend.decode(layout, codes, planes, start, step, variant, num_threads)

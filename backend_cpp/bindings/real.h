@@ -3,6 +3,9 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cmath>
+#include <string>
+
 #include "memory.h"
 #include "quantlab/half.h"
 
@@ -45,6 +48,14 @@ T* written_reals(const py::object& object, const char* name, std::size_t size, M
   py::array to = writeable<T>(object, name, size);
   memory.add(name, to.data(), size * sizeof(T), true);
   return view_of<T>(to).data;
+}
+
+// Of numbers start + code * step.
+inline void require_step(float start, float step) {
+  if (!std::isfinite(start) || !std::isfinite(step) || step <= 0.0f) {
+    throw UsageError("step: " + std::to_string(step) + " from " + std::to_string(start) +
+                     "; a finite number and one above zero allowed");
+  }
 }
 
 }  // namespace quantlab::bindings

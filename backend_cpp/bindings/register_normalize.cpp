@@ -1,9 +1,7 @@
-#include <cmath>
 #include <optional>
 #include <string_view>
 
 #include "normalize/normalize.h"
-#include "plan.h"
 #include "real.h"
 #include "register.h"
 
@@ -19,17 +17,23 @@ T* written(const py::object& object, const char* name, std::size_t size, Memory&
   return to;
 }
 
+std::size_t channel_numbers(const py::object& object, const char* name, std::size_t channels) {
+  const std::size_t size = size_of(object);
+  if (channels == 0 || size % channels != 0) {
+    refuse(name,
+           "an array of as many numbers for each of " + std::to_string(channels) + " channels",
+           object);
+  }
+  return size;
+}
+
 void forward(const py::object& z, const py::object& codes, const py::object& gamma,
              const py::object& beta, float eps, bool has_relu, const py::object& constants,
              std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
   Memory memory;
   const std::size_t channels = size_of(gamma);
-  const std::size_t size = size_of(z);
-  if (channels == 0 || size % channels != 0) {
-    refuse("z", "an array of as many numbers for each of " + std::to_string(channels) + " channels",
-           z);
-  }
+  const std::size_t size = channel_numbers(z, "z", channels);
   normalize::Forward task{};
   task.z = written<float>(z, "z", size, memory);
   task.count = size / channels;
@@ -44,53 +48,29 @@ void forward(const py::object& z, const py::object& codes, const py::object& gam
   normalize::forward(task, eps, channels, run);
 }
 
-void backward(const py::object& gradient, const py::object& codes, const py::object& gamma,
-              const py::object& beta, bool has_relu, const py::object& constants, long long begin,
-              const GivenLines& lines, const py::object& sums,
+void backward(const py::object& y_gradient, const py::object& codes, const py::object& gamma,
+              const py::object& beta, bool has_relu, const py::object& constants,
+              const py::object& z_gradient, const py::object& sums,
               std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
   Memory memory;
   const std::size_t channels = size_of(gamma);
-  const std::size_t size = size_of(gradient);
-  if (channels == 0 || size % channels != 0) {
-    refuse("gradient",
-           "an array of as many numbers for each of " + std::to_string(channels) + " channels",
-           gradient);
-  }
+  const std::size_t size = channel_numbers(y_gradient, "y_gradient", channels);
   normalize::Backward task{};
-  task.plane = size / channels;
-  task.lines = lines_of(lines);
-  const std::size_t first = size_from("begin", begin);
-  const std::size_t count = checked_product("lines", {task.lines.count, task.lines.length});
-  const std::size_t end =
-      count == 0
-          ? 0
-          : checked_sum("lines",
-                        {first, checked_product("lines", {task.lines.count - 1, task.lines.step}),
-                         task.lines.length});
-  if (end > task.plane || (task.lines.count > 1 && task.lines.step < task.lines.length)) {
-    throw UsageError("lines: reach " + std::to_string(end) +
-                     " numbers or share some; allowed are " + std::to_string(task.plane) +
-                     " of each channel");
-  }
-  task.gradient = written<float>(gradient, "gradient", size, memory) + first;
+  task.count = size / channels;
+  task.z_gradient = written<float>(z_gradient, "z_gradient", size, memory);
+  task.y_gradient = z_gradient.is(y_gradient)
+                        ? task.z_gradient
+                        : read_reals<float>(y_gradient, "y_gradient", size, memory);
   task.constants = {read_reals<float>(gamma, "gamma", channels, memory),
                     read_reals<float>(beta, "beta", channels, memory), has_relu};
   auto* kept = const_cast<float*>(read_reals<float>(constants, "constants", 6 * channels, memory));
-  auto* bytes = const_cast<std::uint8_t*>(read_reals<std::uint8_t>(
-      codes, "codes", checked_product("lines", {channels, count}), memory));
+  auto* bytes = const_cast<std::uint8_t*>(read_reals<std::uint8_t>(codes, "codes", size, memory));
   task.kept = {bytes, kept, kept + channels, kept + 2 * channels, kept + 3 * channels};
   task.gamma_gradient = written<float>(sums, "sums", 2 * channels, memory);
   task.beta_gradient = task.gamma_gradient + channels;
   const py::gil_scoped_release released;
   normalize::backward(task, channels, run);
-}
-
-void require_step(float start, float step) {
-  if (!std::isfinite(start) || !std::isfinite(step) || step <= 0.0f) {
-    throw UsageError("step: " + std::to_string(step) + " from " + std::to_string(start) +
-                     "; a finite number and one above zero allowed");
-  }
 }
 
 void encode(const py::object& x, float start, float step, const py::object& codes,
@@ -105,18 +85,6 @@ void encode(const py::object& x, float start, float step, const py::object& code
   normalize::encode(from, size, start, step, to, run);
 }
 
-void decode(const py::object& codes, float start, float step, const py::object& x,
-            std::optional<std::string_view> variant, std::optional<int> num_threads) {
-  const Run run = run_of(variant, num_threads);
-  require_step(start, step);
-  Memory memory;
-  const std::size_t size = size_of(codes);
-  const auto* from = read_reals<std::uint8_t>(codes, "codes", size, memory);
-  auto* to = written<float>(x, "x", size, memory);
-  const py::gil_scoped_release released;
-  normalize::decode(from, size, start, step, to, run);
-}
-
 }  // namespace
 
 void register_normalize(py::module_& module) {
@@ -124,13 +92,10 @@ void register_normalize(py::module_& module) {
   module.def("normalize", &forward, py::arg("z"), py::arg("codes"), py::arg("gamma"),
              py::arg("beta"), py::arg("eps"), py::arg("has_relu"), py::arg("constants"),
              py::arg("variant"), py::arg("num_threads").noconvert());
-  module.def("normalize_back", &backward, py::arg("gradient"), py::arg("codes"), py::arg("gamma"),
-             py::arg("beta"), py::arg("has_relu"), py::arg("constants"),
-             py::arg("begin").noconvert(), py::arg("lines"), py::arg("sums"), py::arg("variant"),
-             py::arg("num_threads").noconvert());
+  module.def("normalize_back", &backward, py::arg("y_gradient"), py::arg("codes"), py::arg("gamma"),
+             py::arg("beta"), py::arg("has_relu"), py::arg("constants"), py::arg("z_gradient"),
+             py::arg("sums"), py::arg("variant"), py::arg("num_threads").noconvert());
   module.def("encode", &encode, py::arg("x"), py::arg("start"), py::arg("step"), py::arg("codes"),
-             py::arg("variant"), py::arg("num_threads").noconvert());
-  module.def("decode", &decode, py::arg("codes"), py::arg("start"), py::arg("step"), py::arg("x"),
              py::arg("variant"), py::arg("num_threads").noconvert());
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "planes/planes.h"
@@ -23,15 +24,10 @@ struct PlaneLayout {
   std::vector<std::int64_t> gaps;
 
   template <class Number>
-  planes::Task<Number> task(std::size_t batch, double factor = 1.0) const {
-    return {batch,
-            num_channels * places.size(),
-            places.size(),
-            places.data(),
-            step,
-            gaps.data(),
-            gaps.size() / 2,
-            static_cast<Number>(factor)};
+  planes::Task<Number> task(std::size_t batch, bool is_batch_innermost, double factor = 1.0) const {
+    return {is_batch_innermost, batch,           num_channels * places.size(),
+            places.size(),      places.data(),   step,
+            gaps.data(),        gaps.size() / 2, static_cast<Number>(factor)};
   }
 };
 
@@ -64,8 +60,8 @@ std::unique_ptr<PlaneLayout> plane_layout(long long num_channels, py::object pla
 }
 
 void move(const PlaneLayout& layout, const py::object& samples, const py::object& planes,
-          double factor, bool is_back, std::optional<std::string_view> variant,
-          std::optional<int> num_threads) {
+          bool is_batch_innermost, double factor, bool is_back,
+          std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
   with_real_type(planes, "planes", [&](auto number, auto in_plane) {
     using Number = decltype(number);
@@ -74,7 +70,7 @@ void move(const PlaneLayout& layout, const py::object& samples, const py::object
     const std::size_t batch = size_of(samples) / size;
     const std::size_t laid_out =
         checked_product("samples", {batch, layout.num_channels, layout.step});
-    const auto task = layout.task<Number>(batch, factor);
+    const auto task = layout.task<Number>(batch, is_batch_innermost, factor);
     Memory memory;
     if (is_back) {
       const InPlane* from = read_reals<InPlane>(planes, "planes", laid_out, memory);
@@ -92,7 +88,7 @@ void move(const PlaneLayout& layout, const py::object& samples, const py::object
 
 // seed: of stochastic rounding; none: half to even.
 void lay_out_int8(const PlaneLayout& layout, const py::object& samples, const py::object& planes,
-                  double scale, std::optional<std::uint64_t> seed,
+                  double scale, bool is_batch_innermost, std::optional<std::uint64_t> seed,
                   std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
   const auto step = static_cast<float>(scale);
@@ -113,7 +109,31 @@ void lay_out_int8(const PlaneLayout& layout, const py::object& samples, const py
       seed.has_value(),
       {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}};
   const py::gil_scoped_release released;
-  planes_int8::lay_out(layout.task<float>(batch), rounding, from, to, run);
+  planes_int8::lay_out(layout.task<float>(batch, is_batch_innermost), rounding, from, to, run);
+}
+
+void decode(const PlaneLayout& layout, const py::object& codes, const py::object& planes,
+            float start, float step, std::optional<std::string_view> variant,
+            std::optional<int> num_threads) {
+  const Run run = run_of(variant, num_threads);
+  require_step(start, step);
+  with_real_type(planes, "planes", [&](auto number, auto in_plane) {
+    using InPlane = decltype(in_plane);
+    if constexpr (std::is_same_v<decltype(number), float>) {
+      const std::size_t size = layout.num_channels * layout.places.size();
+      const std::size_t batch = size_of(codes) / size;
+      const std::size_t laid_out =
+          checked_product("codes", {batch, layout.num_channels, layout.step});
+      Memory memory;
+      const auto* from = read_reals<std::uint8_t>(codes, "codes", batch * size, memory);
+      InPlane* to = written_reals<InPlane>(planes, "planes", laid_out, memory);
+      const py::gil_scoped_release released;
+      planes::decode(layout.task<float>(batch, true, static_cast<double>(step)), from, start, to,
+                     run);
+    } else {
+      refuse("planes", "an array of float32 or float16", planes);
+    }
+  });
 }
 
 }  // namespace
@@ -129,17 +149,21 @@ void register_planes(py::module_& module) {
     module.def(
         name,
         [is_back](const PlaneLayout& layout, const py::object& samples, const py::object& planes,
-                  double factor, std::optional<std::string_view> variant,
+                  bool is_batch_innermost, double factor, std::optional<std::string_view> variant,
                   std::optional<int> num_threads) {
-          move(layout, samples, planes, factor, is_back, variant, num_threads);
+          move(layout, samples, planes, is_batch_innermost, factor, is_back, variant, num_threads);
         },
-        py::arg("layout"), py::arg("samples"), py::arg("planes"), py::arg("factor"),
-        py::arg("variant"), py::arg("num_threads").noconvert());
+        py::arg("layout"), py::arg("samples"), py::arg("planes"),
+        py::arg("is_batch_innermost").noconvert(), py::arg("factor"), py::arg("variant"),
+        py::arg("num_threads").noconvert());
   };
   define("lay_out", false);
   define("collect", true);
   module.def("lay_out_int8", &lay_out_int8, py::arg("layout"), py::arg("samples"),
-             py::arg("planes"), py::arg("scale"), py::arg("seed"), py::arg("variant"),
+             py::arg("planes"), py::arg("scale"), py::arg("is_batch_innermost").noconvert(),
+             py::arg("seed"), py::arg("variant"), py::arg("num_threads").noconvert());
+  module.def("decode", &decode, py::arg("layout"), py::arg("codes"), py::arg("planes"),
+             py::arg("start"), py::arg("step"), py::arg("variant"),
              py::arg("num_threads").noconvert());
 }
 

@@ -24,6 +24,7 @@ from experiments.training.learning_rate import LearningRate
 from experiments.training.loss_state import own_parameters
 from experiments.training.monitoring import create_monitor
 from experiments.training.random_state import seed_everything
+from experiments.training.twin import twin_of
 from quantlab.algorithms import parameter_groups, quantize
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
@@ -41,9 +42,10 @@ DTYPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Assembly:
-    """The parts of one training."""
+    """The parts of one training. twin: see `twin_of`."""
 
     network: nn.Module
+    twin: nn.Module | None
     loss: nn.Module
     optimizer: optim.Optimizer
     learning_rate: LearningRate
@@ -101,6 +103,7 @@ def assemble(
     optimizer = _create_optimizer(config, document, groups, num_ranks)
     return Assembly(
         network=network,
+        twin=twin_of(network, config, document, is_quantized=bool(controllers)),
         loss=loss,
         optimizer=optimizer,
         learning_rate=_create_learning_rate(config, document, optimizer),

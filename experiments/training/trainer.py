@@ -34,7 +34,7 @@ from experiments.training.train_metrics import TrainMetrics
 from experiments.training.training_state import Position, TrainingState
 from quantlab.controller import Context, listening
 from quantlab.errors import DivergedError
-from quantlab.quantizer import COMPILE_OPTIONS, Quantizer
+from quantlab.quantizer import Quantizer
 
 
 @dataclass(kw_only=True)
@@ -60,13 +60,9 @@ class Trainer:
     identity: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        experiment, training = self.config.experiment, self.config.training
+        experiment = self.config.experiment
         self._network = self.assembly.network
         self._quantizers = [q for q in self._network.modules() if isinstance(q, Quantizer)]
-        self._compiled: nn.Module | None = None
-        if training.compile:
-            options: dict[str, Any] = dict(COMPILE_OPTIONS) if self.assembly.controllers else {}
-            self._compiled = torch.compile(self._network, options=options or None)  # type: ignore[assignment]  # it wraps the module
         self._parameters = trained_parameters(self.assembly.network, self.assembly.loss)
         self._gradients: GradientSum | None = None
         if self.communicator.size > 1:
@@ -198,8 +194,8 @@ class Trainer:
         if not batch.weight:
             return
         network: nn.Module = self._network
-        if self._compiled is not None and self._may_run_compiled(batch):
-            network = self._compiled
+        if self.assembly.twin is not None and self._may_run_twin(batch):
+            network = self.assembly.twin
         with self.precision.autocast():
             outputs = network(batch.inputs)
             loss = self.assembly.loss(outputs, batch.targets)
@@ -208,9 +204,9 @@ class Trainer:
         self._losses.add(share.detach())
         self._metrics.add(self.postprocess(outputs.detach()), batch.targets, loss.detach())
 
-    def _may_run_compiled(self, batch: Batch) -> bool:
+    def _may_run_twin(self, batch: Batch) -> bool:
         """Full batches only, and not while quantizers observe before they start: either would
-        compile anew. And compiled code calls no hooks."""
+        compile anew. And a twin calls no hooks."""
         is_measuring = self._monitoring is not None and self._monitoring.is_measuring
         is_full = len(batch.targets) == self.config.data.batch_size
         is_starting = any(q.is_observing and not q.is_enabled for q in self._quantizers)

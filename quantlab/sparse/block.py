@@ -2,13 +2,7 @@
 
 Dense layers keep eight bytes of each number for the backward pass: the output of the convolution
 in float for the batch norm, and that of the ReLU for the next convolution. A block keeps two: its
-input and the normalized output of the convolution in eight bits, which also tell exactly where the
-ReLU passed.
-
-With z the convolution's output, of N numbers in each channel, n = (z - mean) / std, a = gamma n +
-beta and y = pool(max(a, 0)): dL/dgamma = sum(dL/da n), dL/dbeta = sum(dL/da) and
-dL/dz = gamma / std (dL/da - dL/dbeta / N - n dL/dgamma / N)
-(Ioffe and Szegedy, "Batch normalization", 2015).
+input and the normalized output of the convolution in eight bits, as `norm` defines.
 """
 
 from typing import Any, Self
@@ -19,27 +13,32 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from quantlab import backend
-from quantlab.autograd import apply
+from quantlab.autograd import apply, uncompiled
 from quantlab.errors import UsageError
-from quantlab.sparse.compact import Compact, compact
+from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Kept
+from quantlab.sparse.batch_innermost import empty, is_batch_innermost, memory
 from quantlab.sparse.convolution import SparseConv2d
-from quantlab.sparse.functional import flat
+from quantlab.sparse.convolution_layer import Conv2dLayer
+from quantlab.sparse.functional import input_gradient
+from quantlab.sparse.layouts import lay_out
+from quantlab.sparse.norm import KeptNorm, Norm, normalize, normalize_back, parameters, track
 from quantlab.sparse.plan import Plan
+from quantlab.sparse.pool import pool, spread
 from quantlab.sparse.scratch import scratch
 
 
 class SparseBlock(nn.Module):
     """y = pool(relu(batch_norm(conv(x)))) for images `[B, C, H, W]`, float32, on the CPU.
 
-    has_relu: without, a block ends with the batch norm. has_pool: max pooling of 2 x 2 with a
-    stride of 2; odd rows and columns at the end are left out. In evaluation it computes what the
-    layers do.
+    conv: a sparse layer in any arithmetic. has_relu: without, a block ends with the batch norm.
+    has_pool: max pooling of 2 x 2 with a stride of 2; odd rows and columns at the end are left out.
+    In training the batch of y is innermost in memory, of which the next block takes advantage. In
+    evaluation a block computes what the layers do.
     """
 
     def __init__(
         self,
-        conv: SparseConv2d,
+        conv: Conv2dLayer,
         batch_norm: nn.BatchNorm2d,
         *,
         has_relu: bool = True,
@@ -56,6 +55,8 @@ class SparseBlock(nn.Module):
                 f"conv: padding_mode '{conv.padding_mode}' or uneven padding given; the same zeros "
                 "on both sides allowed"
             )
+        if conv.weight.dtype != torch.float32:
+            raise UsageError(f"conv: of {conv.weight.dtype} given; float32 allowed")
         self.conv, self.batch_norm = conv, batch_norm
         self.has_relu, self.has_pool = has_relu, has_pool
 
@@ -63,31 +64,36 @@ class SparseBlock(nn.Module):
     def from_dense(
         cls, conv: nn.Conv2d, batch_norm: nn.BatchNorm2d, mask: Tensor | None = None, **ends: bool
     ) -> Self:
-        """Return the block of dense layers; `ends` as in the constructor."""
+        """Return the block of dense layers, in float32; `ends` as in the constructor."""
         return cls(SparseConv2d.from_dense(conv, mask), batch_norm, **ends)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output, `[B, O, H', W']`. Raises UsageError."""
-        norm = self.batch_norm
-        if not (self.training and norm.training and torch.is_grad_enabled()):
-            return self._unfused(x)
-        plan = self.conv.plan_for(x)
-        outputs = self.conv.pattern.shape[0]
-        ones, zeros = x.new_ones(outputs), x.new_zeros(outputs)
+        if self.training and self.batch_norm.training and torch.is_grad_enabled():
+            return self._fused(x)
+        return self._unfused(x)
+
+    @uncompiled
+    def _fused(self, x: Tensor) -> Tensor:
+        conv = self.conv
+        x, plan = conv.prepared(x)
+        batch, outputs, height, width = plan.out_shape
+        gamma, beta = parameters(self.batch_norm)
         moments = x.new_empty(2, outputs)
         y = apply(
             _Block,
             x,
-            self.conv.weight,
-            self.conv.bias,
-            ones if norm.weight is None else norm.weight,
-            zeros if norm.bias is None else norm.bias,
+            conv.weight,
+            conv.bias,
+            gamma,
+            beta,
             plan,
-            norm.eps,
-            (self.has_relu, self.has_pool),
+            conv.arithmetic.drawn().compact(),
+            Norm(self.batch_norm.eps, self.has_relu),
+            self.has_pool,
             moments,
         )
-        _track(norm, moments, plan)
+        track(self.batch_norm, moments, batch * height * width)
         return y
 
     def _unfused(self, x: Tensor) -> Tensor:
@@ -101,20 +107,6 @@ class SparseBlock(nn.Module):
         return f"has_relu={self.has_relu}, has_pool={self.has_pool}"
 
 
-@torch.no_grad()
-def _track(norm: nn.BatchNorm2d, moments: Tensor, plan: Plan) -> None:
-    """Update running statistics as `nn.BatchNorm2d` does, with the unbiased variance."""
-    if not norm.track_running_stats or norm.running_mean is None or norm.running_var is None:
-        return
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked += 1
-    part = norm.momentum if norm.momentum is not None else 1 / norm.num_batches_tracked.item()
-    batch, _, height, width = plan.out_shape
-    count = batch * height * width
-    norm.running_mean.lerp_(moments[0], part)
-    norm.running_var.lerp_(moments[1] * (count / max(count - 1, 1)), part)
-
-
 class _Block(Function):
     @staticmethod
     def forward(
@@ -125,103 +117,56 @@ class _Block(Function):
         gamma: Tensor,
         beta: Tensor,
         plan: Plan,
-        eps: float,
-        ends: tuple[bool, bool],
+        arithmetic: Arithmetic,
+        norm: Norm,
+        has_pool: bool,
         moments: Tensor,
     ) -> Tensor:
-        has_relu, has_pool = ends
+        # What the backward pass needs is taken now: later, it would leave holes in the memory.
+        scratch("inputs", plan.x_numbers, x.dtype)
+        scratch("outputs", plan.y_numbers, arithmetic.plane_type)
         batch, outputs, height, width = plan.out_shape
-        planes = scratch("block inputs", plan.x_numbers, x.dtype)
-        backend.lay_out(plan.x_layout, flat(x), planes.numpy())
-        made = scratch("outputs", plan.product.out_size, x.dtype)
-        start = None if bias is None else flat(bias)
-        backend.sparse_product(plan.product, planes.numpy(), flat(values), start, made.numpy())
-        codes = torch.empty(len(made), dtype=torch.uint8)
-        constants = x.new_empty(6 * outputs)
-        backend.normalize(
-            made.numpy(),
-            codes.numpy(),
-            flat(gamma),
-            flat(beta),
-            eps=eps,
-            has_relu=has_relu,
-            constants=constants.numpy(),
-        )
-        moments.copy_(constants.view(6, outputs)[4:])
+        size = (height // 2, width // 2) if has_pool else (height, width)
+        y = empty((batch, outputs, *size), x.dtype, batch_innermost=True)
+        z = scratch("outputs", plan.product.out_size, x.dtype) if has_pool else memory(y)
+        kept, factor = arithmetic.product(x, values, bias, plan, z)
+        if factor != 1:
+            z.mul_(factor)
+        normalized = normalize(z, gamma, beta, norm)
+        moments.copy_(normalized.moments)
         place = None
         if has_pool:
-            pooled, place = _pooled(made.view(outputs, height, width, batch))
-            y = torch.movedim(pooled, -1, 0).contiguous()
-        else:
-            y = x.new_empty(plan.out_shape)
-            backend.collect(plan.out_layout, flat(y), made.numpy())
-        given = compact(x)
-        ctx.save_for_backward(given.codes, codes, constants, values, gamma, beta, place)
-        ctx.range, ctx.x_shape = (given.start, given.step), x.shape
-        ctx.plan, ctx.has_relu = plan, has_relu
+            place = pool(z.view(outputs, height, width, batch), y.movedim(0, -1))
+        ctx.save_for_backward(kept.inputs, *normalized, values, gamma, beta, place)
+        ctx.plan, ctx.arithmetic, ctx.norm, ctx.scales = plan, arithmetic, norm, kept.scales
+        ctx.x_shape, ctx.is_batch_innermost = x.shape, is_batch_innermost(x)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x_codes, codes, constants, values, gamma, beta, place = ctx.saved_tensors
-        plan: Plan = ctx.plan
-        _, outputs, height, width = plan.out_shape
-        y = scratch("outputs", plan.y_numbers, values.dtype)
+        inputs, codes, constants, values, gamma, beta, place = ctx.saved_tensors
+        batch, outputs, height, width = ctx.plan.out_shape
+        z_gradient = scratch("inputs", ctx.plan.product.out_size, values.dtype)
+        images = z_gradient.view(outputs, height, width, batch)
+        given = z_gradient
         if place is not None:
-            spread = _spread(torch.movedim(y_gradient, 0, -1), place, (height, width))
-            y_gradient = torch.movedim(spread, -1, 0)
-        backend.lay_out(plan.y_layout, flat(y_gradient), y.numpy())
-        sums = gamma.new_empty(2 * outputs)
-        backend.normalize_back(
-            y.numpy(),
-            codes.numpy(),
-            flat(gamma),
-            flat(beta),
-            has_relu=ctx.has_relu,
-            constants=constants.numpy(),
-            begin=plan.y_begin,
-            lines=plan.y_lines,
-            sums=sums.numpy(),
+            spread(y_gradient.movedim(0, -1), place, images)
+        elif is_batch_innermost(y_gradient):
+            given = memory(y_gradient)
+        else:
+            lay_out(ctx.plan.out_layout, y_gradient, z_gradient)
+        normalized = KeptNorm(codes, constants)
+        sums = normalize_back(given, z_gradient, gamma, beta, normalized, ctx.norm)
+        wants_x, wants_values, wants_bias, *_ = ctx.needs_input_grad
+        found = ctx.arithmetic.gradients(
+            Kept(inputs, ctx.scales),
+            values,
+            ctx.plan,
+            images.movedim(-1, 0),
+            wants_x=wants_x,
+            wants_values=wants_values,
         )
-        x = Compact(x_codes, *ctx.range).restored()
-        planes = scratch("block inputs", plan.x_numbers, values.dtype)
-        backend.lay_out(plan.x_layout, x.numpy(), planes.numpy())
-        wants_x, wants_values, wants_bias = ctx.needs_input_grad[:3]
-        x_planes = scratch("inputs", plan.x_numbers, values.dtype) if wants_x else None
-        gradients = torch.zeros_like(values) if wants_values else None
-        backend.sparse_gradient(
-            plan.gradient,
-            planes.numpy(),
-            y.numpy(),
-            flat(values),
-            None if x_planes is None else x_planes.numpy(),
-            None if gradients is None else gradients.numpy(),
-        )
-        x_gradient = None
-        if x_planes is not None:
-            x_gradient = values.new_empty(ctx.x_shape)
-            backend.collect(plan.x_layout, flat(x_gradient), x_planes.numpy())
+        x_gradient = input_gradient(found, ctx.plan, ctx.x_shape, ctx.is_batch_innermost)
         bias = torch.zeros_like(beta) if wants_bias else None  # the batch norm takes it away
-        return x_gradient, gradients, bias, sums[:outputs], sums[outputs:], None, None, None, None
-
-
-def _pooled(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the largest of each 2 x 2 of `[O, H, W, B]`, and which of the four that is, int8."""
-    outputs, height, width, batch = images.shape
-    rows, columns = height // 2, width // 2
-    whole = images[:, : 2 * rows, : 2 * columns]
-    fours = whole.reshape(outputs, rows, 2, columns, 2, batch).permute(0, 1, 3, 5, 2, 4)
-    largest, place = fours.reshape(outputs, rows, columns, batch, 4).max(-1)
-    return largest, place.to(torch.int8)
-
-
-def _spread(gradient: Tensor, place: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return a gradient `[O, H / 2, W / 2, B]` where its numbers came from, zeros elsewhere."""
-    outputs, rows, columns, batch = gradient.shape
-    spread = gradient.new_zeros(outputs, *size, batch)
-    for number in range(4):
-        row, column = divmod(number, 2)
-        part = spread[:, row : 2 * rows : 2, column : 2 * columns : 2]
-        part.copy_(gradient * (place == number))
-    return spread
+        return x_gradient, found.values, bias, *sums, None, None, None, None, None

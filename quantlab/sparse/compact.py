@@ -1,40 +1,47 @@
-"""Tensors that wait for the backward pass in eight bits."""
+"""Inputs that wait for the backward pass in eight bits."""
 
 from math import isfinite
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from quantlab import backend
 from quantlab.errors import UsageError
+from quantlab.sparse.batch_innermost import is_batch_innermost, memory
+from quantlab.sparse.layouts import collect
+from quantlab.sparse.plan import Plan
 from quantlab.sparse.scratch import scratch
 
 
-class Compact(NamedTuple):
-    """Numbers start + codes * step, float32. codes: uint8, flat."""
+def compact_planes(
+    x: Tensor, planes: Tensor, plan: Plan, factor: float = 1.0
+) -> tuple[Tensor, tuple[float, float]]:
+    """Return codes of an input, float32, in 255 equal steps from the least to the largest: uint8,
+    with the batch innermost; and start and step.
 
-    codes: Tensor
-    start: float
-    step: float
-
-    def restored(self) -> Tensor:
-        """Return the numbers, flat, each within half a step of what it was, in memory that is valid
-        until this thread's next call."""
-        x = scratch("inputs", len(self.codes), torch.float32)
-        backend.decode(self.codes.numpy(), self.start, self.step, x.numpy())
-        return x
-
-
-def compact(x: Tensor) -> Compact:
-    """Return numbers in 255 equal steps from the least to the largest.
-
-    Raises UsageError for NaN and infinity.
+    planes: of x times the factor, as the plan lays it out. Raises UsageError for NaN and infinity.
     """
-    low, high = (float(end) for end in x.aminmax()) if x.numel() else (0.0, 0.0)
+    numbers = memory(x) if is_batch_innermost(x) else _turned(x, planes, plan, factor)
+    low, high = (float(end) for end in numbers.aminmax()) if x.numel() else (0.0, 0.0)
     if not isfinite(high - low):
         raise UsageError("input: has NaN or infinity; finite numbers, for eight bits, allowed")
     step = (high - low) / 255 or 1.0
     codes = torch.empty(x.numel(), dtype=torch.uint8)
-    backend.encode(x.detach().reshape(-1).numpy(), low, step, codes.numpy())
-    return Compact(codes, low, step)
+    backend.encode(numbers.numpy(), low, step, codes.numpy())
+    return codes, (low, step)
+
+
+def restore_planes(
+    codes: Tensor, scales: tuple[float, ...], plan: Plan, planes: Tensor, factor: float = 1.0
+) -> None:
+    """Write an input times the factor, each number within half a step of what it was, as planes."""
+    start, step = scales
+    backend.decode(plan.x_layout, codes.numpy(), planes.numpy(), start * factor, step * factor)
+
+
+def _turned(x: Tensor, planes: Tensor, plan: Plan, factor: float) -> Tensor:
+    """Return an input with the batch innermost, flat; zeros for what the layer does not read."""
+    numbers = scratch("inputs", x.numel(), torch.float32)
+    turned = numbers.view(*x.shape[1:], x.shape[0]).movedim(-1, 0)
+    collect(plan.x_layout, planes, turned, 1 / factor)
+    return numbers

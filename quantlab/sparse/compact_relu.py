@@ -11,30 +11,48 @@ from torch.autograd.function import once_differentiable
 
 from quantlab import backend
 from quantlab.autograd import apply
+from quantlab.sparse.batch_innermost import empty, flat, is_batch_innermost, memory
 
 
 class CompactReLU(nn.Module):
     """y = max(x, 0), dL/dx = dL/dy where x > 0, of tensors on the CPU.
 
     torch's own keeps y: four bytes of each number, unless the next layer needs y anyway.
+
+    inplace: x becomes y.
     """
+
+    def __init__(self, *, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output."""
-        return apply(_CompactReLU, x) if torch.is_grad_enabled() else F.relu(x)
+        if torch.is_grad_enabled():
+            return apply(_CompactReLU, x, self.inplace)
+        return F.relu(x, self.inplace)
+
+    def extra_repr(self) -> str:
+        """Return what printing shows."""
+        return f"inplace={self.inplace}"
 
 
 class _CompactReLU(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        is_positive = (x > 0).contiguous().view(torch.uint8).reshape(-1)
-        ctx.save_for_backward(torch.from_numpy(backend.pack(is_positive.numpy(), 1)))
-        return F.relu(x)
+    def forward(ctx: Any, x: Tensor, inplace: bool) -> Tensor:
+        is_positive = (x > 0).view(torch.uint8)
+        ctx.save_for_backward(torch.from_numpy(backend.pack(flat(is_positive), 1)))
+        ctx.is_batch_innermost = is_batch_innermost(is_positive)
+        if not inplace:
+            return F.relu(x)
+        ctx.mark_dirty(x)
+        return x.relu_()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, y_gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor, None]:
         (bits,) = ctx.saved_tensors
         codes = backend.unpack(bits.numpy(), 1, num_codes=y_gradient.numel())
-        is_positive = torch.from_numpy(codes.view(np.bool_)).reshape(y_gradient.shape)
-        return y_gradient * is_positive
+        is_positive = empty(y_gradient.shape, torch.bool, batch_innermost=ctx.is_batch_innermost)
+        memory(is_positive).copy_(torch.from_numpy(codes.view(np.bool_)))
+        return y_gradient * is_positive, None

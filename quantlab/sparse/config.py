@@ -22,6 +22,8 @@ class PruneConfig(BaseModel):
     select: see `quantlab.graphs.select`.
     layers: `sparse` (on the CPU, with the kept weights only), `half` and `int8` (the same on
     floats of 16 bits and integers of 8), or `masked` (dense, with zeros).
+    blocks: whether a training step computes convolutions with their batch norms, ReLUs and
+    poolings in one (`fuse_blocks`), on the CPU in float32.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +32,7 @@ class PruneConfig(BaseModel):
     scope: Literal["global", "uniform"] = "global"
     select: str = "*"
     layers: Literal["sparse", "half", "int8", "masked"] = "sparse"
+    blocks: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,10 +1,7 @@
 """Convolutions with the kept weights only."""
 
-from torch import Tensor
-
+from quantlab.sparse.arithmetic.float32 import Float
 from quantlab.sparse.convolution_layer import Conv2dLayer
-from quantlab.sparse.functional import sparse_product
-from quantlab.sparse.plan import Plan
 
 
 class SparseConv2d(Conv2dLayer):
@@ -13,5 +10,4 @@ class SparseConv2d(Conv2dLayer):
     Its arguments are those of `Conv2dLayer`.
     """
 
-    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        return sparse_product(x, self.weight, self.bias, plan)
+    arithmetic = Float()

@@ -7,65 +7,76 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from quantlab import backend
 from quantlab.autograd import apply, uncompiled
+from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
+from quantlab.sparse.batch_innermost import empty, is_batch_innermost, memory
+from quantlab.sparse.layouts import collect
 from quantlab.sparse.plan import Plan
 from quantlab.sparse.scratch import scratch
 
 
 @uncompiled
-def sparse_product(x: Tensor, values: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
-    """Return a sparse layer's output, `plan.out_shape`.
+def sparse_product(
+    x: Tensor, values: Tensor, bias: Tensor | None, plan: Plan, arithmetic: Arithmetic
+) -> Tensor:
+    """Return a sparse layer's output, `plan.out_shape`; its batch is innermost if that of x is.
 
-    x: of the plan's shape; values `[nnz]` in the order of its pattern; bias `[O]`; all of one type,
-    float32, or float64 on the scalar path.
-    y = sum_i w_i x_i + b; dL/dw_i = sum over all positions of dL/dy x_i, for the kept weights only.
+    x: of the plan's shape; values `[nnz]` in the order of its pattern; bias `[O]`; of one type.
+    dL/db = the sum of dL/dy over all positions. Raises UsageError for numbers that the arithmetic
+    does not take.
     """
-    return apply(_SparseProduct, x, values, bias, plan)
+    if torch.is_grad_enabled() and (x.requires_grad or values.requires_grad):
+        arithmetic = arithmetic.drawn()
+    return apply(_SparseProduct, x, values, bias, plan, arithmetic)
 
 
 class _SparseProduct(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
-        planes = x.new_empty(plan.x_numbers)
-        backend.lay_out(plan.x_layout, flat(x), planes.numpy())
-        made = scratch("outputs", plan.product.out_size, x.dtype)
-        start = None if bias is None else flat(bias)
-        backend.sparse_product(plan.product, planes.numpy(), flat(values), start, made.numpy())
-        y = x.new_empty(plan.out_shape)
-        backend.collect(plan.out_layout, flat(y), made.numpy())
-        ctx.save_for_backward(planes, values)
-        ctx.plan, ctx.x_shape = plan, x.shape
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        values: Tensor,
+        bias: Tensor | None,
+        plan: Plan,
+        arithmetic: Arithmetic,
+    ) -> Tensor:
+        y = empty(plan.out_shape, x.dtype, batch_innermost=is_batch_innermost(x))
+        is_made_there = is_batch_innermost(y)
+        out = memory(y) if is_made_there else scratch("outputs", y.numel(), y.dtype)
+        kept, factor = arithmetic.product(x, values, bias, plan, out)
+        if not is_made_there:
+            collect(plan.out_layout, out, y, factor)
+        elif factor != 1:
+            out.mul_(factor)
+        ctx.save_for_backward(kept.inputs, values)
+        ctx.plan, ctx.arithmetic, ctx.scales = plan, arithmetic, kept.scales
+        ctx.x_shape, ctx.is_batch_innermost = x.shape, is_batch_innermost(x)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, ...]:
-        planes, values = ctx.saved_tensors
-        plan: Plan = ctx.plan
-        wants_x, wants_values, wants_bias, _ = ctx.needs_input_grad
-        y = scratch("outputs", plan.y_numbers, values.dtype)
-        backend.lay_out(plan.y_layout, flat(y_gradient), y.numpy())
-        x_planes = scratch("inputs", len(planes), values.dtype) if wants_x else None
-        gradients = torch.zeros_like(values) if wants_values else None
-        backend.sparse_gradient(
-            plan.gradient,
-            planes.numpy(),
-            y.numpy(),
-            values.numpy(),
-            None if x_planes is None else x_planes.numpy(),
-            None if gradients is None else gradients.numpy(),
+        inputs, values = ctx.saved_tensors
+        wants_x, wants_values, wants_bias, *_ = ctx.needs_input_grad
+        found = ctx.arithmetic.gradients(
+            Kept(inputs, ctx.scales),
+            values,
+            ctx.plan,
+            y_gradient,
+            wants_x=wants_x,
+            wants_values=wants_values,
         )
-        x_gradient = None
-        if x_planes is not None:
-            x_gradient = values.new_empty(ctx.x_shape)
-            backend.collect(plan.x_layout, flat(x_gradient), x_planes.numpy())
-        bias = None
-        if wants_bias:
-            bias = y_gradient.sum([0, *range(2, y_gradient.ndim)])
-        return x_gradient, gradients, bias, None
+        x_gradient = input_gradient(found, ctx.plan, ctx.x_shape, ctx.is_batch_innermost)
+        bias = y_gradient.sum([0, *range(2, y_gradient.ndim)]) if wants_bias else None
+        return x_gradient, found.values, bias, None, None
 
 
-def flat(x: Tensor) -> Any:
-    """Return a tensor's numbers in their order; they are copied only if they have gaps."""
-    return x.detach().contiguous().reshape(-1).numpy()
+def input_gradient(
+    found: Gradients, plan: Plan, shape: tuple[int, ...], batch_innermost: bool
+) -> Tensor | None:
+    """Return the gradient of an input, `[B, ...]`, out of its planes."""
+    if found.x_planes is None:
+        return None
+    x_gradient = empty(shape, found.x_planes.dtype, batch_innermost=batch_innermost)
+    collect(plan.x_layout, found.x_planes, x_gradient, found.factor)
+    return x_gradient

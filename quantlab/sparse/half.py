@@ -1,15 +1,12 @@
-"""Sparse layers on planes of 16-bit floats; their parameters are float32.
+"""Sparse layers on 16-bit floats; their parameters are float32.
 
 Kernels read half the memory, and for the backward pass two bytes are kept of each number of the
-input, as `functional_half` defines.
+input, as `arithmetic.half` defines.
 """
 
-from torch import Tensor
-
+from quantlab.sparse.arithmetic.half import Half
 from quantlab.sparse.convolution_layer import Conv2dLayer
-from quantlab.sparse.functional_half import sparse_product_half
 from quantlab.sparse.linear_layer import LinearLayer
-from quantlab.sparse.plan import Plan
 
 
 class HalfSparseLinear(LinearLayer):
@@ -18,8 +15,7 @@ class HalfSparseLinear(LinearLayer):
     weight: dense, `[out_features, in_features]`; kept is what is not zero, or the mask's.
     """
 
-    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        return sparse_product_half(x, self.weight, self.bias, plan)
+    arithmetic = Half()
 
 
 class HalfSparseConv2d(Conv2dLayer):
@@ -28,5 +24,4 @@ class HalfSparseConv2d(Conv2dLayer):
     Its arguments are those of `Conv2dLayer`.
     """
 
-    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        return sparse_product_half(x, self.weight, self.bias, plan)
+    arithmetic = Half()

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from quantlab.errors import UsageError
+from quantlab.sparse.arithmetic.arithmetic import Arithmetic
+from quantlab.sparse.functional import sparse_product
 from quantlab.sparse.geometry import Geometry
 from quantlab.sparse.pattern import Pattern
 from quantlab.sparse.plan import Plan, canonical, plan
@@ -26,6 +28,7 @@ class SparseLayer(nn.Module, ABC):
     """
 
     indices: Tensor
+    arithmetic: ClassVar[Arithmetic]  # of its products
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, mask: Tensor | None, geometry: Geometry
@@ -95,24 +98,22 @@ class SparseLayer(nn.Module, ABC):
         """Return what printing shows."""
         return f"{list(self._pattern.shape)}, sparsity={self.sparsity:.4f}"
 
-    def plan_for(self, x: Tensor) -> Plan:
-        """Return the plan for an input, `[B, C, H, W]` or `[B, C]`. Raises UsageError."""
+    def prepared(self, x: Tensor) -> tuple[Tensor, Plan]:
+        """Return an input, `[B, C, H, W]` or `[B, C]`, in the layer's type under autocast, and its
+        plan. Raises UsageError."""
+        if torch.is_autocast_enabled("cpu"):
+            x = x.to(self.weight.dtype)
         for name, tensor in (("input", x), ("weight", self.weight)):
             if tensor.device.type != "cpu":
                 raise UsageError(f"{name}: on {tensor.device}; sparse layers run on the CPU")
         if x.dtype != self.weight.dtype:
             raise UsageError(f"input: {x.dtype} given; {self.weight.dtype}, the weight's, allowed")
-        return self._plan(tuple(x.shape))
+        return x, self._plan(tuple(x.shape))
 
     def _product(self, x: Tensor) -> Tensor:
         """Return the layer's output for `[B, C, H, W]` or `[B, C]`."""
-        if torch.is_autocast_enabled("cpu"):
-            x = x.to(self.weight.dtype)
-        return self._multiply(x, self.plan_for(x))
-
-    @abstractmethod
-    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        """Return the layer's output for a plan's inputs, on kernels of some precision."""
+        x, plan = self.prepared(x)
+        return sparse_product(x, self.weight, self.bias, plan, self.arithmetic)
 
     def _plan(self, shape: tuple[int, ...]) -> Plan:
         found = self._plans.pop(shape, None) or plan(self._pattern, self._geometry, shape)

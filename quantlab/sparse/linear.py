@@ -1,10 +1,7 @@
 """Fully connected layers with the kept weights only."""
 
-from torch import Tensor
-
-from quantlab.sparse.functional import sparse_product
+from quantlab.sparse.arithmetic.float32 import Float
 from quantlab.sparse.linear_layer import LinearLayer
-from quantlab.sparse.plan import Plan
 
 
 class SparseLinear(LinearLayer):
@@ -13,5 +10,4 @@ class SparseLinear(LinearLayer):
     weight: dense, `[out_features, in_features]`; kept is what is not zero, or the mask's.
     """
 
-    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        return sparse_product(x, self.weight, self.bias, plan)
+    arithmetic = Float()

@@ -30,8 +30,7 @@ class Plan:
     """Both kernels take the values in the pattern's order, which is that of `gradient`.
 
     x_layout and y_layout: inputs and gradients of outputs as the kernels read them; out_layout: as
-    outputs are written. *_numbers: of these arrays. y_begin, y_lines: where the outputs' gradient
-    lies in a plane of it, the first number, and count, length and step of its lines.
+    outputs are written. *_numbers: of these arrays.
     """
 
     out_shape: tuple[int, ...]
@@ -42,8 +41,6 @@ class Plan:
     out_layout: PlaneLayout
     x_numbers: int
     y_numbers: int
-    y_begin: int
-    y_lines: tuple[int, int, int]
 
     @cached_property
     def product_int8(self) -> Int8Plan:
@@ -140,8 +137,6 @@ def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan
         out_layout=PlaneLayout(outputs, np.arange(prod(size), dtype=np.int64), prod(size)),
         x_numbers=x_numbers,
         y_numbers=y_numbers,
-        y_begin=(rows.reach * y_size[1] + columns.reach) * batch,
-        y_lines=(size[0], size[1] * batch, y_size[1] * batch),
     )
 
 

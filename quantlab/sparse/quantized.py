@@ -1,21 +1,17 @@
 """Sparse layers that train on integers of 8 bits; their parameters are float32.
 
-Inputs, weights and gradients of outputs are quantized in each call, as `functional_int8` defines;
+Inputs, weights and gradients of outputs are quantized in each call, as `arithmetic.int8` defines;
 for the backward pass a byte is kept of each number of the input.
 """
 
 import warnings
 from typing import Self
 
-import torch
 from torch import Tensor, nn
 
-from quantlab.errors import UsageError
+from quantlab.sparse.arithmetic.int8 import Int8
 from quantlab.sparse.convolution_layer import Conv2dLayer
-from quantlab.sparse.functional_int8 import sparse_product_int8
-from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.linear_layer import LinearLayer
-from quantlab.sparse.plan import Plan
 
 
 class QuantizedSparseLinear(LinearLayer):
@@ -24,8 +20,7 @@ class QuantizedSparseLinear(LinearLayer):
     weight: dense, `[out_features, in_features]`; kept is what is not zero, or the mask's.
     """
 
-    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        return _multiply_int8(self, x, plan)
+    arithmetic = Int8()
 
 
 class QuantizedSparseConv2d(Conv2dLayer):
@@ -33,6 +28,8 @@ class QuantizedSparseConv2d(Conv2dLayer):
 
     Its arguments are those of `Conv2dLayer`.
     """
+
+    arithmetic = Int8()
 
     @classmethod
     def from_dense(
@@ -49,12 +46,3 @@ class QuantizedSparseConv2d(Conv2dLayer):
                 stacklevel=2,
             )
         return super().from_dense(conv, mask)
-
-    def _multiply(self, x: Tensor, plan: Plan) -> Tensor:
-        return _multiply_int8(self, x, plan)
-
-
-def _multiply_int8(layer: SparseLayer, x: Tensor, plan: Plan) -> Tensor:
-    if layer.weight.dtype != torch.float32:
-        raise UsageError(f"weight: {layer.weight.dtype} given; float32, to be quantized, allowed")
-    return sparse_product_int8(x, layer.weight, layer.bias, plan)

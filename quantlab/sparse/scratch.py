@@ -8,7 +8,7 @@ from torch import Tensor
 
 class _Kept(local):
     def __init__(self) -> None:
-        self.tensors: dict[tuple[str, torch.dtype], Tensor] = {}
+        self.memory: dict[str, Tensor] = {}
 
 
 _kept = _Kept()
@@ -16,13 +16,14 @@ _kept = _Kept()
 
 def scratch(name: str, count: int, dtype: torch.dtype) -> Tensor:
     """Return `[count]` numbers of any value, valid until this thread asks for `name` again."""
-    found = _kept.tensors.get((name, dtype))
-    if found is None or len(found) < count:
-        _kept.tensors.pop((name, dtype), None)
-        found = _kept.tensors[name, dtype] = torch.empty(count, dtype=dtype)
-    return found[:count]
+    num_bytes = count * dtype.itemsize
+    found = _kept.memory.get(name)
+    if found is None or len(found) < num_bytes:
+        _kept.memory.pop(name, None)
+        found = _kept.memory[name] = torch.empty(num_bytes, dtype=torch.uint8)
+    return found[:num_bytes].view(dtype)
 
 
 def release() -> None:
     """Give this thread's memory back."""
-    _kept.tensors.clear()
+    _kept.memory.clear()

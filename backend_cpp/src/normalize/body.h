@@ -117,26 +117,24 @@ inline void forward_over(const Forward& task, std::size_t channel) {
   task.kept.above[channel] = static_cast<float>(-first);
 }
 
-// Sets what the ReLU held back to zero.
-inline void hold_back(float* gradient, const std::uint8_t* codes, std::size_t count, float gamma,
-                      float beta, float above) {
+// Copies a gradient, with zeros where the ReLU held the number back.
+inline void hold_back(const float* y_gradient, const std::uint8_t* codes, std::size_t count,
+                      float gamma, float beta, float above, float* z_gradient) {
   const auto first = static_cast<std::int32_t>(above);
-  if (gamma == 0.0f) {
-    if (beta > 0.0f) return;
-    for (std::size_t i = 0; i < count; ++i) gradient[i] = 0.0f;
-    return;
-  }
   const bool is_up = gamma > 0.0f;
+  const bool passes_below = gamma == 0.0f ? beta > 0.0f : !is_up;
+  const bool passes_above = gamma == 0.0f ? beta > 0.0f : is_up;
   for (std::size_t i = 0; i < count; ++i) {
     const bool is_above = static_cast<std::int32_t>(codes[i]) >= first;
-    gradient[i] = is_above == is_up ? gradient[i] : 0.0f;
+    z_gradient[i] = (is_above ? passes_above : passes_below) ? y_gradient[i] : 0.0f;
   }
 }
 
 inline void backward_over(const Backward& task, std::size_t channel) {
-  const std::size_t length = task.lines.length;
-  const std::size_t count = task.lines.count * length;
-  float* plane = task.gradient + channel * task.plane;
+  constexpr std::size_t kBlock = 4096;  // of numbers that stay in the first cache
+  const std::size_t count = task.count;
+  const float* y_gradient = task.y_gradient + channel * count;
+  float* z_gradient = task.z_gradient + channel * count;
   const std::uint8_t* codes = task.kept.codes + channel * count;
   const float gamma = task.constants.gamma[channel];
   const float beta = task.constants.beta[channel];
@@ -144,15 +142,18 @@ inline void backward_over(const Backward& task, std::size_t channel) {
   const float start = task.kept.start[channel];
   double beta_sum = 0.0;
   double code_sum = 0.0;
-  for (std::size_t line = 0; line < task.lines.count; ++line) {
-    float* gradient = plane + line * task.lines.step;
-    const std::uint8_t* of_line = codes + line * length;
+  for (std::size_t block = 0; block < count; block += kBlock) {
+    const std::size_t length = count - block < kBlock ? count - block : kBlock;
+    const float* gradient = y_gradient + block;
+    const std::uint8_t* of_block = codes + block;
     if (task.constants.has_relu) {
-      hold_back(gradient, of_line, length, gamma, beta, task.kept.above[channel]);
+      hold_back(gradient, of_block, length, gamma, beta, task.kept.above[channel],
+                z_gradient + block);
+      gradient = z_gradient + block;
     }
     beta_sum += sum_of(length, [&](std::size_t i) { return gradient[i]; });
     code_sum += sum_of(length, [&](std::size_t i) {
-      return gradient[i] * static_cast<float>(static_cast<std::int32_t>(of_line[i]));
+      return gradient[i] * static_cast<float>(static_cast<std::int32_t>(of_block[i]));
     });
   }
   // The sum of gradient * n, where n = start + code * step.
@@ -162,13 +163,10 @@ inline void backward_over(const Backward& task, std::size_t channel) {
   const auto mean = static_cast<float>(beta_sum / static_cast<double>(count));
   const auto slope = static_cast<float>(gamma_sum / static_cast<double>(count));
   const float factor = gamma * task.kept.factor[channel];
-  for (std::size_t line = 0; line < task.lines.count; ++line) {
-    float* gradient = plane + line * task.lines.step;
-    const std::uint8_t* of_line = codes + line * length;
-    for (std::size_t i = 0; i < length; ++i) {
-      const float n = start + static_cast<float>(static_cast<std::int32_t>(of_line[i])) * step;
-      gradient[i] = (gradient[i] - mean - n * slope) * factor;
-    }
+  const float* gradient = task.constants.has_relu ? z_gradient : y_gradient;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float n = start + static_cast<float>(static_cast<std::int32_t>(codes[i])) * step;
+    z_gradient[i] = (gradient[i] - mean - n * slope) * factor;
   }
 }
 
@@ -177,13 +175,6 @@ inline void encode_over(const float* x, std::size_t count, float start, float st
   const float inverse = 1.0f / step;
   for (std::size_t i = 0; i < count; ++i) {
     codes[i] = byte_of(static_cast<std::int32_t>((x[i] - start) * inverse + 0.5f));
-  }
-}
-
-inline void decode_over(const std::uint8_t* codes, std::size_t count, float start, float step,
-                        float* x) {
-  for (std::size_t i = 0; i < count; ++i) {
-    x[i] = start + static_cast<float>(static_cast<std::int32_t>(codes[i])) * step;
   }
 }
 

@@ -42,10 +42,9 @@ void forward(const Forward& task, float eps, std::size_t num_channels, const Run
 }
 
 void backward(const Backward& task, std::size_t num_channels, const Run& run) {
-  const std::size_t count = task.lines.count * task.lines.length;
-  if (count == 0) return;
+  if (task.count == 0) return;
   const Unit& unit = choose(table(), run.variant);
-  parallel_items(num_channels, least_channels(count), run.num_threads,
+  parallel_items(num_channels, least_channels(task.count), run.num_threads,
                  [&](std::size_t channel) { unit.backward(task, channel); });
 }
 
@@ -55,15 +54,6 @@ void encode(const float* x, std::size_t count, float start, float step, std::uin
   parallel_ranges(count, {64, kNumbersPerThread}, run.num_threads,
                   [&](std::size_t begin, std::size_t end) {
                     unit.encode(x + begin, end - begin, start, step, codes + begin);
-                  });
-}
-
-void decode(const std::uint8_t* codes, std::size_t count, float start, float step, float* x,
-            const Run& run) {
-  const Unit& unit = choose(table(), run.variant);
-  parallel_ranges(count, {64, kNumbersPerThread}, run.num_threads,
-                  [&](std::size_t begin, std::size_t end) {
-                    unit.decode(codes + begin, end - begin, start, step, x + begin);
                   });
 }
 

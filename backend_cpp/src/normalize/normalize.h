@@ -17,10 +17,8 @@ std::vector<Isa> variants();
 void forward(const Forward& task, float eps, std::size_t num_channels, const Run& run);
 void backward(const Backward& task, std::size_t num_channels, const Run& run);
 
-// Numbers start + code * step in eight bits, and back.
+// Numbers start + code * step in eight bits.
 void encode(const float* x, std::size_t count, float start, float step, std::uint8_t* codes,
-            const Run& run);
-void decode(const std::uint8_t* codes, std::size_t count, float start, float step, float* x,
             const Run& run);
 
 }  // namespace quantlab::normalize

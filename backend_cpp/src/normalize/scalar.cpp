@@ -2,6 +2,6 @@
 
 namespace quantlab::normalize {
 
-const Unit scalar = {&moments_over, &forward_over, &backward_over, &encode_over, &decode_over};
+const Unit scalar = {&moments_over, &forward_over, &backward_over, &encode_over};
 
 }  // namespace quantlab::normalize

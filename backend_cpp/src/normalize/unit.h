@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "quantlab/connections.h"
-
 namespace quantlab::normalize {
 
 // A batch norm, and a ReLU if there is one, over channels of `count` numbers each. With n = (z -
@@ -35,9 +33,9 @@ struct Forward {
 };
 
 struct Backward {
-  float* gradient;  // of the outputs, becomes that of z; a channel's lines, `plane` numbers apart
-  std::size_t plane;
-  Lines lines;
+  const float* y_gradient;  // [channels][count], of the outputs
+  float* z_gradient;        // the same size; may be the same memory
+  std::size_t count;
   Constants constants;
   Kept kept;
   float* gamma_gradient;
@@ -49,9 +47,8 @@ struct Unit {
   void (*moments)(const Forward& task, std::size_t channel);
   void (*forward)(const Forward& task, std::size_t channel);
   void (*backward)(const Backward& task, std::size_t channel);
-  // Codes of numbers that are start + code * step, rounded; and back.
+  // Codes of numbers that are start + code * step, rounded.
   void (*encode)(const float* x, std::size_t count, float start, float step, std::uint8_t* codes);
-  void (*decode)(const std::uint8_t* codes, std::size_t count, float start, float step, float* x);
 };
 
 extern const Unit scalar;

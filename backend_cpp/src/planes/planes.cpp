@@ -50,6 +50,17 @@ void collect_with(const Unit<Number, InPlane>& unit, const Task<Number>& task,
       [&](std::size_t begin, std::size_t end) { unit.collect(task, planes, samples, begin, end); });
 }
 
+template <class InPlane>
+void decode_with(const Unit<float, InPlane>& unit, const Task<float>& task,
+                 const std::uint8_t* codes, float start, InPlane* planes, const Run& run) {
+  if (task.size == 0 || task.batch == 0) return;
+  parallel_ranges(task.size, split_of(1, task.batch), run.num_threads,
+                  [&](std::size_t begin, std::size_t end) {
+                    fill_gaps(task, planes, InPlane{0}, begin, end);
+                    unit.decode(task, codes, start, planes, begin, end);
+                  });
+}
+
 }  // namespace
 
 std::vector<Isa> variants() { return runnable(table()); }
@@ -78,6 +89,16 @@ void lay_out(const Task<float>& task, const float* samples, Half* planes, const 
 
 void collect(const Task<float>& task, const Half* planes, float* samples, const Run& run) {
   collect_with(choose(half_table(), run.variant), task, planes, samples, run);
+}
+
+void decode(const Task<float>& task, const std::uint8_t* codes, float start, float* planes,
+            const Run& run) {
+  decode_with(choose(table(), run.variant), task, codes, start, planes, run);
+}
+
+void decode(const Task<float>& task, const std::uint8_t* codes, float start, Half* planes,
+            const Run& run) {
+  decode_with(choose(half_table(), run.variant), task, codes, start, planes, run);
 }
 
 }  // namespace quantlab::planes

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "planes/unit.h"
@@ -21,5 +22,10 @@ void lay_out(const Task<float>& task, const float* samples, Half* planes, const 
 void collect(const Task<float>& task, const float* planes, float* samples, const Run& run);
 void collect(const Task<double>& task, const double* planes, double* samples, const Run& run);
 void collect(const Task<float>& task, const Half* planes, float* samples, const Run& run);
+// Samples start + code * factor, with the batch innermost, to planes.
+void decode(const Task<float>& task, const std::uint8_t* codes, float start, float* planes,
+            const Run& run);
+void decode(const Task<float>& task, const std::uint8_t* codes, float start, Half* planes,
+            const Run& run);
 
 }  // namespace quantlab::planes

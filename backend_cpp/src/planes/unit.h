@@ -8,9 +8,10 @@
 
 namespace quantlab::planes {
 
-// Samples `[B][N]`, and the same numbers with the batch innermost, at places of their own.
+// Samples, and the same numbers with the batch innermost, at places of their own.
 template <class Number>
 struct Task {
+  bool is_batch_innermost;  // samples are `[N][B]`; else `[B][N]`
   std::size_t batch;
   std::size_t size;            // N, numbers of a sample: of all channels
   std::size_t channel;         // numbers of one, as many as there are places
@@ -30,6 +31,9 @@ struct Unit {
   // The same back; what has no place becomes zero.
   void (*collect)(const Task<Number>& task, const InPlane* planes, Number* samples,
                   std::size_t begin, std::size_t end);
+  // Numbers start + code * factor of samples with the batch innermost go to their places.
+  void (*decode)(const Task<Number>& task, const std::uint8_t* codes, Number start, InPlane* planes,
+                 std::size_t begin, std::size_t end);
 };
 
 extern const Unit<float> scalar;

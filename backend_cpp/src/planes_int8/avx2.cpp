@@ -33,6 +33,15 @@ struct Codes {
     put_halves(_mm256_unpacklo_epi64(high, other_high), to + 2, at);
     put_halves(_mm256_unpackhi_epi64(high, other_high), to + 3, at);
   }
+  void narrow(std::uint8_t* to) const {
+    const __m256i lowest =
+        _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12,
+                         -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i halves = _mm256_shuffle_epi8(x, lowest);
+    const __m128i codes =
+        _mm_unpacklo_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), codes);
+  }
 
  private:
   static __m256 scaled(const float* from, float scale) {

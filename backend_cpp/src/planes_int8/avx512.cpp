@@ -34,6 +34,9 @@ struct Codes {
     put_quarters(_mm512_unpacklo_epi64(high, other_high), to + 2, at);
     put_quarters(_mm512_unpackhi_epi64(high, other_high), to + 3, at);
   }
+  void narrow(std::uint8_t* to) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(x));
+  }
 
  private:
   static __m512 scaled(const float* from, float scale) {

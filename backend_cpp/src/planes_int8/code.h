@@ -31,6 +31,7 @@ struct Code {
       to[0][at + i] = static_cast<std::uint8_t>(fours[i / 4].x >> (8 * (i % 4)));
     }
   }
+  void narrow(std::uint8_t* to) const { *to = static_cast<std::uint8_t>(x); }
 
  private:
   static float scaled(float x, float scale) {

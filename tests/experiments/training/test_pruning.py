@@ -23,13 +23,15 @@ def test_what_is_trained_is_tested(lab: Lab, scope: str, layers: str) -> None:
     run("test", "--problem=Toy", "--exp_id=0")
 
 
-@pytest.mark.parametrize("layers", ["sparse", "int8"])
+@pytest.mark.parametrize("layers", ["sparse", "half", "int8"])
+@pytest.mark.parametrize("blocks", ["true", "false"])
 def test_a_killed_run_goes_on_to_the_same_weights(
-    lab: Lab, layers: str, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, layers: str, blocks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = (
         *PRUNED,
         f"--prune.layers={layers}",
+        f"--prune.blocks={blocks}",
         "--training.ema.decay=0.8",
         "--training.optimizer.class=Adam",
         "--training.optimizer.params.lr=0.01",
@@ -70,11 +72,26 @@ def test_a_pruned_run_begins_where_a_dense_one_ended(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
+    ("beside", "message"),
+    [
+        ("--training.compile=true", "prune.blocks: given beside training.compile"),
+        ("--training.precision=float64", "prune.blocks: given beside precision float64"),
+    ],
+)
+def test_blocks_are_refused_where_they_do_not_work(
+    lab: Lab, capsys: pytest.CaptureFixture[str], beside: str, message: str
+) -> None:
+    assert main.main([*PRUNED, "--prune.blocks=true", beside]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("--prune.sparsity=1.0", "prune.sparsity"),
         ("--prune.select=type:LSTM", "prune.select"),
         ("--prune.layers=csr", "prune.layers"),
+        ("--prune.blocks=maybe", "prune.blocks"),
         ("--quantize.rules=[{select: '*', on: weight, algorithm: {kind: ste, num_bits: 4}}]",
          "given beside quantize.rules"),
     ],

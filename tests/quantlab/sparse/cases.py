@@ -6,6 +6,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from quantlab.sparse.batch_innermost import empty
+
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
@@ -73,6 +75,11 @@ def gradients(layer: nn.Module, x: Tensor, seed: int = 0) -> tuple[Tensor, list[
     )
     found = torch.autograd.grad(y, [x, *layer.parameters()], weights.to(y.dtype))
     return y.detach(), list(found)
+
+
+def turned(x: Tensor) -> Tensor:
+    """Return a copy whose batch is innermost in memory."""
+    return empty(tuple(x.shape), x.dtype, batch_innermost=True).copy_(x)
 
 
 def within(found: Tensor, wanted: Tensor, tolerance: float) -> None:

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
-from quantlab.sparse import SparseBlock, SparseConv2d
-from tests.quantlab.sparse.cases import gradients, within
+from quantlab.sparse import HalfSparseConv2d, QuantizedSparseConv2d, SparseBlock, SparseConv2d
+from quantlab.sparse.batch_innermost import is_batch_innermost
+from quantlab.sparse.convolution_layer import Conv2dLayer
+from tests.quantlab.sparse.cases import gradients, turned, within
 
 EXACT = 2e-5
 ROUNDED = 0.02  # of the largest number, where eight bits stand for what was saved
@@ -54,6 +56,46 @@ def test_training(has_relu: bool, has_pool: bool, stride: int, bias: bool) -> No
         within(one, other, ROUNDED)
         error = (one.double() - other).norm() / other.norm().clamp(min=1e-6)
         assert error < ROUNDED or other.norm() < 1e-6  # a bias before a batch norm has none
+
+
+@pytest.mark.parametrize("kind", [HalfSparseConv2d, QuantizedSparseConv2d])
+@pytest.mark.parametrize("has_pool", [True, False])
+def test_other_arithmetics(kind: type[Conv2dLayer], has_pool: bool) -> None:
+    dense = layers(has_pool=has_pool)
+    norm = copy.deepcopy(dense[1])
+    block = SparseBlock(kind.from_dense(cast(nn.Conv2d, dense[0])), norm, has_pool=has_pool)
+    x = torch.randn(32, 6, 10, 8)
+    y, found = gradients(block, x)
+    wanted, grads = gradients(copy.deepcopy(dense).double(), x.double())
+    grads[1] = block.conv.pattern.gather(grads[1])
+    forward, backward = (0.002, 0.03) if kind is HalfSparseConv2d else (0.03, 0.15)
+    assert (y - wanted).norm() <= forward * wanted.norm()
+    for one, other in zip(found, grads, strict=True):
+        assert (one - other).norm() <= backward * other.norm() + 1e-4
+
+
+@pytest.mark.parametrize("has_pool", [True, False])
+def test_the_batch_is_innermost_and_may_be_before(has_pool: bool) -> None:
+    block = block_of(layers(), has_pool=has_pool)
+    x, weights = torch.randn(7, 6, 10, 8), torch.randn(7, 8, 10, 8)
+    weights = weights[:, :, :5, :4] if has_pool else weights
+    results = []
+    for given, gradient in ((x, weights), (turned(x), weights), (turned(x), turned(weights))):
+        given = given.detach().requires_grad_()
+        y = block(given)
+        assert is_batch_innermost(y)
+        found = torch.autograd.grad(y, [given, *block.parameters()], gradient)
+        assert is_batch_innermost(found[0]) == is_batch_innermost(given)
+        results.append([y, *found])
+    for other in results[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(results[0], other, strict=True))
+
+
+def test_numbers_of_an_output_may_be_changed_in_place() -> None:
+    block = block_of(layers(has_relu=False), has_relu=False)
+    y = block(torch.randn(4, 6, 5, 5)).relu_()
+    y.sum().backward()
+    assert block.conv.weight.grad is not None
 
 
 def test_evaluation_is_that_of_the_layers() -> None:
@@ -104,5 +146,8 @@ def test_what_does_not_fit() -> None:
     reflecting = nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect")
     with pytest.raises(UsageError, match="conv: padding_mode 'reflect' or uneven padding given"):
         SparseBlock.from_dense(reflecting, nn.BatchNorm2d(3))
+    double = SparseConv2d.from_dense(nn.Conv2d(2, 3, 3).double())
+    with pytest.raises(UsageError, match=r"conv: of torch.float64 given; float32 allowed"):
+        SparseBlock(double, nn.BatchNorm2d(3))
     with pytest.raises(UsageError, match=r"torch.float64 given; torch.float32"):
         SparseBlock(conv, nn.BatchNorm2d(3))(torch.zeros(2, 2, 5, 5, dtype=torch.float64))

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+from typing import Literal
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from quantlab.graphs.select import select
 from quantlab.monitor.memory import saved_bytes
 from quantlab.sparse import SparseBlock, SparseConv2d, global_magnitude, sparsify, uniform_magnitude
 from quantlab.sparse.compact_relu import CompactReLU
+from quantlab.sparse.config import PruneConfig, prune
 from quantlab.sparse.fuse_blocks import fuse_blocks
+from tests.quantlab.sparse.cases import gradients, turned, within
 
 
 def pruned(name: str) -> nn.Module:
@@ -74,11 +77,62 @@ def test_what_is_used_elsewhere_stays() -> None:
 
 
 def test_a_compact_relu() -> None:
-    x = torch.randn(5, 7, 3)[:, ::2].requires_grad_()
-    weights = torch.randn(x.shape)
-    (found,) = torch.autograd.grad((CompactReLU()(x) * weights).sum(), x)
-    (wanted,) = torch.autograd.grad((torch.relu(x) * weights).sum(), x)
-    assert torch.equal(found, wanted)
-    assert torch.equal(CompactReLU()(x), torch.relu(x))
+    for x in (torch.randn(5, 7, 3)[:, ::2], turned(torch.randn(5, 7, 3))):
+        x.requires_grad_()
+        weights = torch.randn(x.shape)
+        (wanted,) = torch.autograd.grad((torch.relu(x) * weights).sum(), x)
+        for inplace in (False, True):
+            y = CompactReLU(inplace=inplace)(x * 1)
+            assert torch.equal(y, torch.relu(x))
+            (found,) = torch.autograd.grad((y * weights).sum(), x)
+            assert torch.equal(found, wanted)
     big = torch.randn(8000, requires_grad=True)
     assert saved_bytes(lambda: CompactReLU()(big), includes_existing=True) == 1000
+
+
+@pytest.mark.parametrize("layers", ["sparse", "half", "int8", "masked"])
+def test_every_arithmetic_trains(layers: Literal["sparse", "half", "int8", "masked"]) -> None:
+    torch.manual_seed(0)
+    network = importlib.import_module("problems.CIFAR10.ResNet.network").ResNet(depth=8)
+    network = prune(network, PruneConfig(sparsity=0.8, select="!first & !last", layers=layers))
+    fused = fuse_blocks(network)
+    x, y = torch.randn(16, 3, 32, 32), torch.randint(10, (16,))
+    parameters = list(network.parameters())
+    wanted, found = (
+        torch.autograd.grad(nn.functional.cross_entropy(net(x), y), parameters)
+        for net in (network, fused)
+    )
+    one, other = (torch.cat([part.reshape(-1) for part in parts]) for parts in (found, wanted))
+    assert torch.cosine_similarity(one, other, dim=0) > (0.9 if layers == "int8" else 0.99)
+
+
+def test_sums_become_their_relu_in_place_and_views_are_of_any_strides() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = SparseConv2d.from_dense(nn.Conv2d(2, 2, 3, padding=1))
+            self.norm, self.relu = nn.BatchNorm2d(2), nn.ReLU()
+            self.linear = nn.Linear(32, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.relu(self.norm(self.conv(x)) + x)
+            z: Tensor = self.linear(y.view(x.size(0), -1))
+            return z
+
+    network = Residual()
+    fused = fuse_blocks(copy.deepcopy(network))
+    (relu,) = (module for module in fused.modules() if isinstance(module, CompactReLU))
+    assert relu.inplace
+    x = torch.randn(6, 2, 4, 4)
+    y, found = gradients(fused, x)
+    wanted, grads = gradients(network, x)
+    within(y, wanted, 1e-5)
+    for one, other in zip(found, grads, strict=True):
+        assert (one - other).norm() <= 0.02 * other.norm() + 1e-5
+
+
+def test_a_relu_that_is_no_sum_leaves_its_input() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 1))
+    fused = fuse_blocks(network)
+    (relu,) = (module for module in fused.modules() if isinstance(module, CompactReLU))
+    assert not relu.inplace

@@ -50,27 +50,24 @@ def run(
 def back(
     gradient: Tensor, kept: Kept, gamma: Tensor, beta: Tensor, has_relu: bool, variant: str
 ) -> tuple[Tensor, Tensor]:
-    """Go back in planes with a border of 1, two lines in each."""
-    channels, count = gradient.shape
-    planes = torch.full((channels, 4, count // 2 + 2), 7.0)
-    planes[:, 1:3, 1:-1] = gradient.view(channels, 2, -1)
-    sums, step = torch.empty(2 * channels), planes.shape[2]
-    backend.normalize_back(
-        planes.reshape(-1).numpy(),
-        kept.codes.reshape(-1).numpy(),
-        gamma.numpy(),
-        beta.numpy(),
-        has_relu=has_relu,
-        constants=kept.constants.reshape(-1).numpy(),
-        begin=step + 1,
-        lines=(2, count // 2, step),
-        sums=sums.numpy(),
-        variant=variant,
-    )
-    border = planes.clone()
-    border[:, 1:3, 1:-1] = 7.0
-    assert (border == 7.0).all()
-    return planes[:, 1:3, 1:-1].reshape(channels, count), sums.view(2, channels)
+    """Go back to other memory; and in place, with the same result."""
+    sums, found = torch.empty(2 * len(gamma)), torch.full_like(gradient, 7.0)
+    in_place = gradient.clone()
+    for given, written in ((gradient.clone(), found), (in_place, in_place)):
+        array = written.view(-1).numpy()
+        backend.normalize_back(
+            array if given is written else given.view(-1).numpy(),
+            kept.codes.reshape(-1).numpy(),
+            gamma.numpy(),
+            beta.numpy(),
+            has_relu=has_relu,
+            constants=kept.constants.reshape(-1).numpy(),
+            z_gradient=array,
+            sums=sums.numpy(),
+            variant=variant,
+        )
+    assert torch.equal(found, in_place)
+    return found, sums.view(2, -1)
 
 
 @pytest.mark.parametrize("variant", backend.kernels("normalize"))
@@ -134,7 +131,7 @@ def test_what_does_not_fit() -> None:
     kept = run(z, gamma, beta, True, "scalar")
     with pytest.raises(UsageError, match="z: expected an array of as many numbers for each of 4"):
         run(z[:, :9].contiguous().view(-1)[:35], gamma, beta, True, "scalar")
-    with pytest.raises(UsageError, match=r"lines: reach 13 numbers or share some; allowed are 10"):
+    with pytest.raises(UsageError, match="z_gradient: expected an array of 40 items"):
         backend.normalize_back(
             z.reshape(-1).numpy(),
             kept.codes.reshape(-1).numpy(),
@@ -142,7 +139,6 @@ def test_what_does_not_fit() -> None:
             beta.numpy(),
             has_relu=True,
             constants=kept.constants.reshape(-1).numpy(),
-            begin=3,
-            lines=(1, 10, 10),
+            z_gradient=torch.empty(39).numpy(),
             sums=torch.empty(8).numpy(),
         )

@@ -1,0 +1,1 @@
+"""In what numbers sparse layers compute: a module for each arithmetic."""

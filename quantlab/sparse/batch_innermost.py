@@ -1,0 +1,37 @@
+"""Tensors whose batch is innermost in memory, as kernels read it.
+
+As torch's `channels_last`, that is a matter of strides: shapes and results are the same, and
+elementwise operations keep it. A layer whose input lies so returns its output so, and none of them
+has to transpose anything.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def is_batch_innermost(x: Tensor) -> bool:
+    """Return whether a tensor `[B, ...]` lies in memory as `[..., B]`, without gaps."""
+    return not x.is_contiguous() and x.movedim(0, -1).is_contiguous()
+
+
+def empty(shape: tuple[int, ...], dtype: torch.dtype, *, batch_innermost: bool) -> Tensor:
+    """Return a tensor `[B, ...]` of any values, and of no base: it may be changed in place."""
+    if not batch_innermost:
+        return torch.empty(shape, dtype=dtype)
+    batch, *sample = shape
+    strides = torch.empty((*sample, batch), dtype=dtype, device="meta").stride()
+    return torch.empty_strided(shape, (strides[-1], *strides[:-1]), dtype=dtype)
+
+
+def memory(x: Tensor) -> Tensor:
+    """Return a tensor's numbers in the order in which they lie, `[N]`, without a copy; the tensor
+    is contiguous, or its batch is innermost."""
+    order = x.movedim(0, -1) if is_batch_innermost(x) else x
+    return order.detach().view(-1)
+
+
+def flat(x: Tensor) -> Any:
+    """Return what `memory` does, for the kernels; other tensors are made contiguous."""
+    return memory(x if is_batch_innermost(x) else x.contiguous()).numpy()
