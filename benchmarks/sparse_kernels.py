@@ -75,7 +75,7 @@ def row(subject: Subject, sparsity: float, peak: float) -> Row:
     """Return the comparison of one layer."""
     dense, mask = subject.layer(sparsity)
     layer, x = to_sparse(dense, mask), subject.x()
-    _, plan = layer.prepared(x)
+    plan = layer.plan_for(x)
     sides = {
         PEER: step(dense, x),
         "forward": forward(plan, x, layer.weight.detach()),

@@ -57,3 +57,7 @@ SUBJECTS = (
     Subject(name="conv 512@4x4", inputs=512, outputs=512, kernel=3, size=4, batch=32),
     Subject(name="1x1 256->64@56x56", inputs=256, outputs=64, size=56, batch=16),
 )
+ONE_SAMPLE = (
+    Subject(name="Linear 512, one sample", inputs=512, outputs=512, batch=1),
+    Subject(name="Linear 2048, one sample", inputs=2048, outputs=2048, batch=1),
+)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Row, interleaved, report
-from benchmarks.sparse_layers import SPARSITIES, SUBJECTS, Subject
+from benchmarks.sparse_layers import ONE_SAMPLE, SPARSITIES, SUBJECTS, Subject
 from quantlab.sparse.pruning import HALF, INT8, to_sparse
 
 REPEATS = 7
@@ -59,7 +59,7 @@ def sides(subject: Subject, sparsity: float) -> dict[str, Callable[[], object]]:
 def rows() -> list[Row]:
     """Return the comparison of all layers."""
     found = []
-    for subject in SUBJECTS:
+    for subject in (*SUBJECTS, *ONE_SAMPLE):
         for sparsity in SPARSITIES:
             times = {}
             for num_threads, clock in ((1, time.thread_time), (2, time.perf_counter)):

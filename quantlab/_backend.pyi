@@ -217,6 +217,31 @@ def sparse_gradient(
     num_threads: int | None,
 ) -> None: ...
 
+class GatherPlan:
+    def __init__(self, product: ProductPlan, gradient: GradientPlan) -> None: ...
+    @property
+    def num_rows(self) -> int: ...
+
+def gather_product(
+    plan: GatherPlan,
+    x: NDArray[Any],
+    values: NDArray[Any],
+    bias: NDArray[Any] | None,
+    out: NDArray[Any],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def gather_gradient(
+    plan: GatherPlan,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    values: NDArray[Any],
+    x_gradient: NDArray[Any] | None,
+    gradients: NDArray[Any] | None,
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+
 class Int8Plan:
     def __init__(self, plan: ProductPlan | GradientPlan) -> None: ...
     @property

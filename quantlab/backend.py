@@ -355,6 +355,50 @@ def sparse_gradient(
     _backend.sparse_gradient(plan, x, y, values, x_gradient, gradients, variant, num_threads)
 
 
+# `GatherPlan(product, gradient)`: the connections of a linear layer's two plans, for samples one
+# after the other, as many as a call brings.
+GatherPlan = _backend.GatherPlan
+
+
+def gather_product(
+    plan: GatherPlan,
+    x: Reals,
+    values: Reals,
+    bias: Reals | None,
+    out: Reals,
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write out[b][row] = bias[row] + the sum over the row's connections of value * x[b][column].
+
+    All arrays are flat and of one type; float64 takes the scalar path. Meant for a few samples: the
+    connections are gone through once for each four. Threads share rows; the result does not depend
+    on their number. Raises UsageError.
+    """
+    _backend.gather_product(plan, x, values, bias, out, variant, num_threads)
+
+
+def gather_gradient(
+    plan: GatherPlan,
+    x: Reals,
+    y: Reals,
+    values: Reals,
+    x_gradient: Reals | None,
+    gradients: Reals | None,
+    *,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Write the gradients of the input and of the connections.
+
+    With y the outputs' gradient: x_gradient[b][column] = the sum over the column's connections of
+    value * y[b][row]; gradient of a connection = the sum over all b of x[b][column] * y[b][row].
+    None: not wanted. Threads share columns; otherwise as `gather_product`. Raises UsageError.
+    """
+    _backend.gather_gradient(plan, x, y, values, x_gradient, gradients, variant, num_threads)
+
+
 # `Int8Plan(plan)`: the rows of a ProductPlan, or the planes of a GradientPlan as rows whose product
 # is the input's gradient, each filled up to a multiple of four connections by weights that are 0.
 Int8Plan = _backend.Int8Plan

@@ -27,6 +27,7 @@ PYBIND11_MODULE(_backend, module, py::mod_gil_not_used()) {
   quantlab::bindings::register_pool(module);
   quantlab::bindings::register_requantize(module);
   quantlab::bindings::register_sparse(module);
+  quantlab::bindings::register_sparse_gather(module);
   quantlab::bindings::register_sparse_int8(module);
   quantlab::bindings::register_convolve(module);
   quantlab::bindings::register_convolve_bits(module);

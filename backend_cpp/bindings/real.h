@@ -21,6 +21,14 @@ struct npy_format_descriptor<quantlab::Half> {
 
 namespace quantlab::bindings {
 
+// Calls `use(Number{})` with the type of an array's numbers, in which they are computed too.
+template <class Use>
+void with_float_type(const py::object& object, const char* name, const Use& use) {
+  if (py::isinstance<py::array_t<float>>(object)) return use(float{});
+  if (py::isinstance<py::array_t<double>>(object)) return use(double{});
+  refuse(name, "a C-contiguous aligned array of float32 or float64", object);
+}
+
 // Calls `use(Number{}, Input{})` with the type that is computed in and that of an array's numbers.
 template <class Use>
 void with_real_type(const py::object& object, const char* name, const Use& use) {

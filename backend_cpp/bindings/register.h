@@ -19,6 +19,7 @@ void register_pool(pybind11::module_& module);
 void register_popcount(pybind11::module_& module);
 void register_requantize(pybind11::module_& module);
 void register_sparse(pybind11::module_& module);
+void register_sparse_gather(pybind11::module_& module);
 void register_sparse_int8(pybind11::module_& module);
 
 // Adds `kernel` and its rows that run here to the module's dict VARIANTS.

@@ -33,5 +33,5 @@ def memory(x: Tensor) -> Tensor:
 
 
 def flat(x: Tensor) -> Any:
-    """Return what `memory` does, for the kernels; other tensors are made contiguous."""
-    return memory(x if is_batch_innermost(x) else x.contiguous()).numpy()
+    """Return what `memory` does, for the kernels; other tensors are copied to be contiguous."""
+    return memory(x).numpy() if is_batch_innermost(x) else x.detach().numpy().ravel()

@@ -76,7 +76,8 @@ class SparseBlock(nn.Module):
     @uncompiled
     def _fused(self, x: Tensor) -> Tensor:
         conv = self.conv
-        x, plan = conv.prepared(x)
+        x = conv.in_own_type(x)
+        plan = conv.plan_for(x)
         batch, outputs, height, width = plan.out_shape
         gamma, beta = parameters(self.batch_norm)
         moments = x.new_empty(2, outputs)

@@ -98,7 +98,7 @@ class Conv2dLayer(SparseLayer):
         if any(self.extra_padding):
             mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
             images = F.pad(images, list(self.extra_padding), mode=mode)
-        y = self._product(images)
+        y = self._product(self.in_own_type(images))
         return y if x.ndim == 4 else y.squeeze(0)
 
     def extra_repr(self) -> str:

@@ -98,22 +98,22 @@ class SparseLayer(nn.Module, ABC):
         """Return what printing shows."""
         return f"{list(self._pattern.shape)}, sparsity={self.sparsity:.4f}"
 
-    def prepared(self, x: Tensor) -> tuple[Tensor, Plan]:
-        """Return an input, `[B, C, H, W]` or `[B, C]`, in the layer's type under autocast, and its
-        plan. Raises UsageError."""
-        if torch.is_autocast_enabled("cpu"):
-            x = x.to(self.weight.dtype)
+    def in_own_type(self, x: Tensor) -> Tensor:
+        """Return an input in the weight's type under autocast, and else as it is."""
+        return x.to(self.weight.dtype) if torch.is_autocast_enabled("cpu") else x
+
+    def plan_for(self, x: Tensor) -> Plan:
+        """Return the plan for an input, `[B, C, H, W]` or `[B, C]`. Raises UsageError."""
         for name, tensor in (("input", x), ("weight", self.weight)):
             if tensor.device.type != "cpu":
                 raise UsageError(f"{name}: on {tensor.device}; sparse layers run on the CPU")
         if x.dtype != self.weight.dtype:
             raise UsageError(f"input: {x.dtype} given; {self.weight.dtype}, the weight's, allowed")
-        return x, self._plan(tuple(x.shape))
+        return self._plan(tuple(x.shape))
 
     def _product(self, x: Tensor) -> Tensor:
-        """Return the layer's output for `[B, C, H, W]` or `[B, C]`."""
-        x, plan = self.prepared(x)
-        return sparse_product(x, self.weight, self.bias, plan, self.arithmetic)
+        """Return the layer's output for `[B, C, H, W]` or `[B, C]`, of its own type."""
+        return sparse_product(x, self.weight, self.bias, self.plan_for(x), self.arithmetic)
 
     def _plan(self, shape: tuple[int, ...]) -> Plan:
         found = self._plans.pop(shape, None) or plan(self._pattern, self._geometry, shape)

@@ -1,6 +1,9 @@
 """Fully connected layers with the kept weights only."""
 
+from torch import Tensor
+
 from quantlab.sparse.arithmetic.float32 import Float
+from quantlab.sparse.functional_gather import gather_product
 from quantlab.sparse.linear_layer import LinearLayer
 
 
@@ -11,3 +14,9 @@ class SparseLinear(LinearLayer):
     """
 
     arithmetic = Float()
+
+    def _product(self, x: Tensor) -> Tensor:
+        gather = self.plan_for(x).gather
+        if gather is None:
+            return super()._product(x)
+        return gather_product(x, self.weight, self.bias, gather)

@@ -42,5 +42,5 @@ class LinearLayer(SparseLayer):
         """Return the output, `[..., out_features]`. Raises UsageError."""
         if x.ndim < 1 or x.shape[-1] != self.in_features:
             raise UsageError(f"input: {list(x.shape)} given; [..., {self.in_features}] allowed")
-        y = self._product(x.reshape(-1, self.in_features))
+        y = self._product(self.in_own_type(x.reshape(-1, self.in_features)))
         return y.reshape(*x.shape[:-1], self.out_features)

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.backend import GradientPlan, Int8Plan, PlaneLayout, ProductPlan
+from quantlab.backend import GatherPlan, GradientPlan, Int8Plan, PlaneLayout, ProductPlan
 from quantlab.errors import UsageError
 from quantlab.sparse.geometry import Geometry, Taps
 from quantlab.sparse.panels import panel_width
@@ -21,6 +21,7 @@ _NUMBER_BYTES = 4
 _PRODUCT_TILE, _GRADIENT_TILE = 128, 64  # numbers, with the widest vectors
 _PRODUCT_LEAST, _GRADIENT_LEAST = 7, 20  # connections of a panel with a result; measured
 _USUAL_BATCH = 32
+_MOST_GATHERED = 4  # samples that a linear layer gathers in less time; measured
 
 Places = NDArray[np.int64]
 
@@ -41,6 +42,15 @@ class Plan:
     out_layout: PlaneLayout
     x_numbers: int
     y_numbers: int
+
+    @cached_property
+    def gather(self) -> GatherPlan | None:
+        """The plan of a linear layer that gathers a few samples' numbers where they lie; None where
+        laying them out takes less time, or for convolutions."""
+        batch, _, *size = self.out_shape
+        if size or not 0 < batch <= _MOST_GATHERED:
+            return None
+        return GatherPlan(self.product, self.gradient)
 
     @cached_property
     def product_int8(self) -> Int8Plan:

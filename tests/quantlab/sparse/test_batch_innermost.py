@@ -64,7 +64,7 @@ def test_convolutions_of_doubles() -> None:
     assert_same_bits(layer, torch.randn(5, 3, 7, 6, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("batch", [1, 2, 17, 64])
+@pytest.mark.parametrize("batch", [1, 5, 17, 64])  # fewer samples are gathered, not laid out
 @pytest.mark.parametrize("kind", LINEAR)
 def test_linear_layers(batch: int, kind: type[SparseLinear]) -> None:
     dense = nn.Linear(19, 23)
@@ -83,3 +83,10 @@ def test_memory_is_in_the_order_in_which_numbers_lie() -> None:
     assert flat(x[:, :, ::2]).tolist() == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
     assert not is_batch_innermost(x[:, :, ::2])
     assert empty((1, 4), torch.float32, batch_innermost=True).is_contiguous()
+
+
+def test_few_samples() -> None:
+    layer, x = SparseLinear.from_dense(nn.Linear(19, 23)), torch.randn(3, 19)
+    wanted = step(layer, x, torch.ones(3, 23))
+    found = step(layer, turned(x), turned(torch.ones(3, 23)))
+    assert all(torch.equal(one, two) for one, two in zip(found, wanted, strict=True))

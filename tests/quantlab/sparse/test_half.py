@@ -116,7 +116,7 @@ def test_linear_layers(isa: str, batch: int) -> None:
 def test_panels_of_inputs_and_of_outputs(isa: str) -> None:
     case = replace(case_of(40, 1), channels=64, outputs=48, size=(6, 6), density=0.5)
     dense, x = case.dense(torch.float32), case.images(torch.float32)
-    _, plan = HalfSparseConv2d.from_dense(dense).prepared(x)
+    plan = HalfSparseConv2d.from_dense(dense).plan_for(x)
     assert plan.product.num_panels > 1
     assert plan.gradient.num_panels > 1
     assert_near(dense, x)
@@ -233,7 +233,7 @@ def test_planes_are_rounded_as_numpy_does(
 
 
 def test_layers_and_their_gradients_are_of_one_kind_of_array() -> None:
-    _, plan = HalfSparseLinear.from_dense(nn.Linear(4, 3)).prepared(torch.zeros(2, 4))
+    plan = HalfSparseLinear.from_dense(nn.Linear(4, 3)).plan_for(torch.zeros(2, 4))
     x, values = np.zeros(8, np.float16), np.zeros(12, np.float32)
     with pytest.raises(UsageError, match=r"^out: expected .*float32 array, got float16"):
         backend.sparse_product(plan.product, x, values, None, np.zeros(6, np.float16))

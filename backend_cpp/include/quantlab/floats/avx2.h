@@ -31,6 +31,17 @@ struct Floats {
   static Floats load(const float* from, std::size_t count) {
     return {_mm256_maskload_ps(from, first(count))};
   }
+  // One by one: for whole vectors the instruction takes 1.4 times as long on AMD's Zen 5, and 0.6 to
+  // 1 times on an Intel Xeon.
+  static Floats gather(const float* from, const std::int32_t* places) {
+    return {_mm256_setr_ps(from[places[0]], from[places[1]], from[places[2]], from[places[3]],
+                           from[places[4]], from[places[5]], from[places[6]], from[places[7]])};
+  }
+  static Floats gather(const float* from, const std::int32_t* places, std::size_t count) {
+    const __m256i used = first(count);
+    return {_mm256_mask_i32gather_ps(_mm256_setzero_ps(), from, _mm256_maskload_epi32(places, used),
+                                     _mm256_castsi256_ps(used), sizeof(float))};
+  }
   static Floats load(const Half* from) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
   }

@@ -4,9 +4,12 @@
 //   Number, kLanes              what a vector adds up to in memory, and how many
 //   load                        of `Number` or `Half`, any address; with a count only so many are
 //                               touched, others are zero
+//   gather(from, places)        from[places[i]] for each number of a vector; with a count as above;
+//                               not in AVX-512, see sparse_gather.cpp
 //   store, add_to               to memory, or added to what is there; with a count as above
 //   store_above(start, to)      start + this to memory
-//   times(a), add_product(a, b) this * a; this + a * b
+//   times(a), plus(a)           this * a; this + a
+//   add_product(a, b)           this + a * b
 //   kMostProducts               so many may be added up in a vector; 0: any number
 //   Factors(values, count)      numbers that are loaded one by one, each as a whole vector
 //   four_sums(a, b, c, d, ...)  adds the sums of the first vectors' numbers to numbers in memory
@@ -16,6 +19,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "quantlab/half.h"
 
@@ -41,6 +45,10 @@ struct Single {
   static Single splat(T value) { return {value}; }
   static Single load(const T* from) { return {*from}; }
   static Single load(const T* from, std::size_t) { return {*from}; }
+  static Single gather(const T* from, const std::int32_t* places) { return {from[*places]}; }
+  static Single gather(const T* from, const std::int32_t* places, std::size_t) {
+    return gather(from, places);
+  }
   static Single load(const Half* from) { return {static_cast<T>(float_of(*from))}; }
   static Single load(const Half* from, std::size_t) { return load(from); }
   void store(T* to) const { *to = x; }
@@ -51,6 +59,7 @@ struct Single {
   void add_to(T* to) const { *to += x; }
   void add_to(T* to, std::size_t) const { *to += x; }
   Single times(Single a) const { return {x * a.x}; }
+  Single plus(Single a) const { return {x + a.x}; }
   void add_product(Single a, Single b) { x += a.x * b.x; }
   static void transpose(Single (&)[1]) {}
   static void four_sums(Single a, Single b, Single c, Single d, T* totals, std::size_t count) {
