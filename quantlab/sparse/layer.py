@@ -14,6 +14,7 @@ from quantlab.errors import UsageError
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic
 from quantlab.sparse.functional import sparse_product
 from quantlab.sparse.geometry import Geometry
+from quantlab.sparse.kept_weights import KeptWeights
 from quantlab.sparse.pattern import Pattern
 from quantlab.sparse.plan import Plan, canonical, plan
 
@@ -43,6 +44,7 @@ class SparseLayer(nn.Module, ABC):
             )
         self._pattern = canonical(Pattern.of_mask(kept), geometry)
         self._plans: OrderedDict[tuple[int, ...], Plan] = OrderedDict()
+        self._weights: KeptWeights | None = None  # made for the first plan
         self.weight = nn.Parameter(self._pattern.gather(weight.detach()))
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         self.register_buffer("indices", torch.from_numpy(self._pattern.indices))
@@ -116,7 +118,16 @@ class SparseLayer(nn.Module, ABC):
         return sparse_product(x, self.weight, self.bias, self.plan_for(x), self.arithmetic)
 
     def _plan(self, shape: tuple[int, ...]) -> Plan:
-        found = self._plans.pop(shape, None) or plan(self._pattern, self._geometry, shape)
+        found = self._plans.pop(shape, None)
+        if found is None:
+            self._weights = self._weights or KeptWeights.of(self._pattern, self._geometry)
+            found = plan(
+                self._pattern,
+                self._geometry,
+                shape,
+                self._weights,
+                num_bytes=self.arithmetic.plane_type.itemsize,
+            )
         self._plans[shape] = found
         if len(self._plans) > _KEPT_PLANS:
             self._plans.popitem(last=False)
@@ -125,11 +136,12 @@ class SparseLayer(nn.Module, ABC):
     def _use(self, pattern: Pattern) -> None:
         self._pattern = pattern
         self._plans.clear()
+        self._weights = None
         self.indices = torch.from_numpy(pattern.indices)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without plans, which are made anew."""
-        return {**self.__dict__, "_plans": OrderedDict()}
+        return {**self.__dict__, "_plans": OrderedDict(), "_weights": None}
 
     @torch.no_grad()
     def keep(self, indices: Tensor) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from quantlab.errors import UsageError
+from quantlab.sparse.stable_order import Key, stable_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,6 @@ class Pattern:
         dense[torch.from_numpy(self.indices)] = values
         return dense.reshape(self.shape)
 
-    def sorted_by(self, keys: Sequence[NDArray[np.int64]]) -> "Pattern":
+    def sorted_by(self, keys: Sequence[Key]) -> "Pattern":
         """Return the same weights in the order of keys, the last the most important."""
-        return Pattern(self.shape, self.indices[np.lexsort(tuple(keys))])
+        return Pattern(self.shape, self.indices[stable_order(keys)])

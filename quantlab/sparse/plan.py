@@ -8,13 +8,14 @@ from functools import cached_property
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from quantlab.backend import GatherPlan, GradientPlan, Int8Plan, PlaneLayout, ProductPlan
 from quantlab.errors import UsageError
 from quantlab.sparse.geometry import Geometry, Taps
+from quantlab.sparse.kept_weights import KeptWeights
 from quantlab.sparse.panels import panel_width
 from quantlab.sparse.pattern import Pattern
+from quantlab.sparse.stable_order import Key, Places
 
 _MOST_NUMBERS = 2**31 - 1  # of an array that 32-bit offsets reach
 _NUMBER_BYTES = 4
@@ -22,8 +23,6 @@ _PRODUCT_TILE, _GRADIENT_TILE = 128, 64  # numbers, with the widest vectors
 _PRODUCT_LEAST, _GRADIENT_LEAST = 7, 20  # connections of a panel with a result; measured
 _USUAL_BATCH = 32
 _MOST_GATHERED = 4  # samples that a linear layer gathers in less time; measured
-
-Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,21 +64,30 @@ class Plan:
 
 def canonical(pattern: Pattern, geometry: Geometry) -> Pattern:
     """Return a pattern in the order in which a layer's gradient goes through its values."""
-    weights = _Weights.of(pattern, geometry)
+    weights = KeptWeights.of(pattern, geometry)
     panel = weights.output // _output_panel(pattern, geometry)
     return pattern.sorted_by((pattern.indices, weights.output, weights.plane, panel))
 
 
-def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan:
+def plan(
+    pattern: Pattern,
+    geometry: Geometry,
+    x_shape: tuple[int, ...],
+    weights: KeptWeights | None = None,
+    *,
+    num_bytes: int = _NUMBER_BYTES,
+) -> Plan:
     """Return the plan of a canonical pattern for inputs `[B, C, H, W]`, or `[B, C]`.
 
-    Raises UsageError for inputs that are too small, or too large for offsets of 32 bits.
+    weights: the pattern's, for plans of several shapes; without, they are made. num_bytes: of the
+    inputs' numbers, which panels of outputs' products go by. Raises UsageError for inputs that are
+    too small, or too large for offsets of 32 bits.
     """
     batch, channels = x_shape[:2]
     height, width = x_shape[2:] or (1, 1)
     rows, columns = geometry.taps
     size = geometry.output_size(height, width)
-    outputs, weights = pattern.shape[0], _Weights.of(pattern, geometry)
+    outputs, weights = pattern.shape[0], weights or KeptWeights.of(pattern, geometry)
     # What windows reach of a phase; beyond it, and in the padding, there are zeros.
     x_size = (size[0] + rows.reach, size[1] + columns.reach)
     y_size = (size[0] + 2 * rows.reach, size[1] + 2 * columns.reach)
@@ -91,17 +99,20 @@ def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan
             raise UsageError(f"{name}: {numbers} numbers with their padding; 2^31 - 1 allowed")
 
     num_planes = channels * num_phases
-    length = min(_PRODUCT_TILE, size[1] * batch) + columns.reach * batch
+    rounded_up = 1 << max(batch - 1, 0).bit_length()  # near batches have the same panels
+    length = min(_PRODUCT_TILE, size[1] * rounded_up) + columns.reach * rounded_up
     density = pattern.num_values / max(outputs * num_planes, 1)
     per_panel = panel_width(
-        num_planes, _NUMBER_BYTES * (rows.reach + 1) * length, density, _PRODUCT_LEAST
+        num_planes, num_bytes * (rows.reach + 1) * length, density, _PRODUCT_LEAST
     )
     num_panels, panel = -(-num_planes // per_panel), weights.plane // per_panel
-    order = np.lexsort((weights.plane, weights.output, panel)).astype(np.int64)
-    reads = weights.plane * prod(x_size) + weights.down * x_size[1] + weights.across
+    order = weights.order_of_rows(per_panel)
+    reads = weights.plane * (prod(x_size) * batch) + weights.of_taps(
+        (weights.down * x_size[1] + weights.across) * batch
+    )
     product = ProductPlan(
         _starts(panel * outputs + weights.output, num_panels * outputs),
-        (reads[order] * batch).astype(np.int32),
+        reads.astype(np.int32)[order],
         order,
         num_panels,
         (size[0], size[1] * batch, x_size[1] * batch),
@@ -114,12 +125,10 @@ def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan
         for r in range(len(rows.phases)) for c in range(len(columns.phases))
     ]  # fmt: skip
     firsts = np.array([[down[0], across[0]] for down, across in regions], np.int64)
-    first = firsts[weights.plane % num_phases]
-    comes_from = (
-        weights.output * prod(y_size)
-        + (first[:, 0] - weights.down + rows.reach) * y_size[1]
-        + (first[:, 1] - weights.across + columns.reach)
-    )
+    first = firsts[weights.phase]
+    came = (first[:, 0] - weights.down + rows.reach) * y_size[1]
+    came += first[:, 1] - weights.across + columns.reach
+    comes_from = weights.output * (prod(y_size) * batch) + weights.of_taps(came * batch)
     places = [
         ((plane * x_size[0] + down[0]) * x_size[1] * batch + across[0] * batch,
          down[1] - down[0], (across[1] - across[0]) * batch, x_size[1] * batch)
@@ -129,7 +138,7 @@ def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan
     num_panels, panel = -(-outputs // per_panel), weights.output // per_panel
     gradient = GradientPlan(
         _starts(panel * num_planes + weights.plane, num_panels * num_planes),
-        (comes_from * batch).astype(np.int32),
+        comes_from.astype(np.int32),
         num_panels,
         np.array(places, np.int64).reshape(-1, 4),
         y_size[1] * batch,
@@ -150,30 +159,6 @@ def plan(pattern: Pattern, geometry: Geometry, x_shape: tuple[int, ...]) -> Plan
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Weights:
-    """Of each value: its output, the plane that it reads and how far down and across."""
-
-    output: Places
-    plane: Places
-    down: Places
-    across: Places
-
-    @classmethod
-    def of(cls, pattern: Pattern, geometry: Geometry) -> "_Weights":
-        shape = (*pattern.shape, 1, 1)[:4]
-        output, within, row, column = np.unravel_index(pattern.indices, shape)
-        rows, columns = geometry.taps
-        channel = output // max(shape[0] // geometry.groups, 1) * shape[1] + within
-        plane = channel * len(rows.phases) + rows.phase[row]
-        return cls(
-            output=output.astype(np.int64),
-            plane=plane * len(columns.phases) + columns.phase[column],
-            down=rows.distance[row],
-            across=columns.distance[column],
-        )
-
-
 def _output_panel(pattern: Pattern, geometry: Geometry) -> int:
     """Return how many outputs the gradient reads as a panel; the values' order depends on it, so it
     is that of a usual batch."""
@@ -185,7 +170,7 @@ def _output_panel(pattern: Pattern, geometry: Geometry) -> int:
     return panel_width(pattern.shape[0], num_bytes, density, _GRADIENT_LEAST)
 
 
-def _starts(groups: Places, count: int) -> Places:
+def _starts(groups: Key, count: int) -> Places:
     """Return where each group begins among all members, and the end."""
     sizes = np.bincount(groups, minlength=count)
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

@@ -26,10 +26,10 @@ inline std::uint32_t absmax_bits_over(const float* numbers, std::size_t count) {
 inline void quantize_over(const float* numbers, std::size_t count, float scale,
                           std::int8_t* codes) {
   for (std::size_t i = 0; i < count; ++i) {
-    const float number = numbers[i] / scale;
-    const float least = number > -127.0f ? number : -127.0f;
-    const float inside = least < 127.0f ? least : 127.0f;
-    codes[i] = static_cast<std::int8_t>(static_cast<std::int32_t>((inside + kRounds) - kRounds));
+    const float rounded = (numbers[i] / scale + kRounds) - kRounds;
+    const auto code = static_cast<std::int32_t>(rounded);
+    const std::int32_t least = code > -127 ? code : -127;  // compared as integers: as floats
+    codes[i] = static_cast<std::int8_t>(least < 127 ? least : 127);  // gcc 12 makes branches of it
   }
 }
 

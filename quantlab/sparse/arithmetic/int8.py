@@ -70,6 +70,7 @@ class Int8(Arithmetic):
         wants_values: bool,
     ) -> Gradients:
         (x_scale,) = kept.scales
+        # From torch, whose memory begins with a cache line: else vectors cross into the next one.
         y = scratch("outputs", plan.y_numbers, torch.uint8).numpy()
         given = flat(y_gradient)
         y_scale = _scale(given, "gradient of the output")

@@ -239,3 +239,12 @@ def test_layers_and_their_gradients_are_of_one_kind_of_array() -> None:
         backend.sparse_product(plan.product, x, values, None, np.zeros(6, np.float16))
     with pytest.raises(UsageError, match=r"^y: expected .*float16 array, got float32"):
         backend.sparse_gradient(plan.gradient, x, np.zeros(6, np.float32), values, None, None)
+
+
+def test_panels_have_twice_the_planes() -> None:
+    torch.manual_seed(0)
+    dense, x = nn.Linear(1536, 8, bias=False), torch.randn(128, 1536)
+    layers = SparseLinear.from_dense(dense), HalfSparseLinear.from_dense(dense)
+    assert [layer.plan_for(x).product.num_panels for layer in layers] == [16, 8]
+    y, half = (layer(x) for layer in layers)
+    assert torch.allclose(half, y, atol=1e-3)

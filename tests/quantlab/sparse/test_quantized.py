@@ -25,7 +25,7 @@ from quantlab.sparse.pattern import Pattern
 from quantlab.sparse.plan import canonical, plan
 from tests.quantlab.sparse.cases import CONVOLUTIONS, Convolution
 from tests.quantlab.sparse.guarded import guarded
-from tests.quantlab.sparse.int8 import expected, scale_of, stochastic
+from tests.quantlab.sparse.int8 import expected, nearest, scale_of, stochastic
 
 ISAS = backend.kernels("sparse_product_int8")
 DRAWS = 4096
@@ -145,6 +145,25 @@ def test_the_largest_sums(isa: str) -> None:
     assert weight.item() == pytest.approx(140_000, rel=1e-6)
     _, _, (_, weight), _ = results(narrow, x, -torch.ones(140_000, 1))
     assert weight.item() == pytest.approx(-140_000, rel=1e-6)
+
+
+@pytest.mark.parametrize("variant", backend.kernels("quantize_rows"))
+def test_rows_of_any_length_and_of_the_smallest_numbers(variant: str) -> None:
+    """A scale below the normal numbers is far from a part of 127: codes end at 127 all the same."""
+    rng = np.random.default_rng(0)
+    for length in (1, 3, 15, 63, 64, 65, 130, 5000):
+        weight = rng.standard_normal((3, length)).astype(np.float32)
+        weight[1] = np.ldexp(rng.integers(64, 190, length).astype(np.float32), -149)
+        weight[2] = 0
+        layer = QuantizedSparseLinear(torch.from_numpy(weight), None, torch.ones(3, length))
+        rows = layer.plan_for(torch.ones(1, length)).product_int8
+        codes, scales = np.empty(rows.num_weights, np.int8), np.empty(3, np.float32)
+        backend.quantize_rows(rows, layer.weight.detach().numpy(), codes, scales, variant=variant)
+        wanted = scale_of(np.abs(weight).max(axis=1))
+        assert np.array_equal(scales, wanted)
+        found = codes.reshape(3, -1)
+        assert np.array_equal(found[:, :length], nearest(weight, wanted[:, None]))
+        assert not found[:, length:].any()
 
 
 def pruned(weight: Tensor, sparsity: float) -> Tensor:
