@@ -2,7 +2,8 @@
 
 The sides take turns in one process: torch's dense layer in float32 with the same zeros, the same
 in bfloat16, torch's CSR (linear layers; its backward pass gives the input's gradient alone), and
-ours. On one thread CPU time is measured, on two wall-clock time. The ratio is the dense float32
+ours; convolutions also as they are within blocks, where images have the batch innermost in memory.
+On one thread CPU time is measured, on two wall-clock time. The ratio is the dense float32
 layer's time / the time.
 
     python -m benchmarks.sparse_modules
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Row, interleaved, report
 from benchmarks.sparse_layers import ONE_SAMPLE, SPARSITIES, SUBJECTS, Subject
-from quantlab.sparse.pruning import HALF, INT8, to_sparse
+from quantlab.sparse.batch_innermost import empty
+from quantlab.sparse.pruning import FLOAT, HALF, INT8, to_sparse
 
 REPEATS = 7
 PEER = "dense float32"
@@ -27,7 +29,7 @@ def step(layer: Layer, x: Tensor) -> Callable[[], object]:
     """Return a forward and a backward pass, which gives gradients of inputs and weights."""
     x = x.clone().requires_grad_()
     parameters = list(layer.parameters()) if isinstance(layer, nn.Module) else []
-    gradient = torch.randn_like(layer(x).detach())
+    gradient = torch.randn_like(layer(x).detach())  # lies in memory as the output does
 
     def run() -> None:
         x.grad = None
@@ -43,17 +45,21 @@ def sides(subject: Subject, sparsity: float) -> dict[str, Callable[[], object]]:
     dense, mask = subject.layer(sparsity)
     half, _ = subject.layer(sparsity)
     x = subject.x()
-    found = {
-        PEER: step(dense, x),
-        "dense bfloat16": step(half.bfloat16(), x.bfloat16()),
-        "sparse float32": step(to_sparse(dense, mask), x),
-        "sparse float16": step(to_sparse(dense, mask, HALF), x),
-        "sparse int8": step(to_sparse(dense, mask, INT8), x),
-    }
+    found = {PEER: step(dense, x), "dense bfloat16": step(half.bfloat16(), x.bfloat16())}
+    for name, layers in (("float32", FLOAT), ("float16", HALF), ("int8", INT8)):
+        layer = to_sparse(dense, mask, layers)
+        found[f"sparse {name}"] = step(layer, x)
+        if x.ndim == 4:
+            found[f"sparse {name} within blocks"] = step(layer, batch_innermost(x))
     if isinstance(dense, nn.Linear):
         rows = dense.weight.detach().to_sparse_csr()
         found["torch CSR"] = step(lambda x: torch.sparse.mm(rows, x.T).T, x)
     return found
+
+
+def batch_innermost(x: Tensor) -> Tensor:
+    """Return the same images in the other order of memory."""
+    return empty(tuple(x.shape), x.dtype, batch_innermost=True).copy_(x)
 
 
 def rows() -> list[Row]:

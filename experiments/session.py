@@ -9,6 +9,7 @@ import torch
 from experiments.communicator import Communicator, Single, connect, detect_launcher
 from experiments.progress import console
 from experiments.training.config import ExperimentConfig
+from quantlab.allocator import keep_freed_memory
 from quantlab.errors import UsageError
 
 
@@ -49,6 +50,8 @@ def open_session(config: ExperimentConfig, dist: str | None) -> Session:
     if config.deterministic != torch.are_deterministic_algorithms_enabled():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(config.deterministic)
+    if device.type == "cpu":
+        keep_freed_memory()
     torch.backends.cudnn.benchmark = device.type == "cuda" and not config.deterministic
     return Session(communicator=communicator, device=device, threads=threads)
 

@@ -48,9 +48,9 @@ def peak_bytes(prepare: Callable[[], Step]) -> int:
 
     prepare: makes all that is there before, and returns the step; a function of a module, or a
     `functools.partial` of one. It is called in a fresh process, with one arena of malloc, then the
-    step once. peak = VmHWM after the step, counted from its beginning, - VmRSS before it. A step
-    that `prepare` ran before may leave memory that is free but resident, which lowers the peak.
-    Raises UsageError on other systems than Linux, and if the process fails.
+    step once. peak = VmHWM after the step, counted from its beginning, - VmRSS before it, when
+    what `prepare` has freed is given back to the system. Raises UsageError on other systems than
+    Linux, and if the process fails.
     """
     if sys.platform != "linux":
         raise UsageError(f"peak_bytes: runs on {sys.platform}; linux, which has /proc, allowed")

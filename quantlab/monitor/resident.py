@@ -6,6 +6,8 @@ import pickle
 import sys
 from pathlib import Path
 
+from quantlab.allocator import give_back_freed_memory
+
 _PROCESS = Path("/proc/self")
 _RESET_PEAK = "5"  # see clear_refs in proc(5)
 
@@ -16,6 +18,7 @@ def main() -> None:
     os.dup2(2, 1)  # what the step prints is not the result
     step = pickle.load(sys.stdin.buffer)()
     gc.collect()
+    give_back_freed_memory()
     (_PROCESS / "clear_refs").write_text(_RESET_PEAK)
     before = status_bytes("VmRSS")
     step()

@@ -5,10 +5,13 @@ elementwise operations keep it. A layer whose input lies so returns its output s
 has to transpose anything.
 """
 
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from quantlab.allocator import allocate
 
 
 def is_batch_innermost(x: Tensor) -> bool:
@@ -17,12 +20,14 @@ def is_batch_innermost(x: Tensor) -> bool:
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype, *, batch_innermost: bool) -> Tensor:
-    """Return a tensor `[B, ...]` of any values, and of no base: it may be changed in place."""
-    if not batch_innermost:
-        return torch.empty(shape, dtype=dtype)
-    batch, *sample = shape
-    strides = torch.empty((*sample, batch), dtype=dtype, device="meta").stride()
-    return torch.empty_strided(shape, (strides[-1], *strides[:-1]), dtype=dtype)
+    """Return a tensor `[B, ...]` of any values. It is no view, which could not be changed in place
+    everywhere."""
+    order = (*shape[1:], shape[0]) if batch_innermost else shape
+    strides = torch.empty(order, dtype=dtype, device="meta").stride()
+    if batch_innermost:
+        strides = (strides[-1], *strides[:-1])
+    storage = allocate(prod(shape), dtype).untyped_storage()
+    return torch.empty(0, dtype=dtype).set_(storage, 0, shape, strides)
 
 
 def memory(x: Tensor) -> Tensor:

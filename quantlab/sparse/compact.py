@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from quantlab import backend
+from quantlab.allocator import allocate
 from quantlab.errors import UsageError
 from quantlab.sparse.batch_innermost import is_batch_innermost, memory
 from quantlab.sparse.layouts import collect
@@ -26,7 +27,7 @@ def compact_planes(
     if not isfinite(high - low):
         raise UsageError("input: has NaN or infinity; finite numbers, for eight bits, allowed")
     step = (high - low) / 255 or 1.0
-    codes = torch.empty(x.numel(), dtype=torch.uint8)
+    codes = allocate(x.numel(), torch.uint8)
     backend.encode(numbers.numpy(), low, step, codes.numpy())
     return codes, (low, step)
 

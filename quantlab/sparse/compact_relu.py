@@ -55,4 +55,7 @@ class _CompactReLU(Function):
         codes = backend.unpack(bits.numpy(), 1, num_codes=y_gradient.numel())
         is_positive = empty(y_gradient.shape, torch.bool, batch_innermost=ctx.is_batch_innermost)
         memory(is_positive).copy_(torch.from_numpy(codes.view(np.bool_)))
-        return y_gradient * is_positive, None
+        x_gradient = empty(
+            y_gradient.shape, y_gradient.dtype, batch_innermost=is_batch_innermost(y_gradient)
+        )
+        return torch.mul(y_gradient, is_positive, out=x_gradient), None

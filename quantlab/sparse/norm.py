@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from quantlab import backend
+from quantlab.allocator import allocate
 from quantlab.sparse.batch_innermost import flat
 
 
@@ -47,7 +48,7 @@ def parameters(batch_norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 def normalize(z: Tensor, gamma: Tensor, beta: Tensor, norm: Norm) -> KeptNorm:
     """Replace numbers `[C, N]`, flat, by the output; return what the gradients need."""
-    codes = torch.empty(len(z), dtype=torch.uint8)
+    codes = allocate(len(z), torch.uint8)
     constants = z.new_empty(6, len(gamma))
     backend.normalize(
         z.numpy(),

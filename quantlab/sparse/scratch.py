@@ -5,6 +5,8 @@ from threading import local
 import torch
 from torch import Tensor
 
+from quantlab.allocator import allocate
+
 
 class _Kept(local):
     def __init__(self) -> None:
@@ -20,7 +22,7 @@ def scratch(name: str, count: int, dtype: torch.dtype) -> Tensor:
     found = _kept.memory.get(name)
     if found is None or len(found) < num_bytes:
         _kept.memory.pop(name, None)
-        found = _kept.memory[name] = torch.empty(num_bytes, dtype=torch.uint8)
+        found = _kept.memory[name] = allocate(num_bytes, torch.uint8)
     return found[:num_bytes].view(dtype)
 
 

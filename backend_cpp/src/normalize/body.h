@@ -117,56 +117,76 @@ inline void forward_over(const Forward& task, std::size_t channel) {
   task.kept.above[channel] = static_cast<float>(-first);
 }
 
-// Copies a gradient, with zeros where the ReLU held the number back.
-inline void hold_back(const float* y_gradient, const std::uint8_t* codes, std::size_t count,
-                      float gamma, float beta, float above, float* z_gradient) {
-  const auto first = static_cast<std::int32_t>(above);
-  const bool is_up = gamma > 0.0f;
-  const bool passes_below = gamma == 0.0f ? beta > 0.0f : !is_up;
-  const bool passes_above = gamma == 0.0f ? beta > 0.0f : is_up;
-  for (std::size_t i = 0; i < count; ++i) {
-    const bool is_above = static_cast<std::int32_t>(codes[i]) >= first;
-    z_gradient[i] = (is_above ? passes_above : passes_below) ? y_gradient[i] : 0.0f;
+// The codes of numbers that the ReLU let pass: `count` of them from `first` on.
+struct Passing {
+  std::uint32_t first;
+  std::uint32_t count;
+
+  float of(float gradient, std::uint8_t code) const {
+    return std::uint32_t{code} - first < count ? gradient : 0.0f;
   }
+};
+
+inline Passing passing_of(const Backward& task, std::size_t channel) {
+  const float gamma = task.constants.gamma[channel];
+  const auto above =
+      static_cast<std::uint32_t>(static_cast<std::int32_t>(task.kept.above[channel]));
+  if (!task.constants.has_relu) return {0, 256};
+  if (gamma == 0.0f) return {0, task.constants.beta[channel] > 0.0f ? 256u : 0u};
+  return gamma > 0.0f ? Passing{above, 256} : Passing{0, above};
+}
+
+struct GradientSums {
+  double alone;
+  double with_code;
+};
+
+// Of the gradient, and of its products with the codes: added up as `sum_of` does.
+inline GradientSums sums_of(const float* gradient, const std::uint8_t* codes, std::size_t count,
+                            Passing passing) {
+  constexpr std::size_t kBlock = 4096;
+  GradientSums total{0.0, 0.0};
+  for (std::size_t block = 0; block < count; block += kBlock) {
+    const std::size_t end = count - block < kBlock ? count : block + kBlock;
+    float alone[kLanes] = {};
+    float with_code[kLanes] = {};
+    const auto add = [&](std::size_t i, std::size_t lane) {
+      const float number = passing.of(gradient[i], codes[i]);
+      alone[lane] += number;
+      with_code[lane] += number * static_cast<float>(static_cast<std::int32_t>(codes[i]));
+    };
+    std::size_t i = block;
+    for (; i + kLanes <= end; i += kLanes) {
+      for (std::size_t j = 0; j < kLanes; ++j) add(i + j, j);
+    }
+    for (std::size_t j = 0; i < end; ++i, ++j) add(i, j);
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      total.alone += static_cast<double>(alone[j]);
+      total.with_code += static_cast<double>(with_code[j]);
+    }
+  }
+  return total;
 }
 
 inline void backward_over(const Backward& task, std::size_t channel) {
-  constexpr std::size_t kBlock = 4096;  // of numbers that stay in the first cache
   const std::size_t count = task.count;
   const float* y_gradient = task.y_gradient + channel * count;
   float* z_gradient = task.z_gradient + channel * count;
   const std::uint8_t* codes = task.kept.codes + channel * count;
-  const float gamma = task.constants.gamma[channel];
-  const float beta = task.constants.beta[channel];
   const float step = task.kept.step[channel];
   const float start = task.kept.start[channel];
-  double beta_sum = 0.0;
-  double code_sum = 0.0;
-  for (std::size_t block = 0; block < count; block += kBlock) {
-    const std::size_t length = count - block < kBlock ? count - block : kBlock;
-    const float* gradient = y_gradient + block;
-    const std::uint8_t* of_block = codes + block;
-    if (task.constants.has_relu) {
-      hold_back(gradient, of_block, length, gamma, beta, task.kept.above[channel],
-                z_gradient + block);
-      gradient = z_gradient + block;
-    }
-    beta_sum += sum_of(length, [&](std::size_t i) { return gradient[i]; });
-    code_sum += sum_of(length, [&](std::size_t i) {
-      return gradient[i] * static_cast<float>(static_cast<std::int32_t>(of_block[i]));
-    });
-  }
+  const Passing passing = passing_of(task, channel);
+  const GradientSums sums = sums_of(y_gradient, codes, count, passing);
   // The sum of gradient * n, where n = start + code * step.
-  const double gamma_sum = beta_sum * start + code_sum * step;
-  task.beta_gradient[channel] = static_cast<float>(beta_sum);
+  const double gamma_sum = sums.alone * start + sums.with_code * step;
+  task.beta_gradient[channel] = static_cast<float>(sums.alone);
   task.gamma_gradient[channel] = static_cast<float>(gamma_sum);
-  const auto mean = static_cast<float>(beta_sum / static_cast<double>(count));
+  const auto mean = static_cast<float>(sums.alone / static_cast<double>(count));
   const auto slope = static_cast<float>(gamma_sum / static_cast<double>(count));
-  const float factor = gamma * task.kept.factor[channel];
-  const float* gradient = task.constants.has_relu ? z_gradient : y_gradient;
+  const float factor = task.constants.gamma[channel] * task.kept.factor[channel];
   for (std::size_t i = 0; i < count; ++i) {
     const float n = start + static_cast<float>(static_cast<std::int32_t>(codes[i])) * step;
-    z_gradient[i] = (gradient[i] - mean - n * slope) * factor;
+    z_gradient[i] = (passing.of(y_gradient[i], codes[i]) - mean - n * slope) * factor;
   }
 }
 

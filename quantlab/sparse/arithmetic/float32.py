@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from quantlab import backend
+from quantlab.allocator import allocate
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
 from quantlab.sparse.batch_innermost import flat
 from quantlab.sparse.compact import compact_planes, restore_planes
@@ -32,7 +33,7 @@ class Float(Arithmetic):
         planes = (
             scratch("planes", plan.x_numbers, x.dtype)
             if self.is_compact
-            else x.new_empty(plan.x_numbers)
+            else allocate(plan.x_numbers, x.dtype)
         )
         lay_out(plan.x_layout, x, planes)
         start = None if bias is None else flat(bias)

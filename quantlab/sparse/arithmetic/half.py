@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from quantlab import backend
+from quantlab.allocator import allocate
 from quantlab.errors import UsageError
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
 from quantlab.sparse.batch_innermost import flat, is_batch_innermost, memory
@@ -46,7 +47,7 @@ class Half(Arithmetic):
         planes = (
             scratch("planes", plan.x_numbers, torch.float16)
             if self.is_compact
-            else torch.empty(plan.x_numbers, dtype=torch.float16)
+            else allocate(plan.x_numbers, torch.float16)
         )
         x_factor = _factor(x, _PLANE_BITS, _MOST_BITS)
         lay_out(plan.x_layout, x, planes, x_factor)

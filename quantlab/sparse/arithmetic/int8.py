@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from quantlab import backend
+from quantlab.allocator import allocate
 from quantlab.backend import Int8Plan
 from quantlab.errors import UsageError
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
@@ -45,7 +46,7 @@ class Int8(Arithmetic):
     ) -> tuple[Kept, float]:
         if values.dtype != torch.float32:
             raise UsageError(f"weight: {values.dtype} given; float32, to be quantized, allowed")
-        planes = torch.empty(plan.x_numbers, dtype=torch.uint8)
+        planes = allocate(plan.x_numbers, torch.uint8)
         given = flat(x)
         x_scale = _scale(given, "input")
         backend.lay_out_int8(
