@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from quantlab.allocator import allocate
+from quantlab.pages import allocate
 
 
 def is_batch_innermost(x: Tensor) -> bool:

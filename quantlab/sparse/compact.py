@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from quantlab import backend
-from quantlab.allocator import allocate
 from quantlab.errors import UsageError
+from quantlab.pages import allocate
 from quantlab.sparse.batch_innermost import is_batch_innermost, memory
 from quantlab.sparse.layouts import collect
 from quantlab.sparse.plan import Plan

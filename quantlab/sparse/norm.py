@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from quantlab import backend
-from quantlab.allocator import allocate
+from quantlab.pages import allocate
 from quantlab.sparse.batch_innermost import flat
 
 

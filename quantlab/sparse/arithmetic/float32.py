@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from quantlab import backend
-from quantlab.allocator import allocate
+from quantlab.pages import allocate
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
 from quantlab.sparse.batch_innermost import flat
 from quantlab.sparse.compact import compact_planes, restore_planes

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from quantlab import backend
-from quantlab.allocator import allocate
 from quantlab.errors import UsageError
+from quantlab.pages import allocate
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
 from quantlab.sparse.batch_innermost import flat, is_batch_innermost, memory
 from quantlab.sparse.compact import compact_planes, restore_planes

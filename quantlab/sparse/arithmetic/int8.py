@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from quantlab import backend
-from quantlab.allocator import allocate
 from quantlab.backend import Int8Plan
 from quantlab.errors import UsageError
+from quantlab.pages import allocate
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
 from quantlab.sparse.batch_innermost import flat, is_batch_innermost
 from quantlab.sparse.plan import Plan

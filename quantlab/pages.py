@@ -1,0 +1,65 @@
+"""Memory of large tensors on the CPU, in pages of their own.
+
+The system clears a page when it is touched first: in pages of 4 KiB, as malloc takes them for the
+largest arrays, that takes seven times as long as to fill the array with numbers. Here pages are
+huge where the system has them; some of those that were freed last are kept for the next tensors of
+their size, the others leave the process, and the heap gets no holes.
+"""
+
+import mmap
+import sys
+from contextlib import suppress
+from threading import RLock
+from weakref import finalize
+
+import numpy as np
+import torch
+from torch import Tensor
+
+LEAST_BYTES = 2**20  # of a tensor with pages of its own
+IDLE_BYTES = 2**25  # that are kept at most
+
+
+def allocate(count: int, dtype: torch.dtype) -> Tensor:
+    """Return `[count]` numbers of any values."""
+    num_bytes = count * dtype.itemsize
+    if num_bytes < LEAST_BYTES or sys.platform != "linux":
+        return torch.empty(count, dtype=dtype)
+    pages = _idle.take(num_bytes)
+    owner = np.frombuffer(pages, dtype=np.uint8)
+    finalize(owner, _idle.keep, pages).atexit = False
+    return torch.from_numpy(owner).view(dtype)
+
+
+class _Idle:
+    """Pages that no tensor has, the last freed at the end. Tensors may end in any thread, and while
+    this object is at work."""
+
+    def __init__(self) -> None:
+        self._pages: list[mmap.mmap] = []
+        self._lock = RLock()
+
+    def take(self, num_bytes: int) -> mmap.mmap:
+        """Return pages of this size."""
+        with self._lock:
+            for place in reversed(range(len(self._pages))):
+                if len(self._pages[place]) == num_bytes:
+                    return self._pages.pop(place)
+        return _mapped(num_bytes)
+
+    def keep(self, pages: mmap.mmap) -> None:
+        """Keep pages, and let older ones go that are too many then."""
+        with self._lock:
+            self._pages.append(pages)
+            while sum(map(len, self._pages)) > IDLE_BYTES:
+                self._pages.pop(0)
+
+
+_idle = _Idle()
+
+
+def _mapped(num_bytes: int) -> mmap.mmap:
+    pages = mmap.mmap(-1, num_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a system without huge pages
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    return pages

@@ -1,0 +1,70 @@
+"""Pages of large tensors: numbers are the tensor's own, and freed pages come back or leave."""
+
+import gc
+import resource
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from quantlab.monitor.resident import status_bytes
+from quantlab.pages import IDLE_BYTES, LEAST_BYTES, allocate
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and MADV_HUGEPAGE")
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [0, 1, LEAST_BYTES - 1, LEAST_BYTES + 3])
+def test_numbers(count: int, dtype: torch.dtype) -> None:
+    first, second = allocate(count, dtype), allocate(count, dtype)
+    assert first.shape == (count,)
+    assert first.dtype == dtype
+    first.fill_(1)
+    second.fill_(2)
+    assert first.sum(dtype=torch.float64) == count
+
+
+def test_pages_come_back_for_the_same_size() -> None:
+    count = 5 * LEAST_BYTES + 64
+    first = allocate(count, torch.uint8)
+    place = first.data_ptr()
+    part = first[:10]
+    del first
+    assert allocate(count, torch.uint8).data_ptr() != place  # a view still has them
+    del part
+    again = allocate(count, torch.uint8)
+    assert again.data_ptr() == place
+    assert allocate(count + 1, torch.uint8).data_ptr() != place
+
+
+def test_more_than_is_kept_leaves_the_process() -> None:
+    before = status_bytes("VmRSS")
+    for _ in range(2):
+        tensors = [allocate(IDLE_BYTES, torch.uint8).fill_(1) for _ in range(8)]
+        assert status_bytes("VmRSS") - before > 7 * IDLE_BYTES
+        del tensors
+        gc.collect()
+        assert status_bytes("VmRSS") - before < 2 * IDLE_BYTES
+
+
+def test_huge_pages_have_few_faults() -> None:
+    if "[never]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text():
+        pytest.skip("needs transparent huge pages")
+    tensor = allocate(IDLE_BYTES + 2**22, torch.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    tensor.fill_(1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2000
+
+
+def test_tensors_end_in_any_thread() -> None:
+    def work(number: int) -> bool:
+        for _ in range(50):
+            tensor = allocate(LEAST_BYTES + number % 3, torch.uint8).fill_(number)
+            if not (tensor == number).all():
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(8)))
