@@ -33,7 +33,7 @@ const KernelTable<Unit<float, Half>>& half_table() {
 }
 
 constexpr std::size_t kProductsPerThread = std::size_t{1} << 17;
-constexpr std::size_t kSharesPerThread = 4;
+constexpr std::size_t kSharesPerThread = 2;  // each reads all of the outputs' gradients
 
 // Where each plane's connections would end if they followed one another, the first number zero.
 template <class Number, class Input>
