@@ -31,6 +31,7 @@ from quantlab.errors import UsageError
 from quantlab.monitor import Monitor
 from quantlab.sparse import SparseLayer
 from quantlab.sparse.config import prune
+from quantlab.sparse.dense_state import dense_state
 
 DTYPES = {
     "float32": torch.float32,
@@ -58,12 +59,16 @@ def build_network(
     problem: Problem, library: Library, config: Config, document: Document, seed: int
 ) -> tuple[nn.Module, list[Controller]]:
     """Create the network from its seed, load pretrained weights, prune or quantize it. Weights of
-    a network that was pruned or quantized itself are loaded last."""
+    a network that was pruned or quantized itself are loaded last; those of a pruned one are also
+    taken by a network that is not, with zeros between them."""
     seed_everything(derive_seed(seed, "network"))
     factory = find_class(config.network, [library.network], (nn.Module,), document, ("network",))
     network: nn.Module = create(factory, config.network, document, ("network",))
     source = config.network.pretrained
     state, origin = _read_pretrained(problem, library, source) if source else ({}, "")
+    if config.prune is None:
+        shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        state = dense_state(state, shapes)
     is_changed = config.prune is not None or bool(config.quantize.rules)
     is_of_changed = is_changed and not state.keys() <= network.state_dict().keys()
     if source and not is_of_changed:

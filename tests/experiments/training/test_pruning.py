@@ -71,6 +71,27 @@ def test_a_pruned_run_begins_where_a_dense_one_ended(lab: Lab) -> None:
         assert torch.equal(again[f"{name}.weight"], sparse[f"{name}.weight"])
 
 
+@pytest.mark.parametrize("layers", ["sparse", "int8", "masked"])
+def test_a_dense_or_quantized_run_begins_where_a_pruned_one_ended(lab: Lab, layers: str) -> None:
+    run(*PRUNED, f"--prune.layers={layers}")
+    run("test", "--problem=Toy", "--exp_id=0")
+    pruned = saved(lab, 0)
+    start = "--network.pretrained={exp_id: 0, checkpoint: last}"
+    slow = "--training.optimizer.params={lr: 1.0e-300}"
+    rules = "--quantize.rules=[{select: '*', on: weight, algorithm: {kind: ste, num_bits: 8}}]"
+    run(*TOY_RUN, start, slow)
+    run(*TOY_RUN, start, slow, rules)
+    for exp_id in (1, 2):
+        weight = saved(lab, exp_id)["linear.weight"]
+        if layers == "masked":
+            kept = pruned["linear.weight_orig"] * pruned["linear.weight_mask"]
+            assert torch.equal(weight, kept)
+            continue
+        places = pruned["linear.indices"]
+        assert torch.equal(weight.reshape(-1)[places], pruned["linear.weight"])
+        assert torch.count_nonzero(weight) <= len(places)
+
+
 @pytest.mark.parametrize(
     ("beside", "message"),
     [
