@@ -28,7 +28,8 @@ def allocate(count: int, dtype: torch.dtype) -> Tensor:
     pages = _idle.take(num_bytes)
     owner = np.frombuffer(pages, dtype=np.uint8)
     finalize(owner, _idle.keep, pages).atexit = False
-    return torch.from_numpy(owner).view(dtype)
+    storage = torch.from_numpy(owner).untyped_storage()
+    return torch.empty(0, dtype=dtype).set_(storage, 0, (count,), (1,))
 
 
 class _Idle:

@@ -32,7 +32,7 @@ inline Codes codes_of(const py::tuple& given, std::size_t size, std::size_t num_
     refuse("codes", "tuples (rule, other, out) or (rule, other, out, source)", given);
   }
   if (!py::isinstance<CodesRule>(given[0])) refuse("codes", "a CodesRule first", given[0]);
-  const auto& rule = given[0].cast<const CodesRule&>();
+  const CodesRule& rule = *given[0].cast<const CodesRule*>();
   if (rule.num_channels != num_channels || rule.num_groups != num_groups) {
     throw UsageError("codes: a rule for " + std::to_string(rule.num_channels) + " channels in " +
                      std::to_string(rule.num_groups) + " groups; allowed is " +

@@ -88,8 +88,9 @@ class _Allocations(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        before = _addresses((args, kwargs))  # a tensor may be set to other memory
         results = function(*args, **(kwargs or {}))
-        self.addresses |= _addresses(results) - _addresses((args, kwargs))
+        self.addresses |= _addresses(results) - before
         return results
 
 

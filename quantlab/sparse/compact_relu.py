@@ -15,7 +15,7 @@ from quantlab.sparse.batch_innermost import empty, flat, is_batch_innermost, mem
 
 
 class CompactReLU(nn.Module):
-    """y = max(x, 0), dL/dx = dL/dy where x > 0, of tensors on the CPU.
+    """y = max(x, 0), dL/dx = dL/dy where x > 0. Elsewhere than on the CPU it is torch's.
 
     torch's own keeps y: four bytes of each number, unless the next layer needs y anyway.
 
@@ -28,7 +28,7 @@ class CompactReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output."""
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and x.device.type == "cpu":
             return apply(_CompactReLU, x, self.inplace)
         return F.relu(x, self.inplace)
 

@@ -88,18 +88,41 @@ def test_sparse_layers() -> None:
     (step,) = [
         row["ratio"]
         for row in results("sparse_finetune")
-        if (row["network"], row["side"]) == ("ResNet-18", "sparse int8")
+        if (row["network"], row["side"]) == ("ResNet-18", "int8 blocks")
     ]
     assert f"int8, to dense float32 | {step} |" in README
+    (memory,) = [
+        row["ratio"]
+        for row in results("sparse_memory")
+        if (row["network"], row["side"]) == ("ResNet-18", "int8 blocks")
+    ]
+    assert f"dense float32's to it | {memory} |" in README
 
 
 @pytest.mark.parametrize("name", ["sparse_modules", "sparse_modules_xeon"])
 def test_the_break_even_table(name: str) -> None:
     page = (CHECKOUT / "docs" / "sparse.md").read_text(encoding="utf-8")
-    sides = ("dense bfloat16", "sparse float32", "sparse float16", "sparse int8")
+    sparse = [f"sparse {arithmetic}" for arithmetic in ("float32", "float16", "int8")]
+    sides = ["dense bfloat16", *sparse, *(f"{side} within blocks" for side in sparse)]
     found: dict[tuple[str, float], dict[str, float]] = defaultdict(dict)
     for row in results(name):
         found[row["layer"], row["sparsity"]][row["side"]] = row["ratio"]
     for (layer, sparsity), ratios in found.items():
-        cells = " | ".join(f"{ratios[side]:.2f}" for side in sides)
+        cells = " | ".join(f"{ratios[side]:.2f}" if side in ratios else "" for side in sides)
         assert f"| {layer} | {sparsity} | {cells} |" in page
+
+
+def test_the_table_of_sparse_steps() -> None:
+    page = (CHECKOUT / "docs" / "sparse.md").read_text(encoding="utf-8")
+    times = {(row["network"], row["side"]): row for row in results("sparse_finetune")}
+    for row in results("sparse_memory"):
+        if row["side"] == row["peer"]:
+            continue
+        parts = (
+            times[row["network"], row["side"]]["time_of_dense"],
+            row["saved_of_dense"],
+            row["peak_of_dense"],
+            1 / row["ratio"],
+        )
+        cells = " | ".join(f"{part:.2f}" for part in parts)
+        assert f"| {row['network']} | {row['side']} | {cells} |" in page

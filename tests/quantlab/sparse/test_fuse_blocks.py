@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from quantlab.graphs.select import select
 from quantlab.monitor.memory import saved_bytes
 from quantlab.sparse import SparseBlock, SparseConv2d, global_magnitude, sparsify, uniform_magnitude
+from quantlab.sparse.compact_batch_norm import CompactBatchNorm2d
 from quantlab.sparse.compact_relu import CompactReLU
 from quantlab.sparse.config import PruneConfig, prune
 from quantlab.sparse.fuse_blocks import fuse_blocks
@@ -56,8 +57,9 @@ def test_gradients_are_those_of_the_network(name: str) -> None:
 def test_less_is_kept() -> None:
     dense = importlib.import_module("problems.CIFAR10.VGG.network").VGG()
     fused = fuse_blocks(pruned("VGG"))
-    x = torch.randn(8, 3, 32, 32)
-    assert saved_bytes(lambda: fused(x)) < 0.30 * saved_bytes(lambda: dense(x))
+    x = torch.randn(64, 3, 32, 32)  # large enough for tensors with pages of their own
+    part = saved_bytes(lambda: fused(x)) / saved_bytes(lambda: dense(x))
+    assert 0.1 < part < 0.30
 
 
 def test_what_is_used_elsewhere_stays() -> None:
@@ -136,3 +138,9 @@ def test_a_relu_that_is_no_sum_leaves_its_input() -> None:
     fused = fuse_blocks(network)
     (relu,) = (module for module in fused.modules() if isinstance(module, CompactReLU))
     assert not relu.inplace
+
+
+def test_compact_layers_elsewhere_are_those_of_torch() -> None:
+    x = torch.empty(2, 3, 4, 4, device="meta", requires_grad=True)
+    norm = CompactBatchNorm2d(nn.BatchNorm2d(3, device="meta"), has_relu=True)
+    assert CompactReLU()(norm(x)).device.type == "meta"
