@@ -85,7 +85,9 @@ def fuse_blocks(network: nn.Module) -> fx.GraphModule:
         FuseBatchNorm(has_relu=has_relu)(gm)
     for module, nodes in callers(gm).items():
         if type(module) is nn.ReLU:
-            relu = CompactReLU(inplace=all(_is_sum(gm, node.args[0]) for node in nodes))
+            # What else reads an input may rely on its change; that of a sum nothing else reads.
+            may_change = all(_is_sum(gm, node.args[0]) for node in nodes)
+            relu = CompactReLU(inplace=module.inplace or may_change)
             for path in {str(node.target) for node in nodes}:
                 gm.set_submodule(path, relu)
     for node in gm.graph.nodes:

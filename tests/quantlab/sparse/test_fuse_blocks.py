@@ -144,3 +144,27 @@ def test_compact_layers_elsewhere_are_those_of_torch() -> None:
     x = torch.empty(2, 3, 4, 4, device="meta", requires_grad=True)
     norm = CompactBatchNorm2d(nn.BatchNorm2d(3, device="meta"), has_relu=True)
     assert CompactReLU()(norm(x)).device.type == "meta"
+
+
+@pytest.mark.parametrize("reader", ["before", "after", "beside"])
+def test_what_a_relu_changes_in_place_is_read_so(reader: str) -> None:
+    class Changing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = SparseConv2d.from_dense(nn.Conv2d(2, 4, 3))
+            self.norm, self.relu = nn.BatchNorm2d(4), nn.ReLU(inplace=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x)
+            if reader == "before":  # the batch norm, of what the ReLU changes
+                z: Tensor = self.relu(y)
+                return self.norm(y) + z
+            y = self.norm(y)
+            z = self.relu(y)
+            return y + 2 * z if reader == "beside" else y
+
+    torch.manual_seed(0)
+    network = Changing()
+    fused = fuse_blocks(copy.deepcopy(network))
+    x = torch.randn(6, 2, 5, 5)
+    torch.testing.assert_close(fused(x), network(x), rtol=1e-4, atol=1e-5)
