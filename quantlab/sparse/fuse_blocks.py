@@ -19,6 +19,7 @@ from quantlab.sparse.compact_batch_norm import CompactBatchNorm2d
 from quantlab.sparse.compact_relu import CompactReLU
 from quantlab.sparse.convolution_layer import Conv2dLayer
 from quantlab.sparse.layer import SparseLayer
+from quantlab.sparse.replace import has_hooks
 
 # A view of memory whose batch is innermost may not exist.
 _OF_ANY_STRIDES = {"view": "reshape", "view_as": "reshape_as"}
@@ -34,9 +35,9 @@ class FuseBlock(Rule):
     def __init__(self, *, has_relu: bool, has_pool: bool) -> None:
         self._ends = {"has_relu": has_relu, "has_pool": has_pool}
         self._conv = Op(Conv2dLayer, where=_is_even)
-        self._norm = self.pattern = Op(nn.BatchNorm2d, self._conv)
+        self._norm = self.pattern = Op(nn.BatchNorm2d, self._conv, where=_is_plain)
         if has_relu:
-            self.pattern = Op((nn.ReLU, CompactReLU), self.pattern)
+            self.pattern = Op((nn.ReLU, CompactReLU), self.pattern, where=_is_plain)
         if has_pool:
             self.pattern = Op(nn.MaxPool2d, self.pattern, where=_is_halving)
 
@@ -58,9 +59,9 @@ class FuseBatchNorm(Rule):
 
     def __init__(self, *, has_relu: bool) -> None:
         self._has_relu = has_relu
-        self._norm = self.pattern = Op(nn.BatchNorm2d)
+        self._norm = self.pattern = Op(nn.BatchNorm2d, where=_is_plain)
         if has_relu:
-            self.pattern = Op((nn.ReLU, CompactReLU), self.pattern)
+            self.pattern = Op((nn.ReLU, CompactReLU), self.pattern, where=_is_plain)
 
     def rewrite(self, gm: fx.GraphModule, match: Match) -> str | None:
         norm, node = match.module(self._norm), match[self._norm]
@@ -75,8 +76,8 @@ def fuse_blocks(network: nn.Module) -> fx.GraphModule:
     """Return a network as a graph in which sparse convolutions with their batch norms, ReLUs and
     poolings are blocks, and in which all other ReLUs are compact.
 
-    It computes what it did and shares the parameters. Raises UsageError where the network cannot be
-    followed.
+    It computes what it did and shares the parameters. Layers with hooks stay as they are, and so do
+    subclasses of torch's. Raises UsageError where the network cannot be followed.
     """
     gm = trace(network, leaves=(SparseLayer, SparseBlock, CompactBatchNorm2d, CompactReLU))
     for has_relu, has_pool in ((True, True), (True, False), (False, False)):
@@ -84,7 +85,7 @@ def fuse_blocks(network: nn.Module) -> fx.GraphModule:
     for has_relu in (True, False):
         FuseBatchNorm(has_relu=has_relu)(gm)
     for module, nodes in callers(gm).items():
-        if type(module) is nn.ReLU:
+        if type(module) is nn.ReLU and not has_hooks(module):
             # What else reads an input may rely on its change; that of a sum nothing else reads.
             may_change = all(_is_sum(gm, node.args[0]) for node in nodes)
             relu = CompactReLU(inplace=module.inplace or may_change)
@@ -119,12 +120,20 @@ def _is_sum(gm: fx.GraphModule, node: object) -> bool:
     return isinstance(gm.get_submodule(str(node.target)), Add)
 
 
+def _is_plain(node: fx.Node, module: nn.Module | None) -> bool:
+    """Return whether a call of a module does nothing else than torch's own."""
+    own = (nn.BatchNorm2d, nn.ReLU, CompactReLU, nn.MaxPool2d)
+    return module is not None and type(module) in own and not has_hooks(module)
+
+
 def _is_even(node: fx.Node, conv: nn.Module | None) -> bool:
-    return isinstance(conv, Conv2dLayer) and not any(conv.extra_padding)
+    return isinstance(conv, Conv2dLayer) and not any(conv.extra_padding) and not has_hooks(conv)
 
 
 def _is_halving(node: fx.Node, pool: nn.Module | None) -> bool:
-    if not isinstance(pool, nn.MaxPool2d) or pool.return_indices or pool.ceil_mode:
+    if not isinstance(pool, nn.MaxPool2d) or not _is_plain(node, pool):
+        return False
+    if pool.return_indices or pool.ceil_mode:
         return False
     sizes = {_pair(pool.kernel_size), _pair(pool.stride)}
     return sizes == {(2, 2)} and _pair(pool.padding) == (0, 0) and _pair(pool.dilation) == (1, 1)

@@ -43,7 +43,7 @@ def obstacle(network: nn.Module, layer: DenseLayer) -> str | None:
     """
     if type(layer) not in (nn.Linear, nn.Conv2d):
         return f"a {type(layer).__name__} is more than a Linear or Conv2d"
-    if any(vars(layer)[hooks] for hooks in _HOOKS):
+    if has_hooks(layer):
         return "it has hooks, which would be lost"
     if layer.weight.device.type != "cpu":
         return f"its weight is on {layer.weight.device}; sparse layers run on the CPU"
@@ -57,6 +57,11 @@ def obstacle(network: nn.Module, layer: DenseLayer) -> str | None:
         # In evaluation it hands the weights of its layers to a kernel, and calls none of them.
         return "a TransformerEncoderLayer reads its weight itself"
     return None
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether anything else runs when a module is called."""
+    return any(vars(module)[hooks] for hooks in _HOOKS)
 
 
 def replace_modules(network: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
