@@ -21,7 +21,15 @@ from quantlab.sparse.convolution import SparseConv2d
 from quantlab.sparse.convolution_layer import Conv2dLayer
 from quantlab.sparse.functional import input_gradient
 from quantlab.sparse.layouts import lay_out
-from quantlab.sparse.norm import KeptNorm, Norm, normalize, normalize_back, parameters, track
+from quantlab.sparse.norm import (
+    KeptNorm,
+    Norm,
+    count_of,
+    normalize,
+    normalize_back,
+    parameters,
+    track,
+)
 from quantlab.sparse.plan import Plan
 from quantlab.sparse.pool import pool, spread
 from quantlab.sparse.scratch import scratch
@@ -69,18 +77,26 @@ class SparseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output, `[B, O, H', W']`. Raises UsageError."""
-        if self.training and self.batch_norm.training and torch.is_grad_enabled():
+        is_training = self.training and self.batch_norm.training and torch.is_grad_enabled()
+        if is_training and x.numel() > 0:
             return self._fused(x)
         return self._unfused(x)
 
     @uncompiled
     def _fused(self, x: Tensor) -> Tensor:
         conv = self.conv
+        if x.ndim != 4 or x.shape[1] != conv.in_channels:
+            raise UsageError(f"input: {list(x.shape)} given; [B, {conv.in_channels}, H, W] allowed")
         x = conv.in_own_type(x)
         plan = conv.plan_for(x)
-        batch, outputs, height, width = plan.out_shape
+        count = count_of(self.batch_norm, plan.out_shape)
+        if self.has_pool and min(plan.out_shape[2:]) < 2:
+            raise UsageError(
+                f"input: {list(x.shape)} given, of which pooling would leave nothing; larger "
+                "images allowed"
+            )
         gamma, beta = parameters(self.batch_norm)
-        moments = x.new_empty(2, outputs)
+        moments = x.new_empty(2, len(gamma))
         y = apply(
             _Block,
             x,
@@ -94,7 +110,7 @@ class SparseBlock(nn.Module):
             self.has_pool,
             moments,
         )
-        track(self.batch_norm, moments, batch * height * width)
+        track(self.batch_norm, moments, count)
         return y
 
     def _unfused(self, x: Tensor) -> Tensor:

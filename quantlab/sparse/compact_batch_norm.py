@@ -15,7 +15,15 @@ from quantlab.autograd import apply, uncompiled
 from quantlab.backend import PlaneLayout
 from quantlab.sparse.batch_innermost import empty, is_batch_innermost, memory
 from quantlab.sparse.layouts import collect, lay_out
-from quantlab.sparse.norm import KeptNorm, Norm, normalize, normalize_back, parameters, track
+from quantlab.sparse.norm import (
+    KeptNorm,
+    Norm,
+    count_of,
+    normalize,
+    normalize_back,
+    parameters,
+    track,
+)
 from quantlab.sparse.scratch import scratch
 
 
@@ -31,20 +39,22 @@ class CompactBatchNorm2d(nn.Module):
         self.batch_norm, self.has_relu = batch_norm, has_relu
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the output."""
+        """Return the output. Raises UsageError."""
         is_training = self.training and self.batch_norm.training and torch.is_grad_enabled()
-        if is_training and x.device.type == "cpu" and x.dtype == torch.float32:
+        is_taken = x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0
+        if is_training and is_taken:
             return self._compact(x)
         y: Tensor = self.batch_norm(x)
         return F.relu(y) if self.has_relu else y
 
     @uncompiled
     def _compact(self, x: Tensor) -> Tensor:
+        count = count_of(self.batch_norm, tuple(x.shape))
         gamma, beta = parameters(self.batch_norm)
         moments = x.new_empty(2, len(gamma))
         norm = Norm(self.batch_norm.eps, self.has_relu)
         y = apply(_CompactBatchNorm, x, gamma, beta, norm, moments)
-        track(self.batch_norm, moments, x.numel() // len(gamma))
+        track(self.batch_norm, moments, count)
         return y
 
     def extra_repr(self) -> str:

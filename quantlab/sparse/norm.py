@@ -7,12 +7,14 @@ dL/dz = gamma / std (dL/da - dL/dbeta / N - n dL/dgamma / N)
 where the ReLU passed.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from quantlab import backend
+from quantlab.errors import UsageError
 from quantlab.pages import allocate
 from quantlab.sparse.batch_innermost import flat
 
@@ -36,13 +38,25 @@ class KeptNorm(NamedTuple):
         return self.constants[4:]
 
 
+def count_of(batch_norm: nn.BatchNorm2d, shape: tuple[int, ...]) -> int:
+    """Return how many numbers a channel of images has. Raises UsageError for images that a batch
+    norm does not take in training."""
+    channels = batch_norm.num_features
+    if len(shape) != 4 or shape[1] != channels:
+        raise UsageError(f"input: {list(shape)} given; [B, {channels}, H, W] allowed")
+    count = prod(shape) // channels
+    if count == 1:
+        raise UsageError("input: one number of each channel given; two or more allowed")
+    return count
+
+
 def parameters(batch_norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Return gamma and beta, `[C]`; ones and zeros of a module that has none."""
     channels = batch_norm.num_features
     gamma, beta = batch_norm.weight, batch_norm.bias
     return (
-        torch.ones(channels) if gamma is None else gamma,
-        torch.zeros(channels) if beta is None else beta,
+        torch.ones(channels, dtype=torch.float32) if gamma is None else gamma,
+        torch.zeros(channels, dtype=torch.float32) if beta is None else beta,
     )
 
 

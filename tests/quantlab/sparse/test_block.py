@@ -151,3 +151,28 @@ def test_what_does_not_fit() -> None:
         SparseBlock(double, nn.BatchNorm2d(3))
     with pytest.raises(UsageError, match=r"torch.float64 given; torch.float32"):
         SparseBlock(conv, nn.BatchNorm2d(3))(torch.zeros(2, 2, 5, 5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((4, 3, 5, 5), r"input: \[4, 3, 5, 5\] given; \[B, 2, H, W\] allowed"),
+        ((2, 5, 5), r"input: \[2, 5, 5\] given; \[B, 2, H, W\] allowed"),
+        ((4, 2, 3, 9), r"input: \[4, 2, 3, 9\] given, of which pooling would leave nothing"),
+        ((1, 2, 3, 3), "input: one number of each channel given"),
+    ],
+)
+def test_images_that_do_not_fit(shape: tuple[int, ...], message: str) -> None:
+    block = SparseBlock.from_dense(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), has_pool=True)
+    with pytest.raises(UsageError, match=message):
+        block(torch.zeros(shape))
+
+
+def test_no_images_change_nothing() -> None:
+    block = SparseBlock.from_dense(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), has_pool=True)
+    y = block(torch.zeros(0, 2, 8, 8))
+    y.sum().backward()
+    assert y.shape == (0, 3, 3, 3)
+    assert all(p.grad is not None and not p.grad.any() for p in block.parameters())
+    assert torch.equal(block.batch_norm.get_buffer("running_mean"), torch.zeros(3))
+    assert torch.equal(block.batch_norm.get_buffer("running_var"), torch.ones(3))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from quantlab.errors import UsageError
 from quantlab.monitor.memory import saved_bytes
 from quantlab.sparse.batch_innermost import is_batch_innermost
 from quantlab.sparse.compact_batch_norm import CompactBatchNorm2d
@@ -53,3 +54,36 @@ def test_a_byte_of_each_number_is_kept() -> None:
         return compact(x)
 
     assert saved_bytes(forward) <= x.numel() + 1000
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((4, 10, 3, 3), r"input: \[4, 10, 3, 3\] given; \[B, 5, H, W\] allowed"),
+        ((5, 3, 3), r"input: \[5, 3, 3\] given"),
+        ((1, 5, 1, 1), "input: one number of each channel given"),
+    ],
+)
+def test_images_that_do_not_fit(shape: tuple[int, ...], message: str) -> None:
+    compact, _ = norms(has_relu=True)
+    with pytest.raises(UsageError, match=message):
+        compact(torch.zeros(shape))
+
+
+def test_a_norm_without_parameters_whatever_the_default_type() -> None:
+    compact, dense = norms(has_relu=True, affine=False)
+    x = torch.randn(4, 5, 3, 3)
+    torch.set_default_dtype(torch.float64)
+    try:
+        y = compact(x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    within(y, dense(x.double()), 2e-5)
+
+
+def test_no_images_change_nothing() -> None:
+    compact, _ = norms(has_relu=True)
+    compact(torch.zeros(0, 5, 3, 3)).sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in compact.parameters())
+    assert torch.equal(compact.batch_norm.get_buffer("running_mean"), torch.zeros(5))
+    assert torch.equal(compact.batch_norm.get_buffer("running_var"), torch.ones(5))
