@@ -7,6 +7,7 @@ their size, the others leave the process, and the heap gets no holes.
 """
 
 import mmap
+import os
 import sys
 from contextlib import suppress
 from threading import RLock
@@ -34,7 +35,7 @@ def allocate(count: int, dtype: torch.dtype) -> Tensor:
 
 class _Idle:
     """Pages that no tensor has, the last freed at the end. Tensors may end in any thread, and while
-    this object is at work."""
+    this object is at work: the list may then change between any two steps."""
 
     def __init__(self) -> None:
         self._pages: list[mmap.mmap] = []
@@ -42,10 +43,11 @@ class _Idle:
 
     def take(self, num_bytes: int) -> mmap.mmap:
         """Return pages of this size."""
-        with self._lock:
-            for place in reversed(range(len(self._pages))):
-                if len(self._pages[place]) == num_bytes:
-                    return self._pages.pop(place)
+        with self._lock, suppress(ValueError):  # they have gone meanwhile
+            for pages in reversed(tuple(self._pages)):
+                if len(pages) == num_bytes:
+                    self._pages.remove(pages)
+                    return pages
         return _mapped(num_bytes)
 
     def keep(self, pages: mmap.mmap) -> None:
@@ -53,10 +55,16 @@ class _Idle:
         with self._lock:
             self._pages.append(pages)
             while sum(map(len, self._pages)) > IDLE_BYTES:
-                self._pages.pop(0)
+                del self._pages[:1]
+
+    def unlock(self) -> None:
+        """Begin anew in a forked process, where a thread that had the lock does not exist."""
+        self._pages, self._lock = [], RLock()
 
 
 _idle = _Idle()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.unlock)
 
 
 def _mapped(num_bytes: int) -> mmap.mmap:

@@ -1,16 +1,20 @@
 """Pages of large tensors: numbers are the tensor's own, and freed pages come back or leave."""
 
 import gc
+import mmap
+import os
 import resource
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 import torch
 
 from quantlab.monitor.resident import status_bytes
-from quantlab.pages import IDLE_BYTES, LEAST_BYTES, allocate
+from quantlab.pages import IDLE_BYTES, LEAST_BYTES, _Idle, _idle, allocate
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and MADV_HUGEPAGE")
 
@@ -68,3 +72,48 @@ def test_tensors_end_in_any_thread() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(8)))
+
+
+def test_tensors_end_while_others_are_made() -> None:
+    class Interrupted(mmap.mmap):
+        def __len__(self) -> int:
+            if not is_done:
+                is_done.append(True)
+                idle.keep(mmap.mmap(-1, IDLE_BYTES))  # all others go
+            return super().__len__()
+
+    is_done = [True]
+    idle = _Idle()
+    for size in (2 * LEAST_BYTES, LEAST_BYTES, LEAST_BYTES):
+        idle.keep(Interrupted(-1, size))
+    is_done.clear()
+    assert len(idle.take(2 * LEAST_BYTES)) == 2 * LEAST_BYTES
+    assert len(idle.take(IDLE_BYTES)) == IDLE_BYTES
+    is_done.clear()
+    idle.keep(Interrupted(-1, LEAST_BYTES))
+    assert len(idle.take(LEAST_BYTES)) == LEAST_BYTES
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_pages_whoever_had_the_lock() -> None:
+    is_held, is_over = Event(), Event()
+
+    def hold() -> None:
+        with _idle._lock:
+            is_held.set()
+            is_over.wait(60)
+
+    holder = Thread(target=hold)
+    holder.start()
+    is_held.wait(60)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends a child that waits
+        try:
+            _idle.take(LEAST_BYTES)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    is_over.set()
+    holder.join()
+    assert os.waitpid(child, 0)[1] == 0
