@@ -13,12 +13,15 @@ def dense_state(
 ) -> dict[str, Tensor]:
     """Return a state with the weights of sparse layers, and of layers with masks, among zeros.
 
-    shapes: of the dense network's entries, by name. What does not fit these stays as it is.
+    shapes: of the dense network's entries, by name. What does not fit these stays as it is, and so
+    do entries that the dense network has too.
     """
     found = dict(state)
     for name in state:
         path, _, entry = name.rpartition(".")
         weight = join(path, "weight")
+        if name in shapes:
+            continue
         if entry == "indices" and weight in state and weight in shapes:
             values, places = state[weight], state[name]
             if values.shape != places.shape or not _is_within(places, shapes[weight]):

@@ -39,3 +39,10 @@ def test_a_layer_alone_and_what_does_not_fit() -> None:
     assert torch.equal(found["weight"], state["weight"])
     plain = network().state_dict()
     assert dense_state(plain, shapes(network())).keys() == plain.keys()
+
+
+def test_indices_of_the_dense_network_stay() -> None:
+    state = {"weight": torch.randn(4), "indices": torch.arange(4).flip(0)}
+    found = dense_state(state, {"weight": (4,), "indices": (4,)})
+    assert found.keys() == state.keys()
+    assert torch.equal(found["weight"], state["weight"])
