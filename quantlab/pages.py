@@ -22,7 +22,7 @@ IDLE_BYTES = 2**25  # that are kept at most
 
 
 def allocate(count: int, dtype: torch.dtype) -> Tensor:
-    """Return `[count]` numbers of any values."""
+    """Return `[count]` numbers of any values. Many of them cannot be resized."""
     num_bytes = count * dtype.itemsize
     if num_bytes < LEAST_BYTES or sys.platform != "linux":
         return torch.empty(count, dtype=dtype)

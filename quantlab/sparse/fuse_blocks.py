@@ -92,7 +92,8 @@ def fuse_blocks(network: nn.Module) -> fx.GraphModule:
             for path in {str(node.target) for node in nodes}:
                 gm.set_submodule(path, relu)
     for node in gm.graph.nodes:
-        gives_type = any(isinstance(given, torch.dtype) for given in node.args)
+        given = (*node.args, *node.kwargs.values())
+        gives_type = any(isinstance(one, torch.dtype) for one in given)
         if node.op == "call_method" and node.target in _OF_ANY_STRIDES and not gives_type:
             node.target = _OF_ANY_STRIDES[node.target]
     gm.recompile()

@@ -146,9 +146,6 @@ def test_compact_layers_elsewhere_are_those_of_torch() -> None:
     assert CompactReLU()(norm(x)).device.type == "meta"
 
 
-@pytest.mark.parametrize("reader", ["before", "after", "beside"])
-
-
 @pytest.mark.parametrize("reader", ["before", "beside"])
 def test_what_a_relu_changes_in_place_is_read_so(reader: str) -> None:
     class Changing(nn.Module):
