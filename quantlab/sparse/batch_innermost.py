@@ -22,12 +22,12 @@ def is_batch_innermost(x: Tensor) -> bool:
 def empty(shape: tuple[int, ...], dtype: torch.dtype, *, batch_innermost: bool) -> Tensor:
     """Return a tensor `[B, ...]` of any values. It is no view, which could not be changed in place
     everywhere."""
-    order = (*shape[1:], shape[0]) if batch_innermost else shape
-    strides = torch.empty(order, dtype=dtype, device="meta").stride()
-    if batch_innermost:
-        strides = (strides[-1], *strides[:-1])
+    if not batch_innermost:
+        return torch.empty(shape, dtype=dtype)
+    batch, *sample = shape
+    strides = torch.empty((*sample, batch), dtype=dtype, device="meta").stride()
     storage = allocate(prod(shape), dtype).untyped_storage()
-    return torch.empty(0, dtype=dtype).set_(storage, 0, shape, strides)
+    return torch.empty(0, dtype=dtype).set_(storage, 0, shape, (strides[-1], *strides[:-1]))
 
 
 def memory(x: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from quantlab import backend
-from quantlab.pages import allocate
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
 from quantlab.sparse.batch_innermost import flat
 from quantlab.sparse.compact import compact_planes, restore_planes
@@ -33,7 +32,7 @@ class Float(Arithmetic):
         planes = (
             scratch("planes", plan.x_numbers, x.dtype)
             if self.is_compact
-            else allocate(plan.x_numbers, x.dtype)
+            else x.new_empty(plan.x_numbers)
         )
         lay_out(plan.x_layout, x, planes)
         start = None if bias is None else flat(bias)

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from quantlab import backend
 from quantlab.errors import UsageError
-from quantlab.pages import allocate
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
 from quantlab.sparse.batch_innermost import flat, is_batch_innermost, memory
 from quantlab.sparse.compact import compact_planes, restore_planes
@@ -47,7 +46,7 @@ class Half(Arithmetic):
         planes = (
             scratch("planes", plan.x_numbers, torch.float16)
             if self.is_compact
-            else allocate(plan.x_numbers, torch.float16)
+            else torch.empty(plan.x_numbers, dtype=torch.float16)
         )
         x_factor = _factor(x, _PLANE_BITS, _MOST_BITS)
         lay_out(plan.x_layout, x, planes, x_factor)
