@@ -31,8 +31,8 @@ struct Floats {
   static Floats load(const float* from, std::size_t count) {
     return {_mm256_maskload_ps(from, first(count))};
   }
-  // One by one: for whole vectors the instruction takes 1.4 times as long on AMD's Zen 5, and 0.6 to
-  // 1 times on an Intel Xeon.
+  // One by one: for whole vectors the instruction takes 1.4 times as long on AMD's Zen 5, and 0.6
+  // to 1 times on an Intel Xeon.
   static Floats gather(const float* from, const std::int32_t* places) {
     return {_mm256_setr_ps(from[places[0]], from[places[1]], from[places[2]], from[places[3]],
                            from[places[4]], from[places[5]], from[places[6]], from[places[7]])};
