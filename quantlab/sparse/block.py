@@ -20,7 +20,7 @@ from quantlab.sparse.batch_innermost import empty, is_batch_innermost, memory
 from quantlab.sparse.convolution import SparseConv2d
 from quantlab.sparse.convolution_layer import Conv2dLayer
 from quantlab.sparse.functional import input_gradient
-from quantlab.sparse.layouts import lay_out
+from quantlab.sparse.layouts import in_order_of_planes
 from quantlab.sparse.norm import (
     KeptNorm,
     Norm,
@@ -166,13 +166,11 @@ class _Block(Function):
         batch, outputs, height, width = ctx.plan.out_shape
         z_gradient = scratch("inputs", ctx.plan.product.out_size, values.dtype)
         images = z_gradient.view(outputs, height, width, batch)
-        given = z_gradient
-        if place is not None:
-            spread(y_gradient.movedim(0, -1), place, images)
-        elif is_batch_innermost(y_gradient):
-            given = memory(y_gradient)
+        if place is None:
+            given = in_order_of_planes(ctx.plan.out_layout, y_gradient, z_gradient)
         else:
-            lay_out(ctx.plan.out_layout, y_gradient, z_gradient)
+            spread(y_gradient.movedim(0, -1), place, images)
+            given = z_gradient
         normalized = KeptNorm(codes, constants)
         sums = normalize_back(given, z_gradient, gamma, beta, normalized, ctx.norm)
         wants_x, wants_values, wants_bias, *_ = ctx.needs_input_grad

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from quantlab.autograd import apply, uncompiled
 from quantlab.backend import PlaneLayout
 from quantlab.sparse.batch_innermost import empty, is_batch_innermost, memory
-from quantlab.sparse.layouts import collect, lay_out
+from quantlab.sparse.layouts import collect, in_order_of_planes, lay_out
 from quantlab.sparse.norm import (
     KeptNorm,
     Norm,
@@ -91,11 +91,7 @@ class _CompactBatchNorm(Function):
             if is_made_there
             else scratch("inputs", y_gradient.numel(), y_gradient.dtype)
         )
-        given = z_gradient
-        if is_batch_innermost(y_gradient):
-            given = memory(y_gradient)
-        else:
-            lay_out(layout, y_gradient, z_gradient)
+        given = in_order_of_planes(layout, y_gradient, z_gradient)
         kept = KeptNorm(codes, constants)
         sums = normalize_back(given, z_gradient, gamma, beta, kept, ctx.norm)
         if not is_made_there:

@@ -12,10 +12,11 @@ from torch.autograd.function import once_differentiable
 from quantlab import backend
 from quantlab.autograd import apply
 from quantlab.sparse.batch_innermost import empty, flat, is_batch_innermost, memory
+from quantlab.sparse.hold_back import hold_back
 
 
 class CompactReLU(nn.Module):
-    """y = max(x, 0), dL/dx = dL/dy where x > 0. Elsewhere than on the CPU it is torch's.
+    """y = max(x, 0), dL/dx = dL/dy except where x <= 0. Elsewhere than on the CPU it is torch's.
 
     torch's own keeps y: four bytes of each number, unless the next layer needs y anyway.
 
@@ -40,9 +41,10 @@ class CompactReLU(nn.Module):
 class _CompactReLU(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, inplace: bool) -> Tensor:
-        is_positive = (x > 0).view(torch.uint8)
-        ctx.save_for_backward(torch.from_numpy(backend.pack(flat(is_positive), 1)))
-        ctx.is_batch_innermost = is_batch_innermost(is_positive)
+        is_passing = (x <= 0).logical_not_()  # as in torch, NaN passes
+        codes = flat(is_passing.view(torch.uint8))
+        ctx.save_for_backward(torch.from_numpy(backend.pack(codes, 1)))
+        ctx.is_batch_innermost = is_batch_innermost(is_passing)
         if not inplace:
             return F.relu(x)
         ctx.mark_dirty(x)
@@ -53,9 +55,8 @@ class _CompactReLU(Function):
     def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor, None]:
         (bits,) = ctx.saved_tensors
         codes = backend.unpack(bits.numpy(), 1, num_codes=y_gradient.numel())
-        is_positive = empty(y_gradient.shape, torch.bool, batch_innermost=ctx.is_batch_innermost)
-        memory(is_positive).copy_(torch.from_numpy(codes.view(np.bool_)))
-        x_gradient = empty(
-            y_gradient.shape, y_gradient.dtype, batch_innermost=is_batch_innermost(y_gradient)
+        is_passing = empty(
+            y_gradient.shape, y_gradient.dtype, batch_innermost=ctx.is_batch_innermost
         )
-        return torch.mul(y_gradient, is_positive, out=x_gradient), None
+        memory(is_passing).copy_(torch.from_numpy(codes.view(np.bool_)))
+        return hold_back(y_gradient, is_passing, out=is_passing), None

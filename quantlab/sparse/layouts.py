@@ -4,7 +4,7 @@ from torch import Tensor
 
 from quantlab import backend
 from quantlab.backend import PlaneLayout
-from quantlab.sparse.batch_innermost import flat, is_batch_innermost
+from quantlab.sparse.batch_innermost import flat, is_batch_innermost, memory
 
 
 def lay_out(layout: PlaneLayout, x: Tensor, planes: Tensor, factor: float = 1.0) -> None:
@@ -24,3 +24,14 @@ def collect(layout: PlaneLayout, planes: Tensor, samples: Tensor, factor: float 
         is_batch_innermost=is_batch_innermost(samples),
         factor=factor,
     )
+
+
+def in_order_of_planes(layout: PlaneLayout, x: Tensor, rows: Tensor) -> Tensor:
+    """Return samples with the batch innermost, flat: as they lie if it is, else written to `rows`.
+
+    layout: of planes without padding.
+    """
+    if is_batch_innermost(x):
+        return memory(x)
+    lay_out(layout, x, rows)
+    return rows

@@ -7,6 +7,8 @@ torch.
 import torch
 from torch import Tensor
 
+from quantlab.sparse.hold_back import hold_back
+
 
 def pool(images: Tensor, largest: Tensor) -> Tensor:
     """Write the largest of each 2 x 2 of `[O, H, W, B]` as `[O, H / 2, W / 2, B]`; return which of
@@ -23,7 +25,7 @@ def spread(gradient: Tensor, place: Tensor, images: Tensor) -> None:
     """Write a gradient `[O, H / 2, W / 2, B]` where its numbers came from, zeros elsewhere."""
     images.zero_()
     for number, part in enumerate(_fours(images, *gradient.shape[1:3])):
-        torch.mul(gradient, place == number, out=part)
+        hold_back(gradient, (place == number).to(gradient.dtype), out=part)
 
 
 def _fours(images: Tensor, rows: int, columns: int) -> list[Tensor]:

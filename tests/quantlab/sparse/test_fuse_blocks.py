@@ -140,6 +140,15 @@ def test_a_relu_that_is_no_sum_leaves_its_input() -> None:
     assert not relu.inplace
 
 
+def test_infinity_and_nan_are_where_torch_has_them() -> None:
+    x = torch.tensor([-1.0, 0.0, 2.0, torch.nan, torch.inf], requires_grad=True)
+    gradient = torch.tensor([torch.inf, torch.nan, torch.inf, 3.0, torch.nan])
+    for inplace in (False, True):
+        (found,) = torch.autograd.grad(CompactReLU(inplace=inplace)(x * 1), x, gradient)
+        (wanted,) = torch.autograd.grad(torch.relu(x), x, gradient)
+        assert torch.equal(found.nan_to_num(7.0), wanted.nan_to_num(7.0))
+
+
 def test_compact_layers_elsewhere_are_those_of_torch() -> None:
     x = torch.empty(2, 3, 4, 4, device="meta", requires_grad=True)
     norm = CompactBatchNorm2d(nn.BatchNorm2d(3, device="meta"), has_relu=True)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -290,10 +291,16 @@ def test_a_layer_that_nothing_else_takes() -> None:
     assert found["conv"].reason == "no candidate takes it"
 
 
-@pytest.mark.parametrize("hint", [{"prototype": True}, {"vectorizing_over_on": False}])
-def test_hints_warn(hint: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    "swapping",
+    [
+        partial(swap_modules_with_sparse, prototype=True),
+        partial(swap_modules_with_sparse, vectorizing_over_on=False),
+    ],
+)
+def test_hints_warn(swapping: Callable[..., nn.Module]) -> None:
     with pytest.warns(UserWarning, match="without effect here") as warned:
-        swap_modules_with_sparse(network(), (3, 4, 4), skip_modules=["conv", "twice"], **hint)  # type: ignore[arg-type]
+        swapping(network(), (3, 4, 4), skip_modules=["conv", "twice"])
     assert len(warned) == 1
 
 
