@@ -17,7 +17,7 @@ print(faults() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs malloc_trim of glibc")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and malloc_trim of glibc")
 def test_freed_pages_leave_the_process() -> None:
     code = """
 import torch

@@ -16,7 +16,9 @@ import torch
 from quantlab.monitor.resident import status_bytes
 from quantlab.pages import IDLE_BYTES, LEAST_BYTES, _Idle, _idle, allocate
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and MADV_HUGEPAGE")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs pages of Linux, and /proc")
+HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+HAS_HUGE = HUGE.exists() and "[never]" not in HUGE.read_text()
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32, torch.float64])
@@ -30,6 +32,7 @@ def test_numbers(count: int, dtype: torch.dtype) -> None:
     assert first.sum(dtype=torch.float64) == count
 
 
+@LINUX
 def test_pages_come_back_for_the_same_size() -> None:
     count = 5 * LEAST_BYTES + 64
     first = allocate(count, torch.uint8)
@@ -43,6 +46,7 @@ def test_pages_come_back_for_the_same_size() -> None:
     assert allocate(count + 1, torch.uint8).data_ptr() != place
 
 
+@LINUX
 def test_more_than_is_kept_leaves_the_process() -> None:
     before = status_bytes("VmRSS")
     for _ in range(2):
@@ -53,9 +57,8 @@ def test_more_than_is_kept_leaves_the_process() -> None:
         assert status_bytes("VmRSS") - before < 2 * IDLE_BYTES
 
 
+@pytest.mark.skipif(not HAS_HUGE, reason="needs transparent huge pages of Linux")
 def test_huge_pages_have_few_faults() -> None:
-    if "[never]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text():
-        pytest.skip("needs transparent huge pages")
     tensor = allocate(IDLE_BYTES + 2**22, torch.uint8)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     tensor.fill_(1)
@@ -74,6 +77,7 @@ def test_tensors_end_in_any_thread() -> None:
         assert all(pool.map(work, range(8)))
 
 
+@LINUX
 def test_tensors_end_while_others_are_made() -> None:
     class Interrupted(mmap.mmap):
         def __len__(self) -> int:
@@ -94,6 +98,7 @@ def test_tensors_end_while_others_are_made() -> None:
     assert len(idle.take(LEAST_BYTES)) == LEAST_BYTES
 
 
+@LINUX
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_process_has_pages_whoever_had_the_lock() -> None:
     is_held, is_over = Event(), Event()
