@@ -1,8 +1,12 @@
 """The exact dialect: a program in ONNX that gives the same integers in onnxruntime.
 
-Made of operators that onnxruntime computes exactly: `ConvInteger` and `MatMulInteger` for sums of
-products, int64 for rescaling. What it lacks is composed:
+Made of operators that onnxruntime computes exactly on every processor: `ConvInteger` and
+`MatMulInteger` for sums of products, int64 for rescaling. The rest is composed:
 
+* Factors of products are unsigned bytes, signed ones with the zero point 128. Where a processor has
+  AVX2 but no VNNI, onnxruntime adds two products of a signed and an unsigned byte in 16 bits, and
+  saturates: in `MatMulInteger` of u8 x s8, in `ConvInteger` of s8 x u8 (1.32). Those of two unsigned
+  bytes are widened first.
 * Rounding down after the shift: (t - t mod 2^S) / 2^S, since `Div` rounds towards zero, `Mod` down,
   and `BitShift` knows no sign.
 * Clamping in int32, after the division: on int64, `Min`, `Max` and `Clip` give 0 for numbers from
@@ -13,7 +17,7 @@ products, int64 for rescaling. What it lacks is composed:
 Every tensor of the program is an output of the model, so that all can be compared.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -43,7 +47,9 @@ from quantlab.integer.operations import (
 from quantlab.integer.operations.pooling import adaptive_ends
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S16, S32, TensorType
+from quantlab.integer.tensor_type import S8, S32, U8, TensorType
+
+_ZERO_OF_SIGNED = 128
 
 
 def exact_model(program: Program) -> onnx.ModelProto:
@@ -71,18 +77,10 @@ def _(
 ) -> None:
     windows = operation.windows
     x = _padded(graph, operation.inputs[0], types[0], windows, operation.padding_codes)
-    weight = graph.constant(f"{operation.output}.weight", operation.weight, np.int8)
-    attributes: dict[str, Any] = {
-        "strides": windows.stride,
-        "dilations": windows.dilation,
-        "group": operation.groups,
-        "kernel_shape": windows.kernel,
-    }
-
-    def product(part: str) -> str:
-        return graph.node("ConvInteger", part, weight, **attributes)
-
-    total = _by_bytes(graph, x, types[0], product)
+    weight = _signed_bytes(graph, f"{operation.output}.weight", operation.weight)
+    total = _sums_of_products(
+        graph, "ConvInteger", x, types[0], weight, **_attributes(windows, operation.groups)
+    )
     bias = graph.constant(f"{operation.output}.bias", operation.bias.reshape(1, -1, 1, 1), np.int32)
     graph.node("Add", total, bias, to=operation.output)
 
@@ -91,27 +89,52 @@ def _(
 def _(
     operation: Linear, graph: Graph, types: Sequence[TensorType], bounds: Sequence[Bound]
 ) -> None:
-    weight = graph.constant(f"{operation.output}.weight", operation.weight.T, np.int8)
-
-    def product(part: str) -> str:
-        return graph.node("MatMulInteger", part, weight)
-
-    total = _by_bytes(graph, operation.inputs[0], types[0], product)
+    weight = _signed_bytes(graph, f"{operation.output}.weight", operation.weight.T)
+    total = _sums_of_products(graph, "MatMulInteger", operation.inputs[0], types[0], weight)
     bias = graph.constant(f"{operation.output}.bias", operation.bias, np.int32)
     graph.node("Add", total, bias, to=operation.output)
 
 
-def _by_bytes(graph: Graph, x: str, given: TensorType, product: Callable[[str], str]) -> str:
-    """Return a product with x; of a tensor of 16 bits, 256 times that of its upper byte and that of
-    its lower."""
-    if given.kind != S16:
-        return product(x)
+def _attributes(windows: Windows, groups: int) -> dict[str, Any]:
+    return {
+        "strides": windows.stride,
+        "dilations": windows.dilation,
+        "group": groups,
+        "kernel_shape": windows.kernel,
+    }
+
+
+def _signed_bytes(graph: Graph, name: str, values: NDArray[Any]) -> str:
+    """Add a constant of signed bytes, stored unsigned with the zero point 128."""
+    return graph.constant(name, values.astype(np.int16) + _ZERO_OF_SIGNED, np.uint8)
+
+
+def _sums_of_products(
+    graph: Graph, kind: str, x: str, given: TensorType, weight: str, **attributes: Any
+) -> str:
+    """Return the sums, in int32, of products of x and a weight of `_signed_bytes`.
+
+    Of a tensor of 16 bits: 256 times those of its upper byte, and those of its lower.
+    """
+
+    def sums(part: str, zero: int) -> str:
+        zeros = (graph.number(number, np.uint8) for number in (zero, _ZERO_OF_SIGNED))
+        return graph.node(kind, part, weight, *zeros, **attributes)
+
+    def signed(part: str) -> str:
+        moved = graph.node("Add", part, graph.number(_ZERO_OF_SIGNED, np.int32))
+        return sums(graph.cast(moved, np.uint8), _ZERO_OF_SIGNED)
+
+    if given.kind == U8:
+        return sums(x, 0)
     wide = graph.cast(x, np.int32)
-    low = graph.node("Mod", wide, graph.number(256, np.int32))
-    high = graph.node("Div", graph.node("Sub", wide, low), graph.number(256, np.int32))
-    upper = product(graph.cast(high, np.int8))
-    lower = product(graph.cast(low, np.uint8))
-    return graph.node("Add", graph.node("Mul", upper, graph.number(256, np.int32)), lower)
+    if given.kind == S8:
+        return signed(wide)
+    byte = graph.number(256, np.int32)
+    low = graph.node("Mod", wide, byte)
+    upper = signed(graph.node("Div", graph.node("Sub", wide, low), byte))
+    lower = sums(graph.cast(low, np.uint8), 0)
+    return graph.node("Add", graph.node("Mul", upper, byte), lower)
 
 
 def _padded(graph: Graph, x: str, given: TensorType, windows: Windows, codes: NDArray[Any]) -> str:
@@ -241,20 +264,12 @@ def _(
     x = _padded(
         graph, operation.inputs[0], given, windows, np.full(channels, operation.padding_code)
     )
-    ones = graph.number(np.ones((channels, 1, *windows.kernel)), np.int8)
-
-    def product(part: str) -> str:
-        return graph.node(
-            "ConvInteger",
-            part,
-            ones,
-            strides=windows.stride,
-            dilations=windows.dilation,
-            group=channels,
-            kernel_shape=windows.kernel,
-        )
-
-    total = _by_bytes(graph, x, given, product)
+    ones = _signed_bytes(
+        graph, f"{operation.output}.ones", np.ones((channels, 1, *windows.kernel), np.int8)
+    )
+    total = _sums_of_products(
+        graph, "ConvInteger", x, given, ones, **_attributes(windows, channels)
+    )
     graph.cast(total, np.int32, to=operation.output)
 
 

@@ -126,7 +126,7 @@ def _parameters(
     step_O = np.where(scale_O == 0, np.where(fine_O == 0, 1.0, fine_O), np.abs(scale_O))
     codes = (weight_OI * np.sign(scale_O).astype(np.int64)[:, None]).reshape(operation.weight.shape)
     weight = _dequantized(
-        writer, f"{operation.output}.weight", codes, step_O / input_scale, np.int8
+        writer, f"{operation.output}.weight", codes + 128, step_O / input_scale, np.uint8, 128
     )
     room = 2.0**31 - 2 * writer.reach(operation.output) - 1
     whole_O = np.rint(np.clip(bias_O / step_O, -room, room))
@@ -139,14 +139,14 @@ def _parameters(
 
 
 def _dequantized(
-    writer: Writer, name: str, codes: NDArray[Any], scale_O: Reals, dtype: type[np.signedinteger]
+    writer: Writer, name: str, codes: NDArray[Any], scale_O: Reals, dtype: type[np.integer], zero: int = 0
 ) -> str:
     """Append a constant as codes with a scale for each output."""
     graph = writer.graph
     numbers = (
         graph.constant(name, codes, dtype),
         graph.constant(f"{name}.scale", scale_O, np.float32),
-        graph.constant(f"{name}.zero_point", np.zeros(len(scale_O)), dtype),
+        graph.constant(f"{name}.zero_point", np.full(len(scale_O), zero), dtype),
     )
     return graph.node("DequantizeLinear", *numbers, to=f"{name}.reals", axis=0)
 

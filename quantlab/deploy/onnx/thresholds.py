@@ -32,8 +32,9 @@ def rounded_range(
     codes = np.arange(operation.low, operation.high).reshape(num_levels, 1, *ones)
     middle = _quotient(grid(codes + 0.5) - reading.offset, slope, _TIE * grid.scale)
     is_always, is_never = first <= -reach, first > reach
-    is_between = (first - 1 < middle) & (middle < first - _TIE)
-    is_parted = is_between | (is_always & (middle < -reach)) | (is_never & (middle > reach))
+    is_below, is_above = middle < first - _TIE, middle > first - 1 + _TIE
+    is_reached, is_missed = middle < -reach - _TIE, middle > reach + _TIE
+    is_parted = (is_below & is_above) | (is_always & is_reached) | (is_never & is_missed)
     # What all channels reach, or none, such as what is below a ReLU, is left to the clamp.
     by_level = tuple(range(1, first.ndim))
     start = int(is_always.all(by_level).sum())

@@ -5,27 +5,20 @@ that the shares below are those of networks of a few layers.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
-from torch import nn
+from onnx import numpy_helper
 
-from quantlab.algorithms import QuantizeConfig, quantize
-from quantlab.algorithms.after_training import calibrate
 from quantlab.deploy.onnx.qdq import emit, qdq_model
 from quantlab.integer.interpreter import execute
-from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.operations import (
     OPERATIONS,
     Add,
@@ -39,55 +32,24 @@ from quantlab.integer.operations import (
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
-from tests.quantlab.integer.networks import (
-    SPEC,
-    PreActivation,
-    Residual,
-    pixels,
-    plain,
-    reals,
-    settled,
-)
+from tests.quantlab.deploy.networks import NETWORKS, network_program, with_codes
+from tests.quantlab.deploy.run_sessions import open_session, run
+from tests.quantlab.integer.networks import pixels
 from tests.quantlab.integer.programs import Author, inputs
-from tests.quantlab.integer.test_lower_shapes import program_of
 
-Level = onnxruntime.GraphOptimizationLevel
-
-
-def session(
-    model: onnx.ModelProto, level: Any, path: Path | None = None
-) -> onnxruntime.InferenceSession:
-    """path: for the model as onnxruntime optimizes it."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = level
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    if path is not None:
-        options.optimized_model_filepath = str(path)
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+DISABLED, EXTENDED = LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_EXTENDED")
+Arrays = Mapping[str, NDArray[Any]]
 
 
-def run_all(
-    program: Program, raw: Mapping[str, NDArray[Any]], level: Any = Level.ORT_DISABLE_ALL
-) -> dict[str, NDArray[Any]]:
+def run_all(program: Program, raw: Arrays, level: str = DISABLED) -> Arrays:
     """Return the outputs and, under the program's names and `.codes`, all codes."""
-    model = qdq_model(program)
-    for node in model.graph.node:
-        name = node.output[0].removesuffix(".codes")
-        if node.op_type == "QuantizeLinear" and name in program.types:
-            kind = helper.np_dtype_to_tensor_dtype(np.dtype(program.types[name].kind.dtype))
-            model.graph.output.append(helper.make_tensor_value_info(node.output[0], kind, None))
-    engine = session(model, level)
-    names = [output.name for output in engine.get_outputs()]
-    return dict(zip(names, engine.run(names, dict(raw)), strict=True))
+    return run(with_codes(qdq_model(program), program).SerializeToString(), dict(raw), level)
 
 
 def optimized(model: onnx.ModelProto, folder: Path) -> Counter[str]:
     """Return how many nodes of each kind onnxruntime makes of a model."""
     path = folder / "optimized.onnx"
-    session(model, Level.ORT_ENABLE_EXTENDED, path)
+    open_session(model.SerializeToString(), EXTENDED, path)
     return Counter(node.op_type for node in onnx.load(path).graph.node)
 
 
@@ -95,79 +57,20 @@ def kinds(model: onnx.ModelProto) -> Counter[str]:
     return Counter(node.op_type for node in model.graph.node)
 
 
-def calibrated(network: nn.Module, weight: dict[str, Any], x: dict[str, Any]) -> Program:
-    torch.manual_seed(0)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, 0.1, 0.4)
-    network = network.double().eval()
-    rules = [
-        {"select": "*", "on": "weight", "algorithm": weight},
-        {"select": "!first", "on": "input", "algorithm": x},
-    ]
-    quantize(network, QuantizeConfig.model_validate({"rules": rules}).rules)
-    samples = reals(pixels(32, 1))
-    calibrate(network, [samples])
-    return lower(network, SPEC, samples)
-
-
-def small(activation: nn.Module, groups: int = 1) -> nn.Module:
-    """Without a batch norm's factor of 0, with padding behind a quantizer."""
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), activation,
-        nn.Conv2d(8, 8, 3, padding=1, groups=groups), nn.BatchNorm2d(8), activation,
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 16, 5),
-    )  # fmt: skip
-
-
-STE = {"kind": "ste", "num_bits": 8}
-NETWORKS: dict[str, Callable[[], Program]] = {
-    "plain w8a8": lambda: lower(settled(plain(), 8, 1), SPEC),
-    "plain w4a4": lambda: lower(settled(plain(), 4, 1), SPEC),
-    "thresholds": lambda: lower(settled(plain(), 2, 1), SPEC),
-    "two bits without thresholds": lambda: lower(
-        settled(plain(), 2, 1), SPEC, threshold_levels=0
-    ),
-    "channels of their own": lambda: lower(
-        settled(plain(), 8),
-        InputSpec(shape=(3, 9, 9), scale=(0.02, 0.025, 0.017), zero_point=(120, 3, 250)),
-    ),
-    "residual": lambda: lower(settled(Residual(), 8), SPEC, reals(pixels(64))),
-    "residual w4a4": lambda: lower(settled(Residual(), 4), SPEC, reals(pixels(64))),
-    "batch norms of sums w2a2": lambda: lower(
-        settled(PreActivation(), 2), SPEC, reals(pixels(64))
-    ),
-    "depthwise": lambda: calibrated(small(nn.ReLU(), 8), STE, STE),
-    "asymmetric": lambda: calibrated(
-        small(nn.Hardtanh(-0.6, 2.0)), STE, {**STE, "symmetric": False}
-    ),
-    "signed": lambda: calibrated(small(nn.Identity()), STE, STE),
-    "ternary": lambda: calibrated(small(nn.ReLU()), {"kind": "twn"}, {**STE, "num_bits": 2}),
-    "binary": lambda: calibrated(small(nn.Identity()), {"kind": "binary"}, {"kind": "binary"}),
-    **{
-        name: lambda name=name: program_of(name)[1]
-        for name in (
-            "gate with a table", "hardswish", "dense", "shuffle", "sums", "max",
-            "average with padding", "average of what is there", "average over the end", "adaptive",
-            "dilated",
-        )
-    },
-}  # fmt: skip
-
-
-@cache
-def network_program(name: str) -> Program:
-    torch.manual_seed(0)
-    return NETWORKS[name]()
-
-
-@pytest.mark.parametrize("level", [Level.ORT_DISABLE_ALL, Level.ORT_ENABLE_EXTENDED])
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks(name: str, level: Any) -> None:
-    """About 1 % of the codes of 8 bits and fewer differ at most, by up to 2 steps; those of 16 bits
-    by less than 2 steps of the fewest bits; scores by 5 % of their spread, or twice a step of the
-    fewest bits."""
+def test_networks(name: str, level: str) -> None:
     program, raw = network_program(name), {"input": pixels(60, 3).numpy()}
-    wanted, found = dict(execute(program, raw)), run_all(program, raw, level)
+    check_network(program, dict(execute(program, raw)), run_all(program, raw, level))
+
+
+def check_network(program: Program, wanted: Arrays, found: Arrays) -> None:
+    """Check all codes and the output of a network's model.
+
+    About 1 % of the codes of 8 bits and fewer differ at most, by up to 2 steps; those of 16 bits by
+    less than 2 steps of the fewest bits; scores by 5 % of their spread, or twice a step of the
+    fewest bits.
+    """
     codes = {name for name in wanted if program.types[name].kind != S32}
     assert {f"{name}.codes" for name in codes} | set(program.outputs) == set(found)
     num_levels = min(map(_num_levels, program.operations))
@@ -302,7 +205,7 @@ def check(program: Program, seed: int = 0) -> onnx.ModelProto:
         for name, given in program.inputs.items()
     }
     wanted = dict(execute(program, raw))
-    for level in (Level.ORT_DISABLE_ALL, Level.ORT_ENABLE_EXTENDED):
+    for level in LEVELS:
         found = run_all(program, raw, level)
         for name, value in wanted.items():
             if program.types[name].kind != S32:

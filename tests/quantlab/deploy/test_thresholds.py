@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -89,6 +89,7 @@ def test_what_is_lowered_from_rounding_is_rounded(
 
 
 @settings(deadline=None)
+@example(seed=0, firsts=[29], scale=0.01)  # 28 is a tie, but for what floats lose
 @given(
     seed=st.integers(0, 2**32 - 1),
     firsts=st.lists(st.integers(-REACH - 1, REACH + 1), min_size=1, max_size=3),
