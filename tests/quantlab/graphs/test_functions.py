@@ -38,8 +38,19 @@ ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "adaptive_max_pool2d": [((2, 3),)],
     "upsample": [(None, 2.0)],
 }
+
+
+def name_of(target: Target) -> str:
+    """Its name without an address in memory, which differs between processes."""
+    if isinstance(target, str):
+        return f".{target}"
+    if isinstance(target, OpOverload):
+        return str(target)
+    return f"{target.__module__}.{target.__name__}"
+
+
 CASES = [
-    pytest.param(line, target, arguments, id=f"{line.name}-{target}-{arguments}"[:60])
+    pytest.param(line, target, arguments, id=f"{line.name}-{name_of(target)}-{arguments}")
     for line in FUNCTIONS
     for target in line.targets
     for arguments in ARGUMENTS.get(line.name, [()])

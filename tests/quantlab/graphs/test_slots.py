@@ -12,7 +12,7 @@ from quantlab.graphs.unshare import twin
 from quantlab.quantizer import Quantizer
 from tests.quantlab.graphs.networks import CarryingConv2d, Grid
 
-X = torch.randn(2, 3, 4, 4)
+X = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
 def carrying() -> CarryingConv2d:
