@@ -13,7 +13,7 @@ DEMO := --problem=MNIST --topology=LeNet --config=w4a4
 BACKEND_SOURCES := CMakeLists.txt $(shell find backend_cpp -name '*.[hc]*' -o -name 'CMakeLists.txt') \
     $(shell find quantlab -type d -not -name __pycache__)
 
-.PHONY: setup demo test test-full check format docs bench clean
+.PHONY: setup tools demo test test-full check format docs bench clean
 
 setup: $(STAMPS)/backend $(STAMPS)/horovod
 
@@ -36,6 +36,10 @@ $(STAMPS)/horovod: $(STAMPS)/packages cfg/horovod.sh cfg/cxx_for_horovod.sh
 	bash cfg/horovod.sh
 	@touch $@
 
+# What only tests need; without it they skip.
+tools:
+	@bash cfg/tools.sh
+
 $(STAMPS)/bench: $(STAMPS)/packages
 	$(PIP) $$($(BIN)/python cfg/requirements.py --packages bench)
 	@touch $@
@@ -44,10 +48,10 @@ demo: setup
 	@$(BIN)/python main.py data --problem=MNIST
 	@PATH="$(CURDIR)/$(BIN):$$PATH" horovodrun -np 1 -H localhost:1 python main.py $(DEMO)
 
-test: setup
+test: setup tools
 	$(BIN)/python -m pytest -q -m "not long"
 
-test-full: setup
+test-full: setup tools
 	$(BIN)/python -m pytest -q
 
 check: $(STAMPS)/backend
@@ -67,7 +71,7 @@ docs: $(STAMPS)/backend
 	$(BIN)/python -m docs.library
 
 # Those that need a GPU say so where there is none. A failure does not keep the others from running.
-bench: setup $(STAMPS)/bench
+bench: setup tools $(STAMPS)/bench
 	@failed=; \
 	for script in $$(grep -l '^if __name__' benchmarks/*.py); do \
 	    name=$$(basename $$script .py); \

@@ -14,19 +14,20 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
+from benchmarks import onnx_sessions
+from benchmarks.emulation import run_emulated
 from quantlab.deploy.onnx.exact import exact_model
 from quantlab.deploy.onnx.qdq import qdq_model
 from quantlab.integer.interpreter import execute
 from quantlab.integer.operations import Convolution, Linear, SumPool, Windows
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, U8, IntegerType, TensorType
-from tests.emulation import needs_emulator, run_without_vnni
+from tests.emulation import needs_emulator
 from tests.quantlab.deploy.networks import NETWORKS, network_program, with_codes
 from tests.quantlab.deploy.test_qdq import LEVELS, check_network
 from tests.quantlab.integer.networks import pixels
 from tests.quantlab.integer.programs import Author, inputs
 
-SCRIPT = Path(__file__).parent / "run_sessions.py"
 NUM_RANDOM = 40
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -112,7 +113,7 @@ def emulated(
     for name, model in models.items():
         (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
         np.savez(folder / f"{name}.npz", **inputs[name])
-    run_without_vnni(SCRIPT, str(folder), level)
+    run_emulated(Path(onnx_sessions.__file__), str(folder), level)
     found = {}
     for name in models:
         with np.load(folder / f"{name}.{level}.npz") as outputs:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from benchmarks.onnx_sessions import open_session, run
 from quantlab.deploy.onnx.qdq import emit, qdq_model
 from quantlab.integer.interpreter import execute
 from quantlab.integer.operations import (
@@ -33,7 +34,6 @@ from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
 from tests.quantlab.deploy.networks import NETWORKS, network_program, with_codes
-from tests.quantlab.deploy.run_sessions import open_session, run
 from tests.quantlab.integer.networks import pixels
 from tests.quantlab.integer.programs import Author, inputs
 
