@@ -1,19 +1,55 @@
-"""Fixtures of all tests that run whole experiments."""
+"""What all tests share: processes side by side, seeds, and fixtures that run whole experiments."""
 
 import gc
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 import problems
 from experiments import library, storage
 from experiments.commands import conduct
 from experiments.configuration import resolve
 from experiments.runs import environment
+from tests.durations import pytest_terminal_summary
 from tests.lab import Lab, make_lab
+
+__all__ = ["pytest_terminal_summary"]
+
+# The examples of a CI are a function of the test, so that a red one can be repeated. Elsewhere each
+# run tries others. None are refused because the machine is slow.
+settings.register_profile(
+    "local", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
+settings.load_profile("ci" if "CI" in os.environ else "local")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Prepare the environment of the processes that share the tests."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for name in ("COLUMNS", "LINES"):  # those of no terminal: the readline library sets them
+        os.unsetenv(name)
+
+
+def _seed() -> None:
+    """Begin alike: torch draws another seed for each process, a test begins where one ended."""
+    random.seed(0)
+    torch.manual_seed(0)
+
+
+def pytest_collectstart() -> None:
+    _seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    _seed()
 
 
 @pytest.fixture
