@@ -52,8 +52,8 @@ def stored_tensors(program: Program) -> dict[str, Stored]:
     found: dict[str, Stored] = {}
     for operation in program.operations:
         for name, values in operation.constants().items():
-            num_bits = getattr(operation, "weight_bits", None) if name == "weight" else None
-            found[f"{operation.output}.{name}"] = Stored(values=values, num_bits=num_bits)
+            stored = Stored(values=values, num_bits=operation.num_bits(name))
+            found[f"{operation.output}.{name}"] = stored
     return found
 
 

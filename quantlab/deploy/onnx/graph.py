@@ -1,14 +1,20 @@
-"""An ONNX graph while it is being built."""
+"""ONNX graphs: built, and read from files. Nothing else of the library imports `onnx`."""
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import ArrayLike, DTypeLike
 from onnx import helper, numpy_helper
 
+from quantlab.errors import VerificationError
+from quantlab.integer.file import REMEDY
 from quantlab.integer.tensor_type import TensorType
 
+Model = onnx.ModelProto
 OPSET, IR_VERSION = 21, 10
 BATCH = "N"
 
@@ -59,7 +65,7 @@ class Graph:
         outputs: dict[str, TensorType],
         *,
         has_real_outputs: bool = False,
-    ) -> onnx.ModelProto:
+    ) -> Model:
         """Return the checked model. has_real_outputs: float32 in place of the types' integers."""
         graph = helper.make_graph(
             self._nodes,
@@ -79,3 +85,37 @@ def _value(name: str, given: TensorType, *, is_real: bool = False) -> onnx.Value
     dtype = np.dtype(np.float32 if is_real else given.kind.dtype)
     kind = helper.np_dtype_to_tensor_dtype(dtype)
     return helper.make_tensor_value_info(name, kind, [BATCH, *given.shape])
+
+
+def tensor_hashes(model: Model) -> Mapping[str, str]:
+    """Return the SHA-256 of each constant's numbers, by name."""
+    return {
+        tensor.name: hashlib.sha256(numpy_helper.to_array(tensor).tobytes()).hexdigest()
+        for tensor in model.graph.initializer
+    }
+
+
+def read_model(data: bytes, expected: Model, source: str) -> Model:
+    """Return the model of a file. source: its name, for errors.
+
+    Raises VerificationError, with the tensor and its hash, unless it is the expected one.
+    """
+    try:
+        model = onnx.load_model_from_string(data)
+        found = tensor_hashes(model)
+    except (DecodeError, ValueError, TypeError) as error:
+        raise VerificationError(f"{source}: no ONNX model, or damaged: {error}") from error
+    for name, wanted in tensor_hashes(expected).items():
+        if found.get(name) != wanted:
+            given = f"its SHA-256 is {found[name][:16]}..." if name in found else "it is missing"
+            raise VerificationError(
+                f"{source}: tensor '{name}' is not the program's: {given}, {wanted[:16]}... is; "
+                f"{REMEDY}"
+            )
+    if model.SerializeToString(deterministic=True) != expected.SerializeToString(
+        deterministic=True
+    ):
+        raise VerificationError(
+            f"{source}: its tensors are the program's, but not its graph; {REMEDY}"
+        )
+    return model

@@ -1,17 +1,18 @@
-"""Models in onnxruntime."""
+"""Models in onnxruntime. Nothing else of the library imports it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
+
+from quantlab.deploy.onnx.graph import Model
 
 
 class OnnxEngine:
     """Runs a model of the exact dialect. num_threads: 0 for all cores."""
 
-    def __init__(self, model: onnx.ModelProto | bytes, *, num_threads: int = 0) -> None:
+    def __init__(self, model: Model | bytes, *, num_threads: int = 0) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads
         options.log_severity_level = 3

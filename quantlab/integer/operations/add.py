@@ -1,6 +1,7 @@
 """Addition of two tensors of different scales."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ class Add(Rescale):
 
     Neither side is rounded before they are added; see `Rescale`. They broadcast.
     """
+
+    multiplier_names: ClassVar[tuple[str, ...]] = ("left_multiplier", "right_multiplier")
 
     left_multiplier: NDArray[np.int32]
     right_multiplier: NDArray[np.int32]

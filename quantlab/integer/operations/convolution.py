@@ -27,6 +27,9 @@ class Convolution(Operation):
     windows: Windows
     groups: int = 1
 
+    def num_bits(self, constant: str) -> int | None:
+        return self.weight_bits if constant == "weight" else None
+
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
         given = self.one(inputs)
         if given.kind not in (U8, S8, S16) or len(given.shape) != 3:

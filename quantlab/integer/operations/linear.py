@@ -22,6 +22,9 @@ class Linear(Operation):
     weight_bits: int
     bias: NDArray[np.int32]
 
+    def num_bits(self, constant: str) -> int | None:
+        return self.weight_bits if constant == "weight" else None
+
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
         given = self.one(inputs)
         num_outputs, num_inputs = self.weight.shape

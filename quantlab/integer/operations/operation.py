@@ -37,6 +37,13 @@ class Operation(ABC):
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
 
+    def num_bits(self, constant: str) -> int | None:
+        """Return the bits that the integers of a constant are stored in; None for all of its type.
+
+        1 bit stands for -1 and 1.
+        """
+        return None
+
     @abstractmethod
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
         """Return the type of the output. Raises UsageError for inputs that it cannot take."""

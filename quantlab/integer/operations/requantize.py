@@ -1,6 +1,7 @@
 """Requantization: one tensor to another scale."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,5 +15,7 @@ class Requantize(Rescale):
 
     With one multiplier and offset for each channel it is a batch norm too.
     """
+
+    multiplier_names: ClassVar[tuple[str, ...]] = ("multiplier",)
 
     multiplier: NDArray[np.int32]

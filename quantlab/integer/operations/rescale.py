@@ -1,7 +1,8 @@
 """What goes from one scale to another has in common; see `Requantize` and `Add`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,11 @@ class Rescale(Operation):
     upwards. Multipliers are int32, offset and shift int64, the shift from 0 to 62. Each has the
     shape of the output or one that broadcasts against it, such as `[O, 1, 1]` or `[]`.
 
-    kind: of the output; `low` and `high` are within it.
+    kind: of the output; `low` and `high` are within it. multiplier_names: the fields that are the
+    inputs' multipliers, in their order.
     """
+
+    multiplier_names: ClassVar[tuple[str, ...]]
 
     offset: NDArray[np.int64]
     shift: NDArray[np.int64]
@@ -39,8 +43,8 @@ class Rescale(Operation):
     @property
     def multipliers(self) -> tuple[NDArray[np.int32], ...]:
         """The multiplier of each input."""
-        found = [self.constants()[name] for name in self.constants() if "multiplier" in name]
-        return tuple(multiplier.astype(np.int32, copy=False) for multiplier in found)
+        arrays: Iterator[Array] = (getattr(self, name) for name in self.multiplier_names)
+        return tuple(multiplier.astype(np.int32, copy=False) for multiplier in arrays)
 
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
         if len(inputs) != len(self.multipliers):

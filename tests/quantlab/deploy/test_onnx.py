@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from quantlab.deploy.onnx.exact import exact_model
+from quantlab.deploy.onnx.graph import read_model
 from quantlab.deploy.onnx.runtime import OnnxEngine
-from quantlab.deploy.onnx.tensors import read_model
 from quantlab.errors import VerificationError
 from quantlab.integer.file import from_bytes, to_bytes
 from quantlab.integer.operations import (

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from benchmarks.onnx_sessions import open_session, run
-from quantlab.deploy.onnx.qdq import emit, qdq_model
+from quantlab.deploy.onnx.qdq import qdq_model
+from quantlab.deploy.onnx.qdq.emit import emit
 from quantlab.integer.interpreter import execute
 from quantlab.integer.operations import (
     OPERATIONS,

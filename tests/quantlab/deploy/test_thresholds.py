@@ -6,7 +6,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quantlab.deploy.onnx.thresholds import rounded_range
+from quantlab.deploy.onnx.qdq.thresholds import rounded_range
 from quantlab.integer.bounds import Bound
 from quantlab.integer.interpreter import compute
 from quantlab.integer.lower.grid import Grid

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from quantlab.deploy.onnx.exact import emit
+from quantlab.deploy.onnx.exact.emit import emit
 from quantlab.errors import UsageError
 from quantlab.integer.bounds import bound_of
 from quantlab.integer.interpreter import compute, execute, run

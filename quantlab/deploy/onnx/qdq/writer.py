@@ -1,12 +1,11 @@
-"""The float graph of the QDQ dialect as it grows; see `qdq`."""
+"""The float graph of the QDQ dialect as it grows; see the package."""
 
 from collections import defaultdict
 
 import numpy as np
-import onnx
 from numpy.typing import ArrayLike, NDArray
 
-from quantlab.deploy.onnx.graph import Graph
+from quantlab.deploy.onnx.graph import Graph, Model
 from quantlab.integer.operations import (
     Operation,
     Threshold,
@@ -179,7 +178,7 @@ class Writer:
         is_output = tensor in self.program.outputs
         return min(least, 2.0**-16 * self.reach(tensor)) if is_output else least
 
-    def model(self) -> onnx.ModelProto:
+    def model(self) -> Model:
         """Return the checked model."""
         outputs = {}
         for name in self.program.outputs:
