@@ -120,8 +120,8 @@ def _fast(program: Program, folder: Path) -> Engine:
 
 def _onnx(program: Program, folder: Path) -> Engine:
     from quantlab.deploy.onnx.exact import exact_model
+    from quantlab.deploy.onnx.graph import read_model
     from quantlab.deploy.onnx.runtime import OnnxEngine
-    from quantlab.deploy.onnx.tensors import read_model
 
     path, data = _stored("onnx-exact", program, folder)
     expected = exact_model(program)
