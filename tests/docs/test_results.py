@@ -126,3 +126,21 @@ def test_the_table_of_sparse_steps() -> None:
         )
         cells = " | ".join(f"{part:.2f}" for part in parts)
         assert f"| {row['network']} | {row['side']} | {cells} |" in page
+
+
+def test_the_table_of_onnx_on_processors() -> None:
+    page = (CHECKOUT / "docs" / "integer.md").read_text(encoding="utf-8")
+    shares: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    classes: dict[str, set[float]] = defaultdict(set)
+    for row in results("onnx_processors"):
+        if row["dialect"] == "exact":
+            assert row["differ"] == 0
+            continue
+        share = f"{100 * row['differ'] / row['compared']:.2f}"
+        if share not in shares[row["network"]][row["session"]]:
+            shares[row["network"]][row["session"]].append(share)
+        classes[row["network"]].add(row["ratio"])
+    for network, by_session in shares.items():
+        cells = " | ".join(", ".join(found) for found in by_session.values())
+        (same,) = classes[network]
+        assert f"| {network} | {cells} | {100 * same:.0f} |" in page
