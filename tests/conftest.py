@@ -40,7 +40,7 @@ def pytest_xdist_setupnodes() -> None:
 def _seed() -> None:
     """Begin alike: torch draws another seed for each process, a test begins where one ended."""
     random.seed(0)
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed keeps a stack trace for each GPU
 
 
 def pytest_collectstart() -> None:

@@ -14,11 +14,12 @@ Train = Callable[..., int]
 
 
 def make_small_network() -> nn.Sequential:
+    """Both convolutions have weights of one shape: a compiler needs to see only one of them."""
     torch.manual_seed(3)
     return nn.Sequential(
         nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"),
         nn.ReLU(),
-        nn.Conv2d(4, 4, 3),
+        nn.Conv2d(4, 4, 3, groups=2),
         nn.Flatten(),
         nn.Linear(64, 3),
     )
@@ -41,8 +42,12 @@ def run_training(
     num_steps: int | None = None,
     lr: float = 0.05,
     communicator: Reducer | None = None,
+    after_step: Callable[[int], None] = lambda step: None,
 ) -> int:
-    """Train with plain SGD, from any step on for any number of steps; return the next step."""
+    """Train with plain SGD, from any step on for any number of steps; return the next step.
+
+    after_step: called with the number of steps that are done.
+    """
     batches, controllers = list(batches), list(controllers)
     optimizer = torch.optim.SGD(parameter_groups(network), lr=lr)
     last_step = len(batches) * epochs
@@ -74,6 +79,7 @@ def run_training(
         optimizer.step()
         for controller in controllers:
             controller.on_step_end(at(step + 1))
+        after_step(step + 1)
     return last_step
 
 
@@ -113,17 +119,22 @@ def batches() -> list[tuple[Tensor, Tensor]]:
     return make_small_batches()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def new_batches() -> Callable[[], list[tuple[Tensor, Tensor]]]:
+    return make_small_batches
+
+
+@pytest.fixture(scope="session")
 def new_network() -> Callable[[], nn.Sequential]:
     return make_small_network
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train() -> Train:
     return run_training
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rules() -> Callable[..., list[QuantRule]]:
     return make_rules
 

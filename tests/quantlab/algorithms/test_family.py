@@ -1,7 +1,9 @@
 """What every algorithm must do. A new one adds its cases, with formulas in NumPy."""
 
 import copy
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from quantlab.algorithms import ALGORITHMS, QuantizeConfig, quantize
 from quantlab.algorithms.layers import Target, carries
+from quantlab.controller import Controller
 from quantlab.quantizer import COMPILE_OPTIONS, Quantizer
 from tests.quantlab.algorithms.cases import CASES
 from tests.rank_threads import on_ranks
@@ -19,17 +22,54 @@ PAIRS = [(name, on) for name, case in CASES.items() for on in case.targets]
 family = pytest.mark.parametrize(("case", "on"), PAIRS)
 
 
-@pytest.fixture
-def started(new_network, batches, train, rules) -> Callable[[str, Target], nn.Module]:
-    """A network with one algorithm on all layers, trained until it is well under way."""
+STOPS = (1, 3, 4, 6, 8)  # steps of 12 in 3 epochs
 
-    def start(case: str, on: Target) -> nn.Module:
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A network with one algorithm on all layers, trained until it is well under way.
+
+    states: those of the network and of each controller after so many steps.
+    """
+
+    network: nn.Module
+    controllers: list[Controller]
+    states: dict[int, tuple[dict[str, Tensor], list[dict[str, Any]]]]
+
+
+@pytest.fixture(scope="module")
+def train_anew(new_network, new_batches, train, rules) -> Callable[[str, Target], Run]:
+    def train_anew(case: str, on: Target) -> Run:
         network = new_network()
         controllers = quantize(network, rules(("*", on, CASES[case].config_for(on))))
-        train(network, controllers, batches, epochs=3)
-        return network
+        run = Run(network=network, controllers=controllers, states={})
 
-    return start
+        def keep(step: int) -> None:
+            if step in STOPS:
+                states = network.state_dict(), [c.state_dict() for c in controllers]
+                run.states[step] = copy.deepcopy(states)
+
+        train(network, controllers, new_batches(), epochs=3, after_step=keep)
+        return run
+
+    return train_anew
+
+
+@pytest.fixture(scope="module")
+def run(train_anew) -> Callable[[str, Target], Run]:
+    """Copies of what is trained once."""
+    trained = functools.cache(train_anew)
+
+    def run(case: str, on: Target) -> Run:
+        with torch.random.fork_rng():  # whether or not it is the first call
+            return copy.deepcopy(trained(case, on))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def started(run) -> Callable[[str, Target], nn.Module]:
+    return lambda case, on: run(case, on).network
 
 
 def quantizers(network: nn.Module) -> dict[str, Quantizer]:
@@ -91,14 +131,10 @@ def test_gradients_are_the_formulas(started, case: str, on: Target) -> None:
 
 
 @family
-def test_everything_learned_moves(
-    new_network, batches, train, rules, case: str, on: Target
-) -> None:
-    network = new_network()
-    controllers = quantize(network, rules(("*", on, CASES[case].config_for(on))))
-    train(network, controllers, batches, epochs=3)
+def test_everything_learned_moves(run, batches, train, case: str, on: Target) -> None:
+    network = (one := run(case, on)).network
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    train(network, controllers, batches, epochs=5, first_step=3 * len(batches))
+    train(network, one.controllers, batches, epochs=5, first_step=3 * len(batches))
     for name, parameter in network.named_parameters():
         is_fixed = not CASES[case].is_learning and name.endswith("weight")
         assert torch.equal(parameter, before[name]) == is_fixed, name
@@ -154,25 +190,37 @@ def near_ties(case: str, q: Quantizer, shape: torch.Size) -> Tensor:
     return torch.stack(beside).flatten(0, 1)
 
 
+def loss(q: Quantizer, x: Tensor, slopes: Tensor) -> Tensor:
+    return (q(2.0 * x) * slopes).sum()
+
+
+@pytest.fixture(scope="module")
+def compiled_loss() -> Iterator[Callable[[Quantizer, Tensor, Tensor], Tensor]]:
+    """Compiled once for all quantizers that differ in numbers only."""
+    torch.compiler.reset()
+    with torch._dynamo.config.patch(recompile_limit=len(PAIRS) * 2):
+        yield torch.compile(
+            loss, fullgraph=True, dynamic=False, backend="aot_eager_decomp_partition"
+        )
+    torch.compiler.reset()
+
+
 @family
 # Dynamo makes an instance of each Function, the partitioner imports deprecated parts of torch.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-def test_compiled_gradients_are_those_of_the_formulas(started, case: str, on: Target) -> None:
+def test_compiled_gradients_are_those_of_the_formulas(
+    started, compiled_loss, case: str, on: Target
+) -> None:
     """A compiler may compute again in the backward pass what the forward pass has overwritten."""
     for q, x in samples(started(case, on).double().train(), on, torch.float64)[:2]:
         q.set_observing(False)
         leaves = {"x": x.requires_grad_(), **dict(q.named_parameters())}
-
         slopes = torch.linspace(-1.0, 1.0, x.numel(), dtype=torch.float64).reshape(x.shape)
-
-        def loss(x: Tensor, slopes: Tensor = slopes, q: Quantizer = q) -> Tensor:
-            return (q(2.0 * x) * slopes).sum()
-
-        torch.compiler.reset()
-        compiled = torch.compile(loss, fullgraph=True, backend="aot_eager_decomp_partition")
-        wanted = torch.autograd.grad(loss(x), list(leaves.values()), allow_unused=True)
-        found = torch.autograd.grad(compiled(x), list(leaves.values()), allow_unused=True)
+        wanted, found = (
+            torch.autograd.grad(function(q, x, slopes), list(leaves.values()), allow_unused=True)
+            for function in (loss, compiled_loss)
+        )
         for name, one, other in zip(leaves, wanted, found, strict=True):
             assert other is not None, name
             torch.testing.assert_close(other, one, rtol=1e-12, atol=1e-13)
@@ -233,8 +281,8 @@ def test_state_round_trip(started, new_network, rules, case: str, on: Target) ->
 
 
 @family
-def test_same_run_same_bytes(started, case: str, on: Target) -> None:
-    one, two = started(case, on).state_dict(), started(case, on).state_dict()
+def test_same_run_same_bytes(started, train_anew, case: str, on: Target) -> None:
+    one, two = started(case, on).state_dict(), train_anew(case, on).network.state_dict()
     assert one.keys() == two.keys()
     for name, value in one.items():
         assert torch.equal(value, two[name]), name
@@ -242,26 +290,19 @@ def test_same_run_same_bytes(started, case: str, on: Target) -> None:
 
 @family
 def test_resumed_run_has_the_same_bytes(
-    new_network, batches, train, rules, case: str, on: Target
+    run, new_network, batches, train, rules, case: str, on: Target
 ) -> None:
-    def new() -> tuple[nn.Module, list[Any]]:
-        network = new_network()
-        return network, quantize(network, rules(("*", on, CASES[case].config_for(on))))
-
-    network, controllers = new()
-    train(network, controllers, batches, epochs=3)
-    wanted = network.state_dict()
-    for stop in (1, 3, 4, 6, 8):
-        network, controllers = new()
-        step = train(network, controllers, batches, epochs=3, num_steps=stop)
-        states = [controller.state_dict() for controller in controllers]
-        again, controllers = new()
-        again.load_state_dict(network.state_dict())
+    whole = run(case, on)
+    assert tuple(whole.states) == STOPS
+    for stop, (network_state, states) in whole.states.items():
+        again = new_network()
+        controllers = quantize(again, rules(("*", on, CASES[case].config_for(on))))
+        again.load_state_dict(network_state)
         for controller, state in zip(controllers, states, strict=True):
             controller.load_state_dict(state)
-        train(again, controllers, batches, epochs=3, first_step=step)
+        train(again, controllers, batches, epochs=3, first_step=stop)
         for name, value in again.state_dict().items():
-            assert torch.equal(value, wanted[name]), (stop, name)
+            assert torch.equal(value, whole.network.state_dict()[name]), (stop, name)
 
 
 @family

@@ -41,7 +41,7 @@ def test_float_weights_are_kept_and_all_are_quantized_in_evaluation(
     )
     train(network, controllers, batches, epochs=2)
     layer = network[2]
-    assert layer.weight.unique().numel() > 100
+    assert layer.weight.unique().numel() > 0.7 * layer.weight.numel()
     quantizer = layer.weight_quantizer
     assert quantizer.eval()(layer.weight).unique().numel() == 3
     assert quantizer.train()(layer.weight).unique().numel() > 50
