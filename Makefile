@@ -69,6 +69,7 @@ format: $(STAMPS)/packages
 docs: $(STAMPS)/backend
 	$(BIN)/python -m docs.reference
 	$(BIN)/python -m docs.library
+	$(BIN)/python -m tests.quantlab.deploy.operation_table
 
 # Those that need a GPU say so where there is none. A failure does not keep the others from running.
 bench: setup tools $(STAMPS)/bench

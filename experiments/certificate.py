@@ -5,7 +5,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,18 @@ from torch import Tensor
 import quantlab
 from experiments.agreement import Agreement
 from quantlab import backend
+from quantlab.deploy.table import missing, packages
 from quantlab.integer.file import tensor_hashes, to_bytes
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison
 
-_PACKAGES = ("numpy", "torch", "onnx", "onnxruntime")
+_PACKAGES = ("numpy", "torch")
 
 
 def certificate(
     program: Program, images: Tensor, comparisons: Sequence[Comparison], found: Agreement
 ) -> dict[str, Any]:
-    """Return the certificate of a program, as it was read from its file, as plain data.
+    """Return the certificate of a program as plain data.
 
     Hashes: SHA-256 of the program's file, of each tensor as it is stored, of the raw images.
     """
@@ -36,7 +36,7 @@ def certificate(
         "engines": [asdict(comparison) for comparison in comparisons],
         "against_fake_quantized": asdict(found),
         "versions": {"quantlab": quantlab.__version__}
-        | {name: version(name) for name in _PACKAGES if find_spec(name) is not None},
+        | {name: version(name) for name in (*_PACKAGES, *packages()) if not missing([name])},
         "machine": {
             "python": platform.python_version(),
             "cpu": _cpu(),

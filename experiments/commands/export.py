@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from experiments.artefacts import ARTEFACTS, artefacts_named, write
+from experiments.artefacts import write
 from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import options
 from experiments.commands.conduct import load_data
@@ -10,6 +10,7 @@ from experiments.commands.restored import restore
 from experiments.deployment import program_of
 from experiments.progress import console
 from experiments.session import local_session
+from quantlab.deploy.table import ARTEFACTS, artefacts_named
 
 SYNTAX = Syntax(
     help="write a run's integer program, as a program file and for other tools",
@@ -29,7 +30,7 @@ def run(invocation: Invocation) -> int:
     program = program_of(restored.network, restored.library, data)
     table = Table("artefact", "bytes", "file")
     for name in names:
-        path = write(name, program, restored.artefacts)
-        table.add_row(name, f"{path.stat().st_size:,}", str(path))
+        for path in write(name, program, restored.artefacts):
+            table.add_row(name, f"{path.stat().st_size:,}", str(path))
     console.print(table)
     return 0

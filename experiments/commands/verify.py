@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from experiments.agreement import Agreement, agreement
-from experiments.artefacts import ENGINES, engines_named, engines_of, stored_program
+from experiments.artefacts import engines_of
 from experiments.certificate import certificate
 from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import options
@@ -24,6 +24,7 @@ from experiments.runs.files import storage_error, write_json
 from experiments.samples import raw_batches, raw_samples
 from experiments.session import local_session
 from experiments.torchvision_networks import calibrated
+from quantlab.deploy.table import engines, engines_named
 from quantlab.errors import UsageError
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison, Engine, compare
@@ -36,7 +37,7 @@ SYNTAX = Syntax(
     help="prove that a run's integer program is computed alike everywhere",
     options={
         **options.STORED_NETWORK,
-        "backends": Option(help=f"{', '.join(ENGINES)}; by default all that are installed"),
+        "backends": Option(help=f"{', '.join(engines())}; by default all that are installed"),
         "samples": Option(help=f"how many images; {_NUM_SAMPLES} by default, {_NUM_PHOTOS} photos"),
         "tested": Option(help="how many images, or all, for the accuracy; by default as many"),
         "torchvision": Option(help="instead of a run: a network of torchvision's, weights random"),
@@ -78,9 +79,8 @@ def _of_torchvision(invocation: Invocation, backends: list[str], count: int) -> 
     name, folder = invocation.options["torchvision"], Path(invocation.options["images"])
     found = calibrated(name, folder, count)
     with TemporaryDirectory() as artefacts:
-        stored = stored_program(found.program, Path(artefacts))
-        engines = engines_of(backends, stored, Path(artefacts))
-        comparisons = _compared(found.program, engines, found.photos, 2)
+        running = engines_of(backends, found.program, Path(artefacts))
+        comparisons = _compared(found.program, running, found.photos, 2)
     _print_table(comparisons)
     console.print(f"{name}: {len(found.program.operations)} operations", markup=False)
     for comparison in comparisons:
@@ -96,10 +96,9 @@ def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
     _remove(folder / CERTIFICATE)
     data = load_data(restored.problem, restored.config, local_session())
     program = program_of(restored.network, restored.library, data)
-    stored = stored_program(program, folder)
+    running = engines_of(backends, program, folder)
     images, targets = raw_samples(data.test, restored.library, count)
-    engines = engines_of(backends, stored, folder)
-    comparisons = _compared(program, engines, images, _BATCH_SIZE)
+    comparisons = _compared(program, running, images, _BATCH_SIZE)
     num_tested = min(num_tested or len(data.test), len(data.test))
     tested: Iterable[tuple[Tensor, Tensor]]
     if num_tested == len(images):  # then they are the same, and not read again
@@ -115,7 +114,7 @@ def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
             say=lambda done: progress.advance(done, "testing"),
         )
     identity = {"run": restored.folder.name, "checkpoint": restored.checkpoint}
-    whole = identity | certificate(stored, images, comparisons, found)
+    whole = identity | certificate(program, images, comparisons, found)
     write_json(folder / CERTIFICATE, whole)
     _print_table(comparisons)
     _print_agreement(found)

@@ -20,11 +20,11 @@ from experiments.configuration.section import Section
 from experiments.runs.files import (
     read_json,
     storage_error,
-    sync_folder,
     write_atomically,
     write_json,
 )
 from quantlab.errors import UsageError
+from quantlab.files import sync_folder
 
 LAST, PREVIOUS, BEST = "last", "previous", "best"
 

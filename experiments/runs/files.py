@@ -1,37 +1,21 @@
-"""Writing files so that a reader, or a crash, never meets half of one."""
+"""Files of runs: written whole, read with one clear line where that fails."""
 
 import errno
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from quantlab import files
 from quantlab.errors import UsageError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a temporary file beside `path`, sync it, rename it. Raises UsageError with the path and
-    the reason, the old file intact and no temporary file left."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write as `quantlab.files.write_atomically` does. Raises UsageError with the path and the
+    reason."""
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        files.write_atomically(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise storage_error(path, error) from error
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:

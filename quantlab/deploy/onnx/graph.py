@@ -87,6 +87,17 @@ def _value(name: str, given: TensorType, *, is_real: bool = False) -> onnx.Value
     return helper.make_tensor_value_info(name, kind, [BATCH, *given.shape])
 
 
+def to_bytes(model: Model) -> bytes:
+    """Return the bytes of a model's file, always the same ones."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def from_bytes(data: bytes) -> Model:
+    """Return the model of a file's bytes. Raises DecodeError."""
+    return onnx.load_model_from_string(data)
+
+
 def tensor_hashes(model: Model) -> Mapping[str, str]:
     """Return the SHA-256 of each constant's numbers, by name."""
     return {
@@ -101,7 +112,7 @@ def read_model(data: bytes, expected: Model, source: str) -> Model:
     Raises VerificationError, with the tensor and its hash, unless it is the expected one.
     """
     try:
-        model = onnx.load_model_from_string(data)
+        model = from_bytes(data)
         found = tensor_hashes(model)
     except (DecodeError, ValueError, TypeError) as error:
         raise VerificationError(f"{source}: no ONNX model, or damaged: {error}") from error
@@ -112,9 +123,7 @@ def read_model(data: bytes, expected: Model, source: str) -> Model:
                 f"{source}: tensor '{name}' is not the program's: {given}, {wanted[:16]}... is; "
                 f"{REMEDY}"
             )
-    if model.SerializeToString(deterministic=True) != expected.SerializeToString(
-        deterministic=True
-    ):
+    if to_bytes(model) != to_bytes(expected):
         raise VerificationError(
             f"{source}: its tensors are the program's, but not its graph; {REMEDY}"
         )

@@ -2,7 +2,9 @@
 these lie within what was proven."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from quantlab.algorithms.after_training import calibrate
-from quantlab.deploy.onnx.exact import exact_model
-from quantlab.deploy.onnx.runtime import OnnxEngine
+from quantlab.deploy.table import ARTEFACTS, engine_source, engines, engines_named
 from quantlab.errors import UsageError
-from quantlab.integer.fast import FastEngine
 from quantlab.integer.file import to_bytes
 from quantlab.integer.interpreter import execute
 from quantlab.integer.lower import lower
@@ -32,7 +32,7 @@ from quantlab.integer.operations import (
 )
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
-from quantlab.integer.verify import Engine, Interpreter
+from quantlab.integer.verify import Engine
 from quantlab.quantizer import Quantizer
 from tests.quantlab.integer.networks import SPEC, reals
 from tests.quantlab.integer.oracle import evaluate
@@ -50,13 +50,6 @@ from tests.quantlab.integer.random_networks import (
 # torch may copy an image that it pads on one side more than on the other, and says so once.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
 
-# A new engine is a line.
-ENGINES: dict[str, Callable[[Program], Engine]] = {
-    "interpreter": Interpreter,
-    "fast": FastEngine,
-    "onnxruntime": lambda program: OnnxEngine(exact_model(program), num_threads=1),
-}
-
 # All reasons to refuse a network of layers that have operations, as docs/integer.md has them: too
 # many bits, and what `multipliers.choose` cannot express.
 REFUSALS = (
@@ -72,13 +65,23 @@ SOME = settings(
 MANY = settings(max_examples=300, deadline=None, report_multiple_bugs=False)
 
 
+def opened(program: Program, folder: Path) -> Iterator[tuple[str, Engine]]:
+    """Yield every engine of the table whose packages are installed."""
+    parts = {"network": program}
+    for name in engines_named(None):
+        for path, data in ARTEFACTS[engines()[name]].files(parts, {}).items():
+            (folder / path).write_bytes(data)
+        yield name, engine_source(name).open(parts, folder)
+
+
 def check(program: Program, batch: Mapping[str, NDArray[Any]]) -> None:
     """Compare all engines on all tensors with the oracle, and the oracle with the proofs."""
     expected = evaluate(program, batch)
     for name, bound in program.bounds.items():
         assert np.all((bound.low <= expected[name]) & (expected[name] <= bound.high)), name
-    for engine, make in ENGINES.items():
-        found = dict(make(program).execute(batch))
+    with TemporaryDirectory() as folder:
+        ran = {name: dict(engine.execute(batch)) for name, engine in opened(program, Path(folder))}
+    for engine, found in ran.items():
         assert set(found) == {operation.output for operation in program.operations}
         for name, tensor in found.items():
             assert tensor.dtype == program.types[name].kind.dtype, (engine, name)

@@ -1,0 +1,59 @@
+"""Artefacts in folders: written whole, and checked against what they should be."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from quantlab.deploy.artefact import Artefact, Files, Options, Parts
+from quantlab.errors import QuantLabError, UsageError
+from quantlab.files import write_atomically
+from quantlab.integer.file import REMEDY
+
+
+def manifest(files: Files) -> Mapping[str, str]:
+    """Return the SHA-256 of each file, by its path."""
+    return {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+
+
+def write_files(files: Files, folder: Path) -> list[Path]:
+    """Write files, each in place of what is there; return their paths. Raises OSError."""
+    written = []
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+        written.append(path)
+    return written
+
+
+def complete(artefact: Artefact, parts: Parts, folder: Path, options: Options) -> None:
+    """Write the files of an artefact that are not there, and check those that are.
+
+    Raises VerificationError, with what to do, for one that is damaged or not of these parts,
+    UsageError for one of another kind or that cannot be read, OSError for one that cannot be
+    written.
+    """
+    for name, expected in artefact.files(parts, options).items():
+        path = folder / name
+        # A folder, say, in the place of a file cannot be written either.
+        if not path.is_file():
+            write_files({name: expected}, folder)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        if data != expected:
+            with _with_remedy():
+                artefact.check(data, expected, str(path))
+
+
+@contextmanager
+def _with_remedy() -> Iterator[None]:
+    """Let what a file is refused for end with what to do."""
+    try:
+        yield
+    except QuantLabError as error:
+        if str(error).endswith(REMEDY):
+            raise
+        raise type(error)(f"{error}; {REMEDY}") from error

@@ -1,0 +1,82 @@
+"""The artefacts that programs can be deployed as, by the names of `--to`: a new one is a line."""
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+
+from quantlab.deploy.artefact import Artefact, EngineSource
+from quantlab.deploy.onnx import artefact as onnx
+from quantlab.deploy.program import artefact as program
+from quantlab.errors import UsageError, did_you_mean
+
+ARTEFACTS: Mapping[str, Artefact] = {
+    "program": program.PROGRAM,
+    "onnx-exact": onnx.EXACT,
+    "onnx-qdq": onnx.QDQ,
+}
+
+
+def engines() -> Mapping[str, str]:
+    """Return the artefact that each engine runs, by the names of `--backends`."""
+    return {engine: name for name, row in ARTEFACTS.items() for engine in row.engines}
+
+
+def engine_source(name: str) -> EngineSource:
+    """Return an engine of the table."""
+    return ARTEFACTS[engines()[name]].engines[name]
+
+
+def packages() -> Sequence[str]:
+    """Return all packages that artefacts and engines import beside the library's own."""
+    found: list[str] = []
+    for row in ARTEFACTS.values():
+        found += row.needs
+        for source in row.engines.values():
+            found += source.needs
+    return list(dict.fromkeys(found))
+
+
+def missing(names: Sequence[str]) -> list[str]:
+    """Return the packages among these that are not installed."""
+    return [name for name in names if find_spec(name) is None]
+
+
+def artefacts_named(names: str | None) -> list[str]:
+    """Return the artefacts of a list with commas; without one all whose packages are installed.
+
+    Raises UsageError for a name that does not exist, or whose packages are missing.
+    """
+    needs = {name: row.needs for name, row in ARTEFACTS.items()}
+    return _named("--to", names, needs, {name: row.extra for name, row in ARTEFACTS.items()})
+
+
+def engines_named(names: str | None) -> list[str]:
+    """Return the engines of a list with commas; else as `artefacts_named`."""
+    of_artefact = engines()
+    needs = {
+        name: (*ARTEFACTS[artefact].needs, *ARTEFACTS[artefact].engines[name].needs)
+        for name, artefact in of_artefact.items()
+    }
+    extras = {name: ARTEFACTS[artefact].extra for name, artefact in of_artefact.items()}
+    return _named("--backends", names, needs, extras)
+
+
+def _named(
+    option: str,
+    names: str | None,
+    needs: Mapping[str, Sequence[str]],
+    extras: Mapping[str, str],
+) -> list[str]:
+    if names is None:
+        return [name for name in needs if not missing(needs[name])]
+    chosen = list(dict.fromkeys(names.split(",")))
+    for name in chosen:
+        if name not in needs:
+            raise UsageError(
+                f"{option}: '{name}' given, {', '.join(needs)} allowed{did_you_mean(name, needs)}"
+            )
+        absent = missing(needs[name])
+        if absent:
+            raise UsageError(
+                f"{option}: {name} needs {', '.join(absent)}; install quantlab[{extras[name]}]"
+            )
+    return chosen

@@ -1,0 +1,106 @@
+"""The table of artefacts: names, packages, files, and what each does with every operation."""
+
+from pathlib import Path
+
+import pytest
+
+from quantlab.deploy.artefact import Artefact, only_path, paths
+from quantlab.deploy.folder import complete, manifest, write_files
+from quantlab.deploy.table import (
+    ARTEFACTS,
+    artefacts_named,
+    engine_source,
+    engines,
+    engines_named,
+    packages,
+)
+from quantlab.errors import UsageError, VerificationError
+from quantlab.integer.operations import OPERATIONS
+from tests.quantlab.deploy.operation_table import PAGE, refusal, table
+from tests.quantlab.integer.programs import Author, inputs
+
+PARTS = {"network": Author(3).program(6)}
+SEVERAL = {"trunk": Author(3).program(4), "head": Author(4).program(4)}
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+@pytest.mark.parametrize("artefact", ARTEFACTS)
+def test_every_operation_is_held_or_refused_by_name(artefact: str, kind: str) -> None:
+    said = refusal(artefact, kind)
+    assert said is None or kind in said
+
+
+def test_the_page_has_the_table() -> None:
+    """`python -m tests.quantlab.deploy.operation_table` writes it."""
+    assert table() in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ARTEFACTS)
+def test_files_are_the_same_every_time(name: str) -> None:
+    for parts in (PARTS, SEVERAL):
+        files = ARTEFACTS[name].files(parts, {})
+        assert ARTEFACTS[name].files(parts, {}) == files
+        assert len(files) >= len(parts)
+        assert list(manifest(files)) == list(files)
+
+
+@pytest.mark.parametrize("name", engines())
+def test_engines_run_what_lies_in_the_folder(name: str, tmp_path: Path) -> None:
+    artefact = ARTEFACTS[engines()[name]]
+    write_files(artefact.files(PARTS, {}), tmp_path)
+    engine = engine_source(name).open(PARTS, tmp_path)
+    (program,) = PARTS.values()
+    ran = dict(engine.execute(inputs(program, 2, 0)))
+    assert set(ran) == {operation.output for operation in program.operations}
+    with pytest.raises(UsageError, match="parts: trunk, head given, one allowed"):
+        engine_source(name).open(SEVERAL, tmp_path)
+
+
+@pytest.mark.parametrize("name", ARTEFACTS)
+def test_what_is_there_is_checked_and_the_rest_written(name: str, tmp_path: Path) -> None:
+    artefact = ARTEFACTS[name]
+    complete(artefact, PARTS, tmp_path, {})
+    files = artefact.files(PARTS, {})
+    assert {path: (tmp_path / path).read_bytes() for path in files} == files
+    complete(artefact, PARTS, tmp_path, {})
+    other = {"network": Author(5).program(6)}
+    with pytest.raises(VerificationError, match=r"delete the file to have it written anew$"):
+        complete(artefact, other, tmp_path, {})
+
+
+def test_without_a_check_of_its_own_a_file_has_to_have_the_bytes(tmp_path: Path) -> None:
+    artefact = Artefact(files=lambda parts, options: {"a/b": b"123"})
+    complete(artefact, PARTS, tmp_path, {})
+    (tmp_path / "a" / "b").write_bytes(b"12345")
+    with pytest.raises(VerificationError, match="b: 5 bytes are not the 3 expected; delete"):
+        complete(artefact, PARTS, tmp_path, {})
+
+
+def test_paths_of_parts() -> None:
+    assert paths(PARTS, "x.c") == {"network": "x.c"}
+    assert paths(SEVERAL, "x.c") == {"trunk": "trunk/x.c", "head": "head/x.c"}
+    assert only_path(PARTS, "x.c") == "x.c"
+
+
+def test_names_of_the_command_line() -> None:
+    assert artefacts_named(None) == list(ARTEFACTS)
+    assert engines_named(None) == ["numpy", "fast", "onnx"]
+    assert engines_named("onnx,numpy,onnx") == ["onnx", "numpy"]
+    with pytest.raises(UsageError, match="--backends: 'nunpy' given, numpy, fast, onnx allowed"):
+        engines_named("nunpy")
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "quantlab.deploy.table.find_spec", lambda name: None if name.startswith("onnx") else name
+    )
+    assert artefacts_named(None) == ["program"]
+    assert engines_named(None) == ["numpy", "fast"]
+    with pytest.raises(UsageError, match=r"--to: onnx-qdq needs onnx; install quantlab\[onnx\]"):
+        artefacts_named("onnx-qdq")
+    with pytest.raises(UsageError, match="--backends: onnx needs onnx, onnxruntime; install"):
+        engines_named("onnx")
+
+
+def test_packages_are_those_of_artefacts_and_engines() -> None:
+    assert packages() == ["onnx", "onnxruntime"]
