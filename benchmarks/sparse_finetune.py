@@ -12,7 +12,7 @@ import warnings
 
 from benchmarks.harness import Row, interleaved, report
 from benchmarks.sparse_networks import ARITHMETICS, NETWORKS, PEER, pruned, step
-from quantlab.allocator import keep_freed_memory
+from quantlab.memory.allocator import keep_freed_memory
 
 REPEATS = 5
 

@@ -24,7 +24,7 @@ from benchmarks.sparse_networks import (
     prepare,
     pruned,
 )
-from quantlab.monitor.memory import peak_bytes, saved_bytes
+from quantlab.memory.step import peak_bytes, saved_bytes
 
 PROCESSES = 3
 MIB = 2**20

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from quantlab.allocator import keep_freed_memory
+from quantlab.memory.allocator import keep_freed_memory
 from quantlab.sparse.config import PruneConfig, prune
 from quantlab.sparse.fuse_blocks import fuse_blocks
 

@@ -9,8 +9,8 @@ import torch
 from experiments.communicator import Communicator, Single, connect, detect_launcher
 from experiments.progress import console
 from experiments.training.config import ExperimentConfig
-from quantlab.allocator import keep_freed_memory
 from quantlab.errors import UsageError
+from quantlab.memory.allocator import keep_freed_memory
 
 
 @dataclass(frozen=True, kw_only=True)

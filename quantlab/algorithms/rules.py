@@ -5,10 +5,9 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializeAsAny, model_validator
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
 from torch import nn
 
 from quantlab.algorithms.algorithm import AlgorithmConfig
@@ -19,6 +18,7 @@ from quantlab.controller import Controller
 from quantlab.errors import UsageError
 from quantlab.graphs.select import select
 from quantlab.quantizer import Quantizer
+from quantlab.tagged import Tagged
 
 
 @contextmanager
@@ -28,18 +28,6 @@ def _within(prefix: str) -> Iterator[None]:
         yield
     except UsageError as error:
         raise UsageError(f"{prefix}{error}") from error
-
-
-class _ByKind:
-    """Reads a config as the algorithm that its `kind` names: a union over the whole table."""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.tagged_union_schema(
-            choices={kind: handler.generate_schema(config) for kind, config in ALGORITHMS.items()},
-            discriminator="kind",
-        )
 
 
 class QuantRule(BaseModel):
@@ -52,7 +40,7 @@ class QuantRule(BaseModel):
 
     select: str
     on: Target
-    algorithm: Annotated[SerializeAsAny[AlgorithmConfig], _ByKind()]
+    algorithm: Annotated[SerializeAsAny[AlgorithmConfig], Tagged("kind", ALGORITHMS)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,7 +1,7 @@
 """Statistics of a network in training, one a file: a config that says of which layers and when, and
 what it then measures. `table` lists them, `Monitor` applies them; who uses it writes them down.
 
-`quantlab.monitor.memory` is apart from them: what a training step needs, measured once."""
+`quantlab.memory.step` is apart from them: what a training step needs, measured once."""
 
 from quantlab.monitor.entry import Entry
 from quantlab.monitor.histogram import Histogram

@@ -1,24 +1,11 @@
 """An entry of the config section `monitor`, read as the statistic that its `stat` names."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import GetCoreSchemaHandler, SerializeAsAny
-from pydantic_core import CoreSchema, core_schema
+from pydantic import SerializeAsAny
 
 from quantlab.monitor.statistic import StatisticConfig
 from quantlab.monitor.table import STATISTICS
+from quantlab.tagged import Tagged
 
-
-class _ByStat:
-    """Reads a config as the statistic that its `stat` names: a union over the whole table."""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.tagged_union_schema(
-            choices={stat: handler.generate_schema(config) for stat, config in STATISTICS.items()},
-            discriminator="stat",
-        )
-
-
-Entry = Annotated[SerializeAsAny[StatisticConfig], _ByStat()]
+Entry = Annotated[SerializeAsAny[StatisticConfig], Tagged("stat", STATISTICS)]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from quantlab.pages import allocate
+from quantlab.memory.pages import allocate
 
 
 def is_batch_innermost(x: Tensor) -> bool:

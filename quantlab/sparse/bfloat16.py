@@ -5,8 +5,8 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
+from quantlab.graphs.replace import DenseLayer
 from quantlab.sparse.geometry import Pair
-from quantlab.sparse.replace import DenseLayer
 
 
 class Bfloat16Linear(nn.Linear):

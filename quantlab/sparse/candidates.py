@@ -9,9 +9,9 @@ from functools import partial
 
 from torch import nn
 
+from quantlab.graphs.replace import DenseLayer
 from quantlab.sparse.bfloat16 import to_bfloat16
 from quantlab.sparse.pruning import HALF, INT8, to_sparse
-from quantlab.sparse.replace import DenseLayer
 
 
 @dataclass(frozen=True, kw_only=True)

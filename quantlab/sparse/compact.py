@@ -7,7 +7,7 @@ from torch import Tensor
 
 from quantlab import backend
 from quantlab.errors import UsageError
-from quantlab.pages import allocate
+from quantlab.memory.pages import allocate
 from quantlab.sparse.batch_innermost import is_batch_innermost, memory
 from quantlab.sparse.layouts import collect
 from quantlab.sparse.plan import Plan

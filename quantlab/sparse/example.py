@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
+from quantlab.graphs.replace import dense_layers
 from quantlab.graphs.shapes import Example
-from quantlab.sparse.replace import dense_layers
 
 BATCH_SIZE = 32
 

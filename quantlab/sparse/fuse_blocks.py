@@ -13,13 +13,13 @@ from quantlab.graphs.edit import Rule
 from quantlab.graphs.match import Match, Op
 from quantlab.graphs.operations import Add
 from quantlab.graphs.paths import callers
+from quantlab.graphs.replace import has_hooks
 from quantlab.graphs.trace import trace
 from quantlab.sparse.block import SparseBlock
 from quantlab.sparse.compact_batch_norm import CompactBatchNorm2d
 from quantlab.sparse.compact_relu import CompactReLU
 from quantlab.sparse.convolution_layer import Conv2dLayer
 from quantlab.sparse.layer import SparseLayer
-from quantlab.sparse.replace import has_hooks
 
 # A view of memory whose batch is innermost may not exist.
 _OF_ANY_STRIDES = {"view": "reshape", "view_as": "reshape_as"}

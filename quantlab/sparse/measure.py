@@ -8,7 +8,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from quantlab.monitor.memory import saved_bytes
+from quantlab.memory.step import saved_bytes
 from quantlab.sparse.calls import Call
 
 NUM_REPEATS = 9

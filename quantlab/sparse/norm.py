@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from quantlab import backend
 from quantlab.errors import UsageError
-from quantlab.pages import allocate
+from quantlab.memory.pages import allocate
 from quantlab.sparse.batch_innermost import flat
 
 

@@ -15,6 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
+from quantlab.graphs.replace import (
+    DenseLayer,
+    dense_layer,
+    dense_layers,
+    replace_modules,
+)
 from quantlab.graphs.select import Selector
 from quantlab.sparse.convolution import SparseConv2d
 from quantlab.sparse.convolution_layer import Conv2dLayer
@@ -22,14 +28,8 @@ from quantlab.sparse.half import HalfSparseConv2d, HalfSparseLinear
 from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.linear import SparseLinear
 from quantlab.sparse.linear_layer import LinearLayer
+from quantlab.sparse.obstacle import obstacle
 from quantlab.sparse.quantized import QuantizedSparseConv2d, QuantizedSparseLinear
-from quantlab.sparse.replace import (
-    DenseLayer,
-    dense_layer,
-    dense_layers,
-    obstacle,
-    replace_modules,
-)
 
 Masks = Mapping[str, Tensor]
 

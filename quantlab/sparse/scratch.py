@@ -5,7 +5,7 @@ from threading import local
 import torch
 from torch import Tensor
 
-from quantlab.pages import allocate
+from quantlab.memory.pages import allocate
 
 
 class _Kept(local):

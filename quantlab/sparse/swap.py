@@ -21,18 +21,18 @@ import torch
 from torch import nn
 
 from quantlab.errors import UsageError, did_you_mean
+from quantlab.graphs.replace import (
+    DenseLayer,
+    dense_layer,
+    dense_layers,
+    replace_modules,
+)
 from quantlab.graphs.shapes import Example
 from quantlab.sparse.calls import Call, layer_calls
 from quantlab.sparse.candidates import CANDIDATES, DENSE, Candidate
 from quantlab.sparse.example import example_of
 from quantlab.sparse.measure import Measure, Step
-from quantlab.sparse.replace import (
-    DenseLayer,
-    dense_layer,
-    dense_layers,
-    obstacle,
-    replace_modules,
-)
+from quantlab.sparse.obstacle import obstacle
 from quantlab.sparse.swap_report import LayerSwap, Objective, SwapReport
 from quantlab.sparse.swap_rule import Rule, allowed, measure_of
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from quantlab import backend
 from quantlab.backend import Int8Plan
 from quantlab.errors import UsageError
-from quantlab.pages import allocate
+from quantlab.memory.pages import allocate
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic, Gradients, Kept
 from quantlab.sparse.batch_innermost import flat, is_batch_innermost
 from quantlab.sparse.plan import Plan

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from quantlab.graphs.replace import DenseLayer
 from quantlab.sparse.bfloat16 import to_bfloat16
-from quantlab.sparse.replace import DenseLayer
 from tests.quantlab.sparse.cases import gradients, within
 
 BFLOAT16 = 2e-2  # of the largest number: 8 bits, twice rounded

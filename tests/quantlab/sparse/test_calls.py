@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
+from quantlab.graphs.replace import dense_layers
 from quantlab.sparse.calls import Call, layer_calls
-from quantlab.sparse.replace import dense_layers
 
 
 def calls_of(network: nn.Module, *example: Tensor) -> dict[str, tuple[Call, ...]]:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
-from quantlab.monitor.memory import saved_bytes
+from quantlab.memory.step import saved_bytes
 from quantlab.sparse.batch_innermost import is_batch_innermost
 from quantlab.sparse.compact_batch_norm import CompactBatchNorm2d
 from tests.quantlab.sparse.cases import gradients, turned, within

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.graphs.select import select
-from quantlab.monitor.memory import saved_bytes
+from quantlab.memory.step import saved_bytes
 from quantlab.sparse import SparseBlock, SparseConv2d, global_magnitude, sparsify, uniform_magnitude
 from quantlab.sparse.compact_batch_norm import CompactBatchNorm2d
 from quantlab.sparse.compact_relu import CompactReLU

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from quantlab import _backend, backend
 from quantlab.errors import UsageError
-from quantlab.monitor.memory import saved_bytes
+from quantlab.memory.step import saved_bytes
 from quantlab.sparse import HalfSparseConv2d, HalfSparseLinear, SparseLinear
 from quantlab.sparse.candidates import CANDIDATES
 from quantlab.sparse.pruning import HALF, to_sparse

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import nn
 
 from quantlab.errors import UsageError, did_you_mean
@@ -45,10 +44,6 @@ def obstacle(network: nn.Module, layer: DenseLayer) -> str | None:
         return f"a {type(layer).__name__} is more than a Linear or Conv2d"
     if has_hooks(layer):
         return "it has hooks, which would be lost"
-    if layer.weight.device.type != "cpu":
-        return f"its weight is on {layer.weight.device}; sparse layers run on the CPU"
-    if layer.weight.dtype not in (torch.float32, torch.float64):
-        return f"its weight is {layer.weight.dtype}; float32 or float64 allowed"
     tie = _tie(network, layer)
     if tie is not None:
         return f"it shares a parameter with '{tie}'"

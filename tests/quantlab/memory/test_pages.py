@@ -13,8 +13,8 @@ from threading import Event, Thread
 import pytest
 import torch
 
-from quantlab.monitor.resident import status_bytes
-from quantlab.pages import IDLE_BYTES, LEAST_BYTES, _Idle, _idle, allocate
+from quantlab.memory.pages import IDLE_BYTES, LEAST_BYTES, _Idle, _idle, allocate
+from quantlab.memory.resident import status_bytes
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs pages of Linux, and /proc")
 HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")

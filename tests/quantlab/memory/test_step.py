@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
-from quantlab.monitor.memory import Step, peak_bytes, saved_bytes
+from quantlab.memory.step import Step, peak_bytes, saved_bytes
 from tests.quantlab.monitor import steps
 from tests.quantlab.monitor.steps import MEBIBYTE
 

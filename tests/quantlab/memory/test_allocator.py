@@ -7,7 +7,7 @@ import pytest
 
 COUNT = """
 import resource, torch
-from quantlab.allocator import keep_freed_memory
+from quantlab.memory.allocator import keep_freed_memory
 if {keeps}: assert keep_freed_memory()
 def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(12): torch.ones(2**24)  # pieces that are a little too short are merged by and by
@@ -21,8 +21,8 @@ print(faults() - before)
 def test_freed_pages_leave_the_process() -> None:
     code = """
 import torch
-from quantlab.allocator import give_back_freed_memory, keep_freed_memory
-from quantlab.monitor.resident import status_bytes
+from quantlab.memory.allocator import give_back_freed_memory, keep_freed_memory
+from quantlab.memory.resident import status_bytes
 keep_freed_memory()
 torch.ones(2**26)
 before = status_bytes("VmRSS")

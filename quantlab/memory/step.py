@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from quantlab.errors import UsageError
 
-_PROCESS = "quantlab.monitor.resident"
+_PROCESS = "quantlab.memory.resident"
 
 Step = Callable[[], object]
 

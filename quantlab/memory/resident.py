@@ -6,7 +6,7 @@ import pickle
 import sys
 from pathlib import Path
 
-from quantlab.allocator import give_back_freed_memory
+from quantlab.memory.allocator import give_back_freed_memory
 
 _PROCESS = Path("/proc/self")
 _RESET_PEAK = "5"  # see clear_refs in proc(5)
