@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.runs.files import storage_error
-from quantlab.deploy.folder import complete, write_files
-from quantlab.deploy.table import ARTEFACTS, engine_source, engines
+from quantlab.deploy.folder import write_files
+from quantlab.deploy.table import ARTEFACTS
+from quantlab.deploy.verification import open_engines
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Engine
 
@@ -27,15 +28,10 @@ def write(name: str, program: Program, folder: Path) -> list[Path]:
 def engines_of(names: Sequence[str], program: Program, folder: Path) -> Mapping[str, Engine]:
     """Return engines, by name, that run what is in the folder.
 
-    The program's own file is written or checked whichever engines run. Raises VerificationError,
-    UsageError as `quantlab.deploy.folder.complete`.
+    Raises VerificationError, UsageError as `quantlab.deploy.verification.open_engines`.
     """
-    parts, of_artefact = {_PART: program}, engines()
     with _storage(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for artefact in dict.fromkeys(["program", *(of_artefact[name] for name in names)]):
-            complete(ARTEFACTS[artefact], parts, folder, {})
-    return {name: engine_source(name).open(parts, folder) for name in names}
+        return open_engines(names, {_PART: program}, folder)
 
 
 @contextmanager

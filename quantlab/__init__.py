@@ -1,3 +1,66 @@
-"""QuantLab: design, compress, train, compare and deploy small neural networks, with proof."""
+"""QuantLab: design, compress, train, compare and deploy small neural networks, with proof.
+
+The names below are imported when they are used: `import quantlab` alone imports neither torch nor
+NumPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quantlab.algorithms.after_training import calibrate
+    from quantlab.algorithms.conductor import Conductor
+    from quantlab.algorithms.parameter_groups import parameter_groups
+    from quantlab.algorithms.rules import QuantizeConfig, quantize
+    from quantlab.deploy.verification import verify
+    from quantlab.export import export_network
+    from quantlab.graphs.select import select
+    from quantlab.integer.interpreter import run
+    from quantlab.integer.lower import InputSpec, lower
+    from quantlab.integer.program import Program
+    from quantlab.sparse import sparsify, swap_modules_with_sparse
 
 __version__ = "0.1.0"
+__all__ = [
+    "Conductor",
+    "InputSpec",
+    "Program",
+    "QuantizeConfig",
+    "calibrate",
+    "export_network",
+    "lower",
+    "parameter_groups",
+    "quantize",
+    "run",
+    "select",
+    "sparsify",
+    "swap_modules_with_sparse",
+    "verify",
+]
+
+_MODULES = {
+    "Conductor": "quantlab.algorithms.conductor",
+    "InputSpec": "quantlab.integer.lower",
+    "Program": "quantlab.integer.program",
+    "QuantizeConfig": "quantlab.algorithms.rules",
+    "calibrate": "quantlab.algorithms.after_training",
+    "export_network": "quantlab.export",
+    "lower": "quantlab.integer.lower",
+    "parameter_groups": "quantlab.algorithms.parameter_groups",
+    "quantize": "quantlab.algorithms.rules",
+    "run": "quantlab.integer.interpreter",
+    "select": "quantlab.graphs.select",
+    "sparsify": "quantlab.sparse",
+    "swap_modules_with_sparse": "quantlab.sparse",
+    "verify": "quantlab.deploy.verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'quantlab' has no attribute '{name}'")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

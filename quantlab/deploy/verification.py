@@ -1,0 +1,44 @@
+"""Engines of programs, opened on what lies in a folder, and the verification that runs them all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from quantlab.deploy.artefact import Parts
+from quantlab.deploy.folder import complete
+from quantlab.deploy.table import ARTEFACTS, engine_source, engines, engines_named
+from quantlab.integer.program import Program
+from quantlab.integer.verify import Batch, Comparison, Engine, compare
+
+
+def open_engines(names: Sequence[str], parts: Parts, folder: Path) -> Mapping[str, Engine]:
+    """Return engines, by name, that run what is in a folder.
+
+    Files that are missing are written, the others checked; the program's own file is, whichever
+    engines run. Raises VerificationError, UsageError and OSError as `folder.complete`.
+    """
+    of_artefact = engines()
+    folder.mkdir(parents=True, exist_ok=True)
+    for artefact in dict.fromkeys(["program", *(of_artefact[name] for name in names)]):
+        complete(ARTEFACTS[artefact], parts, folder, {})
+    return {name: engine_source(name).open(parts, folder) for name in names}
+
+
+def verify(
+    program: Program, batches: Iterable[Batch], backends: Sequence[str] | None = None
+) -> list[Comparison]:
+    """Run a program on engines and compare every tensor with the interpreter.
+
+    batches: of the program's inputs by name, integers `[N, ...]`. backends: the names of engines;
+    without them all whose packages are installed. Returns a comparison for each.
+
+    Raises VerificationError, with the first element that differs, if any does, UsageError for an
+    engine that does not exist or whose packages are missing.
+    """
+    names = engines_named(None if backends is None else ",".join(backends))
+    with TemporaryDirectory() as folder:
+        running = open_engines(names, {"network": program}, Path(folder))
+        comparisons = compare(program, running, batches)
+    for comparison in comparisons:
+        comparison.check()
+    return comparisons

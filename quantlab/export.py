@@ -1,0 +1,44 @@
+"""From a network of PyTorch's to the files that it is deployed as."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from quantlab.deploy.folder import manifest, write_files
+from quantlab.deploy.table import ARTEFACTS, artefacts_named
+from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.program import Program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written. hashes: the SHA-256 of each file by its path in the folder."""
+
+    program: Program
+    folder: Path
+    hashes: Mapping[str, str]
+
+
+def export_network(
+    network: nn.Module,
+    spec: InputSpec,
+    folder: str | Path,
+    *,
+    to: Sequence[str] | None = None,
+    samples: Tensor | None = None,
+) -> Exported:
+    """Lower a network and write it, in place of what is there.
+
+    spec, samples: as of `lower`. to: names of artefacts, such as `onnx-exact`; without them all
+    whose packages are installed. Raises UsageError, before anything is written, for a network that
+    cannot be lowered, a name that does not exist or packages that are missing; OSError.
+    """
+    names = artefacts_named(None if to is None else ",".join(to))
+    program = lower(network, spec, samples)
+    files: dict[str, bytes] = {}
+    for name in names:
+        files |= ARTEFACTS[name].files({"network": program}, {})
+    write_files(files, Path(folder))
+    return Exported(program=program, folder=Path(folder), hashes=manifest(files))

@@ -1,0 +1,55 @@
+"""`import quantlab`: the documented names, each imported when it is used."""
+
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import quantlab
+from quantlab.errors import UsageError
+
+SOURCE = ast.parse(Path(quantlab.__file__).read_text())
+
+
+def imported_for_types() -> dict[str, str]:
+    """Return the module of each name that type checkers see."""
+    (block,) = [node for node in SOURCE.body if isinstance(node, ast.If)]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    assert sorted(imported_for_types()) == quantlab.__all__
+    for name, module in imported_for_types().items():
+        assert getattr(quantlab, name) is getattr(import_module(module), name)
+    assert set(quantlab.__all__) < set(dir(quantlab))
+
+
+def test_other_names_are_no_attributes() -> None:
+    with pytest.raises(AttributeError, match="module 'quantlab' has no attribute 'quantise'"):
+        _ = quantlab.quantise  # type: ignore[attr-defined]
+
+
+def test_from_a_network_to_verified_files(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
+    rule = {"select": "*", "on": "weight", "algorithm": {"kind": "ste", "num_bits": 4}}
+    inputs = {"select": "!first", "on": "input", "algorithm": {"kind": "ste", "num_bits": 4}}
+    quantlab.quantize(network, quantlab.QuantizeConfig(rules=[rule, inputs]).rules)
+    raw = torch.randint(256, (8, 1, 8, 8), dtype=torch.uint8)
+    samples = (raw.float() - 100) / 50
+    quantlab.calibrate(network, [samples])
+    spec = quantlab.InputSpec(shape=(1, 8, 8), scale=(1 / 50,), zero_point=(100,))
+    exported = quantlab.export_network(network, spec, tmp_path / "new", samples=samples)
+    assert set(exported.hashes) == {"program.qlp", "exact.onnx", "qdq.onnx"}
+    assert {path.name for path in exported.folder.iterdir()} == set(exported.hashes)
+    batch = {"input": raw.numpy()}
+    comparisons = quantlab.verify(exported.program, [batch])
+    assert [one.engine for one in comparisons] == ["numpy", "fast", "onnx"]
+    assert sum(one.num_mismatches for one in comparisons) == 0
+    with pytest.raises(UsageError, match="--to: 'onxx' given"):
+        quantlab.export_network(network, spec, tmp_path / "other", to=["onxx"], samples=samples)
+    assert not (tmp_path / "other").exists()
