@@ -107,7 +107,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._file = _open_lock(path)
-        if not _try_lock(self._file, fcntl.LOCK_EX):
+        if not _try_to_hold(self._file):
             holder = _holder(self._file)
             self._file.close()
             raise UsageError(f"{path.name}: in use by {holder}; a run has one writer")
@@ -124,22 +124,27 @@ def is_held(path: Path) -> bool:
     """Return whether a living process holds the run."""
     try:
         with (path / "lock").open(encoding="utf-8") as file:
-            return not _try_lock(file, fcntl.LOCK_SH)
+            return not _lock(file, fcntl.LOCK_SH)  # beside others that look
     except FileNotFoundError:
         return False
     except OSError as error:
         raise UsageError(f"{path / 'lock'}: {error.strerror}") from error
 
 
-def _try_lock(file: IO[str], kind: int) -> bool:
-    for _ in range(4):  # someone who only looks holds it for an instant
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.02)
-        else:
+def _try_to_hold(file: IO[str]) -> bool:
+    for _ in range(3):  # someone who only looks holds it for an instant
+        if _lock(file, fcntl.LOCK_EX):
             return True
-    return False
+        time.sleep(0.02)
+    return _lock(file, fcntl.LOCK_EX)
+
+
+def _lock(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _open_lock(path: Path) -> IO[str]:
