@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,19 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if "CI" in os.environ else "local")
+
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 2 << 30
+
+
+def pytest_configure() -> None:
+    """Give tests folders in memory, where making a file takes a tenth of the time as on a disk."""
+    if "PYTEST_DEBUG_TEMPROOT" not in os.environ and os.access(_MEMORY, os.W_OK):
+        volume = os.statvfs(_MEMORY)
+        may_execute = not volume.f_flag & os.ST_NOEXEC
+        if may_execute and volume.f_bavail * volume.f_frsize >= _ROOM:
+            os.environ["PYTEST_DEBUG_TEMPROOT"] = str(_MEMORY)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -66,7 +80,15 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     threads = torch.get_num_threads()
     yield made
     torch.set_num_threads(threads)
+    forget_problems(made.problems)
     gc.collect()  # what a test left open counts against that test
+
+
+def forget_problems(folder: Path) -> None:
+    """Drop the modules of problems that are in this folder alone."""
+    for name in [name for name in sys.modules if name.startswith("problems.")]:
+        if Path(sys.modules[name].__file__ or "/").is_relative_to(folder):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,17 +13,18 @@ Listing = dict[str, tuple[object, ...]]
 def listing(folder: Path, *, times: bool = True) -> Listing:
     """Everything under `folder`, links not followed: inode, kind, contents, time of change.
 
-    Without `times`, folders where something was made and undone compare as equal.
+    Without `times`, folders where something was made and undone compare as equal, and so does a
+    link that was made again.
     """
     entries: Listing = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
+        node, changed = status.st_ino, status.st_mtime_ns if times else 0
         if path.is_symlink():
-            contents = str(path.readlink())
+            node, contents = node if times else 0, str(path.readlink())
         else:
             contents = path.read_text() if path.is_file() else "/"
-        changed = status.st_mtime_ns if times else 0
-        entries[str(path.relative_to(folder))] = (status.st_ino, status.st_mode, contents, changed)
+        entries[str(path.relative_to(folder))] = (node, status.st_mode, contents, changed)
     return entries
 
 
