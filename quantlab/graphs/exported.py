@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
-from torch.fx.experimental import symbolic_shapes
 from torch.utils import _pytree as pytree
 
 from quantlab.errors import UsageError
@@ -27,6 +26,9 @@ from quantlab.graphs.shapes import Example, as_tuple
 from quantlab.graphs.source import first_line, user_line, user_module
 from quantlab.graphs.watch import Call, Calls, IsLeaf, watching
 from quantlab.quantizer import Quantizer
+
+# Where torch.export logs what it finds of shapes; the module itself imports all of sympy.
+_SHAPES_LOGGER = "torch.fx.experimental.symbolic_shapes"
 
 
 @dataclass(kw_only=True)
@@ -195,7 +197,7 @@ class _Mapper:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep back what torch prints and logs before it raises."""
-    logger, printed = logging.getLogger(symbolic_shapes.__name__), io.StringIO()
+    logger, printed = logging.getLogger(_SHAPES_LOGGER), io.StringIO()
 
     def keep_back(record: logging.LogRecord) -> bool:
         return False

@@ -7,6 +7,9 @@ import sys
 import quantlab
 
 HEAVY = {"horovod", "chdb", "tensorboard", "matplotlib", "torch"}
+# Imported where they are used; ONNX's back end is where onnx is.
+ON_USE = {"torch._dynamo", "torch._inductor", "sympy", "scipy", "torchvision", "onnx", "PIL"}
+ONNX = "quantlab.deploy.onnx"
 LAB_TOOLS = {"horovod", "chdb", "tensorboard", "matplotlib", "rich", "experiments", "problems"}
 # Its purpose is to import torchvision, which is free to import what it likes.
 NOT_LEAN = {"quantlab.vision"}
@@ -18,11 +21,11 @@ MODULES = sorted(
 
 
 def imported_by(*modules: str) -> set[str]:
-    """Return the top-level names that a fresh interpreter has after importing `modules`."""
+    """Return the modules that a fresh interpreter has after importing `modules`."""
     script = (
         "import sys, importlib\n"
         "for name in sys.argv[1:]: importlib.import_module(name)\n"
-        "print(*{name.split('.')[0] for name in sys.modules})"
+        "print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *modules], capture_output=True, text=True, check=True
@@ -37,3 +40,8 @@ def test_the_package_alone_is_light() -> None:
 def test_every_module_does_without_the_labs_tools() -> None:
     assert {"quantlab.algorithms.ste", "quantlab.graphs.select", "quantlab.errors"} < set(MODULES)
     assert not imported_by(*MODULES) & LAB_TOOLS
+
+
+def test_what_few_functions_use_is_not_imported_before() -> None:
+    modules = [name for name in MODULES if not name.startswith(ONNX)]
+    assert not imported_by(*modules) & ON_USE

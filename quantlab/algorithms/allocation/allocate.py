@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from quantlab.algorithms.allocation.layer_rules import STE, Settings, rule_for
 from quantlab.algorithms.allocation.sensitivity import Metric, Sensitivity
@@ -168,6 +167,8 @@ def _solve(problem: _Problem, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.boo
     What alone costs more than a whole choice cannot be in the best one. Dropping it brings the
     costs to the size of the best choice's, far above the solver's tolerance.
     """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
     is_left = np.full(len(problem.costs), True)
     while True:
         unit = (problem.costs[is_left].max() or 1.0) / _COST_RANGE
