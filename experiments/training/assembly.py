@@ -23,6 +23,7 @@ from experiments.training.ema import EmaWeights
 from experiments.training.learning_rate import LearningRate
 from experiments.training.loss_state import own_parameters
 from experiments.training.monitoring import create_monitor
+from experiments.training.optimizers import eager
 from experiments.training.random_state import seed_everything
 from experiments.training.twin import twin_of
 from quantlab.algorithms import parameter_groups, quantize
@@ -170,6 +171,7 @@ def _create_optimizer(
     if inspect.signature(factory.step).parameters["closure"].default is inspect.Parameter.empty:
         message = f"{spec.name} evaluates the loss several times a step, which training does not"
         raise complain(document, (*path, "class"), message)
+    factory = factory if config.training.compile else eager(factory)
     optimizer: optim.Optimizer = create(factory, spec, document, path, {"params": groups})
     if config.training.lr_scaling == "linear":
         for group in optimizer.param_groups:
