@@ -9,14 +9,17 @@ Shapes: N images, C channels, H x W pixels, G x G cells of a class's pattern.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from experiments.protocols import Data, InMemory
+
+if TYPE_CHECKING:  # images in memory need none of it
+    from PIL.Image import Image
 
 _GRID = 7
 _NOISE = 40
@@ -63,7 +66,9 @@ class SyntheticPhotos:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def read(self, index: int) -> Image.Image:
+    def read(self, index: int) -> "Image":
+        from PIL import Image
+
         target = int(self.targets[index])
         pattern = np.random.default_rng([self.seed, target]).integers(0, 256, (_GRID, _GRID, 3))
         noise = np.random.default_rng([self.seed, target, self.split, index])
@@ -95,7 +100,10 @@ def _in_memory(
     )
     rows_H, columns_W = (np.arange(side) * _GRID // side for side in (height, width))
     patterns_KCHW = cells_KCGG[:, :, rows_H][:, :, :, columns_W].astype(np.int16)
-    images_NCHW = _moved(patterns_KCHW[targets_N], np.random.default_rng([seed, split, 1]))
+    shifts_2N = np.random.default_rng([seed, split, 1]).integers(
+        -_SHIFT, _SHIFT + 1, (2, num_samples)
+    )
+    images_NCHW = _moved(patterns_KCHW)[targets_N, *(shifts_2N + _SHIFT)]
     random = np.random.default_rng([seed, split, 2])
     images_NCHW += random.integers(-_NOISE, _NOISE + 1, images_NCHW.shape, dtype=np.int16)
     return InMemory(
@@ -105,15 +113,13 @@ def _in_memory(
     )
 
 
-def _moved(x_NCHW: NDArray[np.int16], random: np.random.Generator) -> NDArray[np.int16]:
-    """Roll each image by up to `_SHIFT` pixels along both axes."""
-    for axis in (2, 3):
-        shifts_N = random.integers(-_SHIFT, _SHIFT + 1, len(x_NCHW))
-        places_NS = (np.arange(x_NCHW.shape[axis]) - shifts_N[:, None]) % x_NCHW.shape[axis]
-        shape = [len(x_NCHW), 1, 1, 1]
-        shape[axis] = x_NCHW.shape[axis]
-        x_NCHW = np.take_along_axis(x_NCHW, places_NS.reshape(shape), axis)
-    return x_NCHW
+def _moved(x_KCHW: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return each pattern rolled by every shift of up to `_SHIFT` pixels along both axes,
+    `[K, shifts, shifts, C, H, W]`."""
+    shifts = range(-_SHIFT, _SHIFT + 1)
+    return np.stack(
+        [np.stack([np.roll(x_KCHW, (y, x), (2, 3)) for x in shifts], 1) for y in shifts], 1
+    )
 
 
 def _targets(num_classes: int, num_samples: int, seed: int, split: int) -> NDArray[np.int64]:

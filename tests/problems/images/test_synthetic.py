@@ -29,6 +29,23 @@ def test_equal_arguments_give_equal_images() -> None:
     assert torch.equal(torch.bincount(first.train.targets), torch.full((10,), 5))
 
 
+def test_images_are_moved_patterns_with_noise() -> None:
+    """Of the 25 places where a class's 7 x 7 cells may lie, one explains each image."""
+    shape, seed = (3, 14, 21), 5
+    data = synthetic_images(NAMES, image_shape=shape, num_train=60, num_test=10, seed=seed)
+    assert isinstance(data.train, InMemory)
+    cells = np.random.default_rng([seed, len(NAMES)]).integers(0, 256, (len(NAMES), 3, 7, 7))
+    patterns = cells.repeat(2, axis=2).repeat(3, axis=3)
+    shifts = [(y, x) for y in range(-2, 3) for x in range(-2, 3)]
+    places = set()
+    for image, target in zip(data.train.inputs.numpy(), data.train.targets.tolist(), strict=True):
+        moved = [np.roll(patterns[target], shift, (1, 2)) for shift in shifts]
+        fits = [i for i, one in enumerate(moved) if abs(one - image.astype(int)).max() <= 40]
+        assert len(fits) == 1
+        places |= set(fits)
+    assert len(places) > 15
+
+
 def test_source_says_synthetic() -> None:
     data = synthetic_images(NAMES, image_shape=(1, 8, 8), num_train=10, num_test=10)
     assert data.source.startswith("synthetic ")
