@@ -9,10 +9,14 @@ from quantlab.errors import UsageError, did_you_mean
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """An option that is not part of the configuration. A flag takes no value."""
+    """An option that is not part of the configuration. A flag takes no value.
+
+    at_least: what a whole number must be; None if the value is not one.
+    """
 
     help: str
     is_flag: bool = False
+    at_least: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +45,7 @@ class Invocation:
 
     def number(self, name: str) -> int:
         """Return an option that is a whole number from 0."""
-        text = self.options[name]
-        if not text.isdecimal():
-            raise UsageError(f"--{name}={text}: expected a whole number from 0")
-        return int(text)
+        return _number(name, self.options[name])
 
 
 def parse(arguments: Sequence[str], commands: Mapping[str, Syntax]) -> Invocation:
@@ -76,6 +77,8 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Syntax]) -> Invocatio
         if option.is_flag and equals:
             raise UsageError(f"--{name}={value}: takes no value")
         options[name] = "" if option.is_flag else value if equals else _next(name, rest)
+        if option.at_least is not None and _number(name, options[name]) < option.at_least:
+            raise UsageError(f"--{name}={options[name]}: at least {option.at_least} allowed")
     if operands and not syntax.operands:
         raise UsageError(f"{operands[0]!r}: {command} takes no argument without dashes")
     for name in syntax.required:
@@ -89,6 +92,12 @@ def _option(name: str, command: str, syntax: Syntax) -> Option:
         return syntax.options[name]
     hint = did_you_mean(name, syntax.options) or f"; see: main.py {command} --help"
     raise UsageError(f"--{name}: {command} has no such option{hint}")
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"--{name}={text}: expected a whole number from 0")
+    return int(text)
 
 
 def _next(name: str, rest: list[str]) -> str:

@@ -1,6 +1,6 @@
 """How the processes of a run talk: horovodrun, torchrun or a single process, one meaning.
 
-This module alone knows which launcher started the program.
+`experiments/launcher.py` knows which launcher started the program.
 """
 
 import os
@@ -13,12 +13,11 @@ from typing import Any, Literal, TypeVar, cast
 import torch
 from torch import Tensor
 
+from experiments.launcher import Launcher
 from quantlab.errors import QuantLabError, UsageError
 
-Launcher = Literal["horovod", "torch", "single"]
 Op = Literal["sum", "min", "max"]
 T = TypeVar("T")
-LAUNCHERS: tuple[Launcher, ...] = ("horovod", "torch", "single")
 
 
 class RankLostError(QuantLabError):
@@ -251,31 +250,9 @@ _CLASSES: dict[Launcher, Callable[[], Communicator]] = {
 }
 
 
-def detect_launcher(explicit: str | None = None) -> Launcher:
-    """Return who started this process: `explicit`, else by the variables that launchers set."""
-    if explicit is not None:
-        for launcher in LAUNCHERS:
-            if launcher == explicit:
-                return launcher
-        raise UsageError(f"--dist={explicit}: allowed are {', '.join(LAUNCHERS)}")
-    if "HOROVOD_RANK" in os.environ:
-        return "horovod"
-    if "RANK" in os.environ and "WORLD_SIZE" in os.environ and "MASTER_ADDR" in os.environ:
-        return "torch"
-    return "single"
-
-
 def connect(launcher: Launcher) -> Communicator:
     """Join the processes of this run. Raises UsageError if the launcher's library is missing."""
     return _CLASSES[launcher]()
-
-
-def launched_rank() -> int:
-    """Return this process's rank by the launcher's variables, before any connection."""
-    for name in ("HOROVOD_RANK", "RANK"):
-        if os.environ.get(name, "").isdecimal():
-            return int(os.environ[name])
-    return 0
 
 
 def _from_environment(name: str, default: int | None = None) -> int:

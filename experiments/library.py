@@ -9,15 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import cast
-
-from torch import Tensor
+from typing import TYPE_CHECKING, cast
 
 from experiments.protocols import DataModule, Meter, Postprocess, Preprocess
 from quantlab.errors import UsageError, did_you_mean
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 HOME = Path(__file__).resolve().parent.parent
 PROBLEMS = HOME / "problems"
+LOGS = "logs"  # in a problem's folder, its runs
 
 _TOPOLOGY_FILES = ("network.py", "preprocess.py", "postprocess.py", "config.yaml")
 
@@ -37,7 +39,7 @@ class Problem:
 
     @property
     def logs_folder(self) -> Path:
-        return self.folder / "logs"
+        return self.folder / LOGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class Library:
     network: ModuleType
     loss: ModuleType | None
     preprocess: Preprocess
-    postprocess: Callable[[Tensor], Tensor]
+    postprocess: "Callable[[Tensor], Tensor]"
 
 
 def problem_names() -> list[str]:
@@ -70,15 +72,27 @@ def topology_names(problem: str) -> list[str]:
     )
 
 
+def problem_folder(name: str) -> Path:
+    """Return the folder of a problem. Raises UsageError with the nearest name."""
+    _require(name, problem_names(), "problem")
+    return PROBLEMS / name
+
+
+def topology_folder(problem: str, topology: str) -> Path:
+    """Return the folder of a topology. Raises UsageError with the nearest name."""
+    _require(topology, topology_names(problem), f"topology of {problem}")
+    return PROBLEMS / problem / topology
+
+
 def load_problem(name: str) -> Problem:
     """Import a problem. Raises UsageError with the nearest name."""
-    _require(name, problem_names(), "problem")
+    folder = problem_folder(name)
     meter = importlib.import_module(f"problems.{name}.meter")
     if not hasattr(meter, "Meter"):
         raise UsageError(f"problems/{name}/meter.py: no class Meter")
     return Problem(
         name=name,
-        folder=PROBLEMS / name,
+        folder=folder,
         data=cast(DataModule, _module(f"problems.{name}.data", ("load", "fetch"))),
         meter=meter.Meter,
     )
@@ -86,9 +100,8 @@ def load_problem(name: str) -> Problem:
 
 def load_library(problem: str, topology: str) -> Library:
     """Import a topology. Raises UsageError with the nearest name."""
-    _require(topology, topology_names(problem), f"topology of {problem}")
+    folder = topology_folder(problem, topology)
     package = f"problems.{problem}.{topology}"
-    folder = PROBLEMS / problem / topology
     has_loss = (folder / "loss.py").is_file()
     postprocess = cast(Postprocess, _module(f"{package}.postprocess", ("postprocess",)))
     return Library(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from experiments.communicator import Communicator, Single, connect, detect_launcher
+from experiments.communicator import Communicator, Single, connect
+from experiments.launcher import detect_launcher
 from experiments.progress import console
 from experiments.training.config import ExperimentConfig
 from quantlab.errors import UsageError

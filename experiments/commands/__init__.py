@@ -1,1 +1,1 @@
-"""The commands of main.py, one a file: each has a `SYNTAX` and a `run(invocation)`."""
+"""The commands of main.py, one a file with a `run(invocation)`; `table` says what they accept."""

@@ -6,20 +6,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from experiments.command_line import Invocation, Option, Syntax
-from experiments.commands import options
+from experiments.command_line import Invocation
 from experiments.commands.list_runs import all_runs
 from experiments.progress import console
 from experiments.runs.folder import Lock, RunFolder, is_held
 from quantlab.errors import QuantLabError
-
-SYNTAX = Syntax(
-    help="show what takes disk; with --apply, remove what may go",
-    options={
-        "problem": options.PROBLEM,
-        "apply": Option(help="remove it", is_flag=True),
-    },
-)
 
 
 @dataclass(frozen=True, kw_only=True)

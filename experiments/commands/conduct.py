@@ -8,7 +8,6 @@ from pathlib import Path
 
 from experiments.configuration.documents import Document
 from experiments.configuration.schema import Config, as_plain
-from experiments.configuration.section import validate
 from experiments.experiment import Experiment
 from experiments.folds import run_folds
 from experiments.library import HOME, Library, Problem
@@ -19,7 +18,6 @@ from experiments.runs.folder import Lock, RunFolder, create_run, open_run
 from experiments.runs.logbook import rank_log
 from experiments.session import Session, open_session
 from experiments.storage import ensure_links
-from experiments.training.assembly import without_pretrained
 from experiments.training.interruption import terminated_as_interrupted
 from quantlab.errors import QuantLabError
 
@@ -30,15 +28,10 @@ def prepare(
     problem: Problem,
     library: Library,
     document: Document,
+    config: Config,
     dist: str | None,
-    *,
-    has_weights: bool = False,
 ) -> Experiment:
-    """Validate the document, join the processes, read the data, build the network once. Who has
-    weights does without the pretrained ones."""
-    config = validate(Config, document)
-    if has_weights:
-        config = without_pretrained(config)
+    """Join the processes, read the data, build the network once."""
     session = open_session(config.experiment, dist)
     return Experiment(
         problem=problem,

@@ -1,16 +1,9 @@
 """`main.py data`: bring a problem's data set into its folder and verify it."""
 
-from experiments.command_line import Invocation, Syntax
-from experiments.commands import options
+from experiments.command_line import Invocation
 from experiments.library import load_problem
 from experiments.progress import console
 from experiments.storage import ensure_links
-
-SYNTAX = Syntax(
-    help="fetch a problem's data set and verify it",
-    options={"problem": options.PROBLEM},
-    required=("problem",),
-)
 
 
 def run(invocation: Invocation) -> int:

@@ -3,23 +3,13 @@
 from rich.table import Table
 
 from experiments.artefacts import write
-from experiments.command_line import Invocation, Option, Syntax
-from experiments.commands import options
+from experiments.command_line import Invocation
 from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
 from experiments.deployment import program_of
 from experiments.progress import console
 from experiments.session import local_session
-from quantlab.deploy.table import ARTEFACTS, artefacts_named
-
-SYNTAX = Syntax(
-    help="write a run's integer program, as a program file and for other tools",
-    options={
-        **options.STORED_NETWORK,
-        "to": Option(help=f"{', '.join(ARTEFACTS)}; by default all that can be made"),
-    },
-    required=("problem", "exp_id"),
-)
+from quantlab.deploy.table import artefacts_named
 
 
 def run(invocation: Invocation) -> int:

@@ -6,21 +6,11 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Column, Table
 
-from experiments.command_line import Invocation, Syntax
-from experiments.commands import options
-from experiments.library import load_problem, problem_names
+from experiments.command_line import Invocation
+from experiments.library import LOGS, problem_folder, problem_names
 from experiments.progress import console, duration, error_console
 from experiments.runs.folder import RunFolder, list_runs, records
 from quantlab.errors import QuantLabError
-
-SYNTAX = Syntax(
-    help="list the runs of one problem, or of all",
-    options={
-        "problem": options.PROBLEM,
-        "topology": options.TOPOLOGY,
-        "json": options.JSON,
-    },
-)
 
 
 def run(invocation: Invocation) -> int:
@@ -48,8 +38,8 @@ def _complain(error: QuantLabError) -> None:
 
 def all_runs(problem: str | None) -> list[RunFolder]:
     """Return the runs of one problem, or of all."""
-    names = problem_names() if problem is None else [load_problem(problem).name]
-    return [run for name in names for run in list_runs(name, load_problem(name).logs_folder)]
+    names = problem_names() if problem is None else [problem]
+    return [run for name in names for run in list_runs(name, problem_folder(name) / LOGS)]
 
 
 def _row(record: dict[str, Any]) -> list[str]:

@@ -12,8 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
-from experiments.command_line import Invocation, Option, Syntax
-from experiments.commands import options
+from experiments.command_line import Invocation
 from experiments.commands.conduct import load_data
 from experiments.commands.restored import Restored, restore
 from experiments.progress import console
@@ -23,16 +22,7 @@ from experiments.session import local_session
 from experiments.training.precision import Precision
 from quantlab.errors import DataError, UsageError
 
-SYNTAX = Syntax(
-    help="classify image files with a run's network",
-    options={
-        **options.STORED_NETWORK,
-        "top": Option(help="how many classes to tell of each image; by default 3"),
-        "json": options.JSON,
-    },
-    required=("problem", "exp_id"),
-    operands="IMAGE ...",
-)
+_NUM_GUESSES = 3
 
 
 def run(invocation: Invocation) -> int:
@@ -45,7 +35,7 @@ def run(invocation: Invocation) -> int:
     if sample is not None and not is_image_batch(sample):
         shape = "x".join(map(str, sample.shape[1:]))
         raise UsageError(f"predict reads images; a sample of {restored.problem.name} is {shape}")
-    count = invocation.number("top") if invocation.has("top") else 3
+    count = invocation.number("top") if invocation.has("top") else _NUM_GUESSES
     classes = data.test.classes
     found = {}
     for file in invocation.operands:

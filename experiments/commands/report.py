@@ -17,8 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor, nn
 
-from experiments.command_line import Invocation, Option, Syntax
-from experiments.commands import options
+from experiments.command_line import Invocation
 from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
 from experiments.deployment import program_of
@@ -26,7 +25,6 @@ from experiments.progress import Steps, console
 from experiments.runs.files import storage_error, write_atomically
 from experiments.samples import raw_samples
 from experiments.session import local_session
-from quantlab.errors import UsageError
 from quantlab.integer.fidelity import measure
 from quantlab.integer.page import decibels, marks, page, percent
 from quantlab.integer.report import LayerCost, Report, report
@@ -34,26 +32,12 @@ from quantlab.integer.report import LayerCost, Report, report
 LAYERS, PAGE = "layers.jsonl", "report.html"
 _NUM_SAMPLES, _BATCH_SIZE = 256, 32
 _LONGEST = 24  # letters of a layer's name in the table
-
-SYNTAX = Syntax(
-    help="what each layer of a run's integer program costs and loses",
-    options={
-        **options.STORED_NETWORK,
-        "samples": Option(help=f"how many test images to measure on; {_NUM_SAMPLES} by default"),
-        "html": Option(help=f"where to write the page; by default {PAGE} beside {LAYERS}"),
-        "json": options.JSON,
-    },
-    required=("problem", "exp_id"),
-)
 _RIGHT = ("in", "wt", "bytes", "MACs", "bit ops", "sum", "free", "SQNR dB", "clip %")
 
 
 def run(invocation: Invocation) -> int:
     """Lower the network, measure on test images, print a table or JSON, write the files."""
     count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
-    if count < 1:
-        raise UsageError(f"--samples={count}: at least 1 allowed")
-    asked = _file(invocation)
     restored = restore(invocation)
     data = load_data(restored.problem, restored.config, local_session())
     program = program_of(restored.network, restored.library, data)
@@ -64,7 +48,8 @@ def run(invocation: Invocation) -> int:
     found = report(program, fidelity)
     title = f"{restored.folder.name}, {restored.checkpoint}.ckpt"
     samples = f"measured on {len(images):,} test images"
-    paths = {"layers": restored.artefacts / LAYERS, "page": asked or restored.artefacts / PAGE}
+    html = invocation.options.get("html", restored.artefacts / PAGE)
+    paths = {"layers": restored.artefacts / LAYERS, "page": Path(html)}
     _make_folder(restored.artefacts)
     write_atomically(paths["layers"], _lines(found).encode())
     write_atomically(paths["page"], page(found, title=title, samples=samples).encode())
@@ -78,18 +63,6 @@ def run(invocation: Invocation) -> int:
     for name, path in paths.items():
         console.print(f"{name}: {path}", markup=False)
     return 0
-
-
-def _file(invocation: Invocation) -> Path | None:
-    """Return where the page was asked to be. Raises UsageError if that is no name of a file."""
-    if not invocation.has("html"):
-        return None
-    path = Path(invocation.options["html"])
-    if not path.name or path.is_dir() or not path.parent.is_dir():
-        raise UsageError(
-            f"--html={invocation.options['html']}: a file in a folder that exists allowed"
-        )
-    return path
 
 
 def _make_folder(folder: Path) -> None:

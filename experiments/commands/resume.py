@@ -2,27 +2,18 @@
 
 from typing import Any
 
-from experiments.command_line import Invocation, Syntax
-from experiments.commands import options
+from experiments.command_line import Invocation
 from experiments.commands.conduct import conduct, prepare
-from experiments.communicator import launched_rank
 from experiments.configuration.documents import Document, read_document
+from experiments.configuration.schema import Config
+from experiments.configuration.section import validate
+from experiments.launcher import launched_rank
 from experiments.library import Library, Problem, load_library, load_problem
 from experiments.progress import console
 from experiments.runs.checkpoints import LAST, Checkpoints
 from experiments.runs.folder import RunFolder, open_run
+from experiments.training.assembly import without_pretrained
 from quantlab.errors import UsageError
-
-SYNTAX = Syntax(
-    help="go on with a run that was killed or interrupted",
-    options={
-        "problem": options.PROBLEM,
-        "topology": options.TOPOLOGY,
-        "exp_id": options.EXP_ID,
-        "dist": options.DIST,
-    },
-    required=("problem", "exp_id"),
-)
 
 
 def run(invocation: Invocation) -> int:
@@ -33,13 +24,10 @@ def run(invocation: Invocation) -> int:
         if launched_rank() == 0:
             console.print(f"{folder.name} is done; nothing to resume", markup=False)
         return 0
-    experiment = prepare(
-        problem,
-        library,
-        document,
-        invocation.options.get("dist"),
-        has_weights=_has_weights(folder, record),
-    )
+    config = validate(Config, document)
+    if _has_weights(folder, record):
+        config = without_pretrained(config)
+    experiment = prepare(problem, library, document, config, invocation.options.get("dist"))
     return conduct(experiment, exp_id=folder.exp_id)
 
 

@@ -1,40 +1,163 @@
-"""The table of commands."""
+"""The table of commands: their names, options and help, without the commands themselves."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
-from experiments.command_line import Invocation, Syntax
-from experiments.commands import (
-    clean,
-    data,
-    export,
-    list_runs,
-    predict,
-    report,
-    resume,
-    test,
-    train,
-    verify,
-)
+from experiments.command_line import Invocation, Option, Syntax
+from experiments.commands import checks, options
+from experiments.commands.names import check_names
+from experiments.configuration.sections import SECTIONS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What a command accepts and what it does; `run` returns the exit code."""
+    """What a command accepts, and what does it.
 
+    module: of this folder; it is imported when the command runs, and has a `run(invocation)` that
+    returns the exit code. check: of what the syntax does not say.
+    """
+
+    module: str
     syntax: Syntax
-    run: Callable[[Invocation], int]
+    check: Callable[[Invocation], None] | None = None
+
+    def run(self, invocation: Invocation) -> int:
+        """Import the command and run it, if its options and names are right. Raises UsageError."""
+        if self.check is not None:
+            self.check(invocation)
+        check_names(invocation.options)
+        module = import_module(f"experiments.commands.{self.module}")
+        code: int = module.run(invocation)
+        return code
 
 
 COMMANDS: Mapping[str, Command] = {
-    "train": Command(syntax=train.SYNTAX, run=train.run),
-    "resume": Command(syntax=resume.SYNTAX, run=resume.run),
-    "test": Command(syntax=test.SYNTAX, run=test.run),
-    "predict": Command(syntax=predict.SYNTAX, run=predict.run),
-    "report": Command(syntax=report.SYNTAX, run=report.run),
-    "verify": Command(syntax=verify.SYNTAX, run=verify.run),
-    "export": Command(syntax=export.SYNTAX, run=export.run),
-    "data": Command(syntax=data.SYNTAX, run=data.run),
-    "list": Command(syntax=list_runs.SYNTAX, run=list_runs.run),
-    "clean": Command(syntax=clean.SYNTAX, run=clean.run),
+    "train": Command(
+        module="train",
+        syntax=Syntax(
+            help="train a new experiment and test it",
+            options={
+                "problem": options.PROBLEM,
+                "topology": options.TOPOLOGY,
+                "config": Option(help="a name in the topology's configs/, or a YAML file"),
+                "dist": options.DIST,
+            },
+            required=("problem", "topology"),
+            sections=SECTIONS,
+        ),
+    ),
+    "resume": Command(
+        module="resume",
+        syntax=Syntax(
+            help="go on with a run that was killed or interrupted",
+            options={
+                "problem": options.PROBLEM,
+                "topology": options.TOPOLOGY,
+                "exp_id": options.EXP_ID,
+                "dist": options.DIST,
+            },
+            required=("problem", "exp_id"),
+        ),
+    ),
+    "test": Command(
+        module="test",
+        syntax=Syntax(
+            help="test a run's network",
+            options={**options.STORED_NETWORK, "json": options.JSON, "dist": options.DIST},
+            required=("problem", "exp_id"),
+        ),
+    ),
+    "predict": Command(
+        module="predict",
+        syntax=Syntax(
+            help="classify image files with a run's network",
+            options={
+                **options.STORED_NETWORK,
+                "top": Option(
+                    help="how many classes to tell of each image; by default 3", at_least=0
+                ),
+                "json": options.JSON,
+            },
+            required=("problem", "exp_id"),
+            operands="IMAGE ...",
+        ),
+    ),
+    "report": Command(
+        module="report",
+        check=checks.check_report,
+        syntax=Syntax(
+            help="what each layer of a run's integer program costs and loses",
+            options={
+                **options.STORED_NETWORK,
+                "samples": Option(
+                    help="how many test images to measure on; 256 by default", at_least=1
+                ),
+                "html": Option(
+                    help="where to write the page; by default report.html beside layers.jsonl"
+                ),
+                "json": options.JSON,
+            },
+            required=("problem", "exp_id"),
+        ),
+    ),
+    "verify": Command(
+        module="verify",
+        check=checks.check_verify,
+        syntax=Syntax(
+            help="prove that a run's integer program is computed alike everywhere",
+            options={
+                **options.STORED_NETWORK,
+                "backends": Option(help="numpy, fast, onnx; by default all that are installed"),
+                "samples": Option(help="how many images; 1000 by default, 8 photos", at_least=1),
+                "tested": Option(
+                    help="how many images, or all, for the accuracy; by default as many"
+                ),
+                "torchvision": Option(
+                    help="instead of a run: a network of torchvision's, weights random"
+                ),
+                "images": Option(help="with --torchvision: a folder of photos"),
+            },
+        ),
+    ),
+    "export": Command(
+        module="export",
+        syntax=Syntax(
+            help="write a run's integer program, as a program file and for other tools",
+            options={
+                **options.STORED_NETWORK,
+                "to": Option(help="program, onnx-exact, onnx-qdq; by default all that can be made"),
+            },
+            required=("problem", "exp_id"),
+        ),
+    ),
+    "data": Command(
+        module="data",
+        syntax=Syntax(
+            help="fetch a problem's data set and verify it",
+            options={"problem": options.PROBLEM},
+            required=("problem",),
+        ),
+    ),
+    "list": Command(
+        module="list_runs",
+        syntax=Syntax(
+            help="list the runs of one problem, or of all",
+            options={
+                "problem": options.PROBLEM,
+                "topology": options.TOPOLOGY,
+                "json": options.JSON,
+            },
+        ),
+    ),
+    "clean": Command(
+        module="clean",
+        syntax=Syntax(
+            help="show what takes disk; with --apply, remove what may go",
+            options={
+                "problem": options.PROBLEM,
+                "apply": Option(help="remove it", is_flag=True),
+            },
+        ),
+    ),
 }

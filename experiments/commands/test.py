@@ -4,23 +4,12 @@ import json
 
 from rich.table import Table
 
-from experiments.command_line import Invocation, Syntax
-from experiments.commands import options
+from experiments.command_line import Invocation
 from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
 from experiments.experiment import Experiment
 from experiments.progress import console
 from experiments.session import open_session
-
-SYNTAX = Syntax(
-    help="test a run's network",
-    options={
-        **options.STORED_NETWORK,
-        "json": options.JSON,
-        "dist": options.DIST,
-    },
-    required=("problem", "exp_id"),
-)
 
 
 def run(invocation: Invocation) -> int:

@@ -1,30 +1,24 @@
 """`main.py train`, the default: a new experiment."""
 
-from experiments.command_line import Invocation, Option, Syntax
-from experiments.commands import options
-from experiments.commands.conduct import conduct, prepare
+from experiments.command_line import Invocation
+from experiments.configuration.early import EarlyConfig
 from experiments.configuration.resolve import resolve
-from experiments.configuration.schema import Config
+from experiments.configuration.section import validate
 from experiments.library import load_library, load_problem
-
-SYNTAX = Syntax(
-    help="train a new experiment and test it",
-    options={
-        "problem": options.PROBLEM,
-        "topology": options.TOPOLOGY,
-        "config": Option(help="a name in the topology's configs/, or a YAML file"),
-        "dist": options.DIST,
-    },
-    required=("problem", "topology"),
-    sections=tuple(Config.model_fields),
-)
 
 
 def run(invocation: Invocation) -> int:
     """Validate everything, then make the run's folder, then train."""
-    problem = load_problem(invocation.options["problem"])
-    library = load_library(problem.name, invocation.options["topology"])
+    problem_name, topology = invocation.options["problem"], invocation.options["topology"]
     overlay = invocation.options.get("config")
-    document = resolve(problem.name, library.name, overlay, invocation.overrides)
-    experiment = prepare(problem, library, document, invocation.options.get("dist"))
+    document = resolve(problem_name, topology, overlay, invocation.overrides)
+    validate(EarlyConfig, document)
+    # From here on torch is needed: by the models of the other sections, then by all that trains.
+    from experiments.configuration.schema import Config
+
+    config = validate(Config, document)
+    from experiments.commands.conduct import conduct, prepare
+
+    problem, library = load_problem(problem_name), load_library(problem_name, topology)
+    experiment = prepare(problem, library, document, config, invocation.options.get("dist"))
     return conduct(experiment, exp_id=None)

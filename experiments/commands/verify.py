@@ -14,8 +14,7 @@ from torch import Tensor
 from experiments.agreement import Agreement, agreement
 from experiments.artefacts import engines_of
 from experiments.certificate import certificate
-from experiments.command_line import Invocation, Option, Syntax
-from experiments.commands import options
+from experiments.command_line import Invocation
 from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
 from experiments.deployment import program_of
@@ -24,55 +23,26 @@ from experiments.runs.files import storage_error, write_json
 from experiments.samples import raw_batches, raw_samples
 from experiments.session import local_session
 from experiments.torchvision_networks import calibrated
-from quantlab.deploy.table import engines, engines_named
+from quantlab.deploy.table import engines_named
 from quantlab.errors import UsageError
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison, Engine, compare
 
 CERTIFICATE = "certificate.json"
 _NUM_SAMPLES, _NUM_PHOTOS, _BATCH_SIZE = 1000, 8, 50
-_OF_RUNS = (*options.STORED_NETWORK, "tested")
-
-SYNTAX = Syntax(
-    help="prove that a run's integer program is computed alike everywhere",
-    options={
-        **options.STORED_NETWORK,
-        "backends": Option(help=f"{', '.join(engines())}; by default all that are installed"),
-        "samples": Option(help=f"how many images; {_NUM_SAMPLES} by default, {_NUM_PHOTOS} photos"),
-        "tested": Option(help="how many images, or all, for the accuracy; by default as many"),
-        "torchvision": Option(help="instead of a run: a network of torchvision's, weights random"),
-        "images": Option(help="with --torchvision: a folder of photos"),
-    },
-)
 
 
 def run(invocation: Invocation) -> int:
     """Lower the network, run every back end on real samples, write the certificate."""
     is_run = not invocation.has("torchvision")
-    _check_effect(invocation, is_run=is_run)
     backends = engines_named(invocation.options.get("backends"))
     default = _NUM_SAMPLES if is_run else _NUM_PHOTOS
     count = invocation.number("samples") if invocation.has("samples") else default
-    if count < 1:
-        raise UsageError(f"--samples={count}: at least 1 allowed")
-    for name in ("problem", "exp_id") if is_run else ("images",):
-        if not invocation.has(name):
-            raise UsageError(f"verify needs --{name}=...; see: main.py verify --help")
     return (
         _of_run(invocation, backends, count)
         if is_run
         else _of_torchvision(invocation, backends, count)
     )
-
-
-def _check_effect(invocation: Invocation, *, is_run: bool) -> None:
-    """Raise UsageError for an option that would change nothing."""
-    for name in ("images",) if is_run else _OF_RUNS:
-        if invocation.has(name):
-            other = "without" if is_run else "with"
-            raise UsageError(
-                f"--{name}={invocation.options[name]}: not allowed {other} --torchvision"
-            )
 
 
 def _of_torchvision(invocation: Invocation, backends: list[str], count: int) -> int:

@@ -4,26 +4,18 @@ from typing import Any
 
 from pydantic import Field
 
-from experiments.configuration.section import Section
-from experiments.data.config import DataConfig
-from experiments.runs.checkpoints import CheckpointConfig
-from experiments.training.config import ExperimentConfig, NetworkConfig, TrainingConfig
+from experiments.configuration.early import EarlyConfig
 from quantlab.algorithms.rules import QuantizeConfig
 from quantlab.monitor.entry import Entry
 from quantlab.sparse.config import PruneConfig
 
 
-class Config(Section):
+class Config(EarlyConfig):
     """All sections; each model stands beside what it configures."""
 
-    experiment: ExperimentConfig = ExperimentConfig()
-    data: DataConfig = DataConfig()
-    network: NetworkConfig
-    training: TrainingConfig
     prune: PruneConfig | None = None
     quantize: QuantizeConfig = QuantizeConfig()
     monitor: list[Entry] = Field(default=[])
-    checkpoint: CheckpointConfig = CheckpointConfig()
 
 
 def as_plain(config: Config) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 _TILE, _CAPTION, _COLUMNS = 96, 28, 8
@@ -21,6 +20,8 @@ def prediction_sheet(
 ) -> NDArray[np.uint8]:
     """Return an RGB picture of uint8 images, each with its predicted class below, green if right,
     red with the true class if wrong."""
+    from PIL import Image, ImageDraw, ImageFont
+
     rows = -(-len(raw_NCHW) // _COLUMNS)
     height = _TILE + _CAPTION
     sheet = Image.new("RGB", (_COLUMNS * _TILE, rows * height), "white")

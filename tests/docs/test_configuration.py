@@ -9,7 +9,7 @@ from docs import reference
 from experiments.configuration.schema import Config
 from experiments.configuration.section import ClassSpec
 from experiments.data.config import DataConfig
-from experiments.runs.checkpoints import CheckpointConfig
+from experiments.runs.config import CheckpointConfig
 from experiments.training.config import (
     EarlyStop,
     Ema,

@@ -15,7 +15,10 @@ SYNTAXES = {
     ),
     "show": Syntax(
         help="show it",
-        options={"json": Option(help="as JSON", is_flag=True), "top": Option(help="how many")},
+        options={
+            "json": Option(help="as JSON", is_flag=True),
+            "top": Option(help="how many", at_least=1),
+        },
         operands="FILE ...",
     ),
 }
@@ -71,6 +74,9 @@ def test_operands_and_flags() -> None:
         (["--problem", "--exp_id=3"], "--problem: needs a value"),
         (["show", "--json=1"], "--json=1: takes no value"),
         (["show", "--json", "--json"], "--json: given twice"),
+        (["show", "--top=many"], "--top=many: expected a whole number from 0"),
+        (["show", "--top", "1.5"], "--top=1.5: expected a whole number from 0"),
+        (["show", "--top=0"], "--top=0: at least 1 allowed"),
         (["show", "--a.b=1"], "--a.b: show has no such option"),
         (["--problem=P", "x"], "'x': train takes no argument without dashes"),
         (["--problem=P", "-x"], "'-x': train takes no argument without dashes"),

@@ -1,21 +1,14 @@
-"""Who started the process, and what processes tell each other."""
+"""What processes tell each other."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from experiments.communicator import (
-    Single,
-    TorchDistributed,
-    connect,
-    detect_launcher,
-    launched_rank,
-)
+from experiments.communicator import Single, TorchDistributed, connect
 from quantlab.errors import DataError, UsageError
 from tests.ranks import collectives, run_on_ranks
 
-TORCHRUN = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "h", "MASTER_PORT": "1"}
 VARIABLES = ("HOROVOD_RANK", "HOROVOD_SIZE", "RANK", "WORLD_SIZE", "MASTER_ADDR", "LOCAL_RANK")
 
 
@@ -24,37 +17,6 @@ def surround(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-
-
-@pytest.mark.parametrize(
-    ("variables", "explicit", "launcher", "rank"),
-    [
-        ({}, None, "single", 0),
-        ({"HOROVOD_RANK": "3", "HOROVOD_SIZE": "4"}, None, "horovod", 3),
-        (TORCHRUN, None, "torch", 1),
-        ({**TORCHRUN, "HOROVOD_RANK": "0"}, None, "horovod", 0),
-        ({"RANK": "1"}, None, "single", 1),
-        ({"RANK": "1", "WORLD_SIZE": "2"}, None, "single", 1),
-        ({"HOROVOD_RANK": "1"}, "single", "single", 1),
-        ({}, "torch", "torch", 0),
-        ({"HOROVOD_RANK": ""}, "single", "single", 0),
-    ],
-)
-def test_launchers_are_told_apart(
-    monkeypatch: pytest.MonkeyPatch,
-    variables: dict[str, str],
-    explicit: str | None,
-    launcher: str,
-    rank: int,
-) -> None:
-    surround(monkeypatch, variables)
-    assert detect_launcher(explicit) == launcher
-    assert launched_rank() == rank
-
-
-def test_unknown_launcher() -> None:
-    with pytest.raises(UsageError, match="--dist=mpi: allowed are horovod, torch, single"):
-        detect_launcher("mpi")
 
 
 @pytest.mark.parametrize("variables", [{}, {"RANK": "one", "WORLD_SIZE": "2"}])
