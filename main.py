@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad usage or configuration, 3 data missing, 4 diverged, 5 
 """
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -44,13 +45,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(10_000)  # importing torch makes half a million objects, which all stay
     try:
-        sys.exit(main(sys.argv[1:]))
+        code = main(sys.argv[1:])
     except KeyboardInterrupt:  # before the command began
-        sys.exit(130)
+        code = 130
     except ModuleNotFoundError as error:
         if error.name not in ("numpy", "pydantic", "rich", "torch", "yaml"):
             raise
         hint = "run `make setup` once, then use .venv/bin/python"
         print(f"main.py: {sys.executable} has no {error.name}; {hint}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+    gc.freeze()  # otherwise Python looks for cycles among all of them before it ends
+    sys.exit(code)
