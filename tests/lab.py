@@ -83,6 +83,10 @@ def make_lab(home: Path) -> Lab:
     shutil.copytree(TOY, home / "problems" / "Toy", ignore=skip_cache)
     shutil.copy(CHECKOUT / "main.py", home)
     (home / "cfg" / "hard_folders.json").write_text('{"data": "storage", "logs": "storage"}')
+    for name in ("data", "logs"):  # as cfg/problem.sh would
+        inside = Path("storage", "QuantLab", "problems", "Toy", name)
+        (home / inside).mkdir(parents=True)
+        (home / "problems" / "Toy" / name).symlink_to(Path("..", "..") / inside)
     return Lab(home=home)
 
 

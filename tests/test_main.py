@@ -350,6 +350,7 @@ def test_a_full_disk(lab: Lab, tmp_path: Path) -> None:
         pytest.skip("mounting a small tmpfs needs root and unshare (package util-linux)")
     folders = {"data": "storage", "logs": str(disk)}
     (lab.home / "cfg" / "hard_folders.json").write_text(json.dumps(folders))
+    (lab.problems / "Toy" / "logs").unlink()
     done = lab.run(
         *TOY_RUN, "--network.params.width=999", launcher=tuple(prefix),
         env={"PYTHONDONTWRITEBYTECODE": "1"},
