@@ -15,7 +15,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code."""
     from experiments.command_line import parse, usage
     from experiments.commands.table import COMMANDS
-    from experiments.launcher import launched_rank
+    from experiments.processes.launcher import launched_rank
     from quantlab.errors import QuantLabError
 
     syntaxes = {name: command.syntax for name, command in COMMANDS.items()}

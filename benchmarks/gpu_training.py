@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.harness import Row, interleaved, report
 from benchmarks.training import experiment_of, trainer_of
 from experiments.data.loader import place
-from experiments.experiment import Experiment
+from experiments.experiment.experiment import Experiment
 from experiments.protocols import InMemory
 
 REPEATS = 5

@@ -27,7 +27,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 
 from benchmarks.harness import Row, interleaved, report
-from experiments.torchvision_networks import calibrated, real
+from experiments.deployment.torchvision_networks import calibrated, real
 from quantlab import backend
 from quantlab.integer.fast import FastEngine
 from quantlab.integer.report import report as costs_of

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.harness import Row, interleaved, report
 from benchmarks.training import experiment_of, trainer_of
-from experiments.experiment import Experiment
+from experiments.experiment.experiment import Experiment
 from quantlab.monitor import STATISTICS
 from quantlab.monitor.statistic import DEFAULT_PERIOD
 

@@ -24,9 +24,9 @@ from torch import nn
 from benchmarks import emulation, onnx_sessions
 from benchmarks.harness import Row, machine, report
 from benchmarks.integer_engine import write_photos
+from experiments.deployment.torchvision_networks import calibrated
 from experiments.library import load_problem
 from experiments.storage import ensure_links
-from experiments.torchvision_networks import calibrated
 from problems.images.normalize import MNIST, normalize
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.algorithms.after_training import calibrate

@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks.harness import Row, interleaved, report
 from benchmarks.training import experiment_of, trainer_of
 from experiments.data.loader import Batch, Loader
-from experiments.experiment import Experiment
+from experiments.experiment.experiment import Experiment
 from experiments.training.assembly import Assembly
 
 NUM_SAMPLES = 19_200

@@ -7,15 +7,16 @@ import torch
 
 from experiments.configuration.overrides import parse_override
 from experiments.configuration.resolve import resolve
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
 from experiments.data.loader import Loader
-from experiments.experiment import Experiment
+from experiments.experiment.config import Config
+from experiments.experiment.experiment import Experiment
+from experiments.experiment.session import session_of
 from experiments.library import load_library, load_problem
+from experiments.processes.session import Session, local_session
 from experiments.protocols import Data
 from experiments.runs.checkpoints import Checkpoints
 from experiments.runs.logbook import Logbook
-from experiments.session import Session, local_session, open_session
 from experiments.storage import ensure_links
 from experiments.training.assembly import Assembly
 from experiments.training.trainer import Trainer
@@ -37,7 +38,7 @@ def experiment_of(
     except DataError:
         data = problem.data.load(problem.data_folder, "synthetic")
     has_gpu = torch.cuda.is_available()
-    session: Session = open_session(config.experiment, None) if has_gpu else local_session()
+    session: Session = session_of(config.experiment, None) if has_gpu else local_session()
     return Experiment(
         problem=problem,
         library=library,
@@ -55,7 +56,9 @@ def trainer_of(
     communicator = subject.session.communicator
     trainer = Trainer(
         assembly=assembly,
-        config=subject.config,
+        experiment=subject.config.experiment,
+        training=subject.config.training,
+        checkpoint=subject.config.checkpoint,
         train=loader,
         valid=None,
         new_meter=subject.new_meter,

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 
 import problems
 from experiments import library, storage
-from experiments.commands import conduct
 from experiments.configuration import resolve
+from experiments.experiment import conduct
 from experiments.runs import environment
 from tests.durations import pytest_terminal_summary
 from tests.lab import Lab, make_lab

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from experiments.communicator import Communicator, Op, Single
+from experiments.processes.communicator import Communicator, Op, Single
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 10.0  # for a rank that left the others alone

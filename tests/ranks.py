@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.communicator import TorchDistributed
-from experiments.gradients import GradientSum
+from experiments.processes.communicator import TorchDistributed
+from experiments.processes.gradients import GradientSum
 from experiments.training.evaluation import merge
 from quantlab.errors import DataError, QuantLabError
 from tests.toy.meters import Sums

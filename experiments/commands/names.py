@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from experiments.launcher import detect_launcher
 from experiments.library import problem_folder, topology_folder
+from experiments.processes.launcher import detect_launcher
 
 
 def check_names(options: Mapping[str, str]) -> None:

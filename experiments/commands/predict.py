@@ -13,12 +13,10 @@ from rich.table import Table
 from torch import Tensor
 
 from experiments.command_line import Invocation
-from experiments.commands.conduct import load_data
 from experiments.commands.restored import Restored, restore
 from experiments.progress import console
 from experiments.protocols import InMemory
 from experiments.runs.pictures import is_image_batch
-from experiments.session import local_session
 from experiments.training.precision import Precision
 from quantlab.errors import DataError, UsageError
 
@@ -30,7 +28,7 @@ def run(invocation: Invocation) -> int:
     if not invocation.operands:
         raise UsageError("predict needs at least one image file")
     restored = restore(invocation)
-    data = load_data(restored.problem, restored.config, local_session())
+    data = restored.data()
     sample = data.test.inputs[:1] if isinstance(data.test, InMemory) else None
     if sample is not None and not is_image_batch(sample):
         shape = "x".join(map(str, sample.shape[1:]))

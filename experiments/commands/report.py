@@ -18,13 +18,10 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from experiments.command_line import Invocation
-from experiments.commands.conduct import load_data
-from experiments.commands.restored import restore
-from experiments.deployment import program_of
+from experiments.commands.restored import lowered, restore
+from experiments.deployment.samples import raw_samples
 from experiments.progress import Steps, console
 from experiments.runs.files import storage_error, write_atomically
-from experiments.samples import raw_samples
-from experiments.session import local_session
 from quantlab.integer.fidelity import measure
 from quantlab.integer.page import decibels, marks, page, percent
 from quantlab.integer.report import LayerCost, Report, report
@@ -39,9 +36,9 @@ def run(invocation: Invocation) -> int:
     """Lower the network, measure on test images, print a table or JSON, write the files."""
     count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
     restored = restore(invocation)
-    data = load_data(restored.problem, restored.config, local_session())
-    program = program_of(restored.network, restored.library, data)
-    images, _ = raw_samples(data.test, restored.library, count)
+    made = lowered(restored)
+    program = made.program
+    images, _ = raw_samples(made.data.test, restored.library, count)
     is_json = invocation.has("json")
     with Steps(len(images), 0, is_shown=not is_json) as progress:
         fidelity = measure(program, _batches(images, progress), _clamps(restored.network))

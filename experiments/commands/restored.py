@@ -1,4 +1,4 @@
-"""The trained network of a run: what `test` and `predict` share."""
+"""The trained network of a run, and the program that it is deployed as."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +8,21 @@ from torch import nn
 from experiments.command_line import Invocation
 from experiments.commands.resume import stored_run
 from experiments.configuration.documents import Document
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
+from experiments.deployment.program import program_of
+from experiments.experiment.assembly import build_network
+from experiments.experiment.config import Config, without_pretrained
+from experiments.experiment.data import load_data
 from experiments.library import Library, Problem
+from experiments.processes.communicator import Communicator, Single
 from experiments.progress import console
+from experiments.protocols import Data
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints, check_identity
 from experiments.runs.folder import RunFolder
-from experiments.training.assembly import (
-    build_network,
-    create_loss,
-    load_weights,
-    without_pretrained,
-)
+from experiments.training.loss import create_loss
 from experiments.training.loss_state import load_own_state
+from experiments.training.weights import load_weights
+from quantlab.integer.program import Program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,10 @@ class Restored:
         """The folder of what is deployed of this checkpoint."""
         return self.folder.fold(self.fold) / "deploy" / self.checkpoint
 
+    def data(self, communicator: Communicator | None = None) -> Data:
+        """Return the run's data set, for one process or several."""
+        return load_data(self.problem, self.config.data, communicator or Single())
+
 
 def restore(invocation: Invocation) -> Restored:
     """Build the network of a run and load a checkpoint into it."""
@@ -55,7 +61,9 @@ def restore(invocation: Invocation) -> Restored:
     check_identity(state, problem.name, library.name, f"{name}.ckpt")
     network, _ = build_network(problem, library, config, document, seed=0)
     load_weights(network, state["ema"] or state["network"], f"{name}.ckpt")
-    loss = create_loss(library, config, document, network).to(next(network.parameters()).dtype)
+    loss = create_loss(library, config.training.loss, document, network).to(
+        next(network.parameters()).dtype
+    )
     load_own_state(loss, network, state["loss"])
     return Restored(
         problem=problem,
@@ -68,3 +76,19 @@ def restore(invocation: Invocation) -> Restored:
         fold=fold,
         checkpoint=name,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lowered:
+    """A restored network, its data and its integer program."""
+
+    restored: Restored
+    data: Data
+    program: Program
+
+
+def lowered(restored: Restored) -> Lowered:
+    """Read the data of a run and lower its network. Raises UsageError, DataError."""
+    data = restored.data()
+    program = program_of(restored.network, restored.library, data)
+    return Lowered(restored=restored, data=data, program=program)

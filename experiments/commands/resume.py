@@ -3,16 +3,15 @@
 from typing import Any
 
 from experiments.command_line import Invocation
-from experiments.commands.conduct import conduct, prepare
 from experiments.configuration.documents import Document, read_document
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
-from experiments.launcher import launched_rank
+from experiments.experiment.conduct import conduct, prepare
+from experiments.experiment.config import Config, without_pretrained
 from experiments.library import Library, Problem, load_library, load_problem
+from experiments.processes.launcher import launched_rank
 from experiments.progress import console
 from experiments.runs.checkpoints import LAST, Checkpoints
 from experiments.runs.folder import RunFolder, open_run
-from experiments.training.assembly import without_pretrained
 from quantlab.errors import UsageError
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from experiments.command_line import Invocation, Option, Syntax
 from experiments.commands import checks, options
 from experiments.commands.names import check_names
-from experiments.configuration.sections import SECTIONS
+from experiments.experiment.sections import SECTIONS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,23 +5,22 @@ import json
 from rich.table import Table
 
 from experiments.command_line import Invocation
-from experiments.commands.conduct import load_data
 from experiments.commands.restored import restore
-from experiments.experiment import Experiment
+from experiments.experiment.experiment import Experiment
+from experiments.experiment.session import session_of
 from experiments.progress import console
-from experiments.session import open_session
 
 
 def run(invocation: Invocation) -> int:
     """Load a checkpoint, test it, print a table or JSON."""
     restored = restore(invocation)
-    session = open_session(restored.config.experiment, invocation.options.get("dist"))
+    session = session_of(restored.config.experiment, invocation.options.get("dist"))
     experiment = Experiment(
         problem=restored.problem,
         library=restored.library,
         config=restored.config,
         document=restored.document,
-        data=load_data(restored.problem, restored.config, session),
+        data=restored.data(session.communicator),
         session=session,
     )
     network, loss = restored.network.to(session.device), restored.loss.to(session.device)

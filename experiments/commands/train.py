@@ -1,9 +1,9 @@
 """`main.py train`, the default: a new experiment."""
 
 from experiments.command_line import Invocation
-from experiments.configuration.early import EarlyConfig
 from experiments.configuration.resolve import resolve
 from experiments.configuration.section import validate
+from experiments.experiment.early import EarlyConfig
 from experiments.library import load_library, load_problem
 
 
@@ -14,10 +14,10 @@ def run(invocation: Invocation) -> int:
     document = resolve(problem_name, topology, overlay, invocation.overrides)
     validate(EarlyConfig, document)
     # From here on torch is needed: by the models of the other sections, then by all that trains.
-    from experiments.configuration.schema import Config
+    from experiments.experiment.config import Config
 
     config = validate(Config, document)
-    from experiments.commands.conduct import conduct, prepare
+    from experiments.experiment.conduct import conduct, prepare
 
     problem, library = load_problem(problem_name), load_library(problem_name, topology)
     experiment = prepare(problem, library, document, config, invocation.options.get("dist"))

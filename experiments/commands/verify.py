@@ -1,74 +1,44 @@
 """`main.py verify`: the proof that what is deployed computes what was trained."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-from numpy.typing import NDArray
-from rich.markup import escape
-from rich.table import Table
 from torch import Tensor
 
-from experiments.agreement import Agreement, agreement
-from experiments.artefacts import engines_of
-from experiments.certificate import certificate
 from experiments.command_line import Invocation
-from experiments.commands.conduct import load_data
-from experiments.commands.restored import restore
-from experiments.deployment import program_of
+from experiments.commands.comparisons import compared, print_table
+from experiments.commands.restored import lowered, restore
+from experiments.commands.verify_torchvision import verify_torchvision
+from experiments.deployment.agreement import Agreement, agreement
+from experiments.deployment.artefacts import engines_of
+from experiments.deployment.certificate import certificate
+from experiments.deployment.samples import raw_batches, raw_samples
 from experiments.progress import Steps, console
 from experiments.runs.files import storage_error, write_json
-from experiments.samples import raw_batches, raw_samples
-from experiments.session import local_session
-from experiments.torchvision_networks import calibrated
 from quantlab.deploy.table import engines_named
 from quantlab.errors import UsageError
-from quantlab.integer.program import Program
-from quantlab.integer.verify import Comparison, Engine, compare
 
 CERTIFICATE = "certificate.json"
-_NUM_SAMPLES, _NUM_PHOTOS, _BATCH_SIZE = 1000, 8, 50
+_NUM_SAMPLES, _BATCH_SIZE = 1000, 50
 
 
 def run(invocation: Invocation) -> int:
-    """Lower the network, run every back end on real samples, write the certificate."""
-    is_run = not invocation.has("torchvision")
+    """Lower the network, run every engine on real samples, write the certificate."""
+    if invocation.has("torchvision"):
+        return verify_torchvision(invocation)
     backends = engines_named(invocation.options.get("backends"))
-    default = _NUM_SAMPLES if is_run else _NUM_PHOTOS
-    count = invocation.number("samples") if invocation.has("samples") else default
-    return (
-        _of_run(invocation, backends, count)
-        if is_run
-        else _of_torchvision(invocation, backends, count)
-    )
-
-
-def _of_torchvision(invocation: Invocation, backends: list[str], count: int) -> int:
-    name, folder = invocation.options["torchvision"], Path(invocation.options["images"])
-    found = calibrated(name, folder, count)
-    with TemporaryDirectory() as artefacts:
-        running = engines_of(backends, found.program, Path(artefacts))
-        comparisons = _compared(found.program, running, found.photos, 2)
-    _print_table(comparisons)
-    console.print(f"{name}: {len(found.program.operations)} operations", markup=False)
-    for comparison in comparisons:
-        comparison.check()
-    return 0
-
-
-def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
+    count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
     num_tested = _num_tested(invocation, count)
     restored = restore(invocation)
     folder = restored.artefacts
     # Whatever ends this early, no certificate of an earlier time may stand for it.
     _remove(folder / CERTIFICATE)
-    data = load_data(restored.problem, restored.config, local_session())
-    program = program_of(restored.network, restored.library, data)
+    made = lowered(restored)
+    data, program = made.data, made.program
     running = engines_of(backends, program, folder)
     images, targets = raw_samples(data.test, restored.library, count)
-    comparisons = _compared(program, running, images, _BATCH_SIZE)
+    comparisons = compared(program, running, images, _BATCH_SIZE)
     num_tested = min(num_tested or len(data.test), len(data.test))
     tested: Iterable[tuple[Tensor, Tensor]]
     if num_tested == len(images):  # then they are the same, and not read again
@@ -86,7 +56,7 @@ def _of_run(invocation: Invocation, backends: list[str], count: int) -> int:
     identity = {"run": restored.folder.name, "checkpoint": restored.checkpoint}
     whole = identity | certificate(program, images, comparisons, found)
     write_json(folder / CERTIFICATE, whole)
-    _print_table(comparisons)
+    print_table(comparisons)
     _print_agreement(found)
     console.print(f"certificate: {folder / CERTIFICATE}", markup=False)
     for comparison in comparisons:
@@ -113,22 +83,6 @@ def _num_tested(invocation: Invocation, count: int) -> int | None:
     return number
 
 
-def _compared(
-    program: Program, engines: Mapping[str, Engine], images: Tensor, batch_size: int
-) -> list[Comparison]:
-    """Run the back ends on images, with a bar."""
-    with Steps(len(images), 0, is_shown=True) as progress:
-        return compare(program, engines, _batches(images, batch_size, progress))
-
-
-def _batches(images: Tensor, size: int, progress: Steps) -> Iterator[Mapping[str, NDArray[Any]]]:
-    done = 0
-    for part in images.split(size):
-        yield {"input": part.numpy()}
-        done += len(part)
-        progress.advance(done, "verifying")
-
-
 def _print_agreement(found: Agreement) -> None:
     console.print(
         f"top-1 of {found.num_images:,} images: integers {found.integer_top1:.2f} %, "
@@ -142,15 +96,3 @@ def _print_agreement(found: Agreement) -> None:
         console.print(f"other codes: {most}", markup=False)
     if found.num_unmatched:
         console.print(f"quantizers whose codes the program does not make: {found.num_unmatched}")
-
-
-def _print_table(comparisons: list[Comparison]) -> None:
-    table = Table("back end", "mismatches", "values", "tensors", "samples", "first difference")
-    for one in comparisons:
-        first = escape(str(one.first)) if one.first else ""
-        numbers = (one.num_mismatches, one.num_values, one.num_tensors, one.num_samples)
-        table.add_row(one.engine, *(f"{number:,}" for number in numbers), first)
-    console.print(table)
-    if all(one.first is None for one in comparisons):
-        total = sum(one.num_values for one in comparisons)
-        console.print(f"0 mismatches in {total:,} values")

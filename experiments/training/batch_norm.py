@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from experiments.communicator import Communicator
+from experiments.processes.communicator import Communicator
 
 
 def running_statistics(network: nn.Module) -> list[str]:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from experiments.communicator import Communicator
 from experiments.data.loader import Loader
+from experiments.processes.communicator import Communicator
 from experiments.protocols import Meter
 from experiments.training.precision import Precision
 

@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 
 import torch
 
-from experiments.communicator import Communicator
+from experiments.processes.communicator import Communicator
 
 # Ranks agree on stopping about so often, since it costs a reduction. Launchers give their processes
 # few seconds: horovodrun 5.

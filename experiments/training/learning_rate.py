@@ -3,9 +3,13 @@
 import warnings
 from typing import Any
 
-from torch.optim import Optimizer
+from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from experiments.configuration.constructors import create, find_class
+from experiments.configuration.documents import Document
+from experiments.configuration.section import ClassSpec
+from experiments.training import lr_schedules
 from experiments.training.lr_schedules import LrSchedule
 
 _MAX_REHEARSED = 1000
@@ -57,3 +61,14 @@ class LearningRate:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if isinstance(self._schedule, LRScheduler):
             self._schedule.load_state_dict(state)
+
+
+def create_learning_rate(
+    config: ClassSpec, document: Document, optimizer: Optimizer
+) -> LearningRate:
+    """Create the schedule that a configuration names. Raises UsageError for what does not fit."""
+    path = ("training", "lr_scheduler")
+    bases = (LrSchedule, LRScheduler)
+    factory = find_class(config, [lr_schedules, lr_scheduler], bases, document, path)
+    given = {"optimizer": optimizer} if issubclass(factory, LRScheduler) else {}
+    return LearningRate(optimizer, create(factory, config, document, path, given))

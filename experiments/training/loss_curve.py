@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from experiments.communicator import Communicator
+from experiments.processes.communicator import Communicator
 
 
 class LossCurve:

@@ -1,24 +1,27 @@
 """The statistics that a configuration asks for: found to fit the network, measured, written."""
 
+from collections.abc import Sequence
+
 from torch import nn
 from torch.amp import GradScaler
 
 from experiments.configuration.documents import Document
-from experiments.configuration.schema import Config
 from experiments.configuration.section import complain
 from experiments.runs.logbook import Logbook
 from quantlab.controller import Context, Controller
 from quantlab.errors import UsageError
-from quantlab.monitor import Monitor
+from quantlab.monitor import Entry, Monitor
 
 
-def create_monitor(network: nn.Module, config: Config, document: Document) -> Monitor | None:
+def create_monitor(
+    network: nn.Module, entries: Sequence[Entry], document: Document
+) -> Monitor | None:
     """Return what measures the network, None if nothing does. Raises UsageError for the first
     entry without effect."""
-    if not config.monitor:
+    if not entries:
         return None
     monitor = Monitor(network)
-    for index, entry in enumerate(config.monitor):
+    for index, entry in enumerate(entries):
         try:
             monitor.add(entry)
         except UsageError as error:
@@ -26,9 +29,9 @@ def create_monitor(network: nn.Module, config: Config, document: Document) -> Mo
     return monitor
 
 
-def check_times(config: Config, document: Document, num_steps: int) -> None:
+def check_times(entries: Sequence[Entry], document: Document, num_steps: int) -> None:
     """Raise UsageError for an entry that would only begin after the run's last step."""
-    for index, entry in enumerate(config.monitor):
+    for index, entry in enumerate(entries):
         if entry.start >= num_steps:
             message = f"{entry.start} given, but the run has {num_steps} steps; less allowed"
             raise complain(document, ("monitor", index, "start"), message)

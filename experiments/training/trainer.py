@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.communicator import Communicator
-from experiments.configuration.schema import Config
 from experiments.data.draws import derive_seed
 from experiments.data.loader import Batch, Loader
-from experiments.gradients import GradientSum
+from experiments.processes.communicator import Communicator
+from experiments.processes.gradients import GradientSum
 from experiments.progress import Steps
 from experiments.protocols import Meter
 from experiments.runs.background import Background, frozen, to_cpu
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints
+from experiments.runs.config import CheckpointConfig
 from experiments.runs.logbook import Logbook
-from experiments.training.assembly import Assembly, trained_parameters
+from experiments.training.assembly import Assembly
 from experiments.training.batch_norm import average_running_statistics
+from experiments.training.config import ExperimentConfig, TrainingConfig
 from experiments.training.early_stopping import BestEpoch
 from experiments.training.epoch_line import epoch_line
 from experiments.training.evaluation import evaluate, merge
@@ -32,6 +33,7 @@ from experiments.training.precision import Precision
 from experiments.training.random_state import seed_everything
 from experiments.training.train_metrics import TrainMetrics
 from experiments.training.training_state import Position, TrainingState
+from experiments.training.weights import trained_parameters
 from quantlab.controller import Context, listening
 from quantlab.errors import DivergedError
 from quantlab.quantizer import Quantizer
@@ -45,7 +47,9 @@ class Trainer:
     """
 
     assembly: Assembly
-    config: Config
+    experiment: ExperimentConfig
+    training: TrainingConfig
+    checkpoint: CheckpointConfig
     train: Loader
     valid: Loader | None
     new_meter: Callable[[], Meter]
@@ -60,7 +64,7 @@ class Trainer:
     identity: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        experiment = self.config.experiment
+        experiment = self.experiment
         self._network = self.assembly.network
         self._quantizers = [q for q in self._network.modules() if isinstance(q, Quantizer)]
         self._parameters = trained_parameters(self.assembly.network, self.assembly.loss)
@@ -126,7 +130,7 @@ class Trainer:
                     loader.close()
 
     def _fit(self) -> bool:
-        experiment = self.config.experiment
+        experiment = self.experiment
         total = experiment.epochs * self.train.plan.num_steps
         total = min(total, experiment.max_steps or total)
         with (
@@ -147,15 +151,15 @@ class Trainer:
     def _train_epoch(self, interruption: Interruption, progress: Steps) -> None:
         """Run the rest of the current epoch."""
         position, plan = self.position, self.train.plan
-        max_steps = self.config.experiment.max_steps or math.inf
-        every_steps = self.config.checkpoint.every_steps
+        max_steps = self.experiment.max_steps or math.inf
+        every_steps = self.checkpoint.every_steps
         self._network.train()
         if position.samples == 0:
             self._metrics.reset()
         context = self._context()
         for controller in listening(self.assembly.controllers, "on_epoch_start"):
             controller.on_epoch_start(context)
-        name = f"epoch {position.epoch + 1}/{self.config.experiment.epochs}"
+        name = f"epoch {position.epoch + 1}/{self.experiment.epochs}"
         interruption.expect_new_pace()
         is_new_step = True
         # Rounded up: the last step of an epoch may be partial.
@@ -208,7 +212,7 @@ class Trainer:
         """Full batches only, and not while quantizers observe before they start: either would
         compile anew. And a twin calls no hooks."""
         is_measuring = self._monitoring is not None and self._monitoring.is_measuring
-        is_full = len(batch.targets) == self.config.data.batch_size
+        is_full = len(batch.targets) == self.train.plan.batch_size
         is_starting = any(q.is_observing and not q.is_enabled for q in self._quantizers)
         return is_full and not is_measuring and not is_starting
 
@@ -218,8 +222,8 @@ class Trainer:
             self._gradients.finish()
         if scaler is not None:
             scaler.unscale_(self.assembly.optimizer)
-        if self.config.training.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self._parameters, self.config.training.clip_norm)
+        if self.training.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self.training.clip_norm)
         if scaler is not None:
             scaler.step(self.assembly.optimizer)
             scaler.update()
@@ -238,7 +242,7 @@ class Trainer:
         self._losses.end_step(position.step)
 
     def _end_epoch(self, interruption: Interruption, progress: Steps) -> None:
-        position, experiment = self.position, self.config.experiment
+        position, experiment = self.position, self.experiment
         if self.valid is not None and self._is_time_to_save():
             self._save([LAST])  # validation may take long, and may be interrupted
         self._write_losses()
@@ -271,7 +275,7 @@ class Trainer:
         position.is_finished = self._is_done()
         if self.logbook is not None:
             self.logbook.write(position.step, values, epoch=epoch, seconds=seconds)
-        every = self.config.checkpoint.every_epochs
+        every = self.checkpoint.every_epochs
         is_kept = every > 0 and position.epoch % every == 0
         if is_best and self.communicator.is_root:
             self._unsaved_best = frozen({**self.identity, **self._state.weights()})
@@ -284,7 +288,7 @@ class Trainer:
         self.say(line)
 
     def _is_done(self) -> bool:
-        experiment = self.config.experiment
+        experiment = self.experiment
         stop = experiment.early_stop
         return (
             self.position.epoch >= experiment.epochs
@@ -295,7 +299,7 @@ class Trainer:
     @property
     def _num_epochs(self) -> float:
         """The length of the run, which `max_steps` may cut into an epoch."""
-        experiment = self.config.experiment
+        experiment = self.experiment
         if experiment.max_steps is None:
             return experiment.epochs
         return min(experiment.epochs, experiment.max_steps / self.train.plan.num_steps)
@@ -359,11 +363,11 @@ class Trainer:
             if best is not None:
                 self.checkpoints.save([BEST], to_cpu(best))
             self.checkpoints.save(names, to_cpu(state))
-            self.checkpoints.prune_epochs(self.config.checkpoint.keep_last)
+            self.checkpoints.prune_epochs(self.checkpoint.keep_last)
 
         self._background.start(write)
 
     def _is_time_to_save(self) -> bool:
         """Return whether the last checkpoint is long enough ago, by the clock of rank 0."""
         passed = time.perf_counter() - self._saved_at
-        return self.communicator.from_root(lambda: passed >= self.config.checkpoint.seconds_between)
+        return self.communicator.from_root(lambda: passed >= self.checkpoint.seconds_between)

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 from torch.amp import GradScaler
 
-from experiments.communicator import Communicator
+from experiments.processes.communicator import Communicator
 from experiments.runs.background import to_cpu
-from experiments.training.assembly import Assembly, load_weights
+from experiments.training.assembly import Assembly
 from experiments.training.clock import Clock
 from experiments.training.early_stopping import BestEpoch
 from experiments.training.loss_state import load_own_state, own_state
 from experiments.training.random_state import random_state, restore_random_state
 from experiments.training.train_metrics import TrainMetrics
+from experiments.training.weights import load_weights
 
 VERSION = 1
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from experiments.configuration.schema import Config
+from experiments.experiment.config import Config
 from quantlab.algorithms.rules import QuantRule
 from quantlab.algorithms.table import ALGORITHMS
 

@@ -6,9 +6,9 @@ import pytest
 from pydantic import BaseModel
 
 from docs import reference
-from experiments.configuration.schema import Config
 from experiments.configuration.section import ClassSpec
 from experiments.data.config import DataConfig
+from experiments.experiment.config import Config
 from experiments.runs.config import CheckpointConfig
 from experiments.training.config import (
     EarlyStop,

@@ -16,8 +16,8 @@ from PIL import Image
 
 import main
 from experiments.configuration.documents import parse_document
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
+from experiments.experiment.config import Config
 from tests.board_server import eventually, tensorboard
 from tests.docs.keys import is_key
 from tests.docs.markdown import CHECKOUT, read_page, spans

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from experiments.configuration.documents import Document
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
+from experiments.experiment.assembly import build_network
+from experiments.experiment.config import Config, without_pretrained
 from experiments.library import load_library, load_problem
-from experiments.training.assembly import build_network, load_weights, without_pretrained
+from experiments.training.weights import load_weights
 
 HOME = Path(__file__).resolve().parent
 NAMES = sorted(path.stem for path in HOME.glob("*.pt"))

@@ -12,7 +12,7 @@ import torch.fx
 import yaml
 from torch import Tensor, nn
 
-from experiments.configuration.schema import Config
+from experiments.experiment.config import Config
 
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 LIBRARIES = sorted(

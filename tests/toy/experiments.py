@@ -8,12 +8,12 @@ import tests.toy.Toy.Tiny.network as network
 import tests.toy.Toy.Tiny.preprocess as preprocess
 from experiments.configuration.documents import read_document
 from experiments.configuration.overrides import apply_overrides, parse_override
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
-from experiments.experiment import Experiment
+from experiments.experiment.config import Config
+from experiments.experiment.experiment import Experiment
 from experiments.library import Library, Problem
+from experiments.processes.session import local_session
 from experiments.protocols import DataModule, Preprocess
-from experiments.session import local_session
 from tests.lab import TOY
 from tests.toy.Toy.meter import Meter
 from tests.toy.Toy.Tiny.postprocess import postprocess

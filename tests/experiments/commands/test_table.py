@@ -8,9 +8,9 @@ from types import FunctionType, ModuleType
 
 import pytest
 
-from experiments.commands import predict, report, verify
+from experiments.commands import predict, report, verify, verify_torchvision
 from experiments.commands.table import COMMANDS
-from experiments.launcher import LAUNCHERS
+from experiments.processes.launcher import LAUNCHERS
 from quantlab.deploy.table import ARTEFACTS, engines
 
 READ = re.compile(r'invocation\.(?:has\(|number\(|options(?:\.get\(|\[))"(\w+)"')
@@ -46,7 +46,8 @@ def test_options_are_those_that_are_read(name: str) -> None:
         ("report", "samples", f"{report._NUM_SAMPLES} by default"),
         ("report", "html", f"by default {report.PAGE} beside {report.LAYERS}"),
         ("verify", "backends", f"{', '.join(engines())};"),
-        ("verify", "samples", f"{verify._NUM_SAMPLES} by default, {verify._NUM_PHOTOS} photos"),
+        ("verify", "samples", f"{verify._NUM_SAMPLES} by default"),
+        ("verify", "samples", f", {verify_torchvision._NUM_PHOTOS} photos"),
         ("export", "to", f"{', '.join(ARTEFACTS)};"),
     ],
 )

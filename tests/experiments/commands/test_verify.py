@@ -13,11 +13,11 @@ from onnx import numpy_helper
 from PIL import Image
 
 import main
-from experiments.agreement import Agreement
 from experiments.commands import verify
+from experiments.deployment.agreement import Agreement
+from experiments.deployment.samples import raw_batches
 from experiments.library import Library
 from experiments.protocols import Dataset
-from experiments.samples import raw_batches
 from quantlab.formats.container import pack
 from quantlab.integer.file import REMEDY
 from tests.lab import TOY_RUN, Lab

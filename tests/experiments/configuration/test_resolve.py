@@ -7,8 +7,8 @@ import pytest
 from experiments.configuration.documents import Document, read_document
 from experiments.configuration.overrides import parse_override
 from experiments.configuration.resolve import find_overlay, resolve
-from experiments.configuration.schema import Config, as_plain
 from experiments.configuration.section import validate
+from experiments.experiment.config import Config, as_plain
 from experiments.library import config_names, problem_names, topology_names
 from experiments.runs.folder import RunFolder
 from quantlab.errors import UsageError

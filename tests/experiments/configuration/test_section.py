@@ -6,8 +6,8 @@ import pytest
 from pydantic import Field, model_validator
 
 from experiments.configuration.documents import parse_document
-from experiments.configuration.schema import Config
 from experiments.configuration.section import ClassSpec, Section, validate
+from experiments.experiment.config import Config
 from quantlab.errors import UsageError
 
 

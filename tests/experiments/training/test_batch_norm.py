@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.communicator import Communicator, Single
+from experiments.processes.communicator import Communicator, Single
 from experiments.training.batch_norm import average_running_statistics
 from tests.rank_threads import on_ranks
 

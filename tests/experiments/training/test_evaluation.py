@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 import tests.toy.tiles as preprocess
-from experiments.communicator import Communicator, Single
 from experiments.data.loader import Loader
 from experiments.data.plan import Plan
+from experiments.processes.communicator import Communicator, Single
 from experiments.protocols import InMemory
 from experiments.training.evaluation import evaluate, merge
 from experiments.training.precision import Precision

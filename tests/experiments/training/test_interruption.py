@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from experiments.communicator import Op, Single
+from experiments.processes.communicator import Op, Single
 from experiments.training.interruption import Interruption
 
 

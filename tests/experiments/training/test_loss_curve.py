@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from experiments.communicator import Communicator, Single
+from experiments.processes.communicator import Communicator, Single
 from experiments.training.loss_curve import LossCurve
 from tests.rank_threads import on_ranks
 

@@ -13,15 +13,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 import main
-from experiments.communicator import Communicator, Single
+from experiments.processes.communicator import Communicator, Single
 from experiments.progress import Steps
 from experiments.runs.logbook import Logbook
 from experiments.training.monitoring import Monitoring, check_times, create_monitor
 from quantlab.controller import Context
 from quantlab.errors import UsageError
 from quantlab.monitor import STATISTICS, Monitor
+from tests.experiments.experiment.test_assembly import build, configured
 from tests.experiments.test_launchers import horovodrun, needs_horovod, succeed, torchrun
-from tests.experiments.training.test_assembly import build, configured
 from tests.experiments.training.test_resume import interrupt, kill
 from tests.lab import TOY_RUN, Lab
 from tests.rank_threads import on_ranks
@@ -227,10 +227,10 @@ def test_mistakes_are_found_where_they_stand() -> None:
     entries = "monitor:\n  - {stat: weight_norm}\n  - {stat: sqnr,\n     start: 7}\n"
     config, document = configured(text=text + entries)
     with pytest.raises(UsageError, match=r"monitor\.1: stat: 'sqnr' .* \(config.yaml:7\)"):
-        create_monitor(nn.Linear(2, 2), config, document)
+        create_monitor(nn.Linear(2, 2), config.monitor, document)
     with pytest.raises(UsageError, match=r"monitor\.1\.start: 7 given, .* \(config.yaml:8\)"):
-        check_times(config, document, 7)
-    check_times(config, document, 8)
+        check_times(config.monitor, document, 7)
+    check_times(config.monitor, document, 8)
 
 
 RESUMED = (

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from experiments.configuration.overrides import parse_override
 from experiments.configuration.resolve import resolve
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
+from experiments.experiment.assembly import build_network
+from experiments.experiment.config import Config
 from experiments.library import load_library, load_problem
-from experiments.training.assembly import build_network
 from problems.images.normalize import CIFAR10, normalize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.deploy.onnx.exact import exact_model

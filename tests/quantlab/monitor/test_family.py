@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.communicator import Communicator
+from experiments.processes.communicator import Communicator
 from quantlab.algorithms.layers import Target
 from quantlab.monitor import STATISTICS, Histogram, Monitor, Reading, StatisticConfig
 from tests.quantlab.algorithms.cases import CASES

@@ -3,15 +3,17 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
-from experiments.communicator import Communicator, Single, connect
-from experiments.launcher import detect_launcher
+from experiments.processes.communicator import Communicator, Single, connect
+from experiments.processes.launcher import detect_launcher
 from experiments.progress import console
-from experiments.training.config import ExperimentConfig
 from quantlab.errors import UsageError
 from quantlab.memory.allocator import keep_freed_memory
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +43,26 @@ class Session:
         )
 
 
-def open_session(config: ExperimentConfig, dist: str | None) -> Session:
-    """Join the run's processes and set device, threads and determinism."""
+def open_session(
+    dist: str | None, *, device: Device, threads: int | None, is_deterministic: bool
+) -> Session:
+    """Join the run's processes and set device, threads and determinism.
+
+    dist: who launched them, as of `detect_launcher`. threads: of each process; None to share the
+    cores among the host's. Raises UsageError where there is no such launcher or device.
+    """
     communicator = connect(detect_launcher(dist))
-    device = communicator.on_all(lambda: _device(config, communicator))
-    threads = config.threads or max(1, len(os.sched_getaffinity(0)) // communicator.local_size)
+    chosen = communicator.on_all(lambda: _device(device, communicator))
+    threads = threads or max(1, len(os.sched_getaffinity(0)) // communicator.local_size)
     # Launchers differ in what they set; sums depend on the number of threads.
     torch.set_num_threads(threads)
-    if config.deterministic != torch.are_deterministic_algorithms_enabled():
+    if is_deterministic != torch.are_deterministic_algorithms_enabled():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(config.deterministic)
-    if device.type == "cpu":
+        torch.use_deterministic_algorithms(is_deterministic)
+    if chosen.type == "cpu":
         keep_freed_memory()
-    torch.backends.cudnn.benchmark = device.type == "cuda" and not config.deterministic
-    return Session(communicator=communicator, device=device, threads=threads)
+    torch.backends.cudnn.benchmark = chosen.type == "cuda" and not is_deterministic
+    return Session(communicator=communicator, device=chosen, threads=threads)
 
 
 def local_session() -> Session:
@@ -64,13 +72,13 @@ def local_session() -> Session:
     )
 
 
-def _device(config: ExperimentConfig, communicator: Communicator) -> torch.device:
+def _device(asked: Device, communicator: Communicator) -> torch.device:
     has_gpu = torch.cuda.is_available()
-    if config.device == "cuda" and not has_gpu:
+    if asked == "cuda" and not has_gpu:
         raise UsageError(
             "experiment.device: 'cuda', but torch finds no GPU; allowed here: cpu, auto"
         )
-    if config.device == "cpu" or not has_gpu:
+    if asked == "cpu" or not has_gpu:
         return torch.device("cpu")
     if communicator.local_rank >= torch.cuda.device_count():
         raise UsageError(

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 import quantlab
-from experiments.agreement import Agreement
+from experiments.deployment.agreement import Agreement
 from quantlab import backend
 from quantlab.deploy.table import missing, packages
 from quantlab.integer.file import tensor_hashes, to_bytes

@@ -8,16 +8,17 @@ import torch
 from torch import nn
 
 from experiments.configuration.documents import Document
-from experiments.configuration.schema import Config
 from experiments.configuration.section import complain
 from experiments.data.draws import derive_seed
 from experiments.data.loader import Batch, Loader, place
 from experiments.data.plan import Plan
 from experiments.data.splits import Split, split
+from experiments.experiment.assembly import assemble
+from experiments.experiment.config import Config
 from experiments.library import HOME, PROBLEMS, Library, Problem
+from experiments.processes.session import Session
 from experiments.protocols import Data, Dataset, InMemory, Meter
-from experiments.session import Session
-from experiments.training.assembly import Assembly, assemble
+from experiments.training.assembly import Assembly
 from experiments.training.evaluation import evaluate
 from experiments.training.learning_rate import LearningRate
 from experiments.training.monitoring import check_times
@@ -27,8 +28,7 @@ from quantlab.errors import DataError, UsageError, did_you_mean
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What is trained, on what, by whom. Creating it builds the network of the first fold, so that
-    whatever does not fit is found before anything is written."""
+    """What is trained, on what, by whom."""
 
     problem: Problem
     library: Library
@@ -37,7 +37,9 @@ class Experiment:
     data: Data
     session: Session
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Build the network of the first fold and try it out, so that whatever does not fit is
+        found before anything is written. Raises UsageError."""
         meter = self.new_meter()
         target = self.config.experiment.target
         if target not in meter.directions:
@@ -52,7 +54,7 @@ class Experiment:
         self._check_plateau(throwaway.learning_rate.plateau_mode, meter.directions[target])
         self._try_out(throwaway)
         self._rehearse(throwaway.learning_rate)
-        check_times(self.config, self.document, self._num_steps())
+        check_times(self.config.monitor, self.document, self._num_steps())
 
     def new_meter(self) -> Meter:
         return self.problem.meter(self.data.test.classes)

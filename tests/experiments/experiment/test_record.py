@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from experiments.configuration.documents import Document
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
-from experiments.record import new_record, summary
+from experiments.experiment.config import Config
+from experiments.experiment.record import new_record, summary
 from experiments.runs.checkpoints import Checkpoints
 from experiments.runs.folder import create_run
 from tests.toy.experiments import toy_experiment

@@ -4,11 +4,11 @@ import math
 import time
 from typing import Any
 
-from experiments.configuration.schema import as_plain
-from experiments.experiment import Experiment
+from experiments.experiment.config import as_plain
+from experiments.experiment.experiment import Experiment
+from experiments.processes.session import Session
 from experiments.runs import environment
 from experiments.runs.folder import SCHEMA_VERSION, RunFolder, open_run
-from experiments.session import Session
 
 
 def new_record(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from experiments.communicator import Communicator
+from experiments.processes.communicator import Communicator
 
 _BUCKET_BYTES = 32 << 20
 

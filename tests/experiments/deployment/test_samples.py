@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from experiments.deployment.samples import raw_batches, raw_samples
 from experiments.protocols import InMemory
-from experiments.samples import raw_batches, raw_samples
 from quantlab.errors import UsageError
 
 

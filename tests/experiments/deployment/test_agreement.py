@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.agreement import Agreement, agreement
+from experiments.deployment.agreement import Agreement, agreement
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.integer.interpreter import run

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from experiments.configuration.schema import as_plain
 from experiments.data.loader import place
-from experiments.experiment import Experiment
-from experiments.record import summary
+from experiments.experiment.config import as_plain
+from experiments.experiment.experiment import Experiment
+from experiments.experiment.record import summary
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints, check_identity
 from experiments.runs.digest import weights_sha256
 from experiments.runs.files import write_json
 from experiments.runs.folder import RunFolder
 from experiments.runs.logbook import Logbook
 from experiments.runs.pictures import is_image_batch, prediction_sheet
-from experiments.training.assembly import load_weights
 from experiments.training.trainer import Trainer
+from experiments.training.weights import load_weights
 from quantlab.errors import QuantLabError
 from quantlab.quantizer import Quantizer
 
@@ -120,7 +120,9 @@ def _trainer(
     has_valid = len(halves.valid) > 0
     return Trainer(
         assembly=experiment.assemble(fold),
-        config=experiment.config,
+        experiment=experiment.config.experiment,
+        training=experiment.config.training,
+        checkpoint=experiment.config.checkpoint,
         train=experiment.loader(samples, halves.train, fold, is_training=True),
         valid=experiment.loader(samples, halves.valid, fold, is_training=False)
         if has_valid

@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import nn
 
+from experiments.deployment.samples import raw_samples
 from experiments.library import Library
 from experiments.protocols import Data
-from experiments.samples import raw_samples
 from quantlab.errors import UsageError
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.launcher import detect_launcher, launched_rank
+from experiments.processes.launcher import detect_launcher, launched_rank
 from quantlab.errors import UsageError
 
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "h", "MASTER_PORT": "1"}

@@ -1,6 +1,6 @@
 """How the processes of a run talk: horovodrun, torchrun or a single process, one meaning.
 
-`experiments/launcher.py` knows which launcher started the program.
+`experiments/processes/launcher.py` knows which launcher started the program.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, cast
 import torch
 from torch import Tensor
 
-from experiments.launcher import Launcher
+from experiments.processes.launcher import Launcher
 from quantlab.errors import QuantLabError, UsageError
 
 Op = Literal["sum", "min", "max"]

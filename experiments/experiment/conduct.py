@@ -7,16 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from experiments.configuration.documents import Document
-from experiments.configuration.schema import Config, as_plain
-from experiments.experiment import Experiment
-from experiments.folds import run_folds
+from experiments.experiment.config import Config, as_plain
+from experiments.experiment.data import load_data
+from experiments.experiment.experiment import Experiment
+from experiments.experiment.folds import run_folds
+from experiments.experiment.record import circumstances, new_record
+from experiments.experiment.session import session_of
 from experiments.library import HOME, Library, Problem
+from experiments.processes.session import Session
 from experiments.progress import error_console
-from experiments.protocols import Data
-from experiments.record import circumstances, new_record
 from experiments.runs.folder import Lock, RunFolder, create_run, open_run
 from experiments.runs.logbook import rank_log
-from experiments.session import Session, open_session
 from experiments.storage import ensure_links
 from experiments.training.interruption import terminated_as_interrupted
 from quantlab.errors import QuantLabError
@@ -31,55 +32,54 @@ def prepare(
     config: Config,
     dist: str | None,
 ) -> Experiment:
-    """Join the processes, read the data, build the network once."""
-    session = open_session(config.experiment, dist)
-    return Experiment(
+    """Join the processes, read the data, build the network once. Raises UsageError, DataError."""
+    session = session_of(config.experiment, dist)
+    experiment = Experiment(
         problem=problem,
         library=library,
         config=config,
         document=document,
-        data=load_data(problem, config, session),
+        data=load_data(problem, config.data, session.communicator),
         session=session,
     )
+    experiment.check()
+    return experiment
 
 
-def load_data(problem: Problem, config: Config, session: Session) -> Data:
-    """Read the data set; rank 0 alone fetches what must be fetched, before the others look."""
-    if config.data.source == "synthetic":
-        return problem.data.load(problem.data_folder, "synthetic")
+class _Claim:
+    """A run's folder, made or opened, and locked while rank 0 works in it."""
 
-    held: list[Data] = []
+    def __init__(self, experiment: Experiment, exp_id: int | None) -> None:
+        self._experiment, self._exp_id = experiment, exp_id
+        self._lock: Lock | None = None
 
-    def look() -> None:
+    def take(self) -> RunFolder:
+        """Lock the folder, and note in its record who works in it."""
+        problem = self._experiment.problem
         ensure_links(problem)
-        held.append(problem.data.load(problem.data_folder, config.data.source))
+        if self._exp_id is None:
+            folder = create_run(problem.name, problem.logs_folder)
+            self._lock = Lock(folder.path)
+            folder.write_config(as_plain(self._experiment.config))
+            folder.update(**new_record(folder, self._experiment))
+        else:
+            folder = open_run(problem.name, problem.logs_folder, self._exp_id)
+            self._lock = Lock(folder.path)
+            now = circumstances(self._experiment.session)
+            resumed = [*folder.record().get("resumed", []), now]
+            folder.update(status="running", exit_code=None, resumed=resumed)
+        return folder
 
-    session.communicator.from_root(look)
-    return session.communicator.on_all(
-        lambda: held[0] if held else problem.data.load(problem.data_folder, "folder")
-    )
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
 
 def conduct(experiment: Experiment, exp_id: int | None) -> int:
     """Run the experiment in a new folder, or go on with run `exp_id`; return the exit code."""
-    session, problem = experiment.session, experiment.problem
-    held: list[Lock] = []
-
-    def claim() -> RunFolder:
-        ensure_links(problem)
-        if exp_id is None:
-            folder = create_run(problem.name, problem.logs_folder)
-            held.append(Lock(folder.path))
-            folder.write_config(as_plain(experiment.config))
-            folder.update(**new_record(folder, experiment))
-        else:
-            folder = open_run(problem.name, problem.logs_folder, exp_id)
-            held.append(Lock(folder.path))
-            resumed = [*folder.record().get("resumed", []), circumstances(experiment.session)]
-            folder.update(status="running", exit_code=None, resumed=resumed)
-        return folder
-
-    folder = session.communicator.from_root(claim)
+    session = experiment.session
+    claim = _Claim(experiment, exp_id)
+    folder = session.communicator.from_root(claim.take)
     log = rank_log(folder.path, session.communicator.rank)
     log.info("rank %d: %s", session.communicator.rank, session.describe())
     session.say(
@@ -111,7 +111,7 @@ def conduct(experiment: Experiment, exp_id: int | None) -> int:
         if session.communicator.is_root:
             with suppress(QuantLabError):  # a full disk is already being told
                 folder.update(status=status, exit_code=code)
-            held[0].release()
+            claim.release()
     _conclude(session, experiment, folder, code)
     session.communicator.close()
     return code

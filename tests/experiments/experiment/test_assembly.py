@@ -11,13 +11,15 @@ from torch import Tensor, nn, optim
 
 from experiments.configuration.documents import Document, parse_document
 from experiments.configuration.overrides import apply_overrides, parse_override
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
+from experiments.experiment.assembly import assemble, build_network
+from experiments.experiment.config import Config
 from experiments.library import Library, Problem
 from experiments.protocols import DataModule, Preprocess
 from experiments.runs.checkpoints import Checkpoints
-from experiments.training.assembly import Assembly, assemble, build_network, load_weights
+from experiments.training.assembly import Assembly
 from experiments.training.random_state import seed_everything
+from experiments.training.weights import load_weights
 from problems.images.meter import ClassificationMeter
 from quantlab.errors import UsageError
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from experiments.configuration.documents import Document
-from experiments.configuration.early import EarlyConfig
 from experiments.configuration.resolve import resolve
-from experiments.configuration.schema import Config
 from experiments.configuration.section import validate
-from experiments.configuration.sections import SECTIONS
+from experiments.experiment.config import Config
+from experiments.experiment.early import EarlyConfig
+from experiments.experiment.sections import SECTIONS
 from quantlab.errors import UsageError
 
 late = {name for name, field in EarlyConfig.model_fields.items() if field.annotation is Any}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.communicator import Single, TorchDistributed, connect
+from experiments.processes.communicator import Single, TorchDistributed, connect
 from quantlab.errors import DataError, UsageError
 from tests.ranks import collectives, run_on_ranks
 

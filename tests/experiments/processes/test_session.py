@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from experiments import session
-from experiments.communicator import Launcher, Single
-from experiments.session import Session, local_session, open_session
+from experiments.experiment.session import session_of
+from experiments.processes import session
+from experiments.processes.communicator import Launcher, Single
+from experiments.processes.session import Session, local_session
 from experiments.training.config import ExperimentConfig
 from quantlab.errors import UsageError
 
@@ -43,7 +44,7 @@ def opened(
     monkeypatch: pytest.MonkeyPatch, place: Place, config: ExperimentConfig | None = None
 ) -> Session:
     monkeypatch.setattr(session, "connect", lambda _: place)
-    return open_session(config or ExperimentConfig(), None)
+    return session_of(config or ExperimentConfig(), None)
 
 
 def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -53,7 +54,7 @@ def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 def test_cuda_without_a_gpu_is_one_clear_line() -> None:
     with pytest.raises(UsageError) as caught:
-        open_session(ExperimentConfig(device="cuda"), None)
+        session_of(ExperimentConfig(device="cuda"), None)
     assert str(caught.value) == (
         "experiment.device: 'cuda', but torch finds no GPU; allowed here: cpu, auto"
     )
@@ -62,7 +63,7 @@ def test_cuda_without_a_gpu_is_one_clear_line() -> None:
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_the_cpu_where_there_is_no_gpu(device: str) -> None:
     config = ExperimentConfig.model_validate({"device": device})
-    assert open_session(config, None).device == torch.device("cpu")
+    assert session_of(config, None).device == torch.device("cpu")
 
 
 def test_the_cpu_beside_a_gpu_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +98,7 @@ def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_threads_that_are_given_are_set(threads: int) -> None:
-    found = open_session(ExperimentConfig(threads=threads), None)
+    found = session_of(ExperimentConfig(threads=threads), None)
     assert found.threads == torch.get_num_threads() == threads
 
 
@@ -114,10 +115,10 @@ def test_by_default_the_processes_share_the_cores(
 
 def test_deterministic_algorithms_if_asked_for() -> None:
     torch.use_deterministic_algorithms(False)
-    open_session(ExperimentConfig(), None)
+    session_of(ExperimentConfig(), None)
     assert not torch.are_deterministic_algorithms_enabled()
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
-    open_session(ExperimentConfig(deterministic=True), None)
+    session_of(ExperimentConfig(deterministic=True), None)
     assert torch.are_deterministic_algorithms_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
@@ -126,7 +127,7 @@ def test_determinism_leaves_the_workspace_that_the_user_chose(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
-    open_session(ExperimentConfig(deterministic=True), None)
+    session_of(ExperimentConfig(deterministic=True), None)
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
@@ -142,7 +143,7 @@ def test_determinism_keeps_cudnn_from_trying_out_algorithms(
 
 def test_an_unknown_launcher() -> None:
     with pytest.raises(UsageError, match="--dist=mpi: allowed are horovod, torch, single"):
-        open_session(ExperimentConfig(), "mpi")
+        session_of(ExperimentConfig(), "mpi")
 
 
 def test_rank_0_alone_speaks_and_as_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:

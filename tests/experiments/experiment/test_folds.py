@@ -11,10 +11,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
-from experiments.experiment import Experiment
-from experiments.folds import run_folds, unquantized
+from experiments.experiment.experiment import Experiment
+from experiments.experiment.folds import run_folds, unquantized
+from experiments.experiment.record import new_record
 from experiments.progress import Steps
-from experiments.record import new_record
 from experiments.runs.digest import weights_sha256
 from experiments.runs.folder import RunFolder, create_run
 from quantlab.algorithms import QuantizeConfig, quantize

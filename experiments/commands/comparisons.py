@@ -1,0 +1,42 @@
+"""Engines compared on images, with a bar, and what came out as a table."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+from rich.markup import escape
+from rich.table import Table
+from torch import Tensor
+
+from experiments.progress import Steps, console
+from quantlab.integer.program import Program
+from quantlab.integer.verify import Comparison, Engine, compare
+
+
+def compared(
+    program: Program, engines: Mapping[str, Engine], images: Tensor, batch_size: int
+) -> list[Comparison]:
+    """Run the back ends on images, with a bar."""
+    with Steps(len(images), 0, is_shown=True) as progress:
+        return compare(program, engines, _batches(images, batch_size, progress))
+
+
+def _batches(images: Tensor, size: int, progress: Steps) -> Iterator[Mapping[str, NDArray[Any]]]:
+    done = 0
+    for part in images.split(size):
+        yield {"input": part.numpy()}
+        done += len(part)
+        progress.advance(done, "verifying")
+
+
+def print_table(comparisons: list[Comparison]) -> None:
+    """Print what came out for each engine."""
+    table = Table("back end", "mismatches", "values", "tensors", "samples", "first difference")
+    for one in comparisons:
+        first = escape(str(one.first)) if one.first else ""
+        numbers = (one.num_mismatches, one.num_values, one.num_tensors, one.num_samples)
+        table.add_row(one.engine, *(f"{number:,}" for number in numbers), first)
+    console.print(table)
+    if all(one.first is None for one in comparisons):
+        total = sum(one.num_values for one in comparisons)
+        console.print(f"0 mismatches in {total:,} values")

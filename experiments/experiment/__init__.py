@@ -1,0 +1,1 @@
+"""An experiment as a whole: root configuration, parts together, folds, record."""

@@ -1,0 +1,65 @@
+"""What a configuration describes, built: network, loss, optimizer, schedule, quantization."""
+
+import torch
+from torch import nn
+
+from experiments.configuration.documents import Document
+from experiments.experiment.config import Config
+from experiments.library import Library, Problem
+from experiments.training.assembly import Assembly
+from experiments.training.ema import EmaWeights
+from experiments.training.learning_rate import create_learning_rate
+from experiments.training.loss import create_loss
+from experiments.training.loss_state import own_parameters
+from experiments.training.monitoring import create_monitor
+from experiments.training.network import build
+from experiments.training.optimizers import create_optimizer
+from experiments.training.twin import twin_of
+from quantlab.algorithms import parameter_groups
+from quantlab.controller import Controller
+
+
+def build_network(
+    problem: Problem, library: Library, config: Config, document: Document, seed: int
+) -> tuple[nn.Module, list[Controller]]:
+    """Build the network and its controllers; see `experiments.training.network.build`."""
+    sections = {name: getattr(config, name) for name in Config.model_fields}
+    network, controllers = build(problem, library, config.network, sections, document, seed)
+    if config.training.precision == "float64":
+        network.double()
+    return network, controllers
+
+
+def assemble(
+    problem: Problem,
+    library: Library,
+    config: Config,
+    document: Document,
+    *,
+    seed: int,
+    device: torch.device,
+    num_ranks: int,
+) -> Assembly:
+    """Build everything that is trained, on `device`. Raises UsageError for whatever the
+    configuration names that is not there or does not fit."""
+    training = config.training
+    network, controllers = build_network(problem, library, config, document, seed)
+    network.to(device)
+    if training.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    loss = create_loss(library, training.loss, document, network).to(device)
+    if training.precision == "float64":
+        loss.double()
+    groups = parameter_groups(network, own_parameters(loss, network))
+    optimizer = create_optimizer(training, document, groups, num_ranks)
+    is_quantized = bool(controllers)
+    return Assembly(
+        network=network,
+        twin=twin_of(network, config.prune, training, document, is_quantized=is_quantized),
+        loss=loss,
+        optimizer=optimizer,
+        learning_rate=create_learning_rate(training.lr_scheduler, document, optimizer),
+        controllers=controllers,
+        ema=EmaWeights(network, training.ema.decay) if training.ema else None,
+        monitor=create_monitor(network, config.monitor, document),
+    )

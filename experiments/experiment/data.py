@@ -1,0 +1,33 @@
+"""The data set of a run, on all its processes."""
+
+from experiments.data.config import DataConfig
+from experiments.library import Problem
+from experiments.processes.communicator import Communicator
+from experiments.protocols import Data
+from experiments.storage import ensure_links
+
+
+class _Reader:
+    """Reads a data set once."""
+
+    def __init__(self, problem: Problem, config: DataConfig) -> None:
+        self._problem, self._config = problem, config
+        self._data: Data | None = None
+
+    def fetch(self) -> None:
+        """Read it, and fetch it before where the configuration allows that."""
+        ensure_links(self._problem)
+        self._data = self._problem.data.load(self._problem.data_folder, self._config.source)
+
+    def read(self) -> Data:
+        """Return what was fetched here, or read what another process has fetched."""
+        return self._data or self._problem.data.load(self._problem.data_folder, "folder")
+
+
+def load_data(problem: Problem, config: DataConfig, communicator: Communicator) -> Data:
+    """Read the data set; rank 0 alone fetches what must be fetched, before the others look."""
+    if config.source == "synthetic":
+        return problem.data.load(problem.data_folder, "synthetic")
+    reader = _Reader(problem, config)
+    communicator.from_root(reader.fetch)
+    return communicator.on_all(reader.read)

@@ -1,0 +1,1 @@
+"""The processes of a run: who launched them, what they share, how gradients are summed."""

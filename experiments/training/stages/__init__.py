@@ -1,0 +1,1 @@
+"""What a configuration makes of a network before it is trained, one stage a file."""
