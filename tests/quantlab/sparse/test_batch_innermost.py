@@ -46,7 +46,7 @@ def assert_same_bits(layer: nn.Module, x: Tensor) -> None:
         for one, other in zip(found[:3], wanted[:3], strict=True):
             assert torch.equal(one, other)
         for one, other in zip(found[3:], wanted[3:], strict=True):  # a bias is torch's own sum
-            assert ((one - other).abs() <= torch.finfo(one.dtype).eps * summands).all()
+            assert ((one - other).abs() <= 4 * torch.finfo(one.dtype).eps * summands).all()
 
 
 def is_flat(x: Tensor) -> bool:
