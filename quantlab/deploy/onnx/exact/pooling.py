@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.onnx.emitter import Emitters
 from quantlab.deploy.onnx.exact.writer import Writer, window_attributes
 from quantlab.integer.operations import AdaptiveSumPool, MaxPool, SumPool
 from quantlab.integer.operations.pooling import adaptive_ends
@@ -57,3 +58,10 @@ def _members(size: int, count: int) -> NDArray[Any]:
     for row, (start, end) in enumerate(adaptive_ends(size, count)):
         members[row, start:end] = 1
     return members
+
+
+EMITTERS: Emitters = {
+    MaxPool: max_pool,
+    SumPool: sum_pool,
+    AdaptiveSumPool: adaptive_sum_pool,
+}

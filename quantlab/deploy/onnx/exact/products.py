@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from quantlab.deploy.onnx.emitter import Emitters
 from quantlab.deploy.onnx.exact.writer import Writer, window_attributes
 from quantlab.integer.operations import Convolution, Linear, Multiply
 
@@ -33,3 +34,10 @@ def multiply(operation: Multiply, writer: Writer) -> None:
         for x, zero in zip(operation.inputs, zeros, strict=True)
     ]
     graph.node("Mul", *sides, to=operation.output)
+
+
+EMITTERS: Emitters = {
+    Convolution: convolution,
+    Linear: linear,
+    Multiply: multiply,
+}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from quantlab.deploy.onnx.emitter import Emitters
 from quantlab.deploy.onnx.exact.writer import Writer
 from quantlab.integer.bounds import Bound
 from quantlab.integer.operations import ArgMax, Lookup, Threshold
@@ -76,3 +77,11 @@ def argmax(operation: ArgMax, writer: Writer) -> None:
     x = graph.cast(operation.inputs[0], np.int32)
     largest = graph.node("ArgMax", x, axis=operation.axis + 1, keepdims=0)
     graph.cast(largest, np.int32, to=operation.output)
+
+
+EMITTERS: Emitters = {
+    Rescale: rescale,
+    Threshold: threshold,
+    Lookup: lookup,
+    ArgMax: argmax,
+}

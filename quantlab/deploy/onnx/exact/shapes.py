@@ -1,5 +1,6 @@
 """Operations that move elements alone."""
 
+from quantlab.deploy.onnx.emitter import Emitters
 from quantlab.deploy.onnx.exact.writer import Writer
 from quantlab.integer.operations import Concatenate, Permute, Reshape, Slice
 
@@ -24,3 +25,11 @@ def slice_(operation: Slice, writer: Writer) -> None:
 def concatenate(operation: Concatenate, writer: Writer) -> None:
     axis = operation.axis + 1
     writer.graph.node("Concat", *operation.inputs, to=operation.output, axis=axis)
+
+
+EMITTERS: Emitters = {
+    Reshape: reshape,
+    Permute: permute,
+    Slice: slice_,
+    Concatenate: concatenate,
+}

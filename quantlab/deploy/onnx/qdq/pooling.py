@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from quantlab.deploy.onnx.emitter import Emitters
 from quantlab.deploy.onnx.qdq.padding import around
 from quantlab.deploy.onnx.qdq.shapes import moved
 from quantlab.deploy.onnx.qdq.writer import Reals, Writer
@@ -64,3 +65,10 @@ def max_pool(operation: MaxPool, writer: Writer) -> None:
         writer, operation, "MaxPool", kernel_shape=windows.kernel, strides=windows.stride,
         dilations=windows.dilation, pads=pads,
     )  # fmt: skip
+
+
+EMITTERS: Emitters = {
+    MaxPool: max_pool,
+    SumPool: sum_pool,
+    AdaptiveSumPool: adaptive_sum_pool,
+}

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.onnx.emitter import Emitters
 from quantlab.deploy.onnx.qdq.padding import around
 from quantlab.deploy.onnx.qdq.writer import Reals, Writer
 from quantlab.integer.operations import Convolution, Linear, Multiply
@@ -110,3 +111,10 @@ def multiply(operation: Multiply, writer: Writer) -> None:
     reading = Reading(scale=scale, offset=np.array(0.0))
     floats = writer.graph.node("Mul", *sides, to=writer.name(operation.output, reading))
     writer.keep(operation.output, floats, reading)
+
+
+EMITTERS: Emitters = {
+    Convolution: convolution,
+    Linear: linear,
+    Multiply: multiply,
+}

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from quantlab.deploy.onnx.emitter import Emitters
 from quantlab.deploy.onnx.qdq.thresholds import rounded_range
 from quantlab.deploy.onnx.qdq.writer import (
     SAME_FACTOR,
@@ -79,3 +80,11 @@ def argmax(operation: ArgMax, writer: Writer) -> None:
     name = writer.name(operation.output, THEMSELVES)
     floats = writer.graph.cast(found, np.float32, to=name)
     writer.keep(operation.output, floats, THEMSELVES)
+
+
+EMITTERS: Emitters = {
+    Rescale: rescale,
+    Threshold: threshold,
+    Lookup: lookup,
+    ArgMax: argmax,
+}

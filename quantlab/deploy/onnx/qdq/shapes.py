@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from quantlab.deploy.onnx.emitter import Emitters
 from quantlab.deploy.onnx.qdq.writer import Writer
 from quantlab.integer.operations import Concatenate, Operation, Permute, Reshape, Slice
 from quantlab.integer.tensor_type import S32
@@ -44,3 +45,11 @@ def moved(
         writer.quantize(output, floats)
     else:
         writer.keep(output, floats, reading)
+
+
+EMITTERS: Emitters = {
+    Reshape: reshape,
+    Permute: permute,
+    Slice: slice_,
+    Concatenate: concatenate,
+}
