@@ -26,6 +26,8 @@ def modules() -> Iterator[str]:
 
 def write(folder: Path) -> Path:
     """Write the pages; return the first."""
+    for name in quantlab.__all__:  # imported when they are used
+        getattr(quantlab, name)
     pdoc.pdoc(*modules(), output_directory=folder)
     return folder / "index.html"
 
