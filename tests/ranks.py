@@ -1,5 +1,6 @@
 """Functions run by two processes that are joined by Gloo, and how to run them."""
 
+import multiprocessing
 import os
 import socket
 from collections.abc import Callable
@@ -19,11 +20,17 @@ NUM_RANKS = 2
 
 
 def run_on_ranks(function: Callable[[TorchDistributed], Any], folder: Path) -> list[Any]:
-    """Return what `function` returns on each rank, each a process of its own."""
+    """Return what `function` returns on each rank, each a process of its own.
+
+    The server that also forks the workers of loaders forks them: it imports torch once.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_rank, args=(function, folder, port), nprocs=NUM_RANKS)
+    multiprocessing.set_forkserver_preload(["experiments.data.worker_server"])
+    torch.multiprocessing.start_processes(
+        _rank, args=(function, folder, port), nprocs=NUM_RANKS, start_method="forkserver"
+    )
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(NUM_RANKS)]
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +18,8 @@ needs_horovod = pytest.mark.skipif(
     find_spec("horovod") is None, reason="Horovod is not built; run: bash cfg/horovod.sh"
 )
 HOROVODRUN = (str(BIN / "horovodrun"), "-np")
-TORCHRUN = (str(BIN / "torchrun"), "--no-python", "--nproc-per-node")
+# Each call has a port of its own, which the kernel chooses.
+TORCHRUN = (str(BIN / "torchrun"), "--standalone", "--no-python", "--nproc-per-node")
 
 
 def horovodrun(count: int) -> tuple[str, ...]:
@@ -27,11 +27,7 @@ def horovodrun(count: int) -> tuple[str, ...]:
 
 
 def torchrun(count: int) -> tuple[str, ...]:
-    """Each call has a port of its own: that of a run before may still be closing."""
-    with socket.socket() as server:
-        server.bind(("localhost", 0))
-        port = server.getsockname()[1]
-    return (*TORCHRUN, str(count), "--master-port", str(port))
+    return (*TORCHRUN, str(count))
 
 
 def succeed(lab: Lab, *arguments: str, launcher: tuple[str, ...] = ()) -> str:

@@ -43,9 +43,9 @@ def results(
     layer: SparseLayer, x: Tensor, y_gradient: Tensor | None = None, seed: int = 0
 ) -> tuple[Tensor, Tensor, list[Tensor], int]:
     """Return the output, its gradient, those that follow, and the seed that the layer draws."""
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed keeps a stack trace for each GPU
     drawn = int(torch.randint(2**63 - 1, ()))
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     x = x.detach().clone().requires_grad_()
     y = layer(x)
     if y_gradient is None:
