@@ -48,11 +48,16 @@ demo: setup
 	@$(BIN)/python main.py data --problem=MNIST
 	@PATH="$(CURDIR)/$(BIN):$$PATH" horovodrun -np 1 -H localhost:1 python main.py $(DEMO)
 
+# A process for each core; each takes over tests from those that have more left. Dozens of processes
+# import the library, which Python compiles each time where the environment forbids it to keep that.
+PYTEST := $(BIN)/python -m compileall -q quantlab experiments && \
+    $(BIN)/python -m pytest -q -n logical --dist worksteal --durations=20
+
 test: setup tools
-	$(BIN)/python -m pytest -q -m "not long"
+	$(PYTEST) -m "not long"
 
 test-full: setup tools
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 check: $(STAMPS)/backend
 	$(BIN)/ruff check .
