@@ -34,7 +34,7 @@ def tensorboard(arguments: Sequence[str], folder: Path) -> Iterator[Fetch]:
             request = urllib.request.Request(
                 f"{address}{path}", data, {"Content-Type": "application/json"}
             )
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)
 
         yield fetch
@@ -44,8 +44,8 @@ def tensorboard(arguments: Sequence[str], folder: Path) -> Iterator[Fetch]:
 
 
 def eventually(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
-    """Ask until the answer is as wanted, for 30 seconds at most; return the last answer."""
-    deadline = time.monotonic() + 30
+    """Ask until the answer is as wanted, for two minutes at most; return the last answer."""
+    deadline = time.monotonic() + 120
     while not wanted(answer := ask()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return answer

@@ -11,7 +11,7 @@ from torch import Tensor
 from experiments.processes.communicator import Communicator, Op, Single
 
 T = TypeVar("T")
-_PATIENCE_SECONDS = 10.0  # for a rank that left the others alone
+_PATIENCE_SECONDS = 120.0  # for a rank that left the others alone
 
 
 class _Rank(Single):

@@ -11,7 +11,7 @@ from torch import nn
 from experiments.runs.background import Background, frozen, to_cpu
 from quantlab.errors import UsageError
 
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 120.0
 
 
 def failing(message: str) -> Callable[[], None]:

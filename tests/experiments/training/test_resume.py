@@ -66,7 +66,7 @@ def kill(
         gc.collect()
     for thread in threading.enumerate():
         if thread.name.startswith("background"):
-            thread.join(timeout=10)
+            thread.join(timeout=60)
             assert not thread.is_alive(), "what was killed still writes"
 
 

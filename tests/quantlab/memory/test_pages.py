@@ -115,7 +115,7 @@ def test_a_forked_process_has_pages_whoever_had_the_lock() -> None:
     is_held.wait(60)
     child = os.fork()
     if child == 0:
-        signal.alarm(20)  # ends a child that waits
+        signal.alarm(60)  # ends a child that waits
         try:
             _idle.take(LEAST_BYTES)
             os._exit(0)
