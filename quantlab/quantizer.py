@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -87,8 +87,10 @@ class Quantizer(nn.Module, ABC):
     weight_decay: of the quantizer's own parameters, whatever the optimizer's is for the rest.
     is_following: the grid of a weight follows it in each training step: it goes on observing.
 
-    All state is in the state dict, stages included. Their Python twins, on which `forward`
-    branches so that neither a GPU waits nor a compiled graph breaks, follow when it is loaded.
+    All state is in the state dict, stages included. The buffers are the truth: `forward` branches
+    on Python twins of them, so that neither a GPU waits nor a compiled graph breaks. The twins
+    follow whatever writes the buffers (`load_state_dict`, a copy of averaged weights, a broadcast
+    to other processes) before the next call in Python, at the latest at `train` and `eval`.
     """
 
     if TYPE_CHECKING:  # buffers, parameters or properties of the subclasses
@@ -119,10 +121,12 @@ class Quantizer(nn.Module, ABC):
         self.register_buffer("signed", torch.tensor(spec.signed))
         self._is_enabled = False
         self._is_observing = False
+        self._seen: tuple[object, ...] = ()
         self._take(spec)
 
     @property
     def spec(self) -> QuantSpec:
+        self._follow()
         return self._spec
 
     @property
@@ -135,20 +139,22 @@ class Quantizer(nn.Module, ABC):
 
     @property
     def stage(self) -> Stage:
-        return "fake-quantized" if self._is_enabled else "float"
+        return "fake-quantized" if self.is_enabled else "float"
 
     @property
     def is_enabled(self) -> bool:
+        self._follow()
         return self._is_enabled
 
     @property
     def is_observing(self) -> bool:
+        self._follow()
         return self._is_observing
 
     @property
     def is_complete(self) -> bool:
         """Whether in evaluation all that passes is on the grid."""
-        return self._is_enabled
+        return self.is_enabled
 
     def set_enabled(self, is_enabled: bool) -> None:
         """Enter the fake-quantized stage, or the float stage again."""
@@ -172,7 +178,12 @@ class Quantizer(nn.Module, ABC):
     def fake_quantize(self, x: Tensor) -> Tensor:
         """Return `x` on the grid, split as `granularity` says, with the algorithm's gradient."""
 
+    def train(self, mode: bool = True) -> Self:
+        self._read_state()
+        return super().train(mode)
+
     def forward(self, x: Tensor) -> Tensor:
+        self._follow()
         if self._is_observing and self.training:
             self.observe(x)
         if not self._is_enabled:
@@ -183,6 +194,7 @@ class Quantizer(nn.Module, ABC):
 
     def codes(self, x: Tensor) -> Tensor:
         """Return the integer codes of `x`, int32 and of its shape, whatever the stage."""
+        self._follow()
         with torch.no_grad():
             return self.encode(self.split(x.detach())).reshape(x.shape)
 
@@ -216,6 +228,24 @@ class Quantizer(nn.Module, ABC):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], *args: Any) -> None:
         super()._load_from_state_dict(state_dict, *args)
+        self._read_state()
+
+    def _follow(self) -> None:
+        """Read the state again if another hand has written it."""
+        if not torch.compiler.is_compiling() and self._seen != self._versions():
+            self._read_state()
+
+    def _read_state(self) -> None:
+        """Let the Python twins be what the buffers say."""
+        if self.enabled.is_meta:
+            return
         self._is_enabled = bool(self.enabled)
         self._is_observing = bool(self.observing)
-        self._take(replace(self._spec, signed=bool(self.signed)))
+        if bool(self.signed) != self._spec.signed:
+            self._take(replace(self._spec, signed=bool(self.signed)))
+        self._seen = self._versions()
+
+    def _versions(self) -> tuple[object, ...]:
+        """Return what is another after the buffers of the stages were written or replaced."""
+        buffers = (self.enabled, self.observing, self.signed)
+        return tuple((id(b), 0 if b.is_inference() else b._version) for b in buffers)

@@ -1,8 +1,10 @@
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from quantlab.errors import UsageError
 from quantlab.numerics.affine import fake_quantize
@@ -100,3 +102,65 @@ def test_spec() -> None:
         QuantSpec(num_bits=0, signed=False)
     with pytest.raises(UsageError, match="narrow: True given with signed=False"):
         Plain(spec, (2, 2)).set_signed(False)
+
+
+def copy_in_place(source: Plain, target: Plain) -> None:
+    for name, value in target.state_dict().items():
+        value.copy_(source.state_dict()[name])
+
+
+def copy_data(source: Plain, target: Plain) -> None:
+    """As some averages do; torch counts no version then, so that only `train` and `eval` see it."""
+    for one, other in zip(source.buffers(), target.buffers(), strict=True):
+        other.data.copy_(one)
+    target.train(target.training)
+
+
+def replace_buffers(source: Plain, target: Plain) -> None:
+    for name, value in source.named_buffers():
+        target._buffers[name] = value.clone()
+
+
+def average(source: Plain, target: Plain) -> None:
+    """`target` begins as a copy of the float stage and is updated once the source has started."""
+    averaged = AveragedModel(target, use_buffers=False)
+    averaged.update_parameters(source)
+    for one, other in zip(averaged.module.buffers(), target.buffers(), strict=True):
+        other.copy_(one)
+    assert averaged.module.stage == source.stage
+    assert torch.equal(averaged(X), source(X))
+
+
+X = torch.randn(50, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("write", [copy_in_place, copy_data, replace_buffers, average])
+def test_the_buffers_are_the_truth_whoever_writes_them(
+    plain: Plain, write: Callable[[Plain, Plain], None]
+) -> None:
+    target = copy.deepcopy(plain)
+    assert target(X) is X
+    for is_signed in (False, True):
+        plain.set_enabled(True)
+        plain.set_signed(is_signed)
+        plain.set_observing(True)
+        write(plain, target)
+        assert torch.equal(target(X), plain(X))
+        assert not torch.equal(target(X), X)
+        assert (target.stage, target.spec, target.is_observing) == (
+            plain.stage, plain.spec, plain.is_observing,
+        )  # fmt: skip
+        assert torch.equal(target.codes(X), plain.codes(X))
+    plain.set_enabled(False)
+    write(plain, target)
+    assert target(X) is X
+
+
+def test_compiled_quantizers_follow_at_eval(plain: Plain) -> None:
+    target = copy.deepcopy(plain)
+    compiled = torch.compile(target, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(X), X)
+    plain.set_enabled(True)
+    copy_in_place(plain, target)
+    compiled.eval()
+    assert torch.equal(compiled(X), plain(X))
