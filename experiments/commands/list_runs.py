@@ -1,6 +1,5 @@
 """`main.py list`: the runs, as a table or as JSON."""
 
-import json
 from typing import Any
 
 from rich.markup import escape
@@ -9,6 +8,7 @@ from rich.table import Column, Table
 from experiments.command_line import Invocation
 from experiments.library import LOGS, problem_folder, problem_names
 from experiments.progress import console, duration, error_console
+from experiments.runs.files import as_json
 from experiments.runs.folder import RunFolder, list_runs, records
 from quantlab.errors import QuantLabError
 
@@ -21,7 +21,7 @@ def run(invocation: Invocation) -> int:
         if record["topology"] == invocation.options.get("topology", record["topology"])
     ]
     if invocation.has("json"):
-        console.print(json.dumps(found, indent=2), markup=False, soft_wrap=True)
+        console.print(as_json(found, indent=2), markup=False, soft_wrap=True)
         return 0
     table = Table(
         Column("run", no_wrap=True), "topology", "name", "status", "test", "time", "launcher"

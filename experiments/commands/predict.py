@@ -1,6 +1,5 @@
 """`main.py predict`: images in, labels and scores out."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from experiments.command_line import Invocation
 from experiments.commands.restored import Restored, restore
 from experiments.progress import console
 from experiments.protocols import InMemory
+from experiments.runs.files import as_json
 from experiments.runs.pictures import is_image_batch
 from experiments.training.precision import Precision
 from quantlab.errors import DataError, UsageError
@@ -44,7 +44,7 @@ def run(invocation: Invocation) -> int:
             {"file": file, "predictions": [{"class": c, "score": s} for c, s in guesses]}
             for file, guesses in found.items()
         ]
-        console.print_json(json.dumps(rows))
+        console.print_json(as_json(rows))
         return 0
     title = f"{restored.folder.name} {restored.checkpoint}.ckpt"
     table = Table("file", "class", "score", title=title)

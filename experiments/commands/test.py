@@ -1,7 +1,5 @@
 """`main.py test`: the metrics of a run's network on the test samples."""
 
-import json
-
 from rich.table import Table
 
 from experiments.command_line import Invocation
@@ -9,6 +7,7 @@ from experiments.commands.restored import restore
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.session import session_of
 from experiments.progress import console
+from experiments.runs.files import as_json
 
 
 def run(invocation: Invocation) -> int:
@@ -40,7 +39,7 @@ def _print(
 ) -> None:
     if invocation.has("json"):
         found = {"id": run_name, "checkpoint": checkpoint, "data": experiment.data.source}
-        console.print_json(json.dumps({**found, "metrics": metrics}))
+        console.print_json(as_json({**found, "metrics": metrics}))
         return
     table = Table(
         "metric", "value", title=f"{run_name} {checkpoint}.ckpt on {experiment.data.source}"

@@ -131,12 +131,19 @@ def _conclude(session: Session, experiment: Experiment, folder: RunFolder, code:
     count = f"{len(experiment.data.test):,} test samples"
     kind = "synthetic " if experiment.data.source.startswith("synthetic") else ""
     if "test/top1" in metrics:
-        session.say(f"test accuracy (top-1): {metrics['test/top1']:.2f} % on {kind}{count}")
+        top1 = _number(metrics["test/top1"], ".2f")
+        session.say(f"test accuracy (top-1): {top1} % on {kind}{count}")
     else:
-        values = "  ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k.startswith("test/"))
+        tested = {k: v for k, v in metrics.items() if k.startswith("test/")}
+        values = "  ".join(f"{name} {_number(value, '.4g')}" for name, value in tested.items())
         session.say(f"test: {values} on {kind}{count}")
     session.say(f"run folder: {logs / folder.path.name}")
     session.say(f"{_shown(Path(sys.executable).with_name('tensorboard'))} --logdir {logs}")
+
+
+def _number(value: float | None, form: str) -> str:
+    """Return a metric of a record, which has null where it is not finite."""
+    return "no number" if value is None else format(value, form)
 
 
 def _shown(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """Training and testing an experiment, fold by fold."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def _run_fold(
         tell(line)
     digest = weights_sha256(trainer.assembly.network.state_dict())
     metrics = _final_metrics(experiment, trainer, path)
+    for line in not_finite(metrics):
+        tell(line)
     if logbook is not None:
         step, epoch = trainer.position.step, trainer.position.epoch
         _show_samples(experiment, trainer, logbook)
@@ -106,6 +109,14 @@ def unquantized(network: nn.Module) -> Iterator[str]:
             f"note: {len(late)} of {len(quantizers)} tensors were not wholly quantized when the "
             f"run ended ({shown}{more}); see start_epoch, observe_steps and fraction"
         )
+
+
+def not_finite(metrics: Mapping[str, float]) -> Iterator[str]:
+    """Yield a note if metrics are no numbers, which JSON does not have."""
+    names = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if names:
+        are = "is" if len(names) == 1 else "are"
+        yield f"note: {', '.join(names)} {are} not finite; null in run.json and metrics.jsonl"
 
 
 def _trainer(

@@ -61,13 +61,19 @@ def _parent(experiment: Experiment) -> str | None:
     return open_run(problem.name, problem.logs_folder, pretrained.exp_id).name
 
 
-def summary(folds: list[dict[str, float]]) -> dict[str, float]:
-    """Return the metrics of the only fold, or means over the folds with their deviations."""
+def summary(folds: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the metrics of the only fold, or means over the folds with their deviations.
+
+    A metric that is not finite, null in a record, makes both of its values NaN.
+    """
     if len(folds) == 1:
         return folds[0]
     summary: dict[str, float] = {}
     for name in folds[0]:
-        values = [fold[name] for fold in folds]
+        values = [math.nan if fold[name] is None else fold[name] for fold in folds]
+        if not all(map(math.isfinite, values)):
+            summary[name] = summary[f"{name}_std"] = math.nan
+            continue
         mean = math.fsum(values) / len(values)
         summary[name] = mean
         variance = math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,24 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise storage_error(path, error) from error
 
 
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """Return `value` as JSON that every reader takes: null for a float that is not finite."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
-    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+    """Write `value` as indented JSON, atomically; see `as_json`."""
+    write_atomically(path, (as_json(value, indent=2) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:

@@ -1,16 +1,14 @@
 """The numbers of a run: metrics.jsonl and layers.jsonl for programs, TensorBoard for people; a log
 of each rank."""
 
-import json
 import logging
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.runs.board import Board
-from experiments.runs.files import storage_error
+from experiments.runs.files import as_json, storage_error
 
 if TYPE_CHECKING:
     from quantlab.monitor import Reading
@@ -42,7 +40,7 @@ class Logbook:
                 row = rows.setdefault(
                     reading.layer, {"step": step, "epoch": epoch, "layer": reading.layer}
                 )
-                row[reading.name] = reading.value if math.isfinite(reading.value) else None
+                row[reading.name] = reading.value
         _append(self._layers, rows.values())
         self._layers_board.values(step, {reading.tag: reading.value for reading in readings})
 
@@ -75,7 +73,7 @@ class Logbook:
 
 def _append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add rows of JSON to a file. Raises UsageError if it cannot be written."""
-    text = "".join(json.dumps(row) + "\n" for row in rows)
+    text = "".join(as_json(row) + "\n" for row in rows)
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(text)

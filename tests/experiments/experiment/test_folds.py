@@ -2,7 +2,10 @@
 
 import itertools
 import json
+import math
 import signal
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +16,16 @@ from torch import Tensor, nn
 
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.folds import run_folds, unquantized
-from experiments.experiment.record import new_record
+from experiments.experiment.record import new_record, summary
 from experiments.progress import Steps
 from experiments.runs.digest import weights_sha256
 from experiments.runs.folder import RunFolder, create_run
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.controller import Alone, Context
 from tests.toy.experiments import toy_experiment
+from tests.toy.Toy.meter import Meter
 
+NUM_TEST = 25
 FOLDS = ("experiment.folds=3", "data.valid_fraction=0", "experiment.epochs=1")
 
 
@@ -204,3 +209,34 @@ def test_a_note_on_what_is_not_quantized_at_the_end() -> None:
     )
     assert not list(unquantized(network))
     assert not list(unquantized(nn.Linear(2, 2)))
+
+
+class Unbounded(Meter):
+    """Has a metric that is no finite number on the test samples."""
+
+    def compute(self) -> Iterator[tuple[str, float]]:
+        yield from super().compute()
+        yield "worst", math.inf if int(self.state()["confusion"].sum()) == NUM_TEST else 0.0
+
+
+@pytest.mark.parametrize("overrides", [("experiment.epochs=1",), FOLDS])
+def test_metrics_that_are_not_finite_are_null_and_told(
+    tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    plain = toy_experiment(tmp_path, *overrides)
+    experiment = replace(plain, problem=replace(plain.problem, meter=Unbounded))
+    folder = begin(experiment, tmp_path)
+    told = run(experiment, folder)
+    assert "note: test/worst is not finite; null in run.json and metrics.jsonl" in told
+
+    def refuse(name: str) -> None:
+        pytest.fail(f"{name} is no JSON")
+
+    for file in (folder.path / "run.json", folder.fold(0) / "metrics.jsonl"):
+        for line in (
+            file.read_text().splitlines() if file.suffix == ".jsonl" else [file.read_text()]
+        ):
+            json.loads(line, parse_constant=refuse)
+    assert folder.record()["metrics"]["test/worst"] is None
+    # What is read back from the record is summed up again.
+    assert math.isnan(summary([e["metrics"] for e in 2 * folder.record()["folds"]])["test/worst"])

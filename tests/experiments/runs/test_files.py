@@ -1,6 +1,7 @@
 """Files are whole or absent."""
 
 import errno
+import math
 import os
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from quantlab.errors import UsageError
 
 @given(
     value=st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
         max_leaves=10,
     )
@@ -23,6 +28,15 @@ def test_json_round_trip(tmp_path_factory: pytest.TempPathFactory, value: object
     file = tmp_path_factory.getbasetemp() / "value.json"
     write_json(file, value)
     assert read_json(file) == value
+
+
+def test_what_is_not_finite_is_null(tmp_path: Path) -> None:
+    """JSON has no NaN and no Infinity: other readers refuse a file with them."""
+    file = tmp_path / "value.json"
+    write_json(file, {"a": [math.nan, (math.inf, 1.5)], "b": -math.inf, "c": {"d": math.nan}})
+    assert read_json(file) == {"a": [None, [None, 1.5]], "b": None, "c": {"d": None}}
+    assert "NaN" not in file.read_text()
+    assert "Infinity" not in file.read_text()
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
