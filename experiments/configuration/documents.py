@@ -29,10 +29,14 @@ _PLAIN_TAGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """Plain data with the origin of each value, as `config.yaml:14` or `command line`."""
+    """Plain data with the origin of each value, as `config.yaml:14` or `command line`.
+
+    texts: values of the command line as they were written, for fields of text.
+    """
 
     values: dict[str, Any]
     origins: Mapping[KeyPath, str] = field(default_factory=dict)
+    texts: Mapping[KeyPath, str] = field(default_factory=dict)
 
     def origin(self, path: KeyPath) -> str:
         """Return where the value at `path`, or what encloses it, was given; `""` if nowhere."""

@@ -32,17 +32,22 @@ def parse_override(name: str, text: str) -> Override:
 
 
 def apply_overrides(document: Document, overrides: Sequence[Override]) -> Document:
-    """Set each override's value, read as YAML. A new `class` drops the old `params`, and so is set
-    before what else stands on the command line."""
+    """Set each override's value, read as YAML; what is no YAML may yet be text, as `validate` finds
+    out. A new `class` drops the old `params`, and so is set before what else stands on the command
+    line."""
     values = copy.deepcopy(document.values)
-    origins = dict(document.origins)
+    origins, texts = dict(document.origins), dict(document.texts)
     for override in sorted(overrides, key=lambda o: o.path[-1] != "class"):
-        value = parse_value(override.text, name=f"--{override.name}")
+        try:
+            value = parse_value(override.text, name=f"--{override.name}")
+        except UsageError:
+            value = override.text
         _set(values, override, value)
+        texts[override.path] = override.text
         for known in [p for p in origins if p[: len(override.path)] == override.path]:
             del origins[known]
         origins[override.path] = ORIGIN
-    return Document(values=values, origins=origins)
+    return Document(values=values, origins=origins, texts=texts)
 
 
 def _set(root: dict[str, Any], override: Override, value: Any) -> None:

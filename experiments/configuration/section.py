@@ -1,11 +1,13 @@
 """The base of all configuration models, and how their complaints become one line."""
 
+import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from experiments.configuration.documents import Document, KeyPath, dotted
+from experiments.configuration.documents import Document, KeyPath, dotted, parse_value
 from quantlab.errors import UsageError, did_you_mean
 
 S = TypeVar("S", bound=BaseModel)
@@ -26,11 +28,46 @@ class ClassSpec(Section):
 
 
 def validate(model: type[S], document: Document) -> S:
-    """Build `model` from the document; the first complaint becomes a UsageError of one line."""
+    """Build `model` from the document; the first complaint becomes a UsageError of one line.
+
+    Fields of text take what the command line says as it is, not what YAML makes of it.
+    """
+    document = _with_texts(model, document)
     try:
         return model.model_validate(document.values)
     except ValidationError as error:
         raise UsageError(_describe(error, model, document)) from None
+
+
+def _with_texts(model: type[BaseModel], document: Document) -> Document:
+    """Return the document with the raw text of each field of text that the command line gives.
+
+    Raises UsageError for what is no YAML elsewhere; sections that this model leaves to another are
+    left to it.
+    """
+    schema = model.model_json_schema() if document.texts else {}
+    left = {name for name, given in model.model_fields.items() if given.annotation is Any}
+    values = copy.deepcopy(document.values) if document.texts else document.values
+    for path, text in document.texts.items():
+        if path[0] in left:
+            continue
+        kinds = _kinds(_node(schema, document.values, path), schema.get("$defs", {}))
+        if kinds - {"null"} != {"string"}:
+            parse_value(text, name=f"--{dotted(path)}")
+        elif not text.startswith(("'", '"')):  # quotes are YAML's own way of saying that it is text
+            here: Any = values
+            for part in path[:-1]:
+                here = here[part]
+            here[path[-1]] = None if "null" in kinds and text in ("null", "~", "") else text
+    return replace(document, values=values)
+
+
+def _kinds(node: Schema, definitions: Mapping[str, Schema]) -> set[str]:
+    """Return the JSON types that a field takes, `enum` in place of that of a few values."""
+    while "$ref" in node:
+        node = definitions[node["$ref"].rsplit("/", 1)[-1]]
+    branches = node.get("anyOf", [node])
+    return {"enum" if {"enum", "const"} & one.keys() else str(one.get("type")) for one in branches}
 
 
 def complain(document: Document, path: KeyPath, message: str) -> UsageError:
@@ -98,13 +135,22 @@ def _keys_beside(model: type[BaseModel], document: Document, path: KeyPath) -> s
     """Return the keys allowed beside the last key of `path`, by the model's JSON schema."""
     schema = model.model_json_schema()
     definitions = schema.get("$defs", {})
-    node: Schema = schema
     here: Any = document.values
     for part in path[:-1]:
+        here = here[part]
+    node = _node(schema, document.values, path[:-1])
+    return set(_choose(node, here, definitions).get("properties", {}))
+
+
+def _node(schema: Schema, values: Any, path: KeyPath) -> Schema:
+    """Return the schema of what stands at `path`, {} where there is none."""
+    definitions = schema.get("$defs", {})
+    node, here = schema, values
+    for part in path:
         chosen = _choose(node, here, definitions)
         node = chosen.get("properties", {}).get(part) or chosen.get("items") or {}
         here = here[part]
-    return set(_choose(node, here, definitions).get("properties", {}))
+    return node
 
 
 def _choose(node: Schema, here: Any, definitions: Mapping[str, Schema]) -> Schema:

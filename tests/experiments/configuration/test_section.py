@@ -1,11 +1,12 @@
 """Complaints about a configuration: the dotted name, the nearest name, the place."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, model_validator
 
-from experiments.configuration.documents import parse_document
+from experiments.configuration.documents import Document, parse_document
+from experiments.configuration.overrides import apply_overrides, parse_override
 from experiments.configuration.section import ClassSpec, Section, validate
 from experiments.experiment.config import Config
 from quantlab.errors import UsageError
@@ -119,3 +120,65 @@ def test_values_are_final() -> None:
     limits = Limits()
     with pytest.raises(ValueError, match="frozen"):
         limits.low = 3  # type: ignore[misc]  # what must fail
+
+
+class Texts(Section):
+    name: str = ""
+    note: str | None = None
+    notes: list[str] = Field(default=[])
+    count: int = 0
+    mode: Literal["fast", "slow"] = "fast"
+    free: dict[str, object] = Field(default={})
+    later: Any = None
+
+
+def given(*overrides: str) -> Document:
+    parsed = [parse_override(*override.split("=", 1)) for override in overrides]
+    return apply_overrides(parse_document("notes: [a, b]", name="f"), parsed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Über straße #1", "007", "1e3", "true", "no", "null", "~", "[x", "{a", "a: b: c", "- x",
+        "&a", "*a", "!!python/name:x", "%", "@x", "it's", "", " x ", "2026-11-28",
+    ],
+)  # fmt: skip
+def test_fields_of_text_take_the_command_line_as_it_is(text: str) -> None:
+    config = validate(Texts, given(f"name={text}", f"notes.1={text}"))
+    assert (config.name, config.notes) == (text, ["a", text])
+
+
+@pytest.mark.parametrize(
+    ("override", "wanted"),
+    [("note=", None), ("note=null", None), ("note=~", None), ("note=#1", "#1"), ("note=0", "0")],
+)
+def test_text_that_may_be_missing_may_be_null(override: str, wanted: str | None) -> None:
+    assert validate(Texts, given(override)).note == wanted
+
+
+@pytest.mark.parametrize(("quoted", "wanted"), [("'007'", "007"), ('"a#\\u00e4"', "a#\u00e4")])
+def test_quotes_are_those_of_yaml(quoted: str, wanted: str) -> None:
+    assert validate(Texts, given(f"name={quoted}")).name == wanted
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("count=[1", "--count:1: not valid YAML"),
+        ("free.a=!!python/name:x", "only plain data"),
+        ("mode=[1", "--mode:1: not valid YAML"),
+        ("cuont=[1", "--cuont:1: not valid YAML"),
+        ("count=x", "count: input should be a valid integer (got 'x') (command line)"),
+        ("cuont=1", "cuont: unknown key; did you mean 'count'? (command line)"),
+    ],
+)
+def test_other_fields_are_yaml(override: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        validate(Texts, given(override))
+    assert message in str(caught.value)
+
+
+def test_sections_of_another_model_are_left_to_it() -> None:
+    """Early checks know them as anything."""
+    assert validate(Texts, given("later.name=[x")).later == {"name": "[x"}
