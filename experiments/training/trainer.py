@@ -144,6 +144,9 @@ class Trainer:
             except Interrupted:
                 self._background.wait()
                 return False
+            except DivergedError:
+                self._background.wait()  # the last finite state is what resuming begins with
+                raise
             self._background.wait()
             interruption.expect_new_pace()
             return not interruption.is_due()
@@ -346,10 +349,20 @@ class Trainer:
                     "try a smaller training.optimizer.params.lr or training.clip_norm"
                 )
 
+    def _check_state(self) -> None:
+        name = self._state.not_finite()
+        if name is not None:
+            raise DivergedError(
+                f"{name} holds NaN or infinity at step {self.position.step}: training diverged; "
+                "try a smaller training.optimizer.params.lr or training.clip_norm"
+            )
+
     def _save(self, names: list[str]) -> None:
         """Write a checkpoint, while training goes on with the next step. All ranks take part: each
-        has its own random generators."""
+        has its own random generators. Raises DivergedError, with the checkpoint before in its
+        place, if the state is not finite: what is finite is not overwritten."""
         self._write_losses()
+        self.communicator.on_all(self._check_state)
         ranks = self.communicator.gather(self._state.of_rank())
         self._saved_at = time.perf_counter()
         if not self.communicator.is_root:

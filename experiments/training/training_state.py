@@ -66,6 +66,27 @@ class TrainingState:
             "buffers": to_cpu(self._buffers()),
         }
 
+    def not_finite(self) -> str | None:
+        """Return the name of a tensor of the training that holds NaN or infinity, if any does:
+        parameters, their averages, what the optimizer keeps of them, running statistics."""
+        assembly = self.assembly
+        names = {name for name, _ in assembly.network.named_parameters()}
+        names |= {name for name, _ in assembly.network.named_buffers() if ".running_" in f".{name}"}
+        tensors = {n: t for n, t in assembly.network.state_dict().items() if n in names}
+        if assembly.ema is not None:
+            averages = assembly.ema.state_dict().items()
+            tensors |= {f"the average of {name}": t for name, t in averages if name in names}
+        for place, kept in enumerate(assembly.optimizer.state.values()):
+            named = {f"the optimizer's {name} of parameter {place}": t for name, t in kept.items()}
+            tensors |= {name: t for name, t in named.items() if isinstance(t, Tensor)}
+        floats = {name: t.detach() for name, t in tensors.items() if t.is_floating_point()}
+        if not floats:
+            return None
+        # One wait for a GPU, not one a tensor.
+        are_finite = torch.stack([t.isfinite().all().to(self.device) for t in floats.values()])
+        where = (~are_finite).nonzero().flatten().tolist()
+        return list(floats)[where[0]] if where else None
+
     def whole(self, ranks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return everything; `ranks` is what `of_rank` gave on each of them."""
         assembly = self.assembly

@@ -235,3 +235,33 @@ def test_interrupted_while_validating_after_the_last_of_max_steps(
     assert lab.rows(1)[-1]["step"] == 6
     assert main.main([*RESUME, "--exp_id=1"]) == 0
     assert outcome(lab, 1) == outcome(lab, 0)
+
+
+@pytest.mark.parametrize(
+    "often", [(), ("--checkpoint.every_steps=1",), ("--training.ema.decay=0.5",)]
+)
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_a_diverged_state_is_not_written_over_a_finite_one(
+    lab: Lab, capsys: pytest.CaptureFixture[str], often: tuple[str, ...], optimizer: str
+) -> None:
+    """The learning rate explodes in the second epoch; whoever resumes begins before that."""
+    rates = "--training.lr_scheduler={class: Hand, params: {schedule: {0: 1, 1: 1.0e+38}}}"
+    chosen = (f"--training.optimizer.class={optimizer}", "--training.optimizer.params.lr=0.01")
+    every = ("--checkpoint.seconds_between=0", *often)
+    assert main.main([*TOY_RUN, "--experiment.epochs=3", rates, *chosen, *every]) == 4
+    assert "training diverged" in capsys.readouterr().err
+    assert lab.record()["status"] == "failed"
+    file = lab.folder().fold(0) / "saves" / "last.ckpt"
+
+    def check() -> None:
+        saved = torch.load(file, weights_only=True)
+        assert saved["position"]["epoch"] >= 1
+        for name, value in [*saved["network"].items(), *(saved["ema"] or {}).items()]:
+            assert value.isfinite().all(), name
+
+    check()
+    assert main.main(["resume", "--problem=Toy", "--exp_id=0"]) == 4
+    said = capsys.readouterr()
+    assert "resumed at epoch 2" in said.out
+    assert "training diverged" in said.err
+    check()
