@@ -171,9 +171,9 @@ def _solve(problem: _Problem, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.boo
 
     is_left = np.full(len(problem.costs), True)
     while True:
-        unit = (problem.costs[is_left].max() or 1.0) / _COST_RANGE
+        largest = problem.costs[is_left].max() or 1.0  # a millionth of it may be too small a float
         result = milp(
-            np.where(is_left, problem.costs, 0.0) / unit,
+            np.where(is_left, problem.costs, 0.0) / largest * _COST_RANGE,
             integrality=np.ones(len(is_left), dtype=np.int64),
             bounds=Bounds(0.0, is_left.astype(np.float64)),
             constraints=[
@@ -189,7 +189,7 @@ def _solve(problem: _Problem, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.boo
             chosen = found
         total = problem.costs[chosen].sum()
         if not is_optimal:
-            bound = 0.0 if result.mip_dual_bound is None else result.mip_dual_bound * unit
+            bound = (result.mip_dual_bound or 0.0) / _COST_RANGE * largest
             return chosen, float(max(0.0, total - max(0.0, bound)))
         was_left, is_left = is_left, is_left & (problem.costs <= total)
         if np.array_equal(is_left, was_left):

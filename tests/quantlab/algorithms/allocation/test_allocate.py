@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -57,7 +57,11 @@ def problems(draw: Any) -> tuple[list[Option], int]:
     return options, draw(st.integers(least, most + 1))
 
 
+TINY = [option("a", 1, 0.0, 1), option("b", 1, 0.0, 1), option("b", 2, 5e-324, 1)]
+
+
 @given(problems())
+@example((TINY, 2))
 @settings(deadline=None, max_examples=150)
 def test_no_choice_is_better(problem: tuple[list[Option], int]) -> None:
     options, max_bytes = problem
