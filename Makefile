@@ -48,10 +48,10 @@ demo: setup
 	@$(BIN)/python main.py data --problem=MNIST
 	@PATH="$(CURDIR)/$(BIN):$$PATH" horovodrun -np 1 -H localhost:1 python main.py $(DEMO)
 
-# A process for each core; each takes over tests from those that have more left. Dozens of processes
-# import the library, which Python compiles each time where the environment forbids it to keep that.
+# A process of a gigabyte for each core; each takes over tests from those that have more left. Dozens
+# of others import the library, which Python compiles anew where the environment forbids to keep it.
 PYTEST := $(BIN)/python -m compileall -q quantlab experiments && \
-    $(BIN)/python -m pytest -q -n logical --dist worksteal --durations=20
+    $(BIN)/python -m pytest -q -n logical --maxprocesses=16 --dist worksteal --durations=20
 
 test: setup tools
 	$(PYTEST) -m "not long"
