@@ -1,6 +1,6 @@
 """The command line: `main.py [command] --problem=P --topology=T [--config=NAME] [--a.b=c ...]`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.configuration.overrides import Override, parse_override
@@ -14,9 +14,13 @@ class Option:
     at_least: what a whole number must be; None if the value is not one.
     """
 
-    help: str
+    help: str | Callable[[], str]
     is_flag: bool = False
     at_least: int | None = None
+
+    def text(self) -> str:
+        """Return the help, which may be made when it is asked for."""
+        return self.help if isinstance(self.help, str) else self.help()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +130,7 @@ def usage(commands: Mapping[str, Syntax], command: str | None = None) -> str:
     lines = [f"usage: python main.py {' '.join([command, *words])} [options]", "", syntax.help, ""]
     for name, option in syntax.options.items():
         shown = f"--{name}" if option.is_flag else f"--{name}=..."
-        lines.append(f"  {shown:<18} {option.help}")
+        lines.append(f"  {shown:<18} {option.text()}")
     if syntax.sections:
         lines.append("  --section.key=...  sets a value of the configuration, read as YAML;")
         lines.append("                     list items by number: --quantize.rules.0.on=input")

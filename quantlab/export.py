@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from quantlab.deploy.folder import manifest, write_files
+from quantlab.deploy.folder import check_places, manifest, write_files
 from quantlab.deploy.table import ARTEFACTS, artefacts_named
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
@@ -26,19 +26,21 @@ def export_network(
     spec: InputSpec,
     folder: str | Path,
     *,
-    to: Sequence[str] | None = None,
+    to: str | Sequence[str] | None = None,
     samples: Tensor | None = None,
 ) -> Exported:
     """Lower a network and write it, in place of what is there.
 
     spec, samples: as of `lower`. to: names of artefacts, such as `onnx-exact`; without them all
     whose packages are installed. Raises UsageError, before anything is written, for a network that
-    cannot be lowered, a name that does not exist or packages that are missing; OSError.
+    cannot be lowered, a name that does not exist, packages that are missing and places where no
+    file can be; OSError.
     """
-    names = artefacts_named(None if to is None else ",".join(to))
+    names = artefacts_named(to)
     program = lower(network, spec, samples)
     files: dict[str, bytes] = {}
     for name in names:
         files |= ARTEFACTS[name].files({"network": program}, {})
+    check_places(files, Path(folder))
     write_files(files, Path(folder))
     return Exported(program=program, folder=Path(folder), hashes=manifest(files))

@@ -32,6 +32,18 @@ class Command:
         return code
 
 
+def _artefacts() -> str:
+    from quantlab.deploy.table import ARTEFACTS
+
+    return f"{', '.join(ARTEFACTS)}; by default all that can be made"
+
+
+def _engines() -> str:
+    from quantlab.deploy.table import engines
+
+    return f"{', '.join(engines())}; by default all that are installed"
+
+
 COMMANDS: Mapping[str, Command] = {
     "train": Command(
         module="train",
@@ -108,7 +120,7 @@ COMMANDS: Mapping[str, Command] = {
             help="prove that a run's integer program is computed alike everywhere",
             options={
                 **options.STORED_NETWORK,
-                "backends": Option(help="numpy, fast, onnx; by default all that are installed"),
+                "backends": Option(help=_engines),
                 "samples": Option(help="how many images; 1000 by default, 8 photos", at_least=1),
                 "tested": Option(
                     help="how many images, or all, for the accuracy; by default as many"
@@ -126,7 +138,7 @@ COMMANDS: Mapping[str, Command] = {
             help="write a run's integer program, as a program file and for other tools",
             options={
                 **options.STORED_NETWORK,
-                "to": Option(help="program, onnx-exact, onnx-qdq; by default all that can be made"),
+                "to": Option(help=_artefacts),
             },
             required=("problem", "exp_id"),
         ),

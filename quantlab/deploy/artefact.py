@@ -1,5 +1,6 @@
 """What a back end says of itself: the files of an artefact, and the engines that run them."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,13 +51,24 @@ class Artefact:
 
 
 def paths(parts: Parts, file: str) -> dict[str, str]:
-    """Return the path of each part's file: the file alone for one part, else in a folder a part."""
+    """Return the path of each part's file: the file alone for one part, else in a folder a part.
+
+    Raises UsageError for a part whose name is no plain name of a folder.
+    """
+    for name in parts:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise UsageError(f"part '{name}' given, letters, digits, '_', '-' and '.' allowed")
     return {name: file if len(parts) == 1 else f"{name}/{file}" for name in parts}
 
 
-def only_path(parts: Parts, file: str) -> str:
-    """Return the path of the only part's file. Raises UsageError for several: engines run one."""
+def check_single(parts: Parts) -> None:
+    """Raise UsageError for several parts: engines run one."""
     if len(parts) != 1:
         raise UsageError(f"parts: {', '.join(parts)} given, one allowed")
+
+
+def only_path(parts: Parts, file: str) -> str:
+    """Return the path of the only part's file. Raises UsageError for several."""
+    check_single(parts)
     (path,) = paths(parts, file).values()
     return path

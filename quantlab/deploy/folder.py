@@ -16,6 +16,17 @@ def manifest(files: Files) -> Mapping[str, str]:
     return {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
 
 
+def check_places(files: Files, folder: Path) -> None:
+    """Raise UsageError, with the path, where something that is no file is in the place of one."""
+    for name in files:
+        path = folder / name
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path}: something that is no file is there; move it away")
+        for above in path.parents:
+            if above.exists() and not above.is_dir():
+                raise UsageError(f"{above}: no folder; move it away, or choose another folder")
+
+
 def write_files(files: Files, folder: Path) -> list[Path]:
     """Write files, each in place of what is there; return their paths. Raises OSError."""
     written = []

@@ -40,8 +40,9 @@ def missing(names: Sequence[str]) -> list[str]:
     return [name for name in names if find_spec(name) is None]
 
 
-def artefacts_named(names: str | None) -> list[str]:
-    """Return the artefacts of a list with commas; without one all whose packages are installed.
+def artefacts_named(names: str | Sequence[str] | None) -> list[str]:
+    """Return artefacts by name, a list or text with commas; of None all whose packages are
+    installed.
 
     Raises UsageError for a name that does not exist, or whose packages are missing.
     """
@@ -49,8 +50,8 @@ def artefacts_named(names: str | None) -> list[str]:
     return _named("--to", names, needs, {name: row.extra for name, row in ARTEFACTS.items()})
 
 
-def engines_named(names: str | None) -> list[str]:
-    """Return the engines of a list with commas; else as `artefacts_named`."""
+def engines_named(names: str | Sequence[str] | None) -> list[str]:
+    """Return engines by name, as `artefacts_named` does."""
     of_artefact = engines()
     needs = {
         name: (*ARTEFACTS[artefact].needs, *ARTEFACTS[artefact].engines[name].needs)
@@ -62,13 +63,13 @@ def engines_named(names: str | None) -> list[str]:
 
 def _named(
     option: str,
-    names: str | None,
+    names: str | Sequence[str] | None,
     needs: Mapping[str, Sequence[str]],
     extras: Mapping[str, str],
 ) -> list[str]:
     if names is None:
         return [name for name in needs if not missing(needs[name])]
-    chosen = list(dict.fromkeys(names.split(",")))
+    chosen = list(dict.fromkeys(names.split(",") if isinstance(names, str) else names))
     for name in chosen:
         if name not in needs:
             raise UsageError(

@@ -4,20 +4,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from quantlab.deploy.artefact import Parts
+from quantlab.deploy.artefact import Parts, check_single
 from quantlab.deploy.folder import complete
 from quantlab.deploy.table import ARTEFACTS, engine_source, engines, engines_named
+from quantlab.errors import UsageError
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Batch, Comparison, Engine, compare
 
 
-def open_engines(names: Sequence[str], parts: Parts, folder: Path) -> Mapping[str, Engine]:
+def open_engines(names: Sequence[str], parts: Parts, folder: str | Path) -> Mapping[str, Engine]:
     """Return engines, by name, that run what is in a folder.
 
     Files that are missing are written, the others checked; the program's own file is, whichever
-    engines run. Raises VerificationError, UsageError and OSError as `folder.complete`.
+    engines run. Raises UsageError, before anything is written, for an engine that does not exist or
+    whose packages are missing and for several parts; VerificationError, UsageError and OSError as
+    `folder.complete`.
     """
-    of_artefact = engines()
+    names, folder, of_artefact = engines_named(names), Path(folder), engines()
+    check_single(parts)
     folder.mkdir(parents=True, exist_ok=True)
     for artefact in dict.fromkeys(["program", *(of_artefact[name] for name in names)]):
         complete(ARTEFACTS[artefact], parts, folder, {})
@@ -25,7 +29,7 @@ def open_engines(names: Sequence[str], parts: Parts, folder: Path) -> Mapping[st
 
 
 def verify(
-    program: Program, batches: Iterable[Batch], backends: Sequence[str] | None = None
+    program: Program, batches: Iterable[Batch], backends: str | Sequence[str] | None = None
 ) -> list[Comparison]:
     """Run a program on engines and compare every tensor with the interpreter.
 
@@ -33,12 +37,14 @@ def verify(
     without them all whose packages are installed. Returns a comparison for each.
 
     Raises VerificationError, with the first element that differs, if any does, UsageError for an
-    engine that does not exist or whose packages are missing.
+    engine that does not exist or whose packages are missing, and where there is nothing to compare.
     """
-    names = engines_named(None if backends is None else ",".join(backends))
+    names = engines_named(backends)
     with TemporaryDirectory() as folder:
-        running = open_engines(names, {"network": program}, Path(folder))
+        running = open_engines(names, {"network": program}, folder)
         comparisons = compare(program, running, batches)
+    if not any(comparison.num_values for comparison in comparisons):
+        raise UsageError("verify: no samples or no engines given, at least one of each allowed")
     for comparison in comparisons:
         comparison.check()
     return comparisons

@@ -87,7 +87,7 @@ def prove(
 @singledispatch
 def bound_of(operation: Operation, inputs: Sequence[Bound], types: Sequence[TensorType]) -> Bound:
     """Return the bound of an operation's output."""
-    raise TypeError(f"{type(operation).__name__}: not an operation of integer programs")
+    raise TypeError(f"{type(operation).__name__}: has no `bound_of` in quantlab.integer.bounds")
 
 
 @bound_of.register

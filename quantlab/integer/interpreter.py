@@ -67,22 +67,31 @@ def execute(program: Program, inputs: Mapping[str, Integers]) -> Iterator[tuple[
 
 
 def check_inputs(program: Program, inputs: Mapping[str, Integers]) -> None:
-    """Raise UsageError unless all inputs are there, in their types and shapes."""
+    """Raise UsageError unless all inputs are there, in their types and shapes, for as many
+    samples."""
+    if not isinstance(inputs, Mapping):
+        allowed = ", ".join(program.inputs)
+        raise UsageError(
+            f"inputs: a {type(inputs).__name__} given, arrays by name allowed: {allowed}"
+        )
     if set(inputs) != set(program.inputs):
         raise UsageError(f"inputs: {sorted(inputs)} given, {sorted(program.inputs)} allowed")
-    for name, given in program.inputs.items():
+    for name, wanted in program.inputs.items():
         value = inputs[name]
-        if value.dtype != given.kind.dtype or value.shape[1:] != given.shape:
+        if value.dtype != wanted.kind.dtype or value.shape[1:] != wanted.shape:
             raise UsageError(
-                f"input '{name}': {value.dtype}{list(value.shape)} given, {given.kind} of "
-                f"[N, {', '.join(map(str, given.shape))}] allowed"
+                f"input '{name}': {value.dtype}{list(value.shape)} given, {wanted.kind} of "
+                f"[N, {', '.join(map(str, wanted.shape))}] allowed"
             )
+    counts = {name: len(value) for name, value in inputs.items()}
+    if len(set(counts.values())) > 1:
+        raise UsageError(f"inputs: {counts} samples given, as many of each allowed")
 
 
 @singledispatch
 def compute(operation: Operation, inputs: Sequence[Integers]) -> Integers:
     """Return what an operation makes of its inputs, in its type or int64."""
-    raise TypeError(f"{type(operation).__name__}: not an operation of integer programs")
+    raise TypeError(f"{type(operation).__name__}: has no `compute` in quantlab.integer.interpreter")
 
 
 @compute.register

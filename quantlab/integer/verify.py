@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.errors import VerificationError
-from quantlab.integer.interpreter import execute
+from quantlab.integer.interpreter import check_inputs, execute
 from quantlab.integer.program import Program
 
 Batch = Mapping[str, NDArray[Any]]
@@ -85,6 +85,7 @@ def compare(
     comparisons = [Comparison(engine=name) for name in engines]
     order = {operation.output: i for i, operation in enumerate(program.operations)}
     for batch in batches:
+        check_inputs(program, batch)
         count = len(next(iter(batch.values())))
         found = [dict(engine.execute(batch)) for engine in engines.values()]
         for name, expected in execute(program, batch):

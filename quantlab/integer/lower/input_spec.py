@@ -1,5 +1,6 @@
 """What a program takes."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +28,13 @@ class InputSpec:
                 f"input: {len(self.scale)} scales and {len(self.zero_point)} zero points given, "
                 f"{self.shape[0]} of each allowed, one a channel"
             )
-
-        if not all(0 <= zero_point <= 255 for zero_point in self.zero_point):
-            raise UsageError(f"input: zero points {self.zero_point} given, 0 to 255 allowed")
+        if not all(float(zero).is_integer() and 0 <= zero <= 255 for zero in self.zero_point):
+            raise UsageError(
+                f"input: zero points {self.zero_point} given, whole numbers from 0 to 255 allowed; "
+                "round them, in what the network is trained with too"
+            )
+        if not all(math.isfinite(scale) and scale > 0 for scale in self.scale):
+            raise UsageError(f"input: scales {self.scale} given, finite ones above 0 allowed")
 
     @property
     def grid(self) -> Grid:

@@ -52,4 +52,4 @@ def test_options_are_those_that_are_read(name: str) -> None:
     ],
 )
 def test_help_says_what_the_command_does(name: str, option: str, words: str) -> None:
-    assert words in COMMANDS[name].syntax.options[option].help
+    assert words in COMMANDS[name].syntax.options[option].text()

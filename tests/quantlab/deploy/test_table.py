@@ -14,6 +14,7 @@ from quantlab.deploy.table import (
     engines_named,
     packages,
 )
+from quantlab.deploy.verification import open_engines, verify
 from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.operations import OPERATIONS
 from tests.quantlab.deploy.operation_table import PAGE, refusal, table
@@ -76,6 +77,26 @@ def test_without_a_check_of_its_own_a_file_has_to_have_the_bytes(tmp_path: Path)
         complete(artefact, PARTS, tmp_path, {})
 
 
+@pytest.mark.parametrize("name", ["../evil", "", "a/b", "/a", "..", " a"])
+def test_parts_lie_within_the_folder(name: str, tmp_path: Path) -> None:
+    parts = {name: PARTS["network"], "b": PARTS["network"]}
+    with pytest.raises(UsageError, match="letters, digits"):
+        complete(ARTEFACTS["program"], parts, tmp_path / "in", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("names", [["nunpy"], "nunpy", ["onnx-qdq"]])
+def test_engines_are_refused_before_anything_is_written(
+    names: str | list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"--backends: '.*' given, {', '.join(engines())} allowed"):
+        open_engines(names, PARTS, tmp_path / "new")
+    with pytest.raises(UsageError, match="parts: trunk, head given"):
+        open_engines(["numpy"], SEVERAL, tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+    assert list(open_engines("fast,numpy", PARTS, str(tmp_path / "new"))) == ["fast", "numpy"]
+
+
 def test_paths_of_parts() -> None:
     assert paths(PARTS, "x.c") == {"network": "x.c"}
     assert paths(SEVERAL, "x.c") == {"trunk": "trunk/x.c", "head": "head/x.c"}
@@ -94,7 +115,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "quantlab.deploy.table.find_spec", lambda name: None if name.startswith("onnx") else name
     )
-    assert artefacts_named(None) == ["program"]
+    assert artefacts_named(None) == [n for n, row in ARTEFACTS.items() if "onnx" not in row.needs]
     assert engines_named(None) == ["numpy", "fast"]
     with pytest.raises(UsageError, match=r"--to: onnx-qdq needs onnx; install quantlab\[onnx\]"):
         artefacts_named("onnx-qdq")
@@ -104,3 +125,16 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_packages_are_those_of_artefacts_and_engines() -> None:
     assert packages() == ["onnx", "onnxruntime"]
+
+
+def test_verifying_nothing_is_refused() -> None:
+    (program,) = PARTS.values()
+    batch = inputs(program, 2, 0)
+    for nothing in ([], [{name: value[:0] for name, value in batch.items()}]):
+        with pytest.raises(UsageError, match="verify: no samples"):
+            verify(program, nothing)
+    with pytest.raises(UsageError, match="verify: no samples or no engines"):
+        verify(program, [batch], backends=[])
+    with pytest.raises(UsageError, match="inputs: a str given, arrays by name allowed: x"):
+        verify(program, batch)  # type: ignore[arg-type]  # one batch in place of several
+    assert verify(program, [batch], "numpy")[0].num_samples == 2

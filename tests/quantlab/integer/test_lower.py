@@ -220,6 +220,24 @@ def test_sizes_that_do_not_fit() -> None:
         lower(settled(plain()), SPEC, torch.zeros(2, 3, 8, 9))
 
 
+@pytest.mark.parametrize(
+    ("scale", "zero_point", "message"),
+    [
+        ((1 / 255,), (123.675,), r"zero points \(123.675,\) given, whole numbers from 0 to 255"),
+        ((1 / 255,), (256,), "whole numbers from 0 to 255 allowed"),
+        ((0.0,), (3,), r"scales \(0.0,\) given, finite ones above 0 allowed"),
+        ((-1.0,), (3,), "finite ones above 0"),
+        ((float("nan"),), (3,), "finite ones above 0"),
+    ],
+)
+def test_what_integers_cannot_stand_for_is_refused(
+    scale: tuple[float, ...], zero_point: tuple[int, ...], message: str
+) -> None:
+    """A zero point that is no integer was cut: every output was off, with 0 mismatches."""
+    with pytest.raises(UsageError, match=message):
+        InputSpec(shape=(1, 4, 4), scale=scale, zero_point=zero_point)
+
+
 def test_a_graph_is_lowered_as_its_network() -> None:
     network = settled(plain(), 4)
     graph = trace(network)

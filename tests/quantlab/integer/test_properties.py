@@ -36,7 +36,7 @@ from quantlab.integer.verify import Engine
 from quantlab.quantizer import Quantizer
 from tests.quantlab.integer.networks import SPEC, reals
 from tests.quantlab.integer.oracle import evaluate
-from tests.quantlab.integer.programs import Author, inputs
+from tests.quantlab.integer.programs import NEVER_LOWERED, Author, inputs
 from tests.quantlab.integer.random_networks import (
     Both,
     Case,
@@ -56,7 +56,6 @@ REFUSALS = (
     r"^layer '.*': \w+ '.*' needs an accumulator of \d+ bits, 32 allowed",
     r"^layer '.*': a factor of .* given, at most 2\^31 and 2\^62 allowed; the range of the codes",
 )
-NEVER_LOWERED = {"ArgMax", "Permute", "Slice"}  # from the layers that are drawn
 
 # Few examples, without looking for the simplest; the many of a long test are made simple.
 SOME = settings(

@@ -4,6 +4,7 @@ from functools import singledispatch
 
 from quantlab.deploy.onnx.exact import pooling, products, rescaling, shapes
 from quantlab.deploy.onnx.exact.writer import Writer
+from quantlab.errors import UsageError
 from quantlab.integer.operations import Operation
 
 
@@ -13,7 +14,10 @@ def emit(operation: Operation, writer: Writer) -> None:
 
     Raises UsageError, with the layer, for an operation that has none.
     """
-    operation.refuse(f"{type(operation).__name__} for exact ONNX", "operations with nodes")
+    raise UsageError(
+        f"{type(operation).__name__} '{operation.output}' ({operation.layer or 'no layer'}): "
+        "exact ONNX has no nodes for it"
+    )
 
 
 for family in (products, rescaling, pooling, shapes):

@@ -4,6 +4,7 @@ from functools import singledispatch
 
 from quantlab.deploy.onnx.qdq import pooling, products, rescaling, shapes
 from quantlab.deploy.onnx.qdq.writer import Writer
+from quantlab.errors import UsageError
 from quantlab.integer.operations import Operation
 
 
@@ -13,7 +14,10 @@ def emit(operation: Operation, writer: Writer) -> None:
 
     Raises UsageError, with the layer, for an operation that has none.
     """
-    operation.refuse(f"{type(operation).__name__} for ONNX with QDQ", "operations with nodes")
+    raise UsageError(
+        f"{type(operation).__name__} '{operation.output}' ({operation.layer or 'no layer'}): "
+        "ONNX with QDQ has no nodes for it"
+    )
 
 
 for family in (products, rescaling, pooling, shapes):
