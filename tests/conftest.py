@@ -1,6 +1,7 @@
 """How the tests are run: where, in how many processes, and what is said of them."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ def _is_fit_for_folders(memory: Path) -> bool:
         return False
     volume = os.statvfs(memory)
     return volume.f_bavail * volume.f_frsize >= _ROOM and not volume.f_flag & os.ST_NOEXEC
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Free the memory. Folders stay until here, as threads of runs that failed may still write."""
+    if exitstatus == 0 and not hasattr(session.config, "workerinput"):
+        shutil.rmtree(session.config._tmp_path_factory.getbasetemp(), ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)
