@@ -31,11 +31,16 @@ Figure = str | int | float
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where and under which load something was measured. load_average: of the last minute."""
+    """Where and under which load something was measured.
+
+    isa, torch_isa: the instruction sets of our kernels and of torch's; `QUANTLAB_ISA` bounds the
+    one, `ATEN_CPU_CAPABILITY` and `ONEDNN_MAX_CPU_ISA` the other. load_average: of the last minute.
+    """
 
     cpu: str
     num_cores: int
     isa: str
+    torch_isa: str
     gpu: str | None
     load_average: float
     python: str
@@ -107,6 +112,7 @@ def machine() -> Machine:
         cpu=_cpu_model(),
         num_cores=os.cpu_count() or 1,
         isa=backend.isa(),
+        torch_isa=_torch_isa(),
         gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         load_average=round(os.getloadavg()[0], 2),
         python=platform.python_version(),
@@ -175,6 +181,16 @@ def _time(call: Callable[[], object], num_calls: int, clock: Callable[[], float]
 def _calls_within(seconds: float, call: Callable[[], object], clock: Callable[[], float]) -> int:
     _time(call, 1, clock)  # first calls build caches and touch pages
     return max(1, round(seconds / max(_time(call, 1, clock), 1e-9)))
+
+
+def by_isa(name: str) -> str:
+    """Return the name of a result, `name_avx2` where our kernels are those of AVX2."""
+    return f"{name}_avx2" if backend.isa() == "avx2" else name
+
+
+def _torch_isa() -> str:
+    bound = os.environ.get("ONEDNN_MAX_CPU_ISA", "").lower()
+    return torch.backends.cpu.get_cpu_capability().lower() + (f", onednn {bound}" if bound else "")
 
 
 def _cpu_model() -> str:

@@ -10,7 +10,7 @@ ratio is the dense step's time / the time.
 
 import warnings
 
-from benchmarks.harness import Row, interleaved, report
+from benchmarks.harness import Row, by_isa, interleaved, report
 from benchmarks.sparse_networks import ARITHMETICS, NETWORKS, PEER, pruned, step
 from quantlab.memory.allocator import keep_freed_memory
 
@@ -39,4 +39,4 @@ def rows() -> list[Row]:
 
 if __name__ == "__main__":
     warnings.simplefilter("error")
-    report("sparse_finetune", rows())
+    report(by_isa("sparse_finetune"), rows())

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.harness import Row, interleaved, report
+from benchmarks.harness import Row, by_isa, interleaved, report
 from benchmarks.sparse_layers import SPARSITIES, SUBJECTS, Subject
 from benchmarks.sparse_modules import PEER, step
 from quantlab import backend
@@ -172,7 +172,7 @@ def rows(subject: Subject, sparsity: float, roofs: Mapping[str, float]) -> list[
 if __name__ == "__main__":
     torch.set_num_threads(1)
     highest = {arithmetic: roof(arithmetic) for arithmetic in ARITHMETICS}
-    name = "sparse_kernels" if backend.isa() != "avx2" else "sparse_kernels_avx2"
     report(
-        name, [row for subject in SUBJECTS for s in SPARSITIES for row in rows(subject, s, highest)]
+        by_isa("sparse_kernels"),
+        [row for subject in SUBJECTS for s in SPARSITIES for row in rows(subject, s, highest)],
     )

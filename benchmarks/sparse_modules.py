@@ -3,10 +3,14 @@
 The sides take turns in one process: torch's dense layer in float32 with the same zeros, the same
 in bfloat16, torch's CSR (linear layers; its backward pass gives the input's gradient alone), and
 ours; convolutions also as they are within blocks, where images have the batch innermost in memory.
-On one thread CPU time is measured, on two wall-clock time. The ratio is the dense float32
-layer's time / the time.
+On one thread CPU time is measured, on two wall-clock time. Freed memory is kept, as in training:
+otherwise large dense tensors take up to three times as long, by whether the system clears their
+pages anew. The ratio is the dense float32 layer's time / the time.
 
     python -m benchmarks.sparse_modules
+
+With the variables QUANTLAB_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 all sides
+compute as on a processor with AVX2 alone.
 """
 
 import time
@@ -15,8 +19,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.harness import Row, interleaved, report
+from benchmarks.harness import Row, by_isa, interleaved, report
 from benchmarks.sparse_layers import ONE_SAMPLE, SPARSITIES, SUBJECTS, Subject
+from quantlab.memory.allocator import keep_freed_memory
 from quantlab.sparse.batch_innermost import empty
 from quantlab.sparse.pruning import FLOAT, HALF, INT8, to_sparse
 
@@ -45,7 +50,9 @@ def sides(subject: Subject, sparsity: float) -> dict[str, Callable[[], object]]:
     dense, mask = subject.layer(sparsity)
     half, _ = subject.layer(sparsity)
     x = subject.x()
-    found = {PEER: step(dense, x), "dense bfloat16": step(half.bfloat16(), x.bfloat16())}
+    found = {PEER: step(dense, x)}
+    if torch.backends.cpu.get_cpu_capability() != "AVX2":  # which has no instructions for it
+        found["dense bfloat16"] = step(half.bfloat16(), x.bfloat16())
     for name, layers in (("float32", FLOAT), ("float16", HALF), ("int8", INT8)):
         layer = to_sparse(dense, mask, layers)
         found[f"sparse {name}"] = step(layer, x)
@@ -88,4 +95,5 @@ def rows() -> list[Row]:
 
 
 if __name__ == "__main__":
-    report("sparse_modules", rows())
+    keep_freed_memory()
+    report(by_isa("sparse_modules"), rows())

@@ -9,13 +9,12 @@ import pytest
 
 from tests.docs.markdown import CHECKOUT
 
+RESULTS = CHECKOUT / "benchmarks" / "results"
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
 
 def results(name: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(
-        (CHECKOUT / "benchmarks" / "results" / f"{name}.json").read_text()
-    )
+    rows: list[dict[str, Any]] = json.loads((RESULTS / f"{name}.json").read_text())
     return rows
 
 
@@ -60,7 +59,7 @@ def test_the_fast_engine() -> None:
         for row in results("integer_engine")
         if row["side"].startswith("QuantLab") and row["threads"] == row["images"] == 1
     ]
-    assert f"onnxruntime's int8 to it | {ratio} | 2 cores of an AMD EPYC |" in README
+    assert f"onnxruntime's int8 to it | {ratio} | 2 cores of an AMD EPYC, AVX-512 |" in README
 
 
 def test_the_accuracy_of_algorithms() -> None:
@@ -78,19 +77,24 @@ def test_the_accuracy_of_algorithms() -> None:
         assert f"# Measured: {mean(found):.2f} % top-1" in file.read_text()
 
 
-def test_sparse_layers() -> None:
+@pytest.mark.parametrize(("suffix", "isa"), [("", "AVX-512"), ("_avx2", "AVX2")])
+def test_sparse_layers(suffix: str, isa: str) -> None:
+    where = f"2 cores of an AMD EPYC, {isa} |"
     rows = {
         row["side"]: row["ratio"]
-        for row in results("sparse_modules")
+        for row in results(f"sparse_modules{suffix}")
         if row["layer"] == "conv 256@8x8" and row["sparsity"] == 0.95
     }
-    assert f"| {rows['sparse float32']} (int8: {rows['sparse int8']}) |" in README
+    assert f"| {rows['sparse float32']} (int8: {rows['sparse int8']}) | {where}" in README
     (step,) = [
         row["ratio"]
-        for row in results("sparse_finetune")
+        for row in results(f"sparse_finetune{suffix}")
         if (row["network"], row["side"]) == ("ResNet-18", "int8 blocks")
     ]
-    assert f"int8, to dense float32 | {step} |" in README
+    assert f"| {step} | {where}" in README
+
+
+def test_the_memory_of_sparse_layers() -> None:
     (memory,) = [
         row["ratio"]
         for row in results("sparse_memory")
@@ -99,7 +103,7 @@ def test_sparse_layers() -> None:
     assert f"dense float32's to it | {memory} |" in README
 
 
-@pytest.mark.parametrize("name", ["sparse_modules", "sparse_modules_xeon"])
+@pytest.mark.parametrize("name", ["sparse_modules", "sparse_modules_avx2", "sparse_modules_xeon"])
 def test_the_break_even_table(name: str) -> None:
     page = (CHECKOUT / "docs" / "sparse.md").read_text(encoding="utf-8")
     sparse = [f"sparse {arithmetic}" for arithmetic in ("float32", "float16", "int8")]
@@ -144,3 +148,10 @@ def test_the_table_of_onnx_on_processors() -> None:
         cells = " | ".join(", ".join(found) for found in by_session.values())
         (same,) = classes[network]
         assert f"| {network} | {cells} | {100 * same:.0f} |" in page
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in RESULTS.glob("*.json")))
+def test_every_record_names_its_instruction_set(name: str) -> None:
+    for row in results(name):
+        assert row["machine"]["isa"]
+        assert row["machine"]["isa"] == "avx2" or not name.endswith("_avx2")
