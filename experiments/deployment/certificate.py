@@ -18,8 +18,6 @@ from quantlab.integer.file import tensor_hashes, to_bytes
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison
 
-_PACKAGES = ("numpy", "torch")
-
 
 def certificate(
     program: Program, images: Tensor, comparisons: Sequence[Comparison], found: Agreement
@@ -36,7 +34,7 @@ def certificate(
         "engines": [asdict(comparison) for comparison in comparisons],
         "against_fake_quantized": asdict(found),
         "versions": {"quantlab": quantlab.__version__}
-        | {name: version(name) for name in (*_PACKAGES, *packages()) if not missing([name])},
+        | {name: version(name) for name in ("numpy", "torch", *packages()) if not missing([name])},
         "machine": {
             "python": platform.python_version(),
             "cpu": _cpu(),
