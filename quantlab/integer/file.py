@@ -1,7 +1,7 @@
 """Programs in files: one container each, weights packed to their bits."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from quantlab.errors import VerificationError
 from quantlab.formats.container import Contents, Stored, pack, unpack
+from quantlab.integer.encoding import Encoding
 from quantlab.integer.operations import OPERATIONS, Operation, Windows
 from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import IntegerType, TensorType, type_named
@@ -32,6 +33,11 @@ def to_bytes(program: Program) -> bytes:
         for name, reading in readings.items():
             for part, values in (("scale", reading.scale), ("offset", reading.offset)):
                 tensors[f"{name}.{kind}_{part}"] = Stored(values=np.asarray(values, np.float64))
+    if program.encodings:  # files of programs without any stay as they were
+        meta["encodings"] = {name: list(one.names) for name, one in program.encodings.items()}
+    for name, encoding in program.encodings.items():
+        tensors[f"{name}.encoding_scale"] = Stored(values=encoding.scale)
+        tensors[f"{name}.encoding_zero_point"] = Stored(values=encoding.zero_point)
     return pack(KIND, meta, tensors)
 
 
@@ -87,11 +93,23 @@ def _program(contents: Contents) -> Program:
         reals={name: _reading(tensors, f"{name}.real") for name in meta["reals"]},
         rounded={name: _reading(tensors, f"{name}.rounded") for name in meta["rounded"]},
         quantizers=meta["quantizers"],
+        encodings={
+            name: _encoding(tensors, name, names)
+            for name, names in meta.get("encodings", {}).items()
+        },
     )
 
 
 def _reading(tensors: Mapping[str, Any], name: str) -> Reading:
     return Reading(scale=tensors[f"{name}_scale"], offset=tensors[f"{name}_offset"])
+
+
+def _encoding(tensors: Mapping[str, Any], name: str, features: Sequence[str]) -> Encoding:
+    return Encoding(
+        names=tuple(features),
+        scale=tensors[f"{name}.encoding_scale"],
+        zero_point=tensors[f"{name}.encoding_zero_point"],
+    )
 
 
 def _operation(plain: Mapping[str, Any], tensors: Mapping[str, Any]) -> Operation:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from quantlab.errors import UsageError, did_you_mean
 from quantlab.integer.bounds import Bound, prove
+from quantlab.integer.encoding import Encoding
 from quantlab.integer.operations import Operation, Threshold
 from quantlab.integer.tensor_type import TensorType
 
@@ -41,7 +42,8 @@ class Program:
     reals: what tensors stand for, by name. rounded: the numbers that a Threshold rounds, by the
     name of its output: what its input stands for there, behind a batch norm, say. (A Rescale has
     them in its multipliers.) quantizers: the tensor that has the codes of a quantizer of the
-    network, by the quantizer's path.
+    network, by the quantizer's path. encodings: how a host makes the integers of an input, by its
+    name, where they are no raw data.
     """
 
     inputs: Mapping[str, TensorType]
@@ -50,6 +52,7 @@ class Program:
     reals: Mapping[str, Reading] = field(default_factory=dict)
     rounded: Mapping[str, Reading] = field(default_factory=dict)
     quantizers: Mapping[str, str] = field(default_factory=dict)
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (*self.outputs, *self.reals, *self.quantizers.values()):
@@ -61,7 +64,28 @@ class Program:
             if name not in comparing:
                 hint = did_you_mean(name, comparing)
                 raise UsageError(f"program: no Threshold makes '{name}', which is rounded{hint}")
+        for name, encoding in self.encodings.items():
+            self._check_encoding(name, encoding)
         assert self.bounds
+
+    def _check_encoding(self, name: str, encoding: Encoding) -> None:
+        if name not in self.inputs:
+            hint = did_you_mean(name, self.inputs)
+            raise UsageError(f"program: no input is named '{name}', which is encoded{hint}")
+        if self.inputs[name].shape != (len(encoding.names),):
+            raise UsageError(
+                f"program: an encoding of {len(encoding.names)} features given for the input "
+                f"'{name}' of shape {list(self.inputs[name].shape)}; one for each allowed"
+            )
+
+    def encode(self, name: str, raw: NDArray[Any]) -> NDArray[Any]:
+        """Return the integers of an input: encoded, or the raw data where they are the integers.
+
+        Raises UsageError as `Encoding` does.
+        """
+        if name not in self.encodings:
+            return raw
+        return self.encodings[name](raw, self.inputs[name])
 
     @cached_property
     def types(self) -> Mapping[str, TensorType]:

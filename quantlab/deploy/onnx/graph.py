@@ -64,6 +64,7 @@ class Graph:
         inputs: dict[str, TensorType],
         outputs: dict[str, TensorType],
         *,
+        metadata: Mapping[str, str],
         has_real_outputs: bool = False,
     ) -> Model:
         """Return the checked model. has_real_outputs: float32 in place of the types' integers."""
@@ -77,6 +78,7 @@ class Graph:
         opset = helper.make_opsetid("", OPSET)
         model = helper.make_model(graph, opset_imports=[opset], producer_name="quantlab")
         model.ir_version = IR_VERSION
+        helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model, full_check=True)
         return model
 

@@ -8,25 +8,41 @@ import torch
 from torch import Tensor
 
 from quantlab.errors import UsageError
+from quantlab.integer.encoding import Encoding
 from quantlab.integer.lower.grid import Grid, pixel_grid
+
+INPUT = "input"  # its name in programs
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """A raw input of u8: real = (integer - zero_point) * scale, for each channel.
+    """An input of u8: real = (integer - zero_point) * scale.
 
-    shape: `[C, H, W]`.
+    Of a raw image, `[C, H, W]`, each channel has its scale and zero point; of a row, `[F]`, all
+    features share one. encoding: how the numbers of a row become integers, if they are none.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
+    encoding: Encoding | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.scale) == len(self.zero_point) == self.shape[0]:
+        if len(self.shape) not in (1, 3):
+            raise UsageError(
+                f"input: shape {list(self.shape)} given, an image [C, H, W] or a row [F] allowed"
+            )
+        is_row = len(self.shape) == 1
+        wanted, why = (1, "for all features") if is_row else (self.shape[0], "one a channel")
+        if not len(self.scale) == len(self.zero_point) == wanted:
             raise UsageError(
                 f"input: {len(self.scale)} scales and {len(self.zero_point)} zero points given, "
-                f"{self.shape[0]} of each allowed, one a channel"
+                f"{wanted} of each allowed, {why}"
+            )
+        if self.encoding is not None and self.shape != (len(self.encoding.names),):
+            raise UsageError(
+                f"input: an encoding of {len(self.encoding.names)} features given, shape "
+                f"{list(self.shape)}; one for each feature of a row allowed"
             )
         if not all(float(zero).is_integer() and 0 <= zero <= 255 for zero in self.zero_point):
             raise UsageError(
@@ -42,6 +58,11 @@ class InputSpec:
         if len(set(zip(self.scale, self.zero_point, strict=True))) == 1:
             scale, zero_point = scale[:1], zero_point[:1]
         return pixel_grid(scale, zero_point)
+
+    @property
+    def encodings(self) -> dict[str, Encoding]:
+        """What `Program.encodings` has of an input of this kind."""
+        return {} if self.encoding is None else {INPUT: self.encoding}
 
     def example(self, samples: Tensor | None) -> Tensor:
         """Return a batch of two. Raises UsageError if samples have another shape."""

@@ -27,7 +27,7 @@ from quantlab.integer.lower.elementwise import (
 )
 from quantlab.integer.lower.gating import TABULATED, lower_function_of_one, lower_multiply
 from quantlab.integer.lower.grid import wide_grid
-from quantlab.integer.lower.input_spec import InputSpec
+from quantlab.integer.lower.input_spec import INPUT, InputSpec
 from quantlab.integer.lower.layers import lower_layer
 from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.pooling import AVERAGES, lower_average, lower_max_pool, lower_mean
@@ -44,7 +44,6 @@ from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.quantizer import Quantizer
 
-_INPUT = "input"
 Handler = Callable[[Lowering, fx.Node, nn.Module, Value], Value]
 _PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 # Of packages that need not be there.
@@ -103,7 +102,7 @@ class _Lowerer:
         threshold_levels: int,
     ) -> None:
         self._spec = spec
-        inputs = {_INPUT: TensorType(spec.shape, U8)}
+        inputs = {INPUT: TensorType(spec.shape, U8)}
         builder = Builder(inputs, threshold_levels=threshold_levels)
         self._inputs = inputs
         self._state = Lowering(gm=gm, builder=builder, ranges=ranges, commutes=self._commutes)
@@ -115,7 +114,7 @@ class _Lowerer:
             if node.op == "placeholder":
                 if state.values:
                     raise UsageError(f"lower: a second input '{node.name}' given, one allowed")
-                state.values[node] = codes_of(_INPUT, self._spec.grid, self._spec.shape, node.name)
+                state.values[node] = codes_of(INPUT, self._spec.grid, self._spec.shape, node.name)
             elif node.op == "output":
                 (result,) = node.args
                 if not isinstance(result, fx.Node):
@@ -136,6 +135,7 @@ class _Lowerer:
             reals=state.builder.reals,
             rounded=state.builder.rounded,
             quantizers=state.quantizers,
+            encodings=self._spec.encodings,
         )
 
     def _value(self, node: fx.Node) -> Value | tuple[Value, ...]:

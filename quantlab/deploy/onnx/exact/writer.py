@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.onnx.graph import Graph, Model
+from quantlab.deploy.onnx.metadata import metadata
 from quantlab.integer.bounds import Bound
 from quantlab.integer.operations import Operation, Windows
 from quantlab.integer.program import Program
@@ -32,7 +33,8 @@ class Writer:
     def model(self) -> Model:
         """Return the checked model, all the program's tensors as outputs."""
         outputs = {o.output: self.program.types[o.output] for o in self.program.operations}
-        return self.graph.model(dict(self.program.inputs), outputs)
+        described = metadata(self.program)
+        return self.graph.model(dict(self.program.inputs), outputs, metadata=described)
 
     def signed_bytes(self, name: str, values: NDArray[Any]) -> str:
         """Add a constant of signed bytes, stored unsigned with the zero point 128."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from quantlab.deploy.onnx.graph import Graph, Model
+from quantlab.deploy.onnx.metadata import metadata
 from quantlab.integer.operations import (
     Operation,
     Threshold,
@@ -186,7 +187,12 @@ class Writer:
             if self.floats[name] != output:
                 self.converted(name, self._wanted(name), to=output)
             outputs[output] = self.program.types[name]
-        return self.graph.model(dict(self.program.inputs), outputs, has_real_outputs=True)
+        return self.graph.model(
+            dict(self.program.inputs),
+            outputs,
+            metadata=metadata(self.program),
+            has_real_outputs=True,
+        )
 
     def _wanted(self, output: str) -> Reading:
         return self.program.reals.get(output, THEMSELVES)
