@@ -7,6 +7,7 @@ become the other one: what can be told are statistics, not a proof.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from quantlab.integer.fast import FastEngine
+from quantlab.integer.lower.lowering import call_name
 from quantlab.integer.program import Program
 from quantlab.quantizer import Quantizer
 
@@ -25,8 +27,8 @@ class Agreement:
     """num_images: those that all but the codes are of. top1 in percent of them; same_class: in
     percent, to which both give the same class. largest_difference: between two scores.
 
-    other_codes: of `num_code_images`, the percentage of codes that differ, for each quantizer of
-    values, by its path. num_unmatched: quantizers of values whose codes the program does not make.
+    other_codes: of `num_code_images`, the percentage of codes that differ, for each call of a
+    quantizer of values, by `call_name`. num_unmatched: calls whose codes the program does not make.
     """
 
     num_images: int
@@ -122,13 +124,16 @@ def _quantizers(network: nn.Module) -> dict[str, Quantizer]:
 
 @contextmanager
 def _codes_of(network: nn.Module) -> Iterator[Codes]:
-    """Give the codes of all quantizers of values, by path, once the network has run."""
+    """Give the codes of all quantizers of values, by `call_name`, once the network has run."""
     codes: Codes = {}
 
     def note(path: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        numbers = count()
+
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             assert isinstance(module, Quantizer)
-            codes[path] = module.codes(inputs[0]).cpu().numpy().astype(np.int64)
+            name = call_name(path, next(numbers))
+            codes[name] = module.codes(inputs[0]).cpu().numpy().astype(np.int64)
 
         return hook
 

@@ -22,6 +22,12 @@ _BEYOND_SEEN = 16.0
 IsRearranging = Callable[[fx.Node], bool]
 
 
+def call_name(path: str, number: int) -> str:
+    """Return what the n-th call of the quantizer at a path is called, counted from 0: the path, of
+    a further call `path:2` and so on."""
+    return path if number == 0 else f"{path}:{number + 1}"
+
+
 def refuse(node: fx.Node, reason: str) -> NoReturn:
     """Raises UsageError about a node, with the line of code that it stands for."""
     line = node_line(node)
@@ -35,7 +41,8 @@ class Lowering:
     """ranges: of the nodes' values on samples, empty if there are none.
 
     commutes: whether a node's module gives the same whether it is quantized before or after it.
-    quantizers: the tensor that has the codes of a quantizer, by the quantizer's path.
+    quantizers: the tensor that has the codes of a quantizer, by the quantizer's path; see
+        `call_name` for one that is called more than once.
     """
 
     gm: fx.GraphModule
@@ -44,6 +51,7 @@ class Lowering:
     commutes: IsRearranging
     values: dict[fx.Node, Value | tuple[Value, ...]] = field(default_factory=dict)
     quantizers: dict[str, str] = field(default_factory=dict)
+    _calls: dict[Quantizer, list[str]] = field(default_factory=dict)
 
     def module(self, node: fx.Node) -> nn.Module:
         module = module_of(self.gm, node)
@@ -61,7 +69,9 @@ class Lowering:
                 f"{path}: in the float stage; train until it has started, or remove it"
             )
         codes = self.builder.quantize(value, grid_of(quantizer, path), f"{path}_codes")
-        self.quantizers[path] = codes.terms[0].tensor
+        calls = self._calls.setdefault(quantizer, [])
+        calls.append(path)
+        self.quantizers[call_name(calls[0], len(calls) - 1)] = codes.terms[0].tensor
         return codes
 
     def codes(self, value: Value, node: fx.Node, *, may_be_wide: bool = False) -> Value:

@@ -32,13 +32,17 @@ def network(images: Tensor) -> nn.Module:
     torch.manual_seed(0)
     net = nn.Sequential(
         nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 36, 5)
-    ).eval()
+    )
+    return calibrated(net, images)
+
+
+def calibrated(net: nn.Module, images: Tensor) -> nn.Module:
     ste = {"kind": "ste", "num_bits": 6}
     rules = [
         {"select": "*", "on": "weight", "algorithm": ste},
         {"select": "!first", "on": "input", "algorithm": ste},
     ]
-    quantize(net, QuantizeConfig.model_validate({"rules": rules}).rules)
+    quantize(net.eval(), QuantizeConfig.model_validate({"rules": rules}).rules)
     calibrate(net, [preprocess(images)])
     return net
 
@@ -98,6 +102,35 @@ def test_quantizers_that_the_program_lacks_are_counted(
         found = compared(network, replace(program, quantizers=quantizers), images)
         assert found.other_codes == {}
         assert found.num_unmatched == 1
+
+
+class Twice(nn.Module):
+    """The same layers for an image and for its half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, padding=1)
+        self.relu, self.pool, self.fc = nn.ReLU(), nn.MaxPool2d(2), nn.Linear(4 * 45, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.stem(x))
+        large, small = self.conv(x), self.conv(self.pool(x))
+        scores: Tensor = self.fc(torch.cat([large.flatten(1), small.flatten(1)], 1))
+        return scores
+
+
+def test_each_call_of_a_layer_is_compared_with_itself(images: Tensor) -> None:
+    """The two calls have codes of different sizes."""
+    torch.manual_seed(0)
+    network = calibrated(Twice(), images)
+    program = lower(network, SPEC, preprocess(images))
+    found = compared(network, program, images)
+    calls = {"conv.input_quantizer", "conv.input_quantizer:2", "fc.input_quantizer"}
+    assert found.other_codes.keys() == set(program.quantizers) == calls
+    assert found.num_unmatched == 0
+    assert found.most_other_codes[1] < 0.1
+    shapes = [program.types[program.quantizers[name]].shape for name in sorted(calls)[:2]]
+    assert shapes == [(4, 6, 6), (4, 3, 3)]
 
 
 def test_batches_are_read_one_by_one(network: nn.Module, program: Program, images: Tensor) -> None:
