@@ -55,8 +55,10 @@ def obstacle(network: nn.Module, layer: DenseLayer) -> str | None:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Return whether anything else runs when a module is called."""
-    return any(vars(module)[hooks] for hooks in _HOOKS)
+    """Return whether anything else runs when a module is called, but for hooks that say of
+    themselves `is_of_parameters`: these change neither inputs nor outputs."""
+    hooks = (hook for table in _HOOKS for hook in vars(module)[table].values())
+    return any(not getattr(hook, "is_of_parameters", False) for hook in hooks)
 
 
 def replace_modules(network: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:

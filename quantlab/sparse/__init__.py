@@ -10,6 +10,7 @@ from quantlab.sparse.pruning import apply_masks, global_magnitude, sparsify, uni
 from quantlab.sparse.quantized import QuantizedSparseConv2d, QuantizedSparseLinear
 from quantlab.sparse.swap import swap_layers, swap_modules_with_sparse
 from quantlab.sparse.swap_report import LayerSwap, SwapReport
+from quantlab.sparse.zeros import hold_zeros, release_zeros
 
 __all__ = [
     "HalfSparseConv2d",
@@ -25,6 +26,8 @@ __all__ = [
     "SwapReport",
     "apply_masks",
     "global_magnitude",
+    "hold_zeros",
+    "release_zeros",
     "sparsify",
     "swap_layers",
     "swap_modules_with_sparse",

@@ -9,13 +9,14 @@ of the least cost, if
     cost(dense) > (1 + min_gain) cost(candidate),
 
 where the cost is that of forward and backward of the layer alone, on the inputs that it gets in the
-network. All other layers stay as they are.
+network. All other layers stay, and a mask holds their zeros, as `quantlab.sparse.zeros` defines.
 """
 
 import copy
 import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -28,9 +29,11 @@ from quantlab.graphs.replace import (
     replace_modules,
 )
 from quantlab.graphs.shapes import Example
+from quantlab.sparse import zeros
 from quantlab.sparse.calls import Call, layer_calls
 from quantlab.sparse.candidates import CANDIDATES, DENSE, Candidate
 from quantlab.sparse.example import example_of
+from quantlab.sparse.layer import SparseLayer
 from quantlab.sparse.measure import Measure, Step
 from quantlab.sparse.obstacle import obstacle
 from quantlab.sparse.swap_report import LayerSwap, Objective, SwapReport
@@ -50,6 +53,7 @@ def swap_modules_with_sparse(
     *,
     batch_size: int | None = None,
     skip_modules: Collection[str] = (),
+    hold_zeros: bool = True,
 ) -> nn.Module:
     """Return what `swap_layers` returns, the network alone; the arguments are described there.
 
@@ -64,6 +68,7 @@ def swap_modules_with_sparse(
         quantize=quantize,
         batch_size=batch_size,
         skip_modules=skip_modules,
+        hold_zeros=hold_zeros,
     )
     return network
 
@@ -82,6 +87,7 @@ def swap_layers(
     min_gain: float = 0.1,
     objective: Objective = "time",
     choices: Mapping[str, str] | None = None,
+    hold_zeros: bool = True,
     candidates: Mapping[str, Candidate] = CANDIDATES,
     measure: Measure | None = None,
 ) -> tuple[nn.Module, SwapReport]:
@@ -100,14 +106,16 @@ def swap_layers(
     objective: "time", the median of interleaved repeats; "memory", the bytes saved for backward, of
         parameters and buffers, and of gradients.
     choices: candidates by layer name, instead of the rule; nothing is measured for these.
+    hold_zeros: whether the zeros of layers that are dense afterwards, skipped ones too, stay zeros
+        in training, as they do in sparse layers; else training changes them.
     candidates, measure: what is tried, and what finds the cost.
 
     The shapes of inputs are those of one forward pass in training mode, on a copy: no batch norm
     advances, nor do torch's random numbers. A layer that stands or is called at several places
     counts with all its calls, and stays one layer. Those that the pass does not reach, that may
     compute something else (subclasses, hooks) or share a parameter stay, and the report says so.
-    Dense candidates do not hold zeros: what trains them must mask their gradients. Under autocast
-    the costs are those under autocast. Raises UsageError.
+    A mask adds nothing to the state. Under autocast the costs are those under autocast.
+    Raises UsageError.
     """
     example = example_of(model, input_shape, batch_size, example_input)
     usual = measure_of(objective)
@@ -125,10 +133,46 @@ def swap_layers(
     new: dict[nn.Module, nn.Module] = {
         layers[swap.name]: rule.candidates[swap.chosen].make(layers[swap.name]) for swap in swaps
     }
-    report = SwapReport(objective=objective, layers=tuple(swaps))
+    parents = _parents(network)
+    if not hold_zeros:
+        zeros.release_zeros(network)
+    held = [
+        _with_zeros_held(swap, new[layers[swap.name]], parents[layers[swap.name]], hold_zeros)
+        for swap in swaps
+    ]
+    report = SwapReport(objective=objective, layers=tuple(held))
     if verbose:
         sys.stdout.write(f"{report}\n")
     return replace_modules(network, new), report
+
+
+def _with_zeros_held(
+    swap: LayerSwap, layer: nn.Module, parents: Sequence[nn.Module], is_asked: bool
+) -> LayerSwap:
+    """Hold the zeros of what stands in a layer's place, if asked; return the layer's report with
+    what holds them."""
+    if isinstance(layer, SparseLayer):
+        return replace(swap, zeros_held_by="pattern")
+    if swap.sparsity == 0:
+        return swap
+    if not is_asked:
+        return replace(swap, zeros_held_by="nothing")
+    if not isinstance(layer, DenseLayer):
+        kind = f"{type(layer).__name__} is no Linear or Conv2d, so its zeros are not held"
+        return replace(swap, zeros_held_by="nothing", reason=f"{swap.reason}; {kind}")
+    refusal = zeros.hold_zeros(layer, readers=() if swap.calls else parents)
+    if refusal is None:
+        return replace(swap, zeros_held_by="mask")
+    return replace(swap, zeros_held_by="nothing", reason=f"{swap.reason}; {refusal}")
+
+
+def _parents(network: nn.Module) -> dict[nn.Module, list[nn.Module]]:
+    """Return the modules whose children have each module, none of the network itself."""
+    found: dict[nn.Module, list[nn.Module]] = {module: [] for module in network.modules()}
+    for module in network.modules():
+        for child in module.children():
+            found[child].append(module)
+    return found
 
 
 def _swaps(

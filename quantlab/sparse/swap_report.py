@@ -7,6 +7,7 @@ from typing import Literal
 from quantlab.sparse.calls import Call
 
 Objective = Literal["time", "memory"]
+ZerosHeldBy = Literal["pattern", "mask", "nothing", ""]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,8 @@ class LayerSwap:
     """A layer. sparsity: the part of its weights that is zero. calls: in one step.
 
     costs: seconds or bytes by candidate, empty where nothing was measured; refusals: why candidates
-    were not measured. chosen: a candidate's name.
+    were not measured. chosen: a candidate's name. zeros_held_by: "pattern", what a sparse layer
+    keeps; "mask"; "nothing", where training changes zeros; or "" without zeros.
     """
 
     name: str
@@ -25,6 +27,7 @@ class LayerSwap:
     refusals: Mapping[str, str] = field(default_factory=dict)
     chosen: str
     reason: str
+    zeros_held_by: ZerosHeldBy = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,7 @@ class SwapReport:
         unit, scale = ("ms", 1e3) if self.objective == "time" else ("KiB", 1 / 1024)
         names = list(dict.fromkeys(name for layer in self.layers for name in layer.costs))
         heads = [f"{name} {unit}" for name in names]
-        rows = [["layer", "kind", "zeros %", "inputs", *heads, "chosen", "why"]]
+        rows = [["layer", "kind", "zeros %", "inputs", *heads, "chosen", "zeros held by", "why"]]
         for layer in self.layers:
             costs = [_number(layer.costs.get(name), scale) for name in names]
             start = [
@@ -48,7 +51,7 @@ class SwapReport:
                 f"{100 * layer.sparsity:.1f}",
                 _inputs(layer.calls),
             ]
-            rows.append([*start, *costs, layer.chosen, _why(layer)])
+            rows.append([*start, *costs, layer.chosen, layer.zeros_held_by, _why(layer)])
         return _aligned(rows, range(4, 4 + len(names)))
 
 

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.prune import custom_from_mask
 
 from quantlab.errors import UsageError
 from quantlab.sparse import (
     LayerSwap,
     QuantizedSparseConv2d,
     SparseConv2d,
+    SparseLayer,
     SparseLinear,
     SwapReport,
     apply_masks,
+    global_magnitude,
     swap_layers,
     swap_modules_with_sparse,
     uniform_magnitude,
@@ -256,6 +259,150 @@ def test_choices_need_no_measure() -> None:
     assert found["conv"].reason == "the caller's choice"
 
 
+class Residual(nn.Module):
+    """A block of a ResNet with batch norm and a projection."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.down = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(self.conv1(x)).relu()
+        return (self.norm2(self.conv2(y)) + self.down(x)).relu()
+
+
+def resnet() -> nn.Sequential:
+    torch.manual_seed(0)
+    stem = nn.Conv2d(3, 6, 3, padding=1, bias=False)
+    blocks = (Residual(6, 6, 1), Residual(6, 9, 2))
+    pool = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net = nn.Sequential(stem, *blocks, *pool, nn.Linear(9, 4)).double()
+    apply_masks(net, global_magnitude(net, 0.7))
+    return net
+
+
+def losses_of_five_steps(net: nn.Module) -> list[float]:
+    generator = torch.Generator().manual_seed(1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.2, momentum=0.9, weight_decay=0.01)
+    found = []
+    for _ in range(5):
+        x = torch.randn(6, 3, 6, 6, generator=generator, dtype=torch.float64)
+        targets = torch.randint(4, (6,), generator=generator)
+        loss = nn.functional.cross_entropy(net(x), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    return found
+
+
+def dense_weights(net: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: layer.dense_weight() if isinstance(layer, SparseLayer) else layer.weight
+        for name, layer in net.named_modules()
+        if isinstance(layer, SparseLayer | nn.Conv2d | nn.Linear)
+    }
+
+
+def test_a_swapped_network_trains_as_one_with_masks() -> None:
+    """Layers of every fate: sparse, slower so, of too few zeros, skipped, and chosen."""
+    net = resnet()
+
+    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Mapping[str, float]:
+        is_large = calls[0].shape[1] > 6
+        return {"dense": 2.0, "sparse": 1.0 if is_large else 3.0}
+
+    swapped, found = swap(
+        net,
+        (6, 3, 6, 6),
+        min_sparsity=0.6,
+        choices={"1.conv1": "sparse", "1.conv2": "dense"},
+        skip_modules=["1.down"],
+        measure=measure,
+    )
+    fates = {"skipped", "the caller's choice", "less than 60 % zeros"}
+    reasons = {layer.reason for layer in found.values()}
+    assert fates < reasons
+    assert {layer.zeros_held_by for layer in found.values()} == {"pattern", "mask"}
+    for layer in found.values():
+        is_sparse = isinstance(swapped.get_submodule(layer.name), SparseLayer)
+        assert (layer.zeros_held_by == "pattern") == is_sparse
+    zeros = {name: weight == 0 for name, weight in dense_weights(net).items()}
+    for name in zeros:
+        custom_from_mask(net.get_submodule(name), "weight", ~zeros[name])
+    assert losses_of_five_steps(swapped) == pytest.approx(losses_of_five_steps(net), rel=1e-9)
+    for name, weight in dense_weights(swapped).items():
+        assert torch.equal(weight == 0, zeros[name])
+        pruned = net.get_submodule(name)
+        torch.testing.assert_close(weight, pruned.weight_orig * pruned.weight_mask)
+
+
+def test_zeros_may_be_trained_instead() -> None:
+    net, found = swap(network(), hold_zeros=False, choices={"conv": "dense", "twice": "sparse"})
+    held = {name: layer.zeros_held_by for name, layer in found.items()}
+    assert (held["conv"], held["twice"]) == ("nothing", "pattern")
+    net(torch.randn(2, 3, 4, 4)).sum().backward()
+    assert net.conv.weight.grad.all()
+    assert not net.conv._forward_pre_hooks
+
+
+def test_layers_without_zeros_are_held_by_nothing() -> None:
+    net, found = swap(network(0.0))
+    assert {layer.zeros_held_by for layer in found.values()} == {""}
+    assert not any(module._forward_pre_hooks for module in net.modules())
+
+
+def test_a_swapped_network_is_swapped_again() -> None:
+    choices = {"conv": "dense", "twice": "dense_bf16", "head.1": "dense"}
+    first, _ = swap(network(), choices=choices)
+    mask = first.head[1].weight != 0
+    again, found = swap(first, choices={"conv": "sparse"}, skip_modules=["head"])
+    held = {name: layer.zeros_held_by for name, layer in found.items()}
+    assert held == {"conv": "pattern", "twice": "mask", "head.1": "mask", "unused": "mask"}
+    assert found["twice"].reason == "a Bfloat16Conv2d is more than a Linear or Conv2d"
+    assert isinstance(again.conv, SparseConv2d)
+    assert len(again.head[1]._forward_pre_hooks) == 1
+    again(torch.randn(2, 3, 4, 4)).sum().backward()
+    assert torch.equal(again.head[1].weight.grad != 0, mask)
+    released, _ = swap(again, skip_modules=["head"], hold_zeros=False)
+    released(torch.randn(2, 3, 4, 4)).sum().backward()
+    assert released.head[1].weight.grad.all()
+
+
+def test_what_is_not_called_in_the_pass_holds_its_zeros() -> None:
+    """An encoder's attention reads the weight of its last layer itself."""
+    encoder = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0)
+    apply_masks(encoder, uniform_magnitude(encoder, 0.5))
+    example = torch.randn(3, 2, 4)
+    new, found = swap(encoder, example_input=example)
+    assert {layer.zeros_held_by for layer in found.values()} == {"mask"}
+    zeros = {name: weight == 0 for name, weight in dense_weights(new).items()}
+    new = copy.deepcopy(new)
+    optimizer = torch.optim.SGD(new.parameters(), lr=0.1)
+    new(example).square().sum().backward()
+    optimizer.step()
+    for name, weight in dense_weights(new).items():
+        assert torch.equal(weight == 0, zeros[name])
+
+
+class Unweighted(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def test_what_cannot_be_held_is_said() -> None:
+    table = {**CANDIDATES, "other": Candidate(make=lambda layer: Unweighted())}
+    _, found = swap(network(), candidates=table, choices={"twice": "other"})
+    assert found["twice"].zeros_held_by == "nothing"
+    assert found["twice"].reason == (
+        "the caller's choice; Unweighted is no Linear or Conv2d, so its zeros are not held"
+    )
+
+
 def refusing(layer: nn.Module) -> nn.Module:
     raise UsageError("weight: no such layer of 8 bits")
 
@@ -343,6 +490,7 @@ REPORT = SwapReport(
             refusals={"sparse_int8": "no"},
             chosen="sparse",
             reason="faster",
+            zeros_held_by="pattern",
         ),
         LayerSwap(
             name="fc", kind="Linear", sparsity=0, calls=(), chosen="dense", reason="few zeros"
@@ -352,10 +500,10 @@ REPORT = SwapReport(
 
 # fmt: off
 PRINTED = """\
-layer          kind    zeros %  inputs         dense ms  sparse ms  chosen  why
+layer          kind    zeros %  inputs         dense ms  sparse ms  chosen  zeros held by  why
 ----------------------------------------------------------------------------------------------
-features.conv  Conv2d     95.0  2 of 32x3x8x8    12.300      2.000  sparse  faster; sparse_int8: no
-fc             Linear      0.0                                      dense   few zeros"""
+features.conv  Conv2d     95.0  2 of 32x3x8x8    12.300      2.000  sparse  pattern        faster; sparse_int8: no
+fc             Linear      0.0                                      dense                  few zeros"""  # noqa: E501
 # fmt: on
 
 
