@@ -71,6 +71,13 @@ class QuantSpec:
         return f"{self.num_bits} bits {sign}{count} {self.granularity}"
 
 
+@dataclass
+class _History:
+    """What has happened to a quantizer, an object of its own: no edit that is undone undoes it."""
+
+    has_run: bool = False
+
+
 class Quantizer(nn.Module, ABC):
     """Base of all quantizers: stages, codes and state. A subclass adds `scale` of shape
     `scale_shape`, as a buffer, a parameter or a property, how it is found, and the gradient; and
@@ -123,6 +130,7 @@ class Quantizer(nn.Module, ABC):
         self._is_observing = False
         self._seen: tuple[object, ...] = ()
         self._take(spec)
+        self._history = _History()
 
     @property
     def spec(self) -> QuantSpec:
@@ -150,6 +158,11 @@ class Quantizer(nn.Module, ABC):
     def is_observing(self) -> bool:
         self._follow()
         return self._is_observing
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a tensor has passed since it was made, in whatever stage; not in the state."""
+        return self._history.has_run
 
     @property
     def is_complete(self) -> bool:
@@ -184,6 +197,7 @@ class Quantizer(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         self._follow()
+        self._history.has_run = True
         if self._is_observing and self.training:
             self.observe(x)
         if not self._is_enabled:

@@ -16,6 +16,7 @@ from experiments.deployment.certificate import certificate
 from experiments.deployment.samples import raw_batches, raw_samples
 from experiments.progress import Steps, console
 from experiments.runs.files import storage_error, write_json
+from quantlab.algorithms.unused import unused_quantizers
 from quantlab.deploy.table import engines_named
 from quantlab.errors import UsageError
 
@@ -58,6 +59,8 @@ def run(invocation: Invocation) -> int:
     write_json(folder / CERTIFICATE, whole)
     print_table(comparisons)
     _print_agreement(found)
+    for line in unused_quantizers(restored.network):
+        console.print(f"note: {line}", markup=False)
     console.print(f"certificate: {folder / CERTIFICATE}", markup=False)
     for comparison in comparisons:
         comparison.check()

@@ -34,6 +34,7 @@ from experiments.training.random_state import seed_everything
 from experiments.training.train_metrics import TrainMetrics
 from experiments.training.training_state import Position, TrainingState
 from experiments.training.weights import trained_parameters
+from quantlab.algorithms.unused import unused_quantizers
 from quantlab.controller import Context, listening
 from quantlab.errors import DivergedError
 from quantlab.quantizer import Quantizer
@@ -96,6 +97,7 @@ class Trainer:
         self._losses = LossCurve(experiment.log_every_steps, self.device)
         self._background = Background()
         self._unsaved_best: dict[str, Any] | None = None
+        self._has_stepped = False
         self._saved_at = -math.inf
         seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
 
@@ -177,6 +179,8 @@ class Trainer:
             if not batch.is_last:
                 continue
             self._finish_step(batch.step)
+            if not self._has_stepped:
+                self._tell_unused()
             progress.advance(position.step, name)
             if interruption.is_due():
                 self._save([LAST])
@@ -243,6 +247,12 @@ class Trainer:
             for controller in self._on_step_end:
                 controller.on_step_end(context)
         self._losses.end_step(position.step)
+
+    def _tell_unused(self) -> None:
+        """Say which quantizers the first step of this process passed by."""
+        self._has_stepped = True
+        for line in unused_quantizers(self._network):
+            self.say(f"note: {line}")
 
     def _end_epoch(self, interruption: Interruption, progress: Steps) -> None:
         position, experiment = self.position, self.experiment

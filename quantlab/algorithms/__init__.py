@@ -5,5 +5,14 @@ from quantlab.algorithms.conductor import Conductor
 from quantlab.algorithms.parameter_groups import parameter_groups
 from quantlab.algorithms.rules import QuantizeConfig, QuantRule, quantize
 from quantlab.algorithms.table import ALGORITHMS
+from quantlab.algorithms.unused import unused_quantizers
 
-__all__ = ["ALGORITHMS", "Conductor", "QuantRule", "QuantizeConfig", "parameter_groups", "quantize"]
+__all__ = [
+    "ALGORITHMS",
+    "Conductor",
+    "QuantRule",
+    "QuantizeConfig",
+    "parameter_groups",
+    "quantize",
+    "unused_quantizers",
+]

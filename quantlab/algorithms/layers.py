@@ -104,6 +104,11 @@ def check_attachable(layer: nn.Module, name: str) -> None:
     """
     if type(layer) in QUANTIZED or type(layer) in QUANTIZED.values():
         return
+    if type(layer) is nn.modules.linear.NonDynamicallyQuantizableLinear:
+        raise UsageError(
+            f"{name}: part of a MultiheadAttention given, which does not call it; leave it out "
+            f"with '!{name}'"
+        )
     given, allowed = type(layer).__name__, [cls.__name__ for cls in QUANTIZED]
     raise UsageError(
         f"{name}: a {given} given, {', '.join(allowed)} allowed{did_you_mean(given, allowed)}"

@@ -11,6 +11,12 @@ from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
 from torch import nn
 
 from quantlab.algorithms.algorithm import AlgorithmConfig
+from quantlab.algorithms.attention import (
+    attention_of,
+    call_layers,
+    check_attention,
+    open_attention,
+)
 from quantlab.algorithms.layers import Target, attach, carries, check_attachable
 from quantlab.algorithms.site import Site
 from quantlab.algorithms.table import ALGORITHMS
@@ -86,17 +92,28 @@ def quantize(network: nn.Module, rules: Iterable[QuantRule]) -> list[Controller]
                     f"{where}: {rule.on} of '{name}' given, which {other} quantizes; "
                     f"one rule for each tensor allowed"
                 )
+            attention = attention_of(network, name)
             with _within(f"{where}: "):
-                check_attachable(layer, name)
+                if attention is None:
+                    check_attachable(layer, name)
+                else:
+                    check_attention(attention, name, rule.on)
             with _within(f"{where}.algorithm."):
                 quantizer = rule.algorithm.quantizer(rule.on, layer.get_parameter("weight"))
             plan[name] = (layer, quantizer)
         plans.append((rule, plan))
-    return [_carry_out(rule, plan) for rule, plan in plans]
+    controllers = [_carry_out(network, rule, plan) for rule, plan in plans]
+    call_layers(network)
+    return controllers
 
 
-def _carry_out(rule: QuantRule, plan: dict[str, tuple[nn.Module, Quantizer]]) -> Controller:
-    for layer, quantizer in plan.values():
+def _carry_out(
+    network: nn.Module, rule: QuantRule, plan: dict[str, tuple[nn.Module, Quantizer]]
+) -> Controller:
+    for name, (layer, quantizer) in plan.items():
+        attention = attention_of(network, name)
+        if attention is not None:
+            open_attention(attention)
         attach(layer, rule.on, quantizer)
     return rule.algorithm.controller(
         [

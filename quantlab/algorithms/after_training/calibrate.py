@@ -23,6 +23,7 @@ from quantlab.algorithms.after_training.batches import (
 from quantlab.algorithms.after_training.modes import evaluating, quantizers
 from quantlab.algorithms.layers import carries
 from quantlab.algorithms.start import observed, start_observed
+from quantlab.algorithms.unused import unused_quantizers
 from quantlab.controller import Alone, Reducer
 from quantlab.errors import DivergedError, UsageError
 from quantlab.quantizer import Quantizer, QuantSpec
@@ -46,15 +47,17 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What `calibrate` did; grids in the order of definition."""
+    """What `calibrate` did; grids in the order of definition. unused: see `unused_quantizers`."""
 
     num_batches: int
     num_samples: int
     grids: tuple[Grid, ...]
+    unused: tuple[str, ...]
 
     def __str__(self) -> str:
         seen = f"{self.num_samples} samples in {self.num_batches} batches observed"
-        return "\n".join([seen, *map(str, self.grids)])
+        notes = (f"note: {line}" for line in self.unused)
+        return "\n".join([seen, *map(str, self.grids), *notes])
 
 
 def calibrate(
@@ -95,7 +98,12 @@ def calibrate(
             quantizer.load_state_dict(before[name])
         raise
     grids = tuple(_grid(name, quantizer) for name, quantizer in found.items())
-    return Calibration(num_batches=num_batches, num_samples=num_samples, grids=grids)
+    return Calibration(
+        num_batches=num_batches,
+        num_samples=num_samples,
+        grids=grids,
+        unused=tuple(unused_quantizers(network)),
+    )
 
 
 def observe(

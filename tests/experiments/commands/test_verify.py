@@ -63,6 +63,19 @@ def test_a_run_is_certified(trained: Lab, capsys: pytest.CaptureFixture[str]) ->
     assert main.main([*VERIFY, "--backends=onnx"]) == 0
 
 
+def test_a_layer_that_is_never_called_is_named(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = (*TOY_RUN, "--network.class=PassesBy", "--experiment.epochs=2")
+    rules = RULES.replace("!first", "!first & !spare")
+    assert main.main([*given, f"--quantize.rules={rules}"]) == 0
+    line = "note: spare: weight_quantizer never ran; "
+    assert capsys.readouterr().out.count(line) == 1
+    assert line in (lab.folder().path / "log.rank0.txt").read_text()
+    assert main.main([*VERIFY, "--samples=2"]) == 0
+    assert capsys.readouterr().out.count(line) == 1
+
+
 def test_its_report(trained: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main.main(["report", "--problem=Toy", "--exp_id=0"]) == 0

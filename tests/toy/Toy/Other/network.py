@@ -1,5 +1,5 @@
 """The same networks under another topology's name."""
 
-from problems.Toy.Tiny.network import Exploding, Plain, Tiny
+from problems.Toy.Tiny.network import Exploding, PassesBy, Plain, Tiny
 
-__all__ = ["Exploding", "Plain", "Tiny"]
+__all__ = ["Exploding", "PassesBy", "Plain", "Tiny"]

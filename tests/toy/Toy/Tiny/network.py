@@ -44,3 +44,11 @@ class Exploding(Plain):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         return super().forward(x_NCHW) * torch.tensor(float("nan"))
+
+
+class PassesBy(Plain):
+    """Has a layer that is never called."""
+
+    def __init__(self, hidden: int = 16) -> None:
+        super().__init__(hidden)
+        self.spare = nn.Linear(4, 4)
