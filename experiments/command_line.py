@@ -11,12 +11,14 @@ from quantlab.errors import UsageError, did_you_mean
 class Option:
     """An option that is not part of the configuration. A flag takes no value.
 
-    at_least: what a whole number must be; None if the value is not one.
+    at_least: what a whole number must be; None if the value is not one. allowed: the only values;
+    none if there are others.
     """
 
     help: str | Callable[[], str]
     is_flag: bool = False
     at_least: int | None = None
+    allowed: Sequence[str] = ()
 
     def text(self) -> str:
         """Return the help, which may be made when it is asked for."""
@@ -81,6 +83,11 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Syntax]) -> Invocatio
         if option.is_flag and equals:
             raise UsageError(f"--{name}={value}: takes no value")
         options[name] = "" if option.is_flag else value if equals else _next(name, rest)
+        if option.allowed and options[name] not in option.allowed:
+            hint = did_you_mean(options[name], option.allowed)
+            raise UsageError(
+                f"--{name}={options[name]}: {' or '.join(option.allowed)} allowed{hint}"
+            )
         if option.at_least is not None and _number(name, options[name]) < option.at_least:
             raise UsageError(f"--{name}={options[name]}: at least {option.at_least} allowed")
     if operands and not syntax.operands:

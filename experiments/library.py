@@ -5,12 +5,13 @@ with network.py, preprocess.py, postprocess.py and config.yaml.
 """
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
+from experiments.imports import imported_files
 from experiments.protocols import DataModule, Meter, Postprocess, Preprocess
 from quantlab.errors import UsageError, did_you_mean
 
@@ -21,6 +22,7 @@ HOME = Path(__file__).resolve().parent.parent
 PROBLEMS = HOME / "problems"
 LOGS = "logs"  # in a problem's folder, its runs
 
+_OF_PROGRAM = ("experiments", "quantlab")  # of which a run keeps the version
 _TOPOLOGY_FILES = ("network.py", "preprocess.py", "postprocess.py", "config.yaml")
 
 
@@ -44,7 +46,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """One topology of a problem."""
+    """One topology of a problem. sources: see `source_files`."""
 
     name: str
     folder: Path
@@ -52,6 +54,7 @@ class Library:
     loss: ModuleType | None
     preprocess: Preprocess
     postprocess: "Callable[[Tensor], Tensor]"
+    sources: Mapping[str, bytes]
 
 
 def problem_names() -> list[str]:
@@ -102,6 +105,7 @@ def load_library(problem: str, topology: str) -> Library:
     """Import a topology. Raises UsageError with the nearest name."""
     folder = topology_folder(problem, topology)
     package = f"problems.{problem}.{topology}"
+    sources = source_files(problem, topology)  # read first: who edits them now is not heard
     has_loss = (folder / "loss.py").is_file()
     postprocess = cast(Postprocess, _module(f"{package}.postprocess", ("postprocess",)))
     return Library(
@@ -113,7 +117,17 @@ def load_library(problem: str, topology: str) -> Library:
             Preprocess, _module(f"{package}.preprocess", ("NUM_DRAWS", "train", "evaluate"))
         ),
         postprocess=postprocess.postprocess,
+        sources=sources,
     )
+
+
+def source_files(problem: str, topology: str) -> dict[str, bytes]:
+    """Return the code of a problem and a topology with all that it imports in the checkout, by its
+    path from there; the program itself is left out."""
+    own = ("network", "loss", "preprocess", "postprocess")
+    modules = [f"problems.{problem}.{name}" for name in ("data", "meter")]
+    modules += [f"problems.{problem}.{topology}.{name}" for name in own]
+    return imported_files(HOME, modules, _OF_PROGRAM)
 
 
 def config_names(problem: str, topology: str) -> list[str]:

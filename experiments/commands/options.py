@@ -9,12 +9,16 @@ DIST = Option(help="horovod, torch or single; by default found out")
 JSON = Option(help="print JSON", is_flag=True)
 CHECKPOINT = Option(help="last, best, or epoch0005; by default the best, else the last")
 FOLD = Option(help="the fold of a cross-validation, from 0", at_least=0)
+CHANGED_CODE = Option(
+    help="accept: go on although the problem's code is not that of the run", allowed=("accept",)
+)
 
 # Which network of which run.
 STORED_NETWORK = {
     "problem": PROBLEM,
     "topology": TOPOLOGY,
     "exp_id": EXP_ID,
+    "changed_code": CHANGED_CODE,
     "checkpoint": CHECKPOINT,
     "fold": FOLD,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from experiments.command_line import Invocation
-from experiments.commands.resume import stored_run
+from experiments.commands.stored import StoredRun, remark, stored_run
 from experiments.configuration.documents import Document
 from experiments.configuration.section import validate
 from experiments.deployment.program import program_of
@@ -15,10 +15,11 @@ from experiments.experiment.config import Config, without_pretrained
 from experiments.experiment.data import load_data
 from experiments.library import Library, Problem
 from experiments.processes.communicator import Communicator, Single
-from experiments.progress import console
+from experiments.processes.launcher import launched_rank
 from experiments.protocols import Data
+from experiments.runs import sources
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints, check_identity
-from experiments.runs.folder import RunFolder
+from experiments.runs.folder import Lock, RunFolder
 from experiments.training.loss import create_loss
 from experiments.training.loss_state import load_own_state
 from experiments.training.weights import load_weights
@@ -52,12 +53,14 @@ class Restored:
 
 def restore(invocation: Invocation) -> Restored:
     """Build the network of a run and load a checkpoint into it."""
-    problem, library, folder, document = stored_run(invocation)
+    stored = stored_run(invocation)
+    problem, library, folder = stored.problem, stored.library, stored.folder
+    document = stored.document
     config = without_pretrained(validate(Config, document))
     fold = invocation.number("fold") if invocation.has("fold") else 0
     checkpoints = Checkpoints(folder.fold(fold) / "saves")
     name = invocation.options.get("checkpoint", BEST if checkpoints.has(BEST) else LAST)
-    state = checkpoints.load(name, lambda line: console.print(line, markup=False))
+    state = checkpoints.load(name, remark)
     check_identity(state, problem.name, library.name, f"{name}.ckpt")
     network, _ = build_network(problem, library, config, document, seed=0)
     load_weights(network, state["ema"] or state["network"], f"{name}.ckpt")
@@ -65,6 +68,7 @@ def restore(invocation: Invocation) -> Restored:
         next(network.parameters()).dtype
     )
     load_own_state(loss, network, state["loss"])
+    _note_changes(stored)
     return Restored(
         problem=problem,
         library=library,
@@ -76,6 +80,19 @@ def restore(invocation: Invocation) -> Restored:
         fold=fold,
         checkpoint=name,
     )
+
+
+def _note_changes(stored: StoredRun) -> None:
+    """Note in the run's record with what changed code its network is used. Raises UsageError while
+    another process writes the record."""
+    if not stored.changes or launched_rank() != 0:
+        return
+    lock = Lock(stored.folder.path)
+    try:
+        entry = sources.noted(stored.folder.record(), stored.changes)
+        stored.folder.update(**{sources.CHANGED: entry})
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True, kw_only=True)

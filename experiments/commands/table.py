@@ -67,6 +67,7 @@ COMMANDS: Mapping[str, Command] = {
                 "problem": options.PROBLEM,
                 "topology": options.TOPOLOGY,
                 "exp_id": options.EXP_ID,
+                "changed_code": options.CHANGED_CODE,
                 "dist": options.DIST,
             },
             required=("problem", "exp_id"),

@@ -21,4 +21,4 @@ def run(invocation: Invocation) -> int:
 
     problem, library = load_problem(problem_name), load_library(problem_name, topology)
     experiment = prepare(problem, library, document, config, invocation.options.get("dist"))
-    return conduct(experiment, exp_id=None)
+    return conduct(experiment)

@@ -1,10 +1,14 @@
 """From a document to a finished run: what `train` and `resume` share."""
 
+import shutil
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.configuration.documents import Document
 from experiments.experiment.config import Config, as_plain
@@ -16,7 +20,8 @@ from experiments.experiment.session import session_of
 from experiments.library import HOME, Library, Problem
 from experiments.processes.session import Session
 from experiments.progress import error_console
-from experiments.runs.folder import Lock, RunFolder, create_run, open_run
+from experiments.runs import sources
+from experiments.runs.folder import Lock, RunFolder, create_run
 from experiments.runs.logbook import rank_log
 from experiments.storage import ensure_links
 from experiments.training.interruption import terminated_as_interrupted
@@ -46,28 +51,55 @@ def prepare(
     return experiment
 
 
+@dataclass(frozen=True, kw_only=True)
+class Resumption:
+    """A run that goes on. changes: those of its code that are accepted."""
+
+    folder: RunFolder
+    changes: Sequence[sources.Change] = ()
+
+
 class _Claim:
     """A run's folder, made or opened, and locked while rank 0 works in it."""
 
-    def __init__(self, experiment: Experiment, exp_id: int | None) -> None:
-        self._experiment, self._exp_id = experiment, exp_id
+    def __init__(self, experiment: Experiment, resumption: Resumption | None) -> None:
+        self._experiment, self._resumption = experiment, resumption
         self._lock: Lock | None = None
 
     def take(self) -> RunFolder:
-        """Lock the folder, and note in its record who works in it."""
-        problem = self._experiment.problem
-        ensure_links(problem)
-        if self._exp_id is None:
-            folder = create_run(problem.name, problem.logs_folder)
-            self._lock = Lock(folder.path)
-            folder.write_config(as_plain(self._experiment.config))
-            folder.update(**new_record(folder, self._experiment))
-        else:
-            folder = open_run(problem.name, problem.logs_folder, self._exp_id)
-            self._lock = Lock(folder.path)
-            now = circumstances(self._experiment.session)
-            resumed = [*folder.record().get("resumed", []), now]
-            folder.update(status="running", exit_code=None, resumed=resumed)
+        """Lock the folder, and note in its record who works in it. Raises UsageError; a folder that
+        was made is then gone."""
+        ensure_links(self._experiment.problem)
+        if self._resumption is not None:
+            return self._go_on(self._resumption)
+        folder = create_run(self._experiment.problem.name, self._experiment.problem.logs_folder)
+        try:
+            self._begin(folder)
+        except QuantLabError:
+            self.release()
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+        return folder
+
+    def _begin(self, folder: RunFolder) -> None:
+        self._lock = Lock(folder.path)
+        folder.write_config(as_plain(self._experiment.config))
+        kept = sources.keep(folder, self._experiment.library.sources)
+        folder.update(**new_record(folder, self._experiment), **{sources.KEY: kept})
+
+    def _go_on(self, resumption: Resumption) -> RunFolder:
+        folder = resumption.folder
+        self._lock = Lock(folder.path)
+        record = folder.record()
+        entries: dict[str, Any] = {}
+        before = record.get(sources.KEY)
+        if before is None or resumption.changes:
+            code = self._experiment.library.sources
+            entries[sources.KEY] = sources.keep(folder, code, before)
+        if resumption.changes:
+            entries[sources.CHANGED] = sources.noted(record, resumption.changes)
+        resumed = [*record.get("resumed", []), circumstances(self._experiment.session)]
+        folder.update(status="running", exit_code=None, resumed=resumed, **entries)
         return folder
 
     def release(self) -> None:
@@ -75,10 +107,10 @@ class _Claim:
             self._lock.release()
 
 
-def conduct(experiment: Experiment, exp_id: int | None) -> int:
-    """Run the experiment in a new folder, or go on with run `exp_id`; return the exit code."""
+def conduct(experiment: Experiment, resumption: Resumption | None = None) -> int:
+    """Run the experiment in a new folder, or go on with a run; return the exit code."""
     session = experiment.session
-    claim = _Claim(experiment, exp_id)
+    claim = _Claim(experiment, resumption)
     folder = session.communicator.from_root(claim.take)
     log = rank_log(folder.path, session.communicator.rank)
     log.info("rank %d: %s", session.communicator.rank, session.describe())
@@ -94,7 +126,7 @@ def conduct(experiment: Experiment, exp_id: int | None) -> int:
     status, code = "failed", 1
     try:
         with terminated_as_interrupted():
-            is_done = run_folds(experiment, folder, tell, is_resumed=exp_id is not None)
+            is_done = run_folds(experiment, folder, tell, is_resumed=resumption is not None)
         status, code = ("done", 0) if is_done else ("interrupted", INTERRUPTED)
     except QuantLabError as error:
         code = error.exit_code

@@ -1,7 +1,6 @@
 """run.json: what a run is, from its first moment on, and the metrics of its folds."""
 
 import math
-import time
 from typing import Any
 
 from experiments.experiment.config import as_plain
@@ -48,7 +47,7 @@ def circumstances(session: Session) -> dict[str, Any]:
         "world_size": session.communicator.size,
         "threads": session.threads,
         "host": environment.host(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "started": environment.now(),
     }
 
 

@@ -5,6 +5,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -13,6 +14,11 @@ import torch
 from experiments.library import HOME
 
 _PACKAGES = ("quantlab", "torch", "torchvision", "numpy", "horovod", "pydantic", "tensorboard")
+
+
+def now() -> str:
+    """Return the time of day in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def command() -> str:

@@ -33,6 +33,7 @@ def toy_experiment(folder: Path, *overrides: str) -> Experiment:
             loss=None,
             preprocess=cast(Preprocess, preprocess),
             postprocess=postprocess,
+            sources={},
         ),
         config=validate(Config, document),
         document=document,

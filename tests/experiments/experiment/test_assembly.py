@@ -85,6 +85,7 @@ LIBRARY = Library(
     loss=module(Penalty, Weighted, L1Loss),
     preprocess=cast(Preprocess, SimpleNamespace()),
     postprocess=lambda outputs: outputs,
+    sources={},
 )
 
 

@@ -1,0 +1,74 @@
+"""A run as it is stored, with the code that it was trained with, or that is accepted instead."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.command_line import Invocation
+from experiments.configuration.documents import Document, read_document
+from experiments.library import (
+    LOGS,
+    Library,
+    Problem,
+    load_library,
+    load_problem,
+    problem_folder,
+    source_files,
+    topology_folder,
+)
+from experiments.processes.launcher import launched_rank
+from experiments.progress import error_console
+from experiments.runs import sources
+from experiments.runs.folder import RunFolder, open_run
+from quantlab.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """What a run was made of, and its record. changes: those of its code that are accepted."""
+
+    problem: Problem
+    library: Library
+    folder: RunFolder
+    document: Document
+    record: Mapping[str, Any]
+    changes: Sequence[sources.Change]
+
+
+def stored_run(invocation: Invocation) -> StoredRun:
+    """Find a run, compare its code, import that. Raises UsageError for a run that does not exist,
+    is not of the topology given, or whose code has changed, unless that is accepted."""
+    name = invocation.options["problem"]
+    folder = open_run(name, problem_folder(name) / LOGS, invocation.number("exp_id"))
+    record = folder.record()
+    topology = record["topology"]
+    asked = invocation.options.get("topology", topology)
+    topology_folder(name, asked)
+    if asked != topology:
+        raise UsageError(f"--topology={asked}: {folder.name} is a run of {topology}")
+    changes = _changes(folder, record, source_files(name, topology))
+    if changes and not invocation.has("changed_code"):
+        raise UsageError(sources.describe(changes, folder.name))
+    return StoredRun(
+        problem=load_problem(name),
+        library=load_library(name, topology),
+        folder=folder,
+        document=read_document(folder.config_file),
+        record=record,
+        changes=changes,
+    )
+
+
+def _changes(
+    folder: RunFolder, record: Mapping[str, Any], code: Mapping[str, bytes]
+) -> Sequence[sources.Change]:
+    if sources.KEY in record:
+        return sources.changes(folder, record, code)
+    remark(f"note: {folder.name} began without a copy of its code; whether it changed is not known")
+    return []
+
+
+def remark(line: str) -> None:
+    """Say a line beside what a command prints, once for all processes."""
+    if launched_rank() == 0:
+        error_console.print(line, markup=False)
