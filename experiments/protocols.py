@@ -20,8 +20,10 @@ Source = Literal["auto", "folder", "synthetic"]
 class InMemory:
     """A data set that fits into memory; it may be moved to a GPU as a whole.
 
-    inputs: `[num_samples, ...]`, usually uint8 images NCHW.
-    targets: `[num_samples]` int64.
+    inputs: `[num_samples, ...]`, usually uint8 images NCHW, or rows of a table.
+    targets: `[num_samples]` int64, places of `classes`; or, as loss and meter take them,
+        `[num_samples, ...]` of any type: numbers, several for each sample, boxes padded to as many.
+    classes: their names; none if the targets are no classes.
     """
 
     inputs: Tensor
@@ -35,7 +37,7 @@ class InMemory:
 class OnDisk(Protocol):
     """A data set whose samples are read one by one, in loader workers.
 
-    targets: `[num_samples]` int64. Instances are sent to worker processes: keep them picklable.
+    targets, classes: as of `InMemory`. Instances are sent to worker processes: keep them picklable.
     """
 
     @property
@@ -75,6 +77,13 @@ class DataModule(Protocol):
         Raises DataError with what to do by hand."""
 
 
+class RowsModule(DataModule, Protocol):
+    """What `data.py` of a problem adds whose samples `predict` reads from files, such as rows."""
+
+    def read_rows(self, path: Path) -> Tensor:
+        """Return the samples in a file as raw inputs `[N, ...]`. Raises DataError."""
+
+
 class Meter(Protocol):
     """`problems/<Problem>/meter.py` has a class Meter, created with the class names.
 
@@ -87,8 +96,8 @@ class Meter(Protocol):
     def reset(self) -> None: ...
 
     def update(self, predictions: Tensor, targets: Tensor, loss: Tensor) -> None:
-        """Add a batch: the library's postprocessed predictions, the targets `[N]`, the mean loss
-        (a scalar). Must not wait for the device."""
+        """Add a batch: the library's postprocessed predictions, the targets `[N, ...]`, the mean
+        loss (a scalar). Must not wait for the device."""
 
     def state(self) -> dict[str, Tensor]: ...
 
@@ -103,6 +112,9 @@ class Preprocess(Protocol):
 
     Randomness comes in as `draws`, uniform numbers in [0, 1) that are a function of (seed, epoch,
     sample), so that augmentation depends on neither batch, worker nor device.
+
+    A library that is to be deployed has a `NORMALIZATION` too: `Normalization` of
+    problems/images/normalize.py, or `Standardization` of problems/tables/standardize.py.
     """
 
     NUM_DRAWS: int
@@ -128,4 +140,4 @@ class Postprocess(Protocol):
     """`problems/<Problem>/<Topology>/postprocess.py`."""
 
     def postprocess(self, outputs: Any) -> Tensor:
-        """Turn the network's outputs into what the problem's meter takes."""
+        """Turn the network's outputs into what the problem's meter takes, `[N, ...]`."""

@@ -1,4 +1,4 @@
-"""Engines compared on images, with a bar, and what came out as a table."""
+"""Engines compared on samples, with a bar, and what came out as a table."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,17 +14,19 @@ from quantlab.integer.verify import Comparison, Engine, compare
 
 
 def compared(
-    program: Program, engines: Mapping[str, Engine], images: Tensor, batch_size: int
+    program: Program, engines: Mapping[str, Engine], samples: Tensor, batch_size: int
 ) -> list[Comparison]:
-    """Run the back ends on images, with a bar."""
-    with Steps(len(images), 0, is_shown=True) as progress:
-        return compare(program, engines, _batches(images, batch_size, progress))
+    """Run the back ends on raw samples, with a bar."""
+    with Steps(len(samples), 0, is_shown=True) as progress:
+        return compare(program, engines, _batches(program, samples, batch_size, progress))
 
 
-def _batches(images: Tensor, size: int, progress: Steps) -> Iterator[Mapping[str, NDArray[Any]]]:
+def _batches(
+    program: Program, samples: Tensor, size: int, progress: Steps
+) -> Iterator[Mapping[str, NDArray[Any]]]:
     done = 0
-    for part in images.split(size):
-        yield {"input": part.numpy()}
+    for part in samples.split(size):
+        yield {"input": program.encode("input", part.numpy())}
         done += len(part)
         progress.advance(done, "verifying")
 

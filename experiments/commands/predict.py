@@ -1,98 +1,134 @@
-"""`main.py predict`: images in, labels and scores out."""
+"""`main.py predict`: files in, classes with scores or the predicted numbers out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
 from experiments.command_line import Invocation
 from experiments.commands.restored import Restored, restore
+from experiments.deployment.raw_files import FileReader
 from experiments.progress import console
-from experiments.protocols import InMemory
 from experiments.runs.files import as_json
-from experiments.runs.pictures import is_image_batch
 from experiments.training.precision import Precision
-from quantlab.errors import DataError, UsageError
+from quantlab.errors import UsageError
 
 _NUM_GUESSES = 3
+_BATCH_SIZE = 256
+_MOST_NUMBERS = 8  # of a sample, in the table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Of one sample. row: its place in the file; None where a file is one sample. values: the
+    probability of each class `[C]`, or whatever else is predicted."""
+
+    file: str
+    row: int | None
+    values: Tensor
 
 
 def run(invocation: Invocation) -> int:
-    """Classify every image given."""
-    if not invocation.operands:
-        raise UsageError("predict needs at least one image file")
+    """Predict every sample of the files given."""
+    files = list(dict.fromkeys(invocation.operands))
+    if not files:
+        raise UsageError("predict needs at least one image, table or .npz file")
     restored = restore(invocation)
-    data = restored.data()
-    sample = data.test.inputs[:1] if isinstance(data.test, InMemory) else None
-    if sample is not None and not is_image_batch(sample):
-        shape = "x".join(map(str, sample.shape[1:]))
-        raise UsageError(f"predict reads images; a sample of {restored.problem.name} is {shape}")
+    test = restored.data().test
+    reader = FileReader(problem=restored.problem, library=restored.library, samples=test)
+    classes: tuple[str, ...] = tuple(test.classes)
+    outputs = {file: _all_outputs(restored, reader.read(Path(file))) for file in files}
+    if not all(_are_scores(one, classes, restored) for one in outputs.values()):
+        if invocation.has("top"):
+            raise UsageError(f"--top: {restored.library.name} does not predict one of classes")
+        classes = ()
+    found = [one for file in files for one in _predictions(file, outputs[file], reader, classes)]
     count = invocation.number("top") if invocation.has("top") else _NUM_GUESSES
-    classes = data.test.classes
-    found = {}
-    for file in invocation.operands:
-        scores = _scores(restored, _read(Path(file), restored, sample), len(classes))
-        found[file] = _ranked(scores, classes, count)
     if invocation.has("json"):
-        rows = [
-            {"file": file, "predictions": [{"class": c, "score": s} for c, s in guesses]}
-            for file, guesses in found.items()
-        ]
-        console.print_json(as_json(rows))
-        return 0
-    title = f"{restored.folder.name} {restored.checkpoint}.ckpt"
-    table = Table("file", "class", "score", title=title)
-    for file, guesses in found.items():
-        for i, (name, score) in enumerate(guesses):
-            table.add_row(escape(file) if i == 0 else "", escape(name), f"{score:.4f}")
-    console.print(table)
+        console.print_json(as_json([_plain(one, classes, count) for one in found]))
+    else:
+        console.print(_table(found, classes, count, restored))
     return 0
 
 
-def _read(path: Path, restored: Restored, sample_NCHW: Tensor | None) -> Tensor:
-    """Return an image as the network's raw batch of one: read as the library reads files, or
-    resized to the shape of the data in memory."""
-    try:
-        image: Image.Image = Image.open(path)
-        image.load()
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path}: no image that can be read") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    if sample_NCHW is None:
-        reading: Any = restored.library.preprocess
-        pixels: Tensor = reading.read_evaluate(image.convert("RGB"))
-        return pixels.unsqueeze(0)
-    channels, height, width = sample_NCHW.shape[1:]
-    image = image.convert("L" if channels == 1 else "RGB")
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(image)).reshape(1, height, width, channels).permute(0, 3, 1, 2)
+def _predictions(
+    file: str, outputs: Tensor, reader: FileReader, classes: Sequence[str]
+) -> Iterator[Prediction]:
+    values = outputs.float().softmax(1) if classes else outputs
+    is_sample = reader.is_sample(Path(file))
+    for row, one in enumerate(values):
+        yield Prediction(file=file, row=None if is_sample else row, values=one)
+
+
+def _all_outputs(restored: Restored, raw: Tensor) -> Tensor:
+    return torch.cat([_outputs(restored, part) for part in raw.split(_BATCH_SIZE)])
 
 
 @torch.no_grad()
-def _scores(restored: Restored, raw: Tensor, num_classes: int) -> Tensor:
-    """Return the probabilities `[num_classes]`. Raises UsageError if the outputs are no scores."""
+def _outputs(restored: Restored, raw: Tensor) -> Tensor:
+    """Return what the network predicts of a raw batch, postprocessed."""
     precision = Precision(restored.config.training.precision, torch.device("cpu"))
     inputs = restored.library.preprocess.evaluate(raw).to(precision.dtype)
     with precision.autocast():
         outputs = restored.network(inputs)
-    scores = restored.library.postprocess(outputs)
-    if scores.shape != (1, num_classes):
-        shape = "x".join(map(str, scores.shape[1:]))
+    return restored.library.postprocess(outputs)
+
+
+def _are_scores(outputs: Tensor, classes: Sequence[str], restored: Restored) -> bool:
+    """Return whether outputs are the scores of classes. Raises UsageError for scores of more or
+    fewer classes."""
+    if not classes or outputs.ndim != 2:
+        return False
+    if outputs.shape[1] != len(classes):
         raise UsageError(
-            f"predict tells one of {num_classes} classes; an output of {restored.library.name} is "
-            f"{shape or 'a number'}"
+            f"predict tells one of {len(classes)} classes; an output of {restored.library.name} is "
+            f"{outputs.shape[1]} numbers"
         )
-    return scores.float().softmax(1)[0]
+    return True
 
 
 def _ranked(scores_C: Tensor, classes: Sequence[str], count: int) -> list[tuple[str, float]]:
     top = scores_C.topk(min(count, len(classes)))
     return [(classes[i], s) for s, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)]
+
+
+def _plain(one: Prediction, classes: Sequence[str], count: int) -> dict[str, Any]:
+    where = {"file": one.file} | ({} if one.row is None else {"row": one.row})
+    if not classes:
+        return {**where, "prediction": one.values.tolist()}
+    ranked = _ranked(one.values, classes, count)
+    return {**where, "predictions": [{"class": name, "score": score} for name, score in ranked]}
+
+
+def _table(
+    found: Sequence[Prediction], classes: Sequence[str], count: int, restored: Restored
+) -> Table:
+    has_rows = any(one.row is not None for one in found)
+    values = ("class", "score") if classes else ("prediction",)
+    title = f"{restored.folder.name} {restored.checkpoint}.ckpt"
+    table = Table("file", *(("row",) if has_rows else ()), *values, title=title)
+    for one in found:
+        where = [one.file, *([_row(one)] if has_rows else [])]
+        for cells in _cells(one, classes, count):
+            table.add_row(*map(escape, [*where, *cells]))
+            where = [""] * len(where)
+    return table
+
+
+def _row(one: Prediction) -> str:
+    return "" if one.row is None else str(one.row)
+
+
+def _cells(one: Prediction, classes: Sequence[str], count: int) -> Iterator[list[str]]:
+    if classes:
+        for name, score in _ranked(one.values, classes, count):
+            yield [name, f"{score:.4f}"]
+        return
+    numbers = one.values.flatten().tolist()
+    rest = "" if len(numbers) <= _MOST_NUMBERS else f" and {len(numbers) - _MOST_NUMBERS} more"
+    yield [" ".join(f"{number:.6g}" for number in numbers[:_MOST_NUMBERS]) + rest]

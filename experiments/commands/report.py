@@ -22,8 +22,10 @@ from experiments.commands.restored import lowered, restore
 from experiments.deployment.samples import raw_samples
 from experiments.progress import Steps, console
 from experiments.runs.files import storage_error, write_atomically
+from experiments.runs.pictures import is_image_batch
 from quantlab.integer.fidelity import measure
 from quantlab.integer.page import decibels, marks, page, percent
+from quantlab.integer.program import Program
 from quantlab.integer.report import LayerCost, Report, report
 
 LAYERS, PAGE = "layers.jsonl", "report.html"
@@ -38,25 +40,26 @@ def run(invocation: Invocation) -> int:
     restored = restore(invocation)
     made = lowered(restored)
     program = made.program
-    images, _ = raw_samples(made.data.test, restored.library, count)
+    samples, _ = raw_samples(made.data.test, restored.library, count)
     is_json = invocation.has("json")
-    with Steps(len(images), 0, is_shown=not is_json) as progress:
-        fidelity = measure(program, _batches(images, progress), _clamps(restored.network))
+    with Steps(len(samples), 0, is_shown=not is_json) as progress:
+        fidelity = measure(program, _batches(program, samples, progress), _clamps(restored.network))
     found = report(program, fidelity)
     title = f"{restored.folder.name}, {restored.checkpoint}.ckpt"
-    samples = f"measured on {len(images):,} test images"
+    kind = "images" if is_image_batch(samples) else "samples"
+    measured = f"measured on {len(samples):,} test {kind}"
     html = invocation.options.get("html", restored.artefacts / PAGE)
     paths = {"layers": restored.artefacts / LAYERS, "page": Path(html)}
     _make_folder(restored.artefacts)
     write_atomically(paths["layers"], _lines(found).encode())
-    write_atomically(paths["page"], page(found, title=title, samples=samples).encode())
+    write_atomically(paths["page"], page(found, title=title, samples=measured).encode())
     if is_json:
         layers = [_plain(cost) for cost in found.layers]
         whole = {**asdict(found), "layers": layers, "num_bytes": found.num_bytes}
         console.print_json(json.dumps(whole, allow_nan=False))
         return 0
     console.print(table(found, title))
-    _print_totals(found, samples)
+    _print_totals(found, measured)
     for name, path in paths.items():
         console.print(f"{name}: {path}", markup=False)
     return 0
@@ -69,10 +72,12 @@ def _make_folder(folder: Path) -> None:
         raise storage_error(folder, error) from error
 
 
-def _batches(images: Tensor, progress: Steps) -> Iterator[Mapping[str, NDArray[Any]]]:
+def _batches(
+    program: Program, samples: Tensor, progress: Steps
+) -> Iterator[Mapping[str, NDArray[Any]]]:
     done = 0
-    for part in images.split(_BATCH_SIZE):
-        yield {"input": part.numpy()}
+    for part in samples.split(_BATCH_SIZE):
+        yield {"input": program.encode("input", part.numpy())}
         done += len(part)
         progress.advance(done, "measuring")
 

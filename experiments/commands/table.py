@@ -84,16 +84,16 @@ COMMANDS: Mapping[str, Command] = {
     "predict": Command(
         module="predict",
         syntax=Syntax(
-            help="classify image files with a run's network",
+            help="predict what is in images, tables or .npz files with a run's network",
             options={
                 **options.STORED_NETWORK,
                 "top": Option(
-                    help="how many classes to tell of each image; by default 3", at_least=0
+                    help="how many classes to tell of each sample; by default 3", at_least=0
                 ),
                 "json": options.JSON,
             },
             required=("problem", "exp_id"),
-            operands="IMAGE ...",
+            operands="FILE ...",
         ),
     ),
     "report": Command(

@@ -8,13 +8,15 @@ from torch import Tensor
 
 from experiments.command_line import Invocation
 from experiments.commands.comparisons import compared, print_table
-from experiments.commands.restored import lowered, restore
+from experiments.commands.restored import Restored, lowered, restore
 from experiments.commands.verify_torchvision import verify_torchvision
 from experiments.deployment.agreement import Agreement, agreement
 from experiments.deployment.artefacts import engines_of
 from experiments.deployment.certificate import certificate
 from experiments.deployment.samples import raw_batches, raw_samples
+from experiments.deployment.tally import Tally
 from experiments.progress import Steps, console
+from experiments.protocols import Data
 from experiments.runs.files import storage_error, write_json
 from quantlab.algorithms.unused import unused_quantizers
 from quantlab.deploy.table import engines_named
@@ -53,6 +55,7 @@ def run(invocation: Invocation) -> int:
             program,
             tested,
             say=lambda done: progress.advance(done, "testing"),
+            new_tally=lambda: _tally(restored, data),
         )
     identity = {"run": restored.folder.name, "checkpoint": restored.checkpoint}
     whole = identity | certificate(program, images, comparisons, found)
@@ -65,6 +68,14 @@ def run(invocation: Invocation) -> int:
     for comparison in comparisons:
         comparison.check()
     return 0
+
+
+def _tally(restored: Restored, data: Data) -> Tally:
+    return Tally(
+        meter=restored.problem.meter(data.test.classes),
+        postprocess=restored.library.postprocess,
+        loss=restored.loss,
+    )
 
 
 def _remove(path: Path) -> None:
@@ -87,11 +98,20 @@ def _num_tested(invocation: Invocation, count: int) -> int | None:
 
 
 def _print_agreement(found: Agreement) -> None:
-    console.print(
-        f"top-1 of {found.num_images:,} images: integers {found.integer_top1:.2f} %, "
-        f"fake-quantized {found.fake_quantized_top1:.2f} %; the same class for "
-        f"{found.same_class:.2f} %"
-    )
+    if found.same_class is not None:
+        console.print(
+            f"top-1 of {found.num_images:,} images: integers {found.integer_top1:.2f} %, "
+            f"fake-quantized {found.fake_quantized_top1:.2f} %; the same class for "
+            f"{found.same_class:.2f} %"
+        )
+    else:
+        for name, ours in found.integer_metrics.items():
+            theirs = found.fake_quantized_metrics[name]
+            console.print(
+                f"{name} of {found.num_images:,} samples: integers {ours:.4g}, fake-quantized "
+                f"{theirs:.4g}",
+                markup=False,
+            )
     path, share = found.most_other_codes
     if path:
         # Rounded up: what differs is never shown as nothing.

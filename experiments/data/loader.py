@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from experiments.data.checks import stacked
 from experiments.data.draws import permutation, uniform
 from experiments.data.plan import Plan, Slice
 from experiments.protocols import Dataset, InMemory, Preprocess, ReadingPreprocess
@@ -90,7 +91,7 @@ class Reader(TorchDataset[Reading]):
         else:
             draws = uniform(self._seed, request.epoch, indices, self._num_draws).tolist()
             tensors = [self._read_train(s, d) for s, d in zip(samples, draws, strict=True)]
-        return torch.stack(tensors), dataset.targets[indices]
+        return stacked(tensors, indices.tolist()), dataset.targets[indices]
 
 
 class Loader:

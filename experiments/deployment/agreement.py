@@ -6,7 +6,7 @@ become the other one: what can be told are statistics, not a proof.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from experiments.deployment.tally import Tally
 from quantlab.integer.fast import FastEngine
 from quantlab.integer.lower.lowering import call_name
 from quantlab.integer.program import Program
@@ -25,20 +26,24 @@ Codes = dict[str, NDArray[np.int64]]
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
     """num_images: those that all but the codes are of. top1 in percent of them; same_class: in
-    percent, to which both give the same class. largest_difference: between two scores.
+    percent, to which both give the same class; None where targets are no classes.
+    largest_difference: between two outputs. integer_metrics, fake_quantized_metrics: those of the
+    problem's meter, by name.
 
     other_codes: of `num_code_images`, the percentage of codes that differ, for each call of a
     quantizer of values, by `call_name`. num_unmatched: calls whose codes the program does not make.
     """
 
     num_images: int
-    integer_top1: float
-    fake_quantized_top1: float
-    same_class: float
+    integer_top1: float | None
+    fake_quantized_top1: float | None
+    same_class: float | None
     largest_difference: float
     num_code_images: int
     other_codes: dict[str, float]
     num_unmatched: int
+    integer_metrics: dict[str, float] = field(default_factory=dict)
+    fake_quantized_metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def most_other_codes(self) -> tuple[str, float]:
@@ -54,41 +59,58 @@ def agreement(
     batches: Iterable[tuple[Tensor, Tensor]],
     *,
     say: Callable[[int], None],
+    new_tally: Callable[[], Tally] | None = None,
 ) -> Agreement:
-    """Return how both compare on batches, at least one, of raw images `[N, C, H, W]` and their
-    targets `[N]`; codes are compared on the first.
+    """Return how both compare on batches, at least one, of raw samples `[N, ...]` and their targets
+    `[N, ...]`; codes are compared on the first.
 
-    say: is told how many images are done.
+    say: is told how many samples are done. new_tally: what counts the metrics; None for no metrics.
     """
     engine, (output,) = FastEngine(program), program.outputs
     num_images = num_ours = num_theirs = num_same = num_code_images = num_unmatched = 0
     largest_difference = 0.0
     other_codes: dict[str, float] = {}
+    tallies = (new_tally(), new_tally()) if new_tally is not None else None
+    are_classes = True
     for images, targets in batches:
-        scores = engine.run({"input": images.numpy()})[output]
+        scores = engine.run({"input": program.encode("input", images.numpy())})[output]
         ours = torch.from_numpy(program.reals[output](scores))
-        theirs = network(preprocess(images)).double().cpu()
+        outputs = network(preprocess(images)).cpu()
+        theirs, kind = outputs.double(), outputs.dtype
         if num_images == 0:
             num_code_images = len(images)
             other_codes, num_unmatched = _other_codes(network, preprocess, program, engine, images)
         num_images += len(images)
-        num_ours += _num_equal(ours.argmax(1), targets)
-        num_theirs += _num_equal(theirs.argmax(1), targets)
-        num_same += _num_equal(ours.argmax(1), theirs.argmax(1))
+        are_classes = are_classes and _are_classes(ours, targets)
+        if are_classes:
+            num_ours += _num_equal(ours.argmax(1), targets)
+            num_theirs += _num_equal(theirs.argmax(1), targets)
+            num_same += _num_equal(ours.argmax(1), theirs.argmax(1))
+        if tallies is not None:
+            for tally, values in zip(tallies, (ours, theirs), strict=True):
+                tally.add(values.to(kind), targets)
         # NumPy's maximum keeps what is no number.
         difference = (ours - theirs).abs().max().item()
         largest_difference = float(np.maximum(largest_difference, difference))
         say(num_images)
     return Agreement(
         num_images=num_images,
-        integer_top1=100 * num_ours / num_images,
-        fake_quantized_top1=100 * num_theirs / num_images,
-        same_class=100 * num_same / num_images,
+        integer_top1=100 * num_ours / num_images if are_classes else None,
+        fake_quantized_top1=100 * num_theirs / num_images if are_classes else None,
+        same_class=100 * num_same / num_images if are_classes else None,
         largest_difference=largest_difference,
         num_code_images=num_code_images,
         other_codes=other_codes,
         num_unmatched=num_unmatched,
+        integer_metrics=tallies[0].metrics() if tallies else {},
+        fake_quantized_metrics=tallies[1].metrics() if tallies else {},
     )
+
+
+def _are_classes(outputs: Tensor, targets: Tensor) -> bool:
+    """Return whether outputs are scores `[N, C]` of the classes that targets `[N]` name."""
+    is_named = targets.ndim == 1 and not targets.is_floating_point()
+    return is_named and outputs.ndim == 2
 
 
 def _num_equal(ours: Tensor, theirs: Tensor) -> int:
@@ -106,7 +128,7 @@ def _other_codes(
     with _codes_of(network) as expected:
         network(preprocess(images))
     wanted = set(program.quantizers.values())
-    found = engine.execute({"input": images.numpy()})
+    found = engine.execute({"input": program.encode("input", images.numpy())})
     tensors = {name: value for name, value in found if name in wanted}
     other = {
         path: 100 * float(np.mean(tensors[program.quantizers[path]].reshape(codes.shape) != codes))

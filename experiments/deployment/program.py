@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from experiments.deployment.samples import raw_samples
+from experiments.deployment.samples import encoding_of, raw_samples
 from experiments.library import Library
 from experiments.protocols import Data
 from quantlab.errors import UsageError
@@ -15,22 +15,24 @@ NUM_CALIBRATION_SAMPLES = 256
 
 
 def program_of(network: nn.Module, library: Library, data: Data) -> Program:
-    """Return the integer program of a run's network, its input the problem's raw images.
+    """Return the integer program of a run's network, its input the problem's raw images, or
+    the codes of its rows.
 
     Values without a quantizer get their ranges from training samples.
-    Raises UsageError if the library does not say what its raw images stand for.
+    Raises UsageError if the library does not say what its raw samples stand for.
     """
     normalization: Any = getattr(library.preprocess, "NORMALIZATION", None)
     if normalization is None:
         raise UsageError(
             f"{library.name}: its preprocess.py has no NORMALIZATION, which says what the integers "
-            "of a raw image stand for; see problems/images/normalize.py"
+            "of a raw image or row stand for; see problems/images/normalize.py and "
+            "problems/tables/standardize.py"
         )
     samples, _ = raw_samples(data.train, library, NUM_CALIBRATION_SAMPLES)
-    channels, height, width = samples.shape[1:]
     spec = InputSpec(
-        shape=(channels, height, width),
+        shape=tuple(samples.shape[1:]),
         scale=normalization.scale,
         zero_point=normalization.zero_point,
+        encoding=encoding_of(library),
     )
     return lower(network, spec, library.preprocess.evaluate(samples))

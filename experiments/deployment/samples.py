@@ -1,18 +1,22 @@
-"""Raw samples of a data set, as integer programs take them: images uint8 `[N, C, H, W]`."""
+"""Raw samples of a data set, as integer programs take them: images uint8 `[N, C, H, W]`, or rows
+`[N, F]` of numbers that the library's `NORMALIZATION` encodes."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from experiments.data.checks import stacked
 from experiments.data.loader import reading_of
 from experiments.library import Library
 from experiments.protocols import Dataset, InMemory
 from quantlab.errors import UsageError
+from quantlab.integer.encoding import Encoding
 
 
 def raw_samples(samples: Dataset, library: Library, count: int) -> tuple[Tensor, Tensor]:
-    """Return so many images from all over a data set, and their targets.
+    """Return so many samples from all over a data set, and their targets.
 
     All of them if there are fewer. Raises UsageError for samples of another kind.
     """
@@ -22,7 +26,7 @@ def raw_samples(samples: Dataset, library: Library, count: int) -> tuple[Tensor,
 def raw_batches(
     samples: Dataset, library: Library, count: int, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the images and targets of `raw_samples` batch by batch, each read when it is asked for:
+    """Yield samples and targets of `raw_samples` batch by batch, each read when it is asked for:
     a data set on disk may be larger than memory."""
     indices = _spread(len(samples), count)
     for start in range(0, len(indices), batch_size):
@@ -37,13 +41,33 @@ def _spread(total: int, count: int) -> Sequence[int]:
 
 def _read(samples: Dataset, library: Library, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
     if isinstance(samples, InMemory):
-        images = samples.inputs[indices]
+        raw = samples.inputs[indices]
     else:
         read = reading_of(library.preprocess).read_evaluate
-        images = torch.stack([read(samples.read(index)) for index in indices])
-    if images.dtype != torch.uint8 or images.ndim != 4:
+        raw = stacked([read(samples.read(index)) for index in indices], indices)
+    check_raw(raw, library)
+    return raw, samples.targets[indices]
+
+
+def encoding_of(library: Library) -> Encoding | None:
+    """Return how the library's raw rows become integers; None where raw samples are integers."""
+    normalization: Any = getattr(library.preprocess, "NORMALIZATION", None)
+    encoding: Encoding | None = getattr(normalization, "encoding", None)
+    return encoding
+
+
+def check_raw(raw: Tensor, library: Library) -> None:
+    """Raise UsageError unless a raw batch is what an integer program of this library takes."""
+    encoding = encoding_of(library)
+    if encoding is not None:
+        num_features = len(encoding.names)
+        if raw.shape[1:] != (num_features,) or raw.is_complex():
+            raise UsageError(
+                f"{library.name}: samples of {raw.dtype}, shape {list(raw.shape[1:])} given; its "
+                f"NORMALIZATION encodes rows of {num_features} numbers"
+            )
+    elif raw.dtype != torch.uint8 or raw.ndim != 4:
         raise UsageError(
-            f"{library.name}: samples of {images.dtype}, {images.ndim} axes given; an integer "
-            "program takes uint8, 4 axes"
+            f"{library.name}: samples of {raw.dtype}, {raw.ndim} axes given; an integer "
+            "program takes uint8, 4 axes, or rows that a Standardization as NORMALIZATION encodes"
         )
-    return images, samples.targets[indices]

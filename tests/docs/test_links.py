@@ -19,7 +19,7 @@ PATH = re.compile(r"[\w.<>*-]+(/[\w.<>*-]+)*/?")
 SUFFIXES = {".py", ".md", ".json", ".yaml", ".yml", ".toml", ".txt", ".sh", ".cpp", ".h", ".pyi"}
 # Names that users choose, or that stand for such a name.
 PLACEHOLDERS = re.compile(
-    r"<\w+>|(?<![A-Za-z])(XYZ|ABC|P|T|NAME|KERNEL|xyz|Stripes|Small)(?![A-Za-z])"
+    r"<\w+>|(?<![A-Za-z])(XYZ|ABC|P|T|NAME|KERNEL|xyz|Stripes|Sales|Photos|Small)(?![A-Za-z])"
 )
 # What is made by scripts, by runs, or by users where they need it.
 MADE = {

@@ -1,14 +1,21 @@
 """What the documents tell to write and to run does what they say."""
 
+import importlib
+import json
 import re
 import shlex
 import subprocess
+import sys
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
 import main
 from experiments.configuration.documents import parse_document
+from experiments.runs.folder import RunFolder
+from quantlab.integer.file import from_bytes
+from quantlab.integer.interpreter import run as interpret
 from quantlab.monitor import Entry
 from tests.docs.markdown import CHECKOUT, Block, read_page, spans
 from tests.lab import Lab
@@ -22,35 +29,45 @@ MONITOR = read_page(CHECKOUT / "docs" / "monitor.md")
 
 def file_of(block: Block) -> str | None:
     """Return the file that a block is the content of: the first that its paragraph names."""
-    if block.language not in ("python", "yaml"):
+    if block.language not in ("python", "yaml", "csv"):
         return None
-    return next((s for s in spans(block.before) if re.fullmatch(r"[\w/.]+\.(py|yaml)", s)), None)
+    files = (s for s in spans(block.before) if re.fullmatch(r"[\w/.]+\.(py|yaml|csv)", s))
+    return next(files, None)
 
 
-def test_the_tutorial_trains_its_own_problem(
-    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(lab.home)
-    trained = 0
+def follow_tutorial(lab: Lab, problem: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Write the files of a problem and run its commands, in the order of the page; return the
+    commands of main.py."""
+    followed = []
     for block in TUTORIAL.blocks:
         file = file_of(block)
         if file is not None:
-            (lab.home / file).parent.mkdir(parents=True, exist_ok=True)
-            (lab.home / file).write_text(block.text)
+            if f"problems/{problem}/" in file:
+                (lab.home / file).parent.mkdir(parents=True, exist_ok=True)
+                (lab.home / file).write_text(block.text)
             continue
         for line in block.text.splitlines():
             words = shlex.split(line)
-            if "Stripes" not in line or line.startswith(("$", "main.py:")):
+            if problem not in line or line.startswith(("$", "main.py:")):
                 continue
             if words[:2] == ["python", "main.py"]:
                 is_training = words[2].startswith("--problem")
                 # More threads than the machine has free are slow.
                 few = ["--experiment.threads=1"] if is_training else []
                 assert main.main([*words[2:], *few]) == 0, capsys.readouterr().err
-                trained += is_training
+                followed.append("train" if is_training else words[2])
             else:
+                if words[0] == "python":
+                    words[0] = sys.executable
                 subprocess.run(words, cwd=lab.home, check=True, capture_output=True)
-    assert trained == 2
+    return followed
+
+
+def test_the_tutorial_trains_its_own_problem(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(lab.home)
+    assert follow_tutorial(lab, "Stripes", capsys).count("train") == 2
     assert capsys.readouterr().out.count("test accuracy") == 2
     logs = lab.problems / "Stripes" / "logs"
     claims = [
@@ -63,6 +80,42 @@ def test_the_tutorial_trains_its_own_problem(
         found = re.search(r'"test/top1": ([\d.]+)', record)
         assert found is not None
         assert float(found[1]) > claim
+
+
+def test_the_tutorials_table_goes_through_all_commands(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(lab.home)
+    followed = follow_tutorial(lab, "Sales", capsys)
+    assert followed == ["train", "resume", "test", "predict", "report", "verify", "export", "list"]
+    out = capsys.readouterr().out
+    assert "0 mismatches in" in out
+    assert re.search(r"mae of 6 samples: integers [\d.]+, fake-quantized [\d.]+", out)
+    run = RunFolder(problem="Sales", exp_id=0, path=lab.problems / "Sales" / "logs" / "exp000")
+    metrics = run.record()["metrics"]
+    (claim,) = re.findall(r"Measured: an error below (\d+) pieces", "".join(texts("yaml")))
+    assert metrics["test/mae"] < float(claim)
+    # What was cut off before its test goes on, and ends with the same numbers.
+    run.update(status="interrupted", folds=[])
+    assert main.main(["resume", "--problem=Sales", "--exp_id=0"]) == 0
+    assert run.record()["metrics"] == metrics
+    # The exported program alone, its input made of the file as a host does it.
+    program = from_bytes((run.fold(0) / "deploy" / "best" / "program.qlp").read_bytes(), "")
+    table = "problems/Sales/data/sales.csv"
+    module = importlib.import_module("problems.Sales.data")
+    codes = program.encode("input", module.read_rows(lab.home / table).numpy())
+    (output,) = program.outputs
+    reals = program.reals[output](interpret(program, {"input": codes})[output])[:, 0]
+    capsys.readouterr()
+    assert main.main(["predict", "--problem=Sales", "--exp_id=0", "--json", table]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [row["row"] for row in said] == list(range(24))
+    pieces = [row["prediction"] for row in said]
+    np.testing.assert_allclose(reals * module.TARGET.std + module.TARGET.mean, pieces, atol=1.0)
+
+
+def texts(language: str) -> list[str]:
+    return [block.text for block in TUTORIAL.blocks if block.language == language]
 
 
 def test_the_tutorials_complaint(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

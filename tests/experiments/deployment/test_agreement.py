@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from experiments.deployment.agreement import Agreement, agreement
+from experiments.deployment.tally import Tally
+from problems.images.meter import ClassificationMeter
+from problems.tables.meter import ErrorMeter
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.integer.interpreter import run
@@ -168,3 +171,55 @@ def test_without_quantizers_there_is_nothing_to_tell() -> None:
         num_unmatched=0,
     )
     assert nothing.most_other_codes == ("", 0.0)
+
+
+class Errors(nn.MSELoss):
+    """Of outputs `[N, 5]` and one number a sample."""
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return super().forward(outputs.mean(1), targets)
+
+
+def test_targets_that_are_no_classes_are_what_the_meter_says(
+    network: nn.Module, program: Program, images: Tensor
+) -> None:
+    targets = torch.linspace(-1, 1, len(images))
+    found = agreement(
+        network,
+        preprocess,
+        program,
+        zip(images.split(25), targets.split(25), strict=True),
+        say=lambda _: None,
+        new_tally=lambda: Tally(
+            meter=ErrorMeter(()), postprocess=lambda outputs: outputs.mean(1), loss=Errors()
+        ),
+    )
+    assert found.integer_top1 is found.fake_quantized_top1 is found.same_class is None
+    (output,) = program.outputs
+    integers = program.reals[output](run(program, {"input": images.numpy()})[output])
+    with torch.no_grad():
+        fakes = network(preprocess(images)).double().numpy()
+    for metrics, outputs in (
+        (found.integer_metrics, integers),
+        (found.fake_quantized_metrics, fakes),
+    ):
+        errors = outputs.mean(1) - targets.numpy()
+        assert metrics["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-5)
+        assert metrics["loss"] == pytest.approx(np.square(errors).mean(), rel=1e-5)
+
+
+def test_classes_have_the_meters_metrics_too(
+    network: nn.Module, program: Program, images: Tensor
+) -> None:
+    found = agreement(
+        network,
+        preprocess,
+        program,
+        [(images, torch.arange(60) % 5)],
+        say=lambda _: None,
+        new_tally=lambda: Tally(
+            meter=ClassificationMeter("abcde"), postprocess=lambda x: x, loss=nn.CrossEntropyLoss()
+        ),
+    )
+    assert found.integer_metrics["top1"] == pytest.approx(found.integer_top1)
+    assert found.fake_quantized_metrics["top1"] == pytest.approx(found.fake_quantized_top1)

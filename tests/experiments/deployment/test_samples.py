@@ -7,6 +7,7 @@ from torch import Tensor
 
 from experiments.deployment.samples import raw_batches, raw_samples
 from experiments.protocols import InMemory
+from problems.tables.standardize import Standardization
 from quantlab.errors import UsageError
 
 
@@ -79,3 +80,15 @@ def test_what_no_program_takes() -> None:
         next(raw_batches(in_memory(torch.zeros(3, 1, 2, 2)), library(), 2, 1))
     with pytest.raises(UsageError, match="defines no read_train and read_evaluate"):
         raw_samples(Files(3), library(), 2)
+
+
+def test_rows_are_what_the_normalization_encodes() -> None:
+    made = Standardization(names=("a", "b"), mean=(0.0, 1.0), std=(1.0, 2.0))
+    table = library(NORMALIZATION=made)
+    rows = torch.arange(8.0).view(4, 2)
+    samples, targets = raw_samples(in_memory(rows), table, 4)
+    assert torch.equal(samples, rows)
+    assert targets.tolist() == [0, 1, 2, 3]
+    for wrong in (torch.zeros(4, 3), torch.zeros(4, 1, 2, 2), torch.zeros(4)):
+        with pytest.raises(UsageError, match="its NORMALIZATION encodes rows of 2 numbers"):
+            raw_samples(in_memory(wrong), table, 2)
