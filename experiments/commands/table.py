@@ -62,11 +62,13 @@ COMMANDS: Mapping[str, Command] = {
     "resume": Command(
         module="resume",
         syntax=Syntax(
-            help="go on with a run that was killed or interrupted",
+            help="go on with a run that was killed or interrupted, or make one longer",
             options={
                 "problem": options.PROBLEM,
                 "topology": options.TOPOLOGY,
                 "exp_id": options.EXP_ID,
+                "experiment.epochs": Option(help="train up to this many in all", at_least=1),
+                "experiment.max_steps": Option(help="or up to this many steps", at_least=1),
                 "changed_code": options.CHANGED_CODE,
                 "dist": options.DIST,
             },

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.configuration.documents import Document
+from experiments.configuration.section import validate
 from experiments.experiment.config import Config, as_plain
 from experiments.experiment.data import load_data
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.folds import run_folds
+from experiments.experiment.prolonging import lengths
 from experiments.experiment.record import circumstances, new_record
 from experiments.experiment.session import session_of
 from experiments.library import HOME, Library, Problem
@@ -24,6 +26,7 @@ from experiments.runs import sources
 from experiments.runs.folder import Lock, RunFolder, create_run
 from experiments.runs.logbook import rank_log
 from experiments.storage import ensure_links
+from experiments.training.config import ExperimentConfig
 from experiments.training.interruption import terminated_as_interrupted
 from quantlab.errors import QuantLabError
 
@@ -53,10 +56,15 @@ def prepare(
 
 @dataclass(frozen=True, kw_only=True)
 class Resumption:
-    """A run that goes on. changes: those of its code that are accepted."""
+    """A run that goes on.
+
+    changes: those of its code that are accepted. longer: its whole configuration from now on, if it
+    is made longer; then all its folds go on.
+    """
 
     folder: RunFolder
     changes: Sequence[sources.Change] = ()
+    longer: Config | None = None
 
 
 class _Claim:
@@ -98,7 +106,14 @@ class _Claim:
             entries[sources.KEY] = sources.keep(folder, code, before)
         if resumption.changes:
             entries[sources.CHANGED] = sources.noted(record, resumption.changes)
-        resumed = [*record.get("resumed", []), circumstances(self._experiment.session)]
+        now = circumstances(self._experiment.session)
+        if resumption.longer is not None:
+            before = validate(ExperimentConfig, Document(values=record["config"]["experiment"]))
+            now["prolonged"] = lengths(before, resumption.longer.experiment)
+            config = as_plain(resumption.longer)
+            folder.write_config(config)
+            entries |= {"config": config, "folds": [], "metrics": {}, "weights_sha256": None}
+        resumed = [*record.get("resumed", []), now]
         folder.update(status="running", exit_code=None, resumed=resumed, **entries)
         return folder
 

@@ -54,7 +54,7 @@ class Experiment:
         self._check_plateau(throwaway.learning_rate.plateau_mode, meter.directions[target])
         self._try_out(throwaway)
         self._rehearse(throwaway.learning_rate)
-        check_times(self.config.monitor, self.document, self._num_steps())
+        check_times(self.config.monitor, self.document, self._num_steps)
 
     def new_meter(self) -> Meter:
         return self.problem.meter(self.data.test.classes)
@@ -72,6 +72,11 @@ class Experiment:
 
     def seed(self, fold: int) -> int:
         return derive_seed(self.config.experiment.seed, "fold", fold)
+
+    @property
+    def num_steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch of the first fold."""
+        return self._plan(len(self.split(0).train), is_training=True).num_steps
 
     def assemble(self, fold: int) -> Assembly:
         return assemble(
@@ -184,7 +189,7 @@ class Experiment:
 
     def _rehearse(self, learning_rate: LearningRate) -> None:
         """Take the learning rate through all epochs, to see whether its schedule allows them."""
-        num_epochs = -(-self._num_steps() // self._num_steps_per_epoch())
+        num_epochs = -(-self._num_steps // self.num_steps_per_epoch)
         try:
             learning_rate.rehearse(num_epochs)
         except (ValueError, TypeError, ArithmeticError) as error:
@@ -192,14 +197,9 @@ class Experiment:
             message = f"{name} does not last {num_epochs} epochs: {error}"
             raise complain(self.document, ("training", "lr_scheduler"), message) from error
 
+    @property
     def _num_steps(self) -> int:
-        """Return after how many steps the run ends at the latest."""
-        experiment = self.config.experiment
-        num_steps = experiment.epochs * self._num_steps_per_epoch()
-        return min(num_steps, experiment.max_steps or num_steps)
-
-    def _num_steps_per_epoch(self) -> int:
-        return self._plan(len(self.split(0).train), is_training=True).num_steps
+        return self.config.experiment.num_steps(self.num_steps_per_epoch)
 
     def _num_workers(self, dataset: Dataset) -> int:
         workers = self.config.data.workers

@@ -38,6 +38,11 @@ class ExperimentConfig(Section):
     threads: int | None = Field(default=None, ge=1)
     log_every_steps: int = Field(default=50, ge=1)
 
+    def num_steps(self, steps_per_epoch: int) -> int:
+        """Return after how many steps a run ends at the latest."""
+        num_steps = self.epochs * steps_per_epoch
+        return min(num_steps, self.max_steps or num_steps)
+
 
 class Pretrained(Section):
     """Weights to start from: a checkpoint file, or a run of the same problem.

@@ -13,6 +13,7 @@ from experiments.training import lr_schedules
 from experiments.training.lr_schedules import LrSchedule
 
 _MAX_REHEARSED = 1000
+_PATH = ("training", "lr_scheduler")
 
 
 class LearningRate:
@@ -63,12 +64,24 @@ class LearningRate:
             self._schedule.load_state_dict(state)
 
 
+def schedule_of(config: ClassSpec, document: Document) -> LrSchedule | None:
+    """Return the pure schedule that a configuration names, None if it is one of torch's."""
+    factory = _factory(config, document)
+    if not issubclass(factory, LrSchedule):
+        return None
+    schedule: LrSchedule = create(factory, config, document, _PATH)
+    return schedule
+
+
 def create_learning_rate(
     config: ClassSpec, document: Document, optimizer: Optimizer
 ) -> LearningRate:
     """Create the schedule that a configuration names. Raises UsageError for what does not fit."""
-    path = ("training", "lr_scheduler")
-    bases = (LrSchedule, LRScheduler)
-    factory = find_class(config, [lr_schedules, lr_scheduler], bases, document, path)
+    factory = _factory(config, document)
     given = {"optimizer": optimizer} if issubclass(factory, LRScheduler) else {}
-    return LearningRate(optimizer, create(factory, config, document, path, given))
+    return LearningRate(optimizer, create(factory, config, document, _PATH, given))
+
+
+def _factory(config: ClassSpec, document: Document) -> type[Any]:
+    bases = (LrSchedule, LRScheduler)
+    return find_class(config, [lr_schedules, lr_scheduler], bases, document, _PATH)

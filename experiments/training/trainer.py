@@ -118,6 +118,8 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self._state.restore(state)
+        if self.position.is_finished:
+            self.position.is_finished = self._is_done()  # not if the run is longer now
         if self.logbook is not None:
             self.logbook.cut(state["logbook"])
 
@@ -132,9 +134,7 @@ class Trainer:
                     loader.close()
 
     def _fit(self) -> bool:
-        experiment = self.experiment
-        total = experiment.epochs * self.train.plan.num_steps
-        total = min(total, experiment.max_steps or total)
+        total = self.experiment.num_steps(self.train.plan.num_steps)
         with (
             Interruption(self.communicator) as interruption,
             Steps(total, self.position.step, is_shown=self.logbook is not None) as progress,
@@ -312,10 +312,8 @@ class Trainer:
     @property
     def _num_epochs(self) -> float:
         """The length of the run, which `max_steps` may cut into an epoch."""
-        experiment = self.experiment
-        if experiment.max_steps is None:
-            return experiment.epochs
-        return min(experiment.epochs, experiment.max_steps / self.train.plan.num_steps)
+        steps_per_epoch = self.train.plan.num_steps
+        return self.experiment.num_steps(steps_per_epoch) / steps_per_epoch
 
     def _evaluate(self, loader: Loader, interruption: Interruption) -> dict[str, float]:
         def stop_if_due() -> None:

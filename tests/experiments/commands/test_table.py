@@ -13,7 +13,7 @@ from experiments.commands.table import COMMANDS
 from experiments.processes.launcher import LAUNCHERS
 from quantlab.deploy.table import ARTEFACTS, engines
 
-READ = re.compile(r'invocation\.(?:has\(|number\(|options(?:\.get\(|\[))"(\w+)"')
+READ = re.compile(r'invocation\.(?:has\(|number\(|options(?:\.get\(|\[))"([\w.]+)"')
 
 commands = pytest.mark.parametrize("name", COMMANDS)
 
