@@ -100,7 +100,7 @@ class SparseBlock(nn.Module):
         y = apply(
             _Block,
             x,
-            conv.weight,
+            conv.values(),
             conv.bias,
             gamma,
             beta,

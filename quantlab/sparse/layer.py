@@ -1,7 +1,6 @@
 """What all sparse layers have: values, their pattern and plans."""
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,22 +9,24 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from quantlab.autograd import uncompiled
 from quantlab.errors import UsageError
 from quantlab.sparse.arithmetic.arithmetic import Arithmetic
 from quantlab.sparse.functional import sparse_product
 from quantlab.sparse.geometry import Geometry
-from quantlab.sparse.kept_weights import KeptWeights
 from quantlab.sparse.pattern import Pattern
-from quantlab.sparse.plan import Plan, canonical, plan
-
-_KEPT_PLANS = 4  # of the last shapes: training, validation, the last batches of both
+from quantlab.sparse.plan import Plan, canonical
+from quantlab.sparse.plans import Plans
+from quantlab.sparse.watch import Seen
 
 
 class SparseLayer(nn.Module, ABC):
     """A layer with the kept weights only: `weight` `[nnz]`; the state also has `indices` `[nnz]`.
 
-    shape: of the dense weight. Gradients and optimizer states are as small as `weight`. Raises
-    UsageError.
+    Gradients and optimizer states are as small as `weight`. Both tensors may be overwritten in
+    place, as a broadcast does, in any order: the next use of the layer takes its pattern from
+    `indices`, and refuses indices outside the dense weight or given twice. Of changes that torch
+    does not count, `quantlab.sparse.watch` says which are seen. Raises UsageError.
     """
 
     indices: Tensor
@@ -42,26 +43,25 @@ class SparseLayer(nn.Module, ABC):
             raise UsageError(
                 f"mask: {list(kept.shape)} given; {list(weight.shape)}, the weight's, allowed"
             )
-        self._pattern = canonical(Pattern.of_mask(kept), geometry)
-        self._plans: OrderedDict[tuple[int, ...], Plan] = OrderedDict()
-        self._weights: KeptWeights | None = None  # made for the first plan
-        self.weight = nn.Parameter(self._pattern.gather(weight.detach()))
+        pattern = canonical(Pattern.of_mask(kept), geometry)
+        self.weight = nn.Parameter(pattern.gather(weight.detach()))
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
-        self.register_buffer("indices", torch.from_numpy(self._pattern.indices))
+        self.register_buffer("indices", None)
+        self._use(pattern)
 
     @property
     def pattern(self) -> Pattern:
-        """Which weights are kept, in the order of `weight`."""
-        return self._pattern
+        """Which weights are kept, in the order of `weight`. Raises UsageError."""
+        return self._current().pattern
 
     @property
     def sparsity(self) -> float:
-        """The part of the dense weight that is not kept."""
-        return self._pattern.sparsity
+        """The part of the dense weight that is not kept. Raises UsageError."""
+        return self.pattern.sparsity
 
     def dense_weight(self) -> Tensor:
-        """Return the dense weight, with zeros; gradients pass through."""
-        return self._pattern.scatter(self.weight)
+        """Return the dense weight, with zeros; gradients pass through. Raises UsageError."""
+        return self.pattern.scatter(self.weight)
 
     @abstractmethod
     def to_dense(self) -> nn.Module:
@@ -74,10 +74,10 @@ class SparseLayer(nn.Module, ABC):
         optimizer: its states of the kept weights (momentum, second moments) are carried along,
         those of new ones begin as zeros. Raises UsageError for a mask of another shape.
         """
-        shape = self._pattern.shape
+        before, size = self.pattern, self.weight.shape
+        shape = before.shape
         if tuple(mask.shape) != shape:
             raise UsageError(f"mask: {list(mask.shape)} given; {list(shape)} allowed")
-        before, size = self._pattern, self.weight.shape
         after = canonical(Pattern.of_mask(mask), self._geometry)
 
         def carried(values: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class SparseLayer(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         """Return what printing shows."""
-        return f"{list(self._pattern.shape)}, sparsity={self.sparsity:.4f}"
+        return f"{list(self._plans.pattern.shape)}, sparsity={self._plans.pattern.sparsity:.4f}"
 
     def in_own_type(self, x: Tensor) -> Tensor:
         """Return an input in the weight's type under autocast, and else as it is."""
@@ -111,37 +111,45 @@ class SparseLayer(nn.Module, ABC):
                 raise UsageError(f"{name}: on {tensor.device}; sparse layers run on the CPU")
         if x.dtype != self.weight.dtype:
             raise UsageError(f"input: {x.dtype} given; {self.weight.dtype}, the weight's, allowed")
-        return self._plan(tuple(x.shape))
+        return self._current().of(tuple(x.shape))
+
+    def values(self) -> Tensor:
+        """Return the weights in the order of the last plan."""
+        order = self._plans.order
+        return self.weight if order is None else self.weight[order]
 
     def _product(self, x: Tensor) -> Tensor:
         """Return the layer's output for `[B, C, H, W]` or `[B, C]`, of its own type."""
-        return sparse_product(x, self.weight, self.bias, self.plan_for(x), self.arithmetic)
-
-    def _plan(self, shape: tuple[int, ...]) -> Plan:
-        found = self._plans.pop(shape, None)
-        if found is None:
-            self._weights = self._weights or KeptWeights.of(self._pattern, self._geometry)
-            found = plan(
-                self._pattern,
-                self._geometry,
-                shape,
-                self._weights,
-                num_bytes=self.arithmetic.plane_type.itemsize,
-            )
-        self._plans[shape] = found
-        if len(self._plans) > _KEPT_PLANS:
-            self._plans.popitem(last=False)
-        return found
+        plan = self.plan_for(x)
+        return sparse_product(x, self.values(), self.bias, plan, self.arithmetic)
 
     def _use(self, pattern: Pattern) -> None:
-        self._pattern = pattern
-        self._plans.clear()
-        self._weights = None
-        self.indices = torch.from_numpy(pattern.indices)
+        """Take a canonical pattern, and its indices into the state."""
+        self._plans = self._plans_of(pattern, pattern)
+        self.indices = torch.from_numpy(pattern.indices.copy())
+        self._seen = Seen.of(self.indices)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state without plans, which are made anew."""
-        return {**self.__dict__, "_plans": OrderedDict(), "_weights": None}
+    @uncompiled
+    def _current(self) -> Plans:
+        """Return the plans of the state's indices, new ones if these have changed. Raises
+        UsageError."""
+        indices, pattern = self.indices, self._plans.pattern
+        if indices.shape != self.weight.shape:
+            raise UsageError(
+                f"indices: {list(indices.shape)} given; {list(self.weight.shape)}, one for each "
+                "weight, allowed"
+            )
+        if indices.is_meta or (seen := Seen.of(indices)) == self._seen:
+            return self._plans
+        numbers = np.array(indices.detach().cpu().numpy())
+        if numbers.dtype != np.int64 or not np.array_equal(numbers, pattern.indices):
+            given = Pattern(pattern.shape, numbers)
+            self._plans = self._plans_of(given, canonical(given, self._geometry))
+        self._seen = seen
+        return self._plans
+
+    def _plans_of(self, pattern: Pattern, in_order: Pattern) -> Plans:
+        return Plans(pattern, in_order, self._geometry, self.arithmetic.plane_type.itemsize)
 
     @torch.no_grad()
     def keep(self, indices: Tensor) -> None:
@@ -149,7 +157,7 @@ class SparseLayer(nn.Module, ABC):
 
         Raises UsageError for places that are not there or given twice.
         """
-        pattern = Pattern(self._pattern.shape, np.asarray(indices.cpu().numpy()))
+        pattern = Pattern(self._plans.pattern.shape, np.asarray(indices.cpu().numpy()))
         self._use(canonical(pattern, self._geometry))
         if self.weight.shape != indices.shape:
             self.weight.data = self.weight.new_zeros(indices.shape)
@@ -167,9 +175,9 @@ class SparseLayer(nn.Module, ABC):
                     "each index, allowed"
                 )
             self.keep(indices)
-            given = indices.cpu().numpy()
-            ranks = np.argsort(given)
-            order = torch.from_numpy(ranks[np.searchsorted(given[ranks], self._pattern.indices)])
+            kept = self._plans.pattern
+            given = Pattern(kept.shape, np.asarray(indices.cpu().numpy()))
+            order = torch.from_numpy(given.places_of(kept.indices))
             state_dict[f"{prefix}weight"] = weight[order.to(weight.device)]
             state_dict[f"{prefix}indices"] = indices[order.to(indices.device)]
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from quantlab.sparse.arithmetic.float32 import Float
+from quantlab.sparse.functional import sparse_product
 from quantlab.sparse.functional_gather import gather_product
 from quantlab.sparse.linear_layer import LinearLayer
 
@@ -16,7 +17,7 @@ class SparseLinear(LinearLayer):
     arithmetic = Float()
 
     def _product(self, x: Tensor) -> Tensor:
-        gather = self.plan_for(x).gather
-        if gather is None:
-            return super()._product(x)
-        return gather_product(x, self.weight, self.bias, gather)
+        plan = self.plan_for(x)
+        if plan.gather is None:
+            return sparse_product(x, self.values(), self.bias, plan, self.arithmetic)
+        return gather_product(x, self.values(), self.bias, plan.gather)

@@ -78,6 +78,11 @@ class Pattern:
         dense[torch.from_numpy(self.indices)] = values
         return dense.reshape(self.shape)
 
+    def places_of(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where each of some indices, all of them the pattern's, is among its own."""
+        ranks = np.argsort(self.indices)
+        return ranks[np.searchsorted(self.indices[ranks], indices)]
+
     def sorted_by(self, keys: Sequence[Key]) -> "Pattern":
         """Return the same weights in the order of keys, the last the most important."""
         return Pattern(self.shape, self.indices[stable_order(keys)])

@@ -5,25 +5,32 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from experiments.processes.communicator import TorchDistributed
-from quantlab.sparse import hold_zeros
+from quantlab.sparse import SparseLinear, hold_zeros
 
 
-def gradients_and_zeros(communicator: TorchDistributed) -> dict[str, Tensor]:
-    """Return what a step makes of a dense layer whose zeros are held, other ones on each rank."""
+def sparse_steps(communicator: TorchDistributed) -> dict[str, Tensor]:
+    """Train a dense layer whose zeros are held and a sparse layer, with other masks on each rank
+    and plans for these; return what becomes of them."""
     torch.manual_seed(communicator.rank)
     dense = nn.Linear(6, 5)
     hold_zeros(dense, torch.rand(5, 6) < 0.5)
-    own_zeros = dense.weight == 0
-    net = DistributedDataParallel(dense)
-    before = dense.weight == 0
+    mask = torch.arange(40).view(8, 5).roll(communicator.rank) % 4 == 0
+    sparse = SparseLinear.from_dense(nn.Linear(5, 8), mask)
+    x = torch.randn(9, 6)
+    sparse(dense(x))
+    own = {"own zeros": dense.weight == 0, "own indices": sparse.indices.clone()}
+    net = DistributedDataParallel(nn.Sequential(dense, sparse))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     for _ in range(2):
         optimizer.zero_grad()
-        net(torch.randn(4, 6)).square().sum().backward()
+        net(x).square().sum().backward()
         optimizer.step()
-    return {
-        "zeros before": before,
-        "zeros": dense.weight == 0,
+    ones = torch.ones(9, 5)
+    return own | {
+        "held zeros": dense.weight == 0,
         "weight": dense.weight.detach(),
-        "own zeros": own_zeros,
+        "indices": sparse.indices,
+        "dense weight": sparse.dense_weight().detach(),
+        "outputs": sparse(ones).detach(),
+        "dense outputs": sparse.to_dense()(ones).detach(),
     }

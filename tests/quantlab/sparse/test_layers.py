@@ -110,7 +110,7 @@ def test_panels_of_inputs_and_of_outputs(isa: str) -> None:
     """So many channels that both kernels go through panels of them."""
     case = replace(CASES[4], channels=64, outputs=48, size=(6, 6), density=0.5)
     layer, x = SparseConv2d.from_dense(case.dense(torch.float32)), case.images(torch.float32)
-    plan = layer._plan(tuple(x.shape))
+    plan = layer.plan_for(x)
     assert plan.product.num_panels > 1
     assert plan.gradient.num_panels > 1
     assert_same(case, torch.float32, FLOAT32)

@@ -4,7 +4,6 @@ import copy
 import io
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +15,6 @@ from torch.optim import Optimizer
 from quantlab.errors import UsageError
 from quantlab.graphs.replace import has_hooks
 from quantlab.sparse import apply_masks, hold_zeros, release_zeros, uniform_magnitude
-from tests.quantlab.sparse.on_ranks import gradients_and_zeros
-from tests.ranks import run_on_ranks
 
 
 def network(sparsity: float = 0.6) -> nn.Sequential:
@@ -282,12 +279,3 @@ def test_a_weight_that_a_hook_computes_is_named() -> None:
 def test_wrong_masks_are_one_clear_line(mask: Tensor) -> None:
     with pytest.raises(UsageError, match=r"^mask: .* given; torch.bool of \[2, 2\] allowed$"):
         hold_zeros(nn.Linear(2, 2), mask)
-
-
-def test_ranks_of_other_zeros_hold_those_of_the_first(tmp_path: Path) -> None:
-    """DistributedDataParallel gives all ranks the weights and the masks of the first."""
-    first, other = run_on_ranks(gradients_and_zeros, tmp_path)
-    for name in ("zeros", "weight"):
-        assert torch.equal(first[name], other[name])
-    assert torch.equal(first["zeros"], first["zeros before"])
-    assert not torch.equal(other["own zeros"], other["zeros"])
