@@ -6,6 +6,7 @@ from experiments.library import Problem
 from experiments.processes.communicator import Communicator
 from experiments.protocols import Data, Source
 from experiments.storage import ensure_links
+from quantlab.errors import DataError
 
 
 class _Reader:
@@ -32,6 +33,11 @@ def load_checked(problem: Problem, source: Source) -> Data:
     """Load a problem's data set, and see whether it can be trained on. Raises DataError."""
     data = problem.data.load(problem.data_folder, source)
     check_data(data, problem.name)
+    if source == "synthetic" and not data.source.startswith("synthetic"):
+        raise DataError(
+            f"data.source: synthetic given, but {problem.name} makes no samples up: it loaded "
+            f"{data.source}; auto and folder allowed"
+        )
     return data
 
 

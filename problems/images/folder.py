@@ -1,4 +1,4 @@
-"""Image folders: `<split>/<class>/<image>`, the layout that needs no explanation.
+"""Image folders: `<class>/<image>`, maybe one for each split.
 
 Shapes: N images, C channels, H x W pixels.
 """
@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from experiments.protocols import InMemory
+from experiments.protocols import Data, InMemory
 from problems.images.files import write_whole
-from quantlab.errors import DataError
+from quantlab.errors import DataError, UsageError
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp"))
 
@@ -79,6 +79,28 @@ def scan_folder(root: Path) -> ImageFolder:
     )
 
 
+def split_folder(root: Path, *, test_fraction: float = 0.2, split_seed: int = 0) -> Data:
+    """Return the images of a folder that has no splits: of each class `test_fraction`, drawn with
+    `split_seed`, are for tests. Raises DataError as `scan_folder`, and for a class of one image."""
+    if not 0 < test_fraction < 1:
+        raise UsageError(f"test_fraction: {test_fraction} given; above 0 and below 1 allowed")
+    images = scan_folder(root)
+    generator = torch.Generator().manual_seed(split_seed)
+    is_test = torch.zeros(len(images), dtype=torch.bool)
+    for target, name in enumerate(images.classes):
+        own = (images.targets == target).nonzero().flatten()
+        num_test = max(1, round(test_fraction * len(own)))
+        if num_test >= len(own):
+            raise DataError(f"{root / name}: {len(own)} images; too few to train and to test")
+        is_test[own[torch.randperm(len(own), generator=generator)[:num_test]]] = True
+    num_classes = len(images.classes)
+    return Data(
+        train=_part(images, ~is_test),
+        test=_part(images, is_test),
+        source=f"{len(images)} images of {num_classes} classes in {root}",
+    )
+
+
 def check_same_classes(one: ImageFolder, other: ImageFolder) -> None:
     """Raise DataError unless two image folders have the same classes."""
     differing = sorted(set(one.classes) ^ set(other.classes))
@@ -113,6 +135,11 @@ def to_tensor(image: Image.Image) -> Tensor:
     """Return an RGB image as uint8 `[3, H, W]`."""
     pixels_HWC = torch.from_numpy(np.array(image))
     return pixels_HWC.permute(2, 0, 1).contiguous()
+
+
+def _part(images: ImageFolder, is_chosen: Tensor) -> ImageFolder:
+    paths = tuple(images.paths[index] for index in is_chosen.nonzero().flatten().tolist())
+    return replace(images, paths=paths, targets=images.targets[is_chosen])
 
 
 def _is_class(entry: os.DirEntry[str]) -> bool:

@@ -1,6 +1,5 @@
 """Data that cannot be trained on is told in one line, before anything is written."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -207,15 +206,17 @@ def test_the_loader_tells_which_sample_is_another_size() -> None:
         list(loader.epoch(0, is_shuffled=False))
 
 
-Change = Callable[[str], str]
-
-
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("classes=CLASSES)", "classes=CLASSES[:3])", "Toy, train targets: 3 given for sample "),
         ("targets=targets,", "targets=targets[1:],", "60 samples and 59 targets given"),
         ("inputs=inputs,", "inputs=inputs.numpy(),", "train inputs: ndarray given; a tensor"),
+        (
+            '"synthetic patches"',
+            '"patches"',
+            "synthetic given, but Toy makes no samples up: it load",
+        ),
         ("inputs=inputs,", "inputs=inputs / 0,", "train inputs: inf in sample 0 at [0, 0, 0]"),
     ],
 )

@@ -9,8 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from problems.images.folder import check_same_classes, decode, scan_folder, to_tensor
-from quantlab.errors import DataError
+from problems.images.folder import (
+    ImageFolder,
+    check_same_classes,
+    decode,
+    scan_folder,
+    split_folder,
+    to_tensor,
+)
+from quantlab.errors import DataError, UsageError
 
 
 def write_image(
@@ -54,6 +61,34 @@ def test_instances_travel_to_workers(root: Path) -> None:
     images = scan_folder(root)
     sent = pickle.loads(pickle.dumps(images))
     assert np.array_equal(np.asarray(sent.read(1)), np.asarray(images.read(1)))
+
+
+def test_a_folder_without_splits_is_split_class_by_class(tmp_path: Path) -> None:
+    for name, count in (("cat", 8), ("dog", 3)):
+        for number in range(count):
+            write_image(tmp_path / name / f"{number}.png", seed=number)
+    data = split_folder(tmp_path, test_fraction=0.25)
+    assert isinstance(data.train, ImageFolder)
+    assert isinstance(data.test, ImageFolder)
+    assert data.train.targets.bincount().tolist() == [6, 2]
+    assert data.test.targets.bincount().tolist() == [2, 1]
+    both = sorted(data.train.paths + data.test.paths)
+    assert both == sorted(scan_folder(tmp_path).paths)
+    for part in (data.train, data.test):
+        assert [Path(path).parts[0] for path in part.paths] == [
+            part.classes[target] for target in part.targets.tolist()
+        ]
+    assert split_folder(tmp_path, test_fraction=0.25).test.paths == data.test.paths
+    assert split_folder(tmp_path, test_fraction=0.25, split_seed=1).test.paths != data.test.paths
+
+
+def test_folders_that_cannot_be_split(root: Path) -> None:
+    (root / "dog" / "2.png").unlink()
+    with pytest.raises(DataError, match="dog: 1 images; too few to train and to test"):
+        split_folder(root)
+    for fraction in (0.0, 1.0):
+        with pytest.raises(UsageError, match=f"test_fraction: {fraction} given; above 0"):
+            split_folder(root, test_fraction=fraction)
 
 
 def test_decode_matches_reading(root: Path, tmp_path: Path) -> None:
