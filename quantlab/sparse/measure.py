@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,19 @@ from quantlab.memory.step import saved_bytes
 from quantlab.sparse.calls import Call
 
 NUM_REPEATS = 9
+# Times the least cost: not measured further. On a busy machine a turn may take twice its time.
+HOPELESS = 4.0
+
+
+class Costs(NamedTuple):
+    """of_each: seconds or bytes by name, of all; dropped: who was measured once, as hopeless."""
+
+    of_each: Mapping[str, float]
+    dropped: frozenset[str] = frozenset()
+
 
 # Returns the cost of each of some layers by name, for the same calls.
-Measure = Callable[[Mapping[str, nn.Module], Sequence[Call]], Mapping[str, float]]
+Measure = Callable[[Mapping[str, nn.Module], Sequence[Call]], Costs]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,29 +59,40 @@ def step_seconds(
     calls: Sequence[Call],
     *,
     clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, float]:
+) -> Costs:
     """Return the median time of a step of each layer.
 
     All take turns, so that what else the machine does meets all alike; the first turn does not
-    count.
+    count. A layer whose first two turns both took more than four times the least time takes no
+    more: bfloat16 takes a hundred times it where the processor has none.
     """
     steps = {name: Step.of(layer, calls) for name, layer in layers.items()}
     seconds: dict[str, list[float]] = {name: [] for name in layers}
-    for _ in range(1 + NUM_REPEATS):
-        for name, step in steps.items():
-            begin = clock()
-            step.run()
-            seconds[name].append(clock() - begin)
-    return {name: median(times[1:]) for name, times in seconds.items()}
+
+    def take_turns(num_turns: int) -> None:
+        for _ in range(num_turns):
+            for name, step in steps.items():
+                begin = clock()
+                step.run()
+                seconds[name].append(clock() - begin)
+
+    take_turns(2)
+    fastest = {name: min(times) for name, times in seconds.items()}
+    limit = HOPELESS * min(fastest.values(), default=0.0)
+    dropped = frozenset(name for name, time in fastest.items() if time > limit)
+    for name in dropped:
+        del steps[name]
+    take_turns(NUM_REPEATS - 1)
+    return Costs({name: median(times[1:]) for name, times in seconds.items()}, dropped)
 
 
-def step_bytes(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> dict[str, float]:
+def step_bytes(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Costs:
     """Return the bytes that each layer holds in a step.
 
     They are what it saves for backward, its parameters with their gradients, and its buffers. An
     input that is saved anyway, by an operation before the layer or beside it, costs nothing more.
     """
-    return {name: _saved(layer, calls) + _own(layer) for name, layer in layers.items()}
+    return Costs({name: _saved(layer, calls) + _own(layer) for name, layer in layers.items()})
 
 
 def _saved(layer: nn.Module, calls: Sequence[Call]) -> int:

@@ -34,7 +34,7 @@ from quantlab.sparse.calls import Call, layer_calls
 from quantlab.sparse.candidates import CANDIDATES, DENSE, Candidate
 from quantlab.sparse.example import example_of
 from quantlab.sparse.layer import SparseLayer
-from quantlab.sparse.measure import Measure, Step
+from quantlab.sparse.measure import Costs, Measure, Step
 from quantlab.sparse.obstacle import obstacle
 from quantlab.sparse.swap_report import LayerSwap, Objective, SwapReport
 from quantlab.sparse.swap_rule import Rule, allowed, measure_of
@@ -103,8 +103,9 @@ def swap_layers(
     verbose: whether the report is printed.
     quantize: whether candidates of 8 bits are allowed too; they are taken only if they win.
     skip_modules: layers that stay, by the names of their own or of modules around them.
-    objective: "time", the median of interleaved repeats; "memory", the bytes saved for backward, of
-        parameters and buffers, and of gradients.
+    objective: "time", the median of interleaved repeats, one alone for candidates that take more
+        than four times the least time; "memory", the bytes saved for backward, of parameters and
+        buffers, and of gradients.
     choices: candidates by layer name, instead of the rule; nothing is measured for these.
     hold_zeros: whether the zeros of layers that are dense afterwards, skipped ones too, stay zeros
         in training, as they do in sparse layers; else training changes them.
@@ -189,20 +190,21 @@ def _swaps(
     for name, layer in dense_layers(network).items():
         sparsity = 1 - int(layer.weight.count_nonzero()) / max(layer.weight.numel(), 1)
         verdict = verdicts.get(layer) or _stays(network, layer, sparsity, calls[name], rule)
-        costs: Mapping[str, float] = {}
+        costs = Costs({})
         refusals: Mapping[str, str] = {}
         if verdict is None:
             layers, refusals = _built(trials[name], calls[name], rule.candidates)
             costs = rule.measure(layers, calls[name])
-            verdict = rule.best(costs)
+            verdict = rule.best(costs.of_each, costs.dropped)
         swaps.append(
             LayerSwap(
                 name=name,
                 kind=type(layer).__name__,
                 sparsity=sparsity,
                 calls=calls[name],
-                costs=costs,
+                costs=costs.of_each,
                 refusals=refusals,
+                dropped=[name for name in costs.of_each if name in costs.dropped],
                 chosen=verdict[0],
                 reason=verdict[1],
             )

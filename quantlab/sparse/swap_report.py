@@ -1,6 +1,6 @@
 """What was measured for each layer of a network, what was chosen for it, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,8 +15,9 @@ class LayerSwap:
     """A layer. sparsity: the part of its weights that is zero. calls: in one step.
 
     costs: seconds or bytes by candidate, empty where nothing was measured; refusals: why candidates
-    were not measured. chosen: a candidate's name. zeros_held_by: "pattern", what a sparse layer
-    keeps; "mask"; "nothing", where training changes zeros; or "" without zeros.
+    were not measured; dropped: those measured once, as they took more than four times the least.
+    chosen: a candidate's name. zeros_held_by: "pattern", what a sparse layer keeps; "mask";
+    "nothing", where training changes zeros; or "" without zeros.
     """
 
     name: str
@@ -28,6 +29,7 @@ class LayerSwap:
     chosen: str
     reason: str
     zeros_held_by: ZerosHeldBy = ""
+    dropped: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,10 @@ class SwapReport:
 
 
 def _why(layer: LayerSwap) -> str:
-    return "; ".join([layer.reason, *(f"{name}: {why}" for name, why in layer.refusals.items())])
+    reasons = [f"{name}: {why}" for name, why in layer.refusals.items()]
+    if layer.dropped:
+        reasons.append(f"measured once: {', '.join(layer.dropped)}")
+    return "; ".join([layer.reason, *reasons])
 
 
 def _inputs(calls: Sequence[Call]) -> str:

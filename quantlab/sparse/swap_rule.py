@@ -1,6 +1,6 @@
 """Which candidate a layer becomes, given what each of them costs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from quantlab.errors import UsageError
@@ -27,9 +27,11 @@ class Rule:
         if not self.min_gain >= 0:
             raise UsageError(f"min_gain: {self.min_gain} given; at least 0 allowed")
 
-    def best(self, costs: Mapping[str, float]) -> tuple[str, str]:
-        """Return the candidate to take for its costs, and why."""
+    def best(self, costs: Mapping[str, float], dropped: Collection[str] = ()) -> tuple[str, str]:
+        """Return the candidate to take for its costs, and why; one that was dropped only if all
+        were."""
         others = [name for name in costs if name != DENSE]
+        others = [name for name in others if name not in dropped] or others
         if not others:
             return DENSE, "no candidate takes it"
         best = min(others, key=lambda name: costs[name])

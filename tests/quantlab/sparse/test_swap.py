@@ -27,15 +27,15 @@ from quantlab.sparse import (
 from quantlab.sparse.bfloat16 import Bfloat16Linear
 from quantlab.sparse.calls import Call
 from quantlab.sparse.candidates import CANDIDATES, Candidate
-from quantlab.sparse.measure import Measure
+from quantlab.sparse.measure import Costs, Measure
 from quantlab.sparse.pruning import to_sparse
 
 
 def costing(**costs: float) -> Measure:
     """Return what finds these costs, and none of other candidates."""
 
-    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> dict[str, float]:
-        return {name: costs[name] for name in layers if name in costs}
+    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Costs:
+        return Costs({name: costs[name] for name in layers if name in costs})
 
     return measure
 
@@ -43,7 +43,7 @@ def costing(**costs: float) -> Measure:
 SPARSE_WINS = costing(dense=3.0, dense_bf16=2.0, sparse=1.0, sparse_int8=1.5)
 
 
-def no_measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> dict[str, float]:
+def no_measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Costs:
     raise AssertionError("measured without need")
 
 
@@ -124,6 +124,29 @@ def test_layers_with_fewer_zeros_stay() -> None:
     assert all(isinstance(layer, SparseLinear) for layer in new)
 
 
+def test_what_was_measured_once_is_said_and_not_taken() -> None:
+    costs = {"dense": 30.0, "dense_bf16": 100.0, "sparse": 20.0, "sparse_fp16": 19.0}
+
+    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Costs:
+        return Costs(costs, frozenset({"dense_bf16", "sparse_fp16"}))
+
+    _, report = swap_layers(network(), (3, 4, 4), measure=measure)
+    conv = report.layers[0]
+    assert (conv.chosen, conv.costs) == ("sparse", costs)
+    assert conv.dropped == ["dense_bf16", "sparse_fp16"]
+    why = "dense costs 1.50 times as much; measured once: dense_bf16, sparse_fp16"
+    assert str(report).splitlines()[2].endswith(why)
+
+
+def test_dense_layers_stay_where_all_else_was_dropped() -> None:
+    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Costs:
+        return Costs({"dense": 1.0, "sparse": 3.0}, frozenset({"sparse"}))
+
+    _, found = swap(network(), measure=measure)
+    assert found["conv"].chosen == "dense"
+    assert found["conv"].reason.startswith("dense costs 0.33 times as much as sparse; more than")
+
+
 INPUTS: dict[str, tuple[tuple[int, ...], dict[str, int], tuple[int, ...]]] = {
     "images": ((6, 3, 4, 4), {}, (6, 3, 4, 4)),
     "an image": ((3, 4, 4), {}, (32, 3, 4, 4)),
@@ -202,7 +225,7 @@ def test_in_place_only_layers_change() -> None:
 def test_a_layer_called_twice_counts_twice_and_stays_one() -> None:
     seen: list[int] = []
 
-    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Mapping[str, float]:
+    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Costs:
         seen.append(len(calls))
         return SPARSE_WINS(layers, calls)
 
@@ -312,9 +335,9 @@ def test_a_swapped_network_trains_as_one_with_masks() -> None:
     """Layers of every fate: sparse, slower so, of too few zeros, skipped, and chosen."""
     net = resnet()
 
-    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Mapping[str, float]:
+    def measure(layers: Mapping[str, nn.Module], calls: Sequence[Call]) -> Costs:
         is_large = calls[0].shape[1] > 6
-        return {"dense": 2.0, "sparse": 1.0 if is_large else 3.0}
+        return Costs({"dense": 2.0, "sparse": 1.0 if is_large else 3.0})
 
     swapped, found = swap(
         net,
