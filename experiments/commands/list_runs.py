@@ -1,5 +1,6 @@
 """`main.py list`: the runs, as a table or as JSON."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.markup import escape
@@ -45,13 +46,27 @@ def all_runs(problem: str | None) -> list[RunFolder]:
 def _row(record: dict[str, Any]) -> list[str]:
     target = record["config"].get("experiment", {}).get("target", "")
     value = record["metrics"].get(f"test/{target}")
-    synthetic = " (synthetic)" if record["data"].startswith("synthetic") else ""
+    remarks = ", ".join(_remarks(record))
     return [
         record["id"],
         record["topology"],
         record["name"],
         record["status"],
-        (("" if value is None else f"{target} {value:.4g}") + synthetic).strip(),
+        " ".join(
+            ([] if value is None else [f"{target} {value:.4g}"])
+            + ([f"({remarks})"] if remarks else [])
+        ),
         duration(record["seconds"]),
         f"{record['launcher']} x{record['world_size']}",
     ]
+
+
+def _remarks(record: dict[str, Any]) -> Iterator[str]:
+    """Yield why the test metric is not what others are."""
+    if record["data"].startswith("synthetic"):
+        yield "synthetic"
+    limit = record["config"].get("data", {}).get("limit_test")
+    if record.get("quick"):
+        yield "quick"
+    elif limit is not None:
+        yield f"{limit:,} samples"

@@ -40,6 +40,7 @@ class Restored:
     loss: nn.Module
     fold: int
     checkpoint: str
+    is_quick: bool
 
     @property
     def artefacts(self) -> Path:
@@ -69,6 +70,8 @@ def restore(invocation: Invocation) -> Restored:
     )
     load_own_state(loss, network, state["loss"])
     _note_changes(stored)
+    if stored.is_quick:
+        remark(f"note: {folder.name} is a quick look; its numbers mean little")
     return Restored(
         problem=problem,
         library=library,
@@ -79,6 +82,7 @@ def restore(invocation: Invocation) -> Restored:
         loss=loss,
         fold=fold,
         checkpoint=name,
+        is_quick=stored.is_quick,
     )
 
 

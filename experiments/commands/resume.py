@@ -32,7 +32,12 @@ def run(invocation: Invocation) -> int:
     num_done = 0 if is_longer else len(record["folds"])
     config = without_pretrained(whole) if _has_weights(folder, before, num_done) else whole
     experiment = prepare(
-        stored.problem, stored.library, document, config, invocation.options.get("dist")
+        stored.problem,
+        stored.library,
+        document,
+        config,
+        invocation.options.get("dist"),
+        is_quick=stored.is_quick,
     )
     notes = differences(experiment, folder, before, len(record["folds"])) if is_longer else ()
     for note in list(notes):

@@ -34,6 +34,11 @@ class StoredRun:
     record: Mapping[str, Any]
     changes: Sequence[sources.Change]
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether it was trained to see whether it runs."""
+        return bool(self.record.get("quick"))
+
 
 def stored_run(invocation: Invocation) -> StoredRun:
     """Find a run, compare its code, import that. Raises UsageError for a run that does not exist,

@@ -53,6 +53,9 @@ COMMANDS: Mapping[str, Command] = {
                 "problem": options.PROBLEM,
                 "topology": options.TOPOLOGY,
                 "config": Option(help="a name in the topology's configs/, or a YAML file"),
+                "quick": Option(
+                    help="a few batches of everything, to see whether it runs", is_flag=True
+                ),
                 "dist": options.DIST,
             },
             required=("problem", "topology"),

@@ -37,13 +37,14 @@ def _print(
     metrics: dict[str, float],
     experiment: Experiment,
 ) -> None:
+    used, whole = len(experiment.test_samples), len(experiment.data.test)
     if invocation.has("json"):
         found = {"id": run_name, "checkpoint": checkpoint, "data": experiment.data.source}
-        console.print_json(as_json({**found, "metrics": metrics}))
+        console.print_json(as_json({**found, "samples": used, "metrics": metrics}))
         return
-    table = Table(
-        "metric", "value", title=f"{run_name} {checkpoint}.ckpt on {experiment.data.source}"
-    )
+    share = f"{used:,} of {whole:,} samples of " if used < whole else ""
+    title = f"{run_name} {checkpoint}.ckpt on {share}{experiment.data.source}"
+    table = Table("metric", "value", title=title)
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}")
     console.print(table)

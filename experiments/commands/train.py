@@ -4,6 +4,7 @@ from experiments.command_line import Invocation
 from experiments.configuration.resolve import resolve
 from experiments.configuration.section import validate
 from experiments.experiment.early import EarlyConfig
+from experiments.experiment.quick import quick
 from experiments.library import load_library, load_problem
 
 
@@ -12,7 +13,9 @@ def run(invocation: Invocation) -> int:
     problem_name, topology = invocation.options["problem"], invocation.options["topology"]
     overlay = invocation.options.get("config")
     document = resolve(problem_name, topology, overlay, invocation.overrides)
-    validate(EarlyConfig, document)
+    early = validate(EarlyConfig, document)
+    if invocation.has("quick"):
+        document = quick(document, early)
     # From here on torch is needed: by the models of the other sections, then by all that trains.
     from experiments.experiment.config import Config
 
@@ -20,5 +23,12 @@ def run(invocation: Invocation) -> int:
     from experiments.experiment.conduct import conduct, prepare
 
     problem, library = load_problem(problem_name), load_library(problem_name, topology)
-    experiment = prepare(problem, library, document, config, invocation.options.get("dist"))
+    experiment = prepare(
+        problem,
+        library,
+        document,
+        config,
+        invocation.options.get("dist"),
+        is_quick=invocation.has("quick"),
+    )
     return conduct(experiment)

@@ -57,7 +57,11 @@ def run(invocation: Invocation) -> int:
             say=lambda done: progress.advance(done, "testing"),
             new_tally=lambda: _tally(restored, data),
         )
-    identity = {"run": restored.folder.name, "checkpoint": restored.checkpoint}
+    identity = {
+        "run": restored.folder.name,
+        "checkpoint": restored.checkpoint,
+        "quick": restored.is_quick,
+    }
     whole = identity | certificate(program, images, comparisons, found)
     write_json(folder / CERTIFICATE, whole)
     print_table(comparisons)

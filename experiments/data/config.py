@@ -13,6 +13,8 @@ class DataConfig(Section):
 
     source: `auto` fetches what the data folder lacks, `folder` does not, `synthetic` makes it up.
     limit: use this many of the training samples, drawn with `split_seed`.
+    limit_valid: of those that validate, use this many. limit_test: use this many of the test
+        samples. Both are drawn with `split_seed` too.
     batch_size: samples per process and step.
     eval_batch_size: samples per process and step of an evaluation.
     workers: loader processes per process; `auto` is 0 for data in memory, else as cores allow.
@@ -21,6 +23,8 @@ class DataConfig(Section):
 
     source: Source = "auto"
     limit: int | None = Field(default=None, ge=1)
+    limit_valid: int | None = Field(default=None, ge=1)
+    limit_test: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=64, ge=1)
     eval_batch_size: int = Field(default=256, ge=1)
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

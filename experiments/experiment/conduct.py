@@ -39,6 +39,8 @@ def prepare(
     document: Document,
     config: Config,
     dist: str | None,
+    *,
+    is_quick: bool = False,
 ) -> Experiment:
     """Join the processes, read the data, build the network once. Raises UsageError, DataError."""
     session = session_of(config.experiment, dist)
@@ -49,6 +51,7 @@ def prepare(
         document=document,
         data=load_data(problem, config.data, session.communicator),
         session=session,
+        is_quick=is_quick,
     )
     experiment.check()
     return experiment
@@ -129,9 +132,9 @@ def conduct(experiment: Experiment, resumption: Resumption | None = None) -> int
     folder = session.communicator.from_root(claim.take)
     log = rank_log(folder.path, session.communicator.rank)
     log.info("rank %d: %s", session.communicator.rank, session.describe())
-    session.say(
-        f"{folder.name}  {experiment.library.name}  {experiment.config.experiment.name}".strip()
-    )
+    words = [folder.name, experiment.library.name, experiment.config.experiment.name]
+    words += ["quick"] * experiment.is_quick
+    session.say("  ".join(word for word in words if word))
     session.say(f"data: {experiment.data.source}; {session.describe()}")
 
     def tell(line: str) -> None:
@@ -175,7 +178,8 @@ def _conclude(session: Session, experiment: Experiment, folder: RunFolder, code:
     if not session.communicator.is_root:
         return
     metrics = folder.record()["metrics"]
-    count = f"{len(experiment.data.test):,} test samples"
+    used, whole = len(experiment.test_samples), len(experiment.data.test)
+    count = f"{used:,}{f' of {whole:,}' if used < whole else ''} test samples"
     kind = "synthetic " if experiment.data.source.startswith("synthetic") else ""
     if "test/top1" in metrics:
         top1 = _number(metrics["test/top1"], ".2f")

@@ -12,7 +12,7 @@ from experiments.configuration.section import complain
 from experiments.data.draws import derive_seed
 from experiments.data.loader import Batch, Loader, place
 from experiments.data.plan import Plan
-from experiments.data.splits import Split, split
+from experiments.data.splits import Split, samples_to_test, split
 from experiments.experiment.assembly import assemble
 from experiments.experiment.config import Config
 from experiments.library import HOME, PROBLEMS, Library, Problem
@@ -28,7 +28,7 @@ from quantlab.errors import DataError, UsageError, did_you_mean
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What is trained, on what, by whom."""
+    """What is trained, on what, by whom. is_quick: to see whether it runs, see `quick`."""
 
     problem: Problem
     library: Library
@@ -36,6 +36,7 @@ class Experiment:
     document: Document
     data: Data
     session: Session
+    is_quick: bool = False
 
     def check(self) -> None:
         """Build the network of the first fold and try it out, so that whatever does not fit is
@@ -47,9 +48,7 @@ class Experiment:
             allowed = ", ".join(meter.directions)
             message = f"{self.problem.name}'s meter has no {target!r}{hint}; allowed: {allowed}"
             raise complain(self.document, ("experiment", "target"), message)
-        if not len(self.split(0).valid) and self.config.experiment.early_stop:
-            message = "needs validation samples: set data.valid_fraction or experiment.folds"
-            raise complain(self.document, ("experiment", "early_stop"), message)
+        self._check_validation()
         throwaway = self.assemble(0)
         self._check_plateau(throwaway.learning_rate.plateau_mode, meter.directions[target])
         self._try_out(throwaway)
@@ -66,9 +65,17 @@ class Experiment:
             valid_fraction=data.valid_fraction,
             split_seed=data.split_seed,
             limit=data.limit,
+            limit_valid=data.limit_valid,
             folds=self.config.experiment.folds,
             fold=fold,
         )
+
+    @property
+    def test_samples(self) -> torch.Tensor:
+        """Indices of the test samples that are used."""
+        data = self.config.data
+        num_samples = len(self.data.test)
+        return samples_to_test(num_samples, split_seed=data.split_seed, limit=data.limit_test)
 
     def seed(self, fold: int) -> int:
         return derive_seed(self.config.experiment.seed, "fold", fold)
@@ -111,7 +118,7 @@ class Experiment:
         """Return the metrics on the test samples; `meter` keeps the counts."""
         loader = self.loader(
             place(self.data.test, self.session.device),
-            torch.arange(len(self.data.test)),
+            self.test_samples,
             0,
             is_training=False,
         )
@@ -175,6 +182,17 @@ class Experiment:
             num_ranks=communicator.size,
             rank=communicator.rank,
         )
+
+    def _check_validation(self) -> None:
+        """Raise UsageError for what would validate on no samples."""
+        asked: dict[tuple[str, str], object] = {
+            ("experiment", "early_stop"): self.config.experiment.early_stop,
+            ("data", "limit_valid"): self.config.data.limit_valid,
+        }
+        for path, value in asked.items():
+            if value is not None and not len(self.split(0).valid):
+                message = "needs validation samples: set data.valid_fraction or experiment.folds"
+                raise complain(self.document, path, message)
 
     def _check_plateau(self, mode: str | None, direction: str) -> None:
         """A schedule that follows the target metric needs one, and must know what is better."""

@@ -20,6 +20,7 @@ def new_record(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "topology": experiment.library.name,
         "name": experiment.config.experiment.name,
         "config": as_plain(experiment.config),
+        "quick": experiment.is_quick,
         "status": "running",
         "exit_code": None,
         "parent": _parent(experiment),

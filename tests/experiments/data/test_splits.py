@@ -5,12 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.data.splits import Split, split
+from experiments.data.splits import Split, samples_to_test, split
 from quantlab.errors import UsageError
 
 
 def make(count: int, **changed: float) -> Split:
     given_ = {"valid_fraction": 0.0, "split_seed": 0, "limit": None, "folds": 1, "fold": 0}
+    given_ |= {"limit_valid": None}
     return split(count, **(given_ | changed))  # type: ignore[arg-type]  # a shorthand of mixed types
 
 
@@ -73,3 +74,26 @@ def test_the_seed_decides() -> None:
 def test_nothing_left_to_train_on() -> None:
     with pytest.raises(UsageError, match=r"data.valid_fraction: 0.9 leaves none of 4"):
         make(4, valid_fraction=0.9)
+
+
+@pytest.mark.parametrize("how", [{"valid_fraction": 0.4}, {"folds": 3, "fold": 2}])
+@pytest.mark.parametrize("limit", [1, 5, 1000])
+def test_fewer_samples_validate_and_as_many_train(how: dict[str, float], limit: int) -> None:
+    whole, less = make(50, **how), make(50, **how, limit_valid=limit)
+    assert torch.equal(less.train, whole.train)
+    assert len(less.valid) == min(limit, len(whole.valid))
+    assert set(less.valid.tolist()) <= set(whole.valid.tolist())
+    check(less, 50)
+    if limit == 5:
+        assert not torch.equal(less.valid, whole.valid[:5]), "drawn"
+
+
+@pytest.mark.parametrize("limit", [None, 1, 7, 40, 99])
+def test_samples_that_test(limit: int | None) -> None:
+    found = samples_to_test(40, split_seed=3, limit=limit)
+    assert len(found) == min(40, limit or 40)
+    assert found.tolist() == sorted(set(found.tolist()))
+    assert set(found.tolist()) <= set(range(40))
+    if limit == 7:
+        assert found.tolist() != list(range(7)), "drawn"
+        assert not torch.equal(found, samples_to_test(40, split_seed=4, limit=7))

@@ -34,6 +34,7 @@ def test_a_run_that_begins(tmp_path: Path) -> None:
         "problem": "Toy",
         "topology": "Tiny",
         "name": "toy",
+        "quick": False,
         "status": "running",
         "exit_code": None,
         "parent": None,
