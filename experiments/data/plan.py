@@ -7,7 +7,7 @@ their product with the batch size.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +27,17 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The batches of one rank."""
+    """The batches of one rank.
+
+    drops_partial: leave the last step out if it has fewer samples than the others.
+    """
 
     num_samples: int
     batch_size: int
     batches_per_step: int = 1
     num_ranks: int = 1
     rank: int = 0
+    drops_partial: bool = False
 
     @property
     def samples_per_step(self) -> int:
@@ -41,7 +45,16 @@ class Plan:
 
     @property
     def num_steps(self) -> int:
-        return -(-self.num_samples // self.samples_per_step)
+        num_full, num_left = divmod(self.num_samples, self.samples_per_step)
+        return num_full + (num_left > 0 and not self.drops_partial)
+
+    @property
+    def smallest_batch(self) -> int:
+        """The samples in the smallest batch of any rank, empty ones left out; 0 without a step."""
+        ranks = (replace(self, rank=rank) for rank in range(self.num_ranks))
+        # All steps before the last are full.
+        pieces = (piece for rank in ranks for piece in rank.slices(max(0, self.num_steps - 2)))
+        return min((p.stop - p.start for p in pieces if p.stop > p.start), default=0)
 
     def slices(self, first_step: int = 0) -> Iterator[Slice]:
         """Yield this rank's batches from step `first_step` on."""

@@ -19,8 +19,10 @@ from experiments.library import HOME, PROBLEMS, Library, Problem
 from experiments.processes.session import Session
 from experiments.protocols import Data, Dataset, InMemory, Meter
 from experiments.training.assembly import Assembly
+from experiments.training.batch_norm import can_train_on
 from experiments.training.evaluation import evaluate
 from experiments.training.learning_rate import LearningRate
+from experiments.training.loss import check_targets
 from experiments.training.monitoring import check_times
 from experiments.training.precision import Precision
 from quantlab.errors import DataError, UsageError, did_you_mean
@@ -52,6 +54,7 @@ class Experiment:
         throwaway = self.assemble(0)
         self._check_plateau(throwaway.learning_rate.plateau_mode, meter.directions[target])
         self._try_out(throwaway)
+        self._check_batches(throwaway.network)
         self._rehearse(throwaway.learning_rate)
         check_times(self.config.monitor, self.document, self._num_steps)
 
@@ -160,6 +163,7 @@ class Experiment:
         assembly.network.eval()
         try:
             outputs = assembly.network(batch.inputs)
+            check_targets(assembly.loss, outputs, batch.targets)
             loss = assembly.loss(outputs, batch.targets)
             self.new_meter().update(self.library.postprocess(outputs), batch.targets, loss)
         except (ValueError, RuntimeError, IndexError, TypeError) as error:
@@ -181,7 +185,30 @@ class Experiment:
             batches_per_step=self.config.training.accumulate if is_training else 1,
             num_ranks=communicator.size,
             rank=communicator.rank,
+            drops_partial=is_training and data.drop_last,
         )
+
+    def _check_batches(self, network: nn.Module) -> None:
+        """Raise UsageError for epochs without a step, and for batches of one sample where batch
+        norms cannot train on them."""
+        folds = range(self.config.experiment.folds)
+        plans = [self._plan(len(self.split(fold).train), is_training=True) for fold in folds]
+        fewest = min(plans, key=lambda plan: plan.num_samples)
+        if not fewest.num_steps:
+            message = (
+                f"leaves no step: {fewest.num_samples} samples train, a step has "
+                f"{fewest.samples_per_step}"
+            )
+            raise complain(self.document, ("data", "drop_last"), message)
+        if min(plan.smallest_batch for plan in plans) > 1:
+            return
+        one = self.sample_batch(self.data.train, torch.arange(1))
+        if not can_train_on(network, one.inputs):
+            remedy = "set data.drop_last=true, or another batch_size"
+            if self.config.data.batch_size == 1:
+                remedy = "set at least 2"
+            message = f"leaves a batch of 1 sample, on which batch norm cannot train; {remedy}"
+            raise complain(self.document, ("data", "batch_size"), message)
 
     def _check_validation(self) -> None:
         """Raise UsageError for what would validate on no samples."""

@@ -19,6 +19,19 @@ def running_statistics(network: nn.Module) -> list[str]:
     ]
 
 
+@torch.no_grad()
+def can_train_on(network: nn.Module, inputs: Tensor) -> bool:
+    """Return whether all batch norms of a network find more than one number of each channel in a
+    batch of this size. Leaves the network training, with other running statistics."""
+    try:
+        network.train()(inputs)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        return False
+    return True
+
+
 def average_running_statistics(
     network: nn.Module, communicator: Communicator, averages: Mapping[str, Tensor] | None = None
 ) -> None:

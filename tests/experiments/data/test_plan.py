@@ -1,6 +1,7 @@
 """How samples are shared out: every sample once, the weights of a step add up to one."""
 
 import math
+from dataclasses import replace
 from itertools import groupby
 
 from hypothesis import given
@@ -83,3 +84,24 @@ def test_a_rank_without_samples_takes_part() -> None:
     last = [rank[1] for rank in steps]
     assert [[piece.weight for piece in pieces] for pieces in last] == [[0.0], [0.0], [0.0], [1.0]]
     assert all(pieces[-1].is_last for pieces in last)
+
+
+@given(st.integers(1, 200), sizes, st.integers(1, 3), st.integers(1, 4))
+def test_a_partial_step_is_dropped(
+    num_samples: int, batch: int, accumulate: int, num_ranks: int
+) -> None:
+    plans = ranks(num_samples, batch, accumulate, num_ranks)
+    for plan in plans:
+        dropping = replace(plan, drops_partial=True)
+        full = num_samples // plan.samples_per_step
+        kept = [piece for piece in plan.slices() if piece.step < full]
+        assert list(dropping.slices()) == kept
+        assert dropping.num_steps == full
+        assert dropping.smallest_batch == (batch if full else 0)
+
+
+@given(st.integers(1, 200), sizes, st.integers(1, 3), st.integers(1, 4))
+def test_the_smallest_batch(num_samples: int, batch: int, accumulate: int, num_ranks: int) -> None:
+    plans = ranks(num_samples, batch, accumulate, num_ranks)
+    counts = [piece.stop - piece.start for plan in plans for piece in plan.slices()]
+    assert {plan.smallest_batch for plan in plans} == {min(count for count in counts if count)}

@@ -1,0 +1,93 @@
+"""What does not fit is told before a run's folder is made."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import main
+from quantlab.errors import UsageError
+from tests.lab import TOY_RUN, Lab
+from tests.toy.experiments import toy_experiment
+
+# A batch norm with one number of each channel and sample.
+POINTS = ("network.params.shape=[6, 6]", "data.valid_fraction=0", "data.batch_size=8")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ("data.limit=49",),
+            "data.batch_size: leaves a batch of 1 sample, on which batch norm cannot train; set "
+            "data.drop_last=true, or another batch_size",
+        ),
+        (
+            ("data.limit=13", "training.accumulate=3", "data.batch_size=6"),
+            "data.batch_size: leaves a batch of 1 sample, on which batch norm cannot train; set "
+            "data.drop_last=true, or another batch_size",
+        ),
+        (
+            ("data.batch_size=1",),
+            "data.batch_size: leaves a batch of 1 sample, on which batch norm cannot train; set at "
+            "least 2",
+        ),
+        (
+            ("data.limit=50", "data.batch_size=9", "experiment.folds=4"),
+            "data.batch_size: leaves a batch of 1 sample",  # in the folds that train on 37
+        ),
+        (
+            ("data.limit=7", "data.drop_last=true"),
+            "data.drop_last: leaves no step: 7 samples train, a step has 8",
+        ),
+    ],
+)
+def test_batches_that_cannot_be_trained_on(
+    tmp_path: Path, overrides: tuple[str, ...], message: str
+) -> None:
+    experiment = toy_experiment(tmp_path, *POINTS, *overrides)
+    with pytest.raises(UsageError) as caught:
+        experiment.check()
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (*POINTS, "data.limit=49", "data.drop_last=true"),
+        (*POINTS, "data.limit=50"),
+        (*POINTS, "data.limit=49", "network.params.shape=[3, 3]"),  # 16 numbers of each channel
+        ("data.batch_size=1", "network.class=Plain"),
+    ],
+)
+def test_batches_that_can(tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    toy_experiment(tmp_path, *overrides).check()
+
+
+def test_a_run_that_drops_the_last_batch(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [*TOY_RUN, *(f"--{override}" for override in POINTS), "--data.limit=49"]
+    assert main.main(given) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert list(lab.logs.iterdir()) == []
+    assert main.main([*given, "--data.drop_last=true", "--experiment.epochs=2"]) == 0
+    saved = torch.load(lab.folder().fold(0) / "saves" / "last.ckpt", weights_only=True)
+    assert saved["position"]["step"] == 2 * 6  # of 49 samples, 48 in each epoch
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        ("MSELoss", "MSELoss: targets of torch.int64 [2] given for outputs [2, 4]; [2, 4] allowed"),
+        ("NLLLoss", None),
+        ("CrossEntropyLoss", None),
+    ],
+)
+def test_targets_that_the_loss_cannot_take(tmp_path: Path, loss: str, words: str | None) -> None:
+    experiment = toy_experiment(tmp_path, f"training.loss.class={loss}", "training.loss.params={}")
+    if words is None:
+        experiment.check()
+        return
+    with pytest.raises(UsageError) as caught:
+        experiment.check()
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
