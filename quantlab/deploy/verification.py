@@ -40,6 +40,8 @@ def verify(
     engine that does not exist or whose packages are missing, and where there is nothing to compare.
     """
     names = engines_named(backends)
+    if not program.operations:
+        raise UsageError("verify: a program of 0 operations given, at least 1 allowed")
     with TemporaryDirectory() as folder:
         running = open_engines(names, {"network": program}, folder)
         comparisons = compare(program, running, batches)

@@ -55,6 +55,12 @@ class Program:
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_kinds()
+        for name in (*self.inputs, *(operation.output for operation in self.operations)):
+            if not name or "." in name:  # which joins a tensor's name and its constant's
+                raise UsageError(
+                    f"program: a tensor named '{name}' given, text without '.' allowed, not empty"
+                )
         for name in (*self.outputs, *self.reals, *self.quantizers.values()):
             if name not in self.types:
                 hint = did_you_mean(name, self.types)
@@ -67,6 +73,28 @@ class Program:
         for name, encoding in self.encodings.items():
             self._check_encoding(name, encoding)
         assert self.bounds
+
+    def _check_kinds(self) -> None:
+        """Raise UsageError unless inputs, operations and outputs are what they are called."""
+        are_types = isinstance(self.inputs, Mapping) and all(
+            isinstance(name, str) and isinstance(given, TensorType)
+            for name, given in self.inputs.items()
+        )
+        if not are_types or not self.inputs:
+            raise UsageError(
+                f"program: inputs {self.inputs!r} given, TensorTypes by name allowed, at least one"
+            )
+        for name, part, cls in (
+            ("operations", self.operations, Operation),
+            ("outputs", self.outputs, str),
+        ):
+            if not isinstance(part, tuple) or not all(isinstance(one, cls) for one in part):
+                given = type(part).__name__
+                raise UsageError(
+                    f"program: {name} of {given} given, a tuple of {cls.__name__} allowed"
+                )
+        if not self.outputs:
+            raise UsageError("program: no outputs given, at least one allowed")
 
     def _check_encoding(self, name: str, encoding: Encoding) -> None:
         if name not in self.inputs:

@@ -64,8 +64,14 @@ class TensorType:
     kind: IntegerType
 
     def __post_init__(self) -> None:
-        if any(size < 1 for size in self.shape):
-            raise UsageError(f"tensor of shape {list(self.shape)} given, sizes from 1 allowed")
+        if not isinstance(self.kind, IntegerType):
+            raise UsageError(f"tensor of {self.kind!r} given, U8, S8, S16 or S32 allowed")
+        is_shape = isinstance(self.shape, tuple) and all(
+            isinstance(size, int) and size >= 1 for size in self.shape
+        )
+        if not is_shape:
+            shape = list(self.shape) if isinstance(self.shape, tuple) else self.shape
+            raise UsageError(f"tensor of shape {shape!r} given, sizes from 1 allowed")
 
     def __str__(self) -> str:
         return f"{self.kind}{list(self.shape)}"

@@ -1,7 +1,7 @@
 """ONNX graphs: built, and read from files. Nothing else of the library imports `onnx`."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,18 +20,20 @@ BATCH = "N"
 
 
 class Graph:
-    """Nodes one after the other. Each method returns the name of what it makes."""
+    """Nodes one after the other. Each method returns the name of what it makes.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    taken: names that no node or constant gets unless told to.
+    """
+
+    def __init__(self, name: str, taken: Collection[str]) -> None:
+        self._name, self._taken = name, taken
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._count = 0
 
     def node(self, kind: str, *inputs: str, to: str | None = None, **attributes: Any) -> str:
         """Append a node. to: the name of its output."""
-        self._count += 1
-        output = to or f"_{self._count}_{kind}"
+        output = self._output(kind, to)
         self._nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
@@ -45,19 +47,28 @@ class Graph:
         array = np.asarray(values, dtype)
         text = "_".join(map(str, array.reshape(-1).tolist()[:8]))
         name = f"_constant_{array.dtype.name}_{'x'.join(map(str, array.shape))}_{text}"
-        if name in self._constants and not np.array_equal(
+        is_another = name in self._constants and not np.array_equal(
             numpy_helper.to_array(self._constants[name]), array
-        ):
+        )
+        if is_another:
             name = f"{name}_{len(self._constants)}"
+        while name in self._taken:
+            name += "_"
         return self.constant(name, array, array.dtype)
 
     def cast(self, tensor: str, dtype: DTypeLike, *, to: str | None = None) -> str:
         """Append a conversion."""
-        self._count += 1
-        output = to or f"_{self._count}_Cast"
+        output = self._output("Cast", to)
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         self._nodes.append(helper.make_node("Cast", [tensor], [output], to=kind))
         return output
+
+    def _output(self, kind: str, to: str | None) -> str:
+        """Return the name of a new node's output: numbered, where none is wanted."""
+        self._count += 1
+        while f"_{self._count}_{kind}" in self._taken:
+            self._count += 1
+        return to or f"_{self._count}_{kind}"
 
     def model(
         self,

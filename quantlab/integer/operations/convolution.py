@@ -1,7 +1,8 @@
 """Convolution."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,13 @@ class Convolution(Operation):
     padding_codes: NDArray[np.int32]
     windows: Windows
     groups: int = 1
+
+    num_axes: ClassVar[Mapping[str, int]] = {"weight": 4, "bias": 1, "padding_codes": 1}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.groups < 1:
+            self.refuse(f"groups {self.groups}", "numbers from 1")
 
     def num_bits(self, constant: str) -> int | None:
         return self.weight_bits if constant == "weight" else None

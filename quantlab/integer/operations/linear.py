@@ -1,7 +1,8 @@
 """Fully connected layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ class Linear(Operation):
     weight: NDArray[np.int8]
     weight_bits: int
     bias: NDArray[np.int32]
+
+    num_axes: ClassVar[Mapping[str, int]] = {"weight": 2, "bias": 1}
 
     def num_bits(self, constant: str) -> int | None:
         return self.weight_bits if constant == "weight" else None

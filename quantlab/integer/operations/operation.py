@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +18,33 @@ Array = NDArray[Any]
 class Operation(ABC):
     """An operation: integers in, integers out.
 
+    Making one checks each field against its annotation: a constant `NDArray[np.int32]` is what
+    int32 holds, whatever the type that it is given in, and is stored as int32. Raises UsageError.
+
     inputs, output: names of tensors.
     layer: the path of the layer or node that it comes from, for people.
+    num_axes: of constants, by name; of those not named any number is allowed.
     """
+
+    num_axes: ClassVar[Mapping[str, int]] = {}
 
     inputs: tuple[str, ...]
     output: str
     layer: str = ""
 
     def __post_init__(self) -> None:
-        for name, constant in self.constants().items():
-            copy = np.array(constant, order="C")
-            copy.setflags(write=False)
-            object.__setattr__(self, name, copy)
+        is_constant = {field.name: get_origin(field.type) is np.ndarray for field in fields(self)}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.integer):
+                value = value.item()
+                object.__setattr__(self, field.name, value)
+            if not is_constant[field.name] and not _is_a(value, field.type):
+                self.refuse(f"{field.name} {value!r}", _name_of(field.type))
+        for field in fields(self):
+            if is_constant[field.name]:
+                given, dtype = getattr(self, field.name), _dtype_of(field.type)
+                object.__setattr__(self, field.name, self._constant(field.name, given, dtype))
 
     def constants(self) -> Mapping[str, Array]:
         """Return the tensors that are part of the operation, by the names of its fields."""
@@ -63,9 +77,63 @@ class Operation(ABC):
             self.refuse(", ".join(map(str, inputs)), "as many axes of the same sizes, or of size 1")
         return np.broadcast_shapes(*shapes)
 
+    def _constant(self, name: str, given: Any, dtype: np.dtype[Any]) -> Array:
+        """Return a constant as it is stored: a copy, read-only. Raises UsageError."""
+        try:
+            values, num_axes = np.asarray(given), self.num_axes.get(name)
+        except ValueError:  # rows of different lengths, say
+            self.refuse(f"{name} that is no array", f"integers of {dtype}")
+        if values.dtype.kind not in "iu":
+            self.refuse(f"{name} of {values.dtype}", f"integers of {dtype}")
+        if num_axes not in (None, values.ndim):
+            self.refuse(f"{name} of shape {list(values.shape)}", f"{num_axes} axes")
+        if values.size:
+            self._check_range(name, int(values.min()), int(values.max()), dtype)
+        if self.num_bits(name) == 1 and not (np.abs(values) == 1).all():
+            self.refuse(f"{name} in 1 bit with others than -1 and 1", "these two")
+        stored = np.array(values, dtype, order="C")
+        stored.setflags(write=False)
+        return stored
+
+    def _check_range(self, name: str, low: int, high: int, dtype: np.dtype[Any]) -> None:
+        num_bits = self.num_bits(name)
+        if num_bits is not None and not 1 <= num_bits <= 8 * dtype.itemsize:
+            self.refuse(f"{name} in {num_bits} bits", f"1 to {8 * dtype.itemsize}")
+        ends = np.iinfo(dtype)
+        least, most = int(ends.min), int(ends.max)
+        if num_bits is not None and num_bits > 1:
+            least, most = -(2 ** (num_bits - 1)), 2 ** (num_bits - 1) - 1
+        if low < least or high > most:
+            self.refuse(f"{name} of {low} to {high}", f"{least} to {most}")
+
     def refuse(self, given: str, allowed: str) -> NoReturn:
         """Raises UsageError in the words of all operations."""
         raise UsageError(
             f"{type(self).__name__} '{self.output}' ({self.layer or 'no layer'}): {given} given, "
             f"{allowed} allowed"
         )
+
+
+def _dtype_of(annotation: Any) -> np.dtype[Any]:
+    """Return the type of the elements of an annotation `NDArray[...]`."""
+    _, dtype = get_args(annotation)
+    found: np.dtype[Any] = np.dtype(get_args(dtype)[0])
+    return found
+
+
+def _is_a(value: Any, annotation: Any) -> bool:
+    """Return whether a value is of a class or a tuple of them."""
+    if get_origin(annotation) is not tuple:
+        return isinstance(value, annotation) and not isinstance(value, bool)
+    first, *others = get_args(annotation)
+    is_long_enough = isinstance(value, tuple) and (others == [...] or len(value) == 1 + len(others))
+    return is_long_enough and all(_is_a(part, first) for part in value)
+
+
+def _name_of(annotation: Any) -> str:
+    """Return an annotation in words."""
+    if get_origin(annotation) is not tuple:
+        return {int: "an integer", str: "text"}.get(annotation, str(annotation.__name__))
+    first, *others = get_args(annotation)
+    count = "" if others == [...] else f"{1 + len(others)} of "
+    return f"a tuple, {count}{first.__name__}"

@@ -1,6 +1,6 @@
 """What goes from one scale to another has in common; see `Requantize` and `Add`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -37,21 +37,31 @@ class Rescale(Operation):
         super().__post_init__()
         if not self.kind.minimum <= self.low <= self.high <= self.kind.maximum:
             self.refuse(f"low {self.low}, high {self.high}", f"a range of {self.kind}")
+        for name in (*self.multiplier_names, "offset", "shift"):
+            if not getattr(self, name).size:
+                self.refuse(f"{name} of no integer", "at least one")
         if self.shift.min() < 0 or self.shift.max() > MAX_SHIFT:
             self.refuse(f"shift {self.shift.min()} to {self.shift.max()}", f"0 to {MAX_SHIFT}")
 
     @property
     def multipliers(self) -> tuple[NDArray[np.int32], ...]:
         """The multiplier of each input."""
-        arrays: Iterator[Array] = (getattr(self, name) for name in self.multiplier_names)
-        return tuple(multiplier.astype(np.int32, copy=False) for multiplier in arrays)
+        return tuple(getattr(self, name) for name in self.multiplier_names)
 
     def infer(self, inputs: Sequence[TensorType]) -> TensorType:
         if len(inputs) != len(self.multipliers):
             self.refuse(f"{len(inputs)} inputs", f"{len(self.multipliers)}, one a multiplier")
         shape = self.broadcast(inputs)
         arrays: list[Array] = [*self.multipliers, self.offset, self.shift]
-        constants = [array.shape for array in arrays]
-        if np.broadcast_shapes(shape, *constants) != shape:
-            self.refuse(f"constants of {constants}", f"such as fit {shape}")
+        for array in arrays:
+            if not _fits(array.shape, shape):
+                self.refuse(f"constants of {[a.shape for a in arrays]}", f"such as fit {shape}")
         return TensorType(shape, self.kind)
+
+
+def _fits(shape: tuple[int, ...], output: tuple[int, ...]) -> bool:
+    """Return whether a constant's shape broadcasts against the output's."""
+    if len(shape) > len(output):
+        return False
+    ends = output[len(output) - len(shape) :]
+    return all(size in (1, end) for size, end in zip(shape, ends, strict=True))

@@ -1,7 +1,8 @@
 """Few levels by comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,17 @@ class Threshold(Operation):
     low: int
     step: int
     kind: IntegerType
+
+    num_axes: ClassVar[Mapping[str, int]] = {"thresholds": 2, "signs": 1}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (np.abs(self.signs) == 1).all():
+            self.refuse(f"signs {self.signs.tolist()}", "-1 and 1")
+        if (self.thresholds[:, 1:] < self.thresholds[:, :-1]).any():
+            self.refuse("thresholds that fall along a row", "rising ones")
+        if self.step < 1:
+            self.refuse(f"step {self.step}", "numbers from 1")
 
     @property
     def high(self) -> int:

@@ -19,9 +19,11 @@ class Windows:
     ceil_mode: bool = False
 
     def __post_init__(self) -> None:
-        positive = (*self.kernel, *self.stride, *self.dilation)
-        if min(positive) < 1 or min(self.padding) < 0:
-            raise UsageError(f"windows: {self} given; allowed: sizes from 1, padding from 0")
+        are_pairs = all(_are(s, 2, 1) for s in (self.kernel, self.stride, self.dilation))
+        if not are_pairs or not _are(self.padding, 4, 0):
+            raise UsageError(
+                f"windows: {self} given; allowed: two sizes from 1 of each, four paddings from 0"
+            )
 
     @property
     def is_padded(self) -> bool:
@@ -62,3 +64,9 @@ class Windows:
             return room // stride + 1
         count = -(-room // stride) + 1
         return count - 1 if (count - 1) * stride >= size + before else count
+
+
+def _are(sizes: object, count: int, least: int) -> bool:
+    """Return whether these are so many integers, none below `least`."""
+    is_long_enough = isinstance(sizes, tuple) and len(sizes) == count
+    return is_long_enough and all(isinstance(size, int) and size >= least for size in sizes)

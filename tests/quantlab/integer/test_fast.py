@@ -67,7 +67,7 @@ def ternary(
         return Threshold(
             inputs=(source,),
             output=output,
-            thresholds=thresholds,
+            thresholds=np.sort(thresholds),
             signs=random.choice([-1, 1], len(thresholds)),
             low=low,
             step=step,

@@ -20,7 +20,7 @@ class Writer:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.graph = Graph("quantlab")
+        self.graph = Graph("quantlab", program.types)
 
     def types(self, operation: Operation) -> list[TensorType]:
         """Return the types of an operation's inputs."""

@@ -31,7 +31,7 @@ class Writer:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.graph = Graph("quantlab")
+        self.graph = Graph("quantlab", program.types)
         self.floats: dict[str, str] = {}
         self.readings: dict[str, Reading] = {}
         self.codes: dict[str, str] = {}
