@@ -7,8 +7,9 @@ top-1 on the test photos after the final one. No photo is held out.
     python -m benchmarks.algorithms
     python -m benchmarks.algorithms --configs lsq_w4a4 pact_w4a4 --seeds 1
 
-Runs are spread over all GPUs, `--jobs` at a time on each. Rows that stand in the results already
-are kept unless their config is named, so that an interrupted measurement goes on where it was.
+Runs are spread over all GPUs, `--jobs` at a time on each. Rows of the same float run that stand in
+the results already are kept, so that an interrupted measurement goes on where it was: give it the
+same `--exp_id`. A row is compared with `finetune` from its own float run.
 """
 
 import argparse
@@ -19,14 +20,16 @@ import re
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
 
-from benchmarks.harness import RESULTS, Row, report
+from benchmarks.harness import RESULTS, Row, origin, report
 
 FLOAT, PEER = "resnet18", "finetune"
 ROWS = (
@@ -42,12 +45,21 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run. exp_id: of the float run that it starts from."""
+    """One run."""
 
     config: str
     seed: int
     epochs: int
+    start: "Start"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """The float run that others start from. top1: its percentage; weights: their hash."""
+
     exp_id: int
+    top1: float
+    weights: str
 
 
 def train(config: str, gpu: int, threads: int, settings: Sequence[str]) -> dict[str, Any]:
@@ -84,7 +96,7 @@ def run_all(jobs: Sequence[Job], num_gpus: int, jobs_per_gpu: int, file: Path) -
             except queue.Empty:
                 return
             settings = [
-                f"--network.pretrained.exp_id={job.exp_id}",
+                f"--network.pretrained.exp_id={job.start.exp_id}",
                 f"--experiment.seed={job.seed}",
                 f"--experiment.epochs={job.epochs}",
             ]
@@ -100,6 +112,9 @@ def run_all(jobs: Sequence[Job], num_gpus: int, jobs_per_gpu: int, file: Path) -
                 "epochs": job.epochs,
                 "seconds": record["seconds"],
                 "weights_sha256": record["weights_sha256"][:16],
+                "start_top1": job.start.top1,
+                "start_sha256": job.start.weights,
+                **origin(),
             }
             print(json.dumps(row), flush=True)
             with lock:
@@ -118,34 +133,55 @@ def run_all(jobs: Sequence[Job], num_gpus: int, jobs_per_gpu: int, file: Path) -
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Return the rows measured so far."""
-    rows: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+    """Return the rows measured so far; those of the results where no measurement has begun."""
+    source = file if file.exists() else RESULTS / "algorithms.json"
+    rows: list[dict[str, Any]] = json.loads(source.read_text()) if source.exists() else []
     return rows
 
 
-def key(row: dict[str, Any]) -> tuple[str, int, int]:
+def key(row: dict[str, Any]) -> tuple[str, int, int, str]:
     """Return what tells a row from the others."""
-    return row["config"], row["seed"], row["epochs"]
+    return row["config"], row["seed"], row["epochs"], row["start_sha256"]
 
 
 def table(measured: Sequence[dict[str, Any]]) -> list[Row]:
-    """Return the rows of the result, each beside the float one of its seed, or of any."""
-    floats = {row["seed"]: row["top1"] for row in measured if row["config"] == PEER}
-    order = sorted(measured, key=lambda row: (ROWS.index(row["config"]), row["seed"]))
+    """Return the rows of the result, each beside the mean of `finetune` from its float run.
+
+    A config stands there with the float run of its last row; `finetune` with all that are beside
+    others.
+    """
+    last = {row["config"]: row["start_sha256"] for row in measured if row["config"] != PEER}
+    floats: dict[str, list[float]] = defaultdict(list)
+    for row in measured:
+        if row["config"] == PEER:
+            floats[row["start_sha256"]].append(row["top1"])
+    starts = set(last.values())
+    kept = [
+        row
+        for row in measured
+        if row["start_sha256"] == last.get(row["config"])
+        or (row["config"] == PEER and row["start_sha256"] in starts)
+    ]
+    order = sorted(
+        kept, key=lambda row: (ROWS.index(row["config"]), row["start_sha256"], row["seed"])
+    )
     return [
         Row(
             figures={
                 "config": row["config"],
                 "seed": row["seed"],
                 "top1": row["top1"],
-                "float_top1": (peer := floats.get(row["seed"], max(floats.values()))),
+                "float_top1": (peer := mean(floats[row["start_sha256"]])),
                 "points_below_float": peer - row["top1"],
                 "epochs": row["epochs"],
                 "seconds": row["seconds"],
                 "weights_sha256": row["weights_sha256"],
+                "start_top1": row["start_top1"],
+                "start_sha256": row["start_sha256"],
             },
             peer=f"config {PEER}, the ratio is of top1",
             ratio=row["top1"] / peer,
+            origin={"machine": row["machine"], "command": row["command"]},
         )
         for row in order
     ]
@@ -164,21 +200,32 @@ def main() -> None:
     if not num_gpus:
         print("algorithms: no GPU here; nothing measured")
         return
-    exp_id = arguments.exp_id
-    if exp_id is None:
-        record = train(FLOAT, 0, os.cpu_count() or 1, [])
-        exp_id = int(record["id"].rpartition("exp")[2])
-        print(f"{FLOAT}: run {exp_id}, top1 {record['metrics']['test/top1']}", flush=True)
+    start = _start(arguments.exp_id)
+    print(f"{FLOAT}: {start}", flush=True)
     file = RESULTS / "algorithms.partial.json"
-    done = {key(row) for row in read_rows(file) if row["config"] not in arguments.configs}
+    done = {key(row) for row in read_rows(file)}
     jobs = [
-        Job(config=config, seed=seed, epochs=arguments.epochs, exp_id=exp_id)
+        Job(config=config, seed=seed, epochs=arguments.epochs, start=start)
         for seed in range(arguments.seeds)
         for config in arguments.configs or ROWS
-        if (config, seed, arguments.epochs) not in done
+        if (config, seed, arguments.epochs, start.weights) not in done
     ]
     run_all(jobs, num_gpus, arguments.jobs, file)
     report("algorithms", table(read_rows(file)))
+
+
+def _start(exp_id: int | None) -> Start:
+    """Return the float run of that number; None: train it."""
+    if exp_id is None:
+        record = train(FLOAT, 0, os.cpu_count() or 1, [])
+    else:
+        path = CHECKOUT / f"problems/CIFAR10/logs/exp{exp_id:03d}/run.json"
+        record = json.loads(path.read_text())
+    return Start(
+        exp_id=int(record["id"].rpartition("exp")[2]),
+        top1=record["metrics"]["test/top1"],
+        weights=record["weights_sha256"][:16],
+    )
 
 
 if __name__ == "__main__":

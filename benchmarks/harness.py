@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,12 +64,13 @@ class Row:
     """One line of a result. figures: what identifies it and what was measured, in table order.
 
     ratio: `peer`'s time / own time, more than 1 is faster than the peer, unless `figures` say
-    otherwise.
+    otherwise. origin: the machine and the command of a row that was measured before.
     """
 
     figures: Mapping[str, Figure]
     peer: str
     ratio: float
+    origin: Mapping[str, Any] | None = None
 
 
 def interleaved(
@@ -121,20 +123,24 @@ def machine() -> Machine:
     )
 
 
-def write_rows(name: str, rows: Sequence[Row], *, folder: Path = RESULTS) -> Path:
-    """Write `<folder>/<name>.json`: one row a line, each complete by itself."""
-    where = asdict(machine())
+def origin() -> dict[str, Any]:
+    """Return the machine and the command of a row that is measured now."""
     command = f"python -m benchmarks.{Path(sys.argv[0]).stem}" + "".join(
         f" {argument}" for argument in sys.argv[1:]
     )
+    return {"machine": asdict(machine()), "command": command}
+
+
+def write_rows(name: str, rows: Sequence[Row], *, folder: Path = RESULTS) -> Path:
+    """Write `<folder>/<name>.json`: one row a line, each complete by itself."""
+    here = origin()
     lines = [
         json.dumps(
             {
                 **{key: rounded(value) for key, value in row.figures.items()},
                 "peer": row.peer,
                 "ratio": rounded(row.ratio),
-                "machine": where,
-                "command": command,
+                **(here if row.origin is None else row.origin),
             }
         )
         for row in rows
