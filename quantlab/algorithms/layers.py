@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from quantlab.errors import UsageError, did_you_mean
+from quantlab.graphs.weights import check_own_weight
 from quantlab.quantizer import Quantizer
 
 Target = Literal["weight", "input", "output"]
@@ -100,8 +101,9 @@ def check_attachable(layer: nn.Module, name: str) -> None:
     """Raise UsageError unless the layer's class is one that can carry quantizers.
 
     A subclass with a forward pass of its own cannot: there is no telling what that does with the
-    weight.
+    weight. Nor can one whose weight is computed from other parameters.
     """
+    check_own_weight(layer, name)
     if type(layer) in QUANTIZED or type(layer) in QUANTIZED.values():
         return
     if type(layer) is nn.modules.linear.NonDynamicallyQuantizableLinear:

@@ -176,6 +176,7 @@ class _Mapper:
     def _copy(self, node: fx.Node) -> None:
         new = self._made[node] = self._new.node_copy(node, self._copied)
         new.meta = {"nn_module_stack": self._places(node), FOLLOWS_TRAINING: True}
+        new.stack_trace = node.stack_trace  # which has the user's line
 
     def _places(self, node: fx.Node) -> dict[str, tuple[str, Any]]:
         """Return the modules around an operator by the first of their paths. What is made of an

@@ -30,7 +30,9 @@ class Functional:
     defaults: what arguments are that are not given, where the class has another idea.
     renamed: arguments that the class calls otherwise.
     num_inputs: how many tensors come first; None: one list of any number.
-    with_constant: the class for a number in place of one of two tensors, and what becomes of it.
+    is_reversed: whether the second of two tensors is the class's first.
+    with_constant: the class for a tensor and a number, which is negated if `is_negated`.
+    from_constant: the class for a number and a tensor.
     """
 
     name: str
@@ -41,7 +43,9 @@ class Functional:
     defaults: Mapping[str, object] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     num_inputs: int | None = 1
+    is_reversed: bool = False
     with_constant: type[nn.Module] | None = None
+    from_constant: type[nn.Module] | None = None
     is_negated: bool = False
 
 
@@ -66,6 +70,7 @@ FUNCTIONS = (
         needed={"alpha": 1},
         num_inputs=2,
         with_constant=operations.AddConstant,
+        from_constant=operations.AddConstant,
     ),
     Functional(
         name="subtract",
@@ -83,7 +88,34 @@ FUNCTIONS = (
         needed={"alpha": 1},
         num_inputs=2,
         with_constant=operations.AddConstant,
+        from_constant=operations.SubtractFromConstant,
         is_negated=True,
+    ),
+    Functional(
+        name="subtract",
+        cls=operations.Subtract,
+        targets=(torch.rsub, aten.rsub.Tensor, aten.rsub.Scalar),
+        needed={"alpha": 1},
+        num_inputs=2,
+        is_reversed=True,
+        with_constant=operations.AddConstant,
+        from_constant=operations.SubtractFromConstant,
+        is_negated=True,
+    ),
+    Functional(
+        name="negative",
+        cls=operations.Negative,
+        targets=(
+            operator.neg,
+            torch.neg,
+            torch.negative,
+            torch.neg_,
+            "neg",
+            "negative",
+            "neg_",
+            aten.neg.default,
+            aten.neg_.default,
+        ),
     ),
     Functional(
         name="multiply",
@@ -100,6 +132,7 @@ FUNCTIONS = (
         ),
         num_inputs=2,
         with_constant=operations.MultiplyConstant,
+        from_constant=operations.MultiplyConstant,
     ),
     Functional(
         name="divide",
@@ -116,6 +149,7 @@ FUNCTIONS = (
         ),
         needed={"rounding_mode": None},
         num_inputs=2,
+        with_constant=operations.DivideByConstant,
     ),
     Functional(
         name="matmul",
@@ -137,6 +171,75 @@ FUNCTIONS = (
         targets=(torch.cat, torch.concat, torch.concatenate, aten.cat.default),
         parameters=("dim",),
         num_inputs=None,
+    ),
+    Functional(
+        name="stack",
+        cls=operations.Stack,
+        targets=(torch.stack, aten.stack.default),
+        parameters=("dim",),
+        num_inputs=None,
+    ),
+    Functional(
+        name="sum",
+        cls=operations.Sum,
+        targets=(torch.sum, "sum", aten.sum.dim_IntList, aten.sum.default),
+        parameters=("dim", "keepdim", "dtype"),
+        needed={"dtype": None},
+        renamed={"dim": "dims"},
+    ),
+    Functional(
+        name="clamp",
+        cls=operations.Clamp,
+        targets=(
+            torch.clamp,
+            torch.clamp_,
+            torch.clip,
+            torch.clip_,
+            "clamp",
+            "clamp_",
+            "clip",
+            "clip_",
+            aten.clamp.default,
+            aten.clamp_.default,
+            aten.clip.default,
+        ),
+        parameters=("min", "max"),
+    ),
+    Functional(
+        name="clamp",
+        cls=operations.Clamp,
+        targets=(
+            torch.clamp_min,
+            torch.clamp_min_,
+            "clamp_min",
+            "clamp_min_",
+            aten.clamp_min.default,
+        ),
+        parameters=("min",),
+    ),
+    Functional(
+        name="clamp",
+        cls=operations.Clamp,
+        targets=(
+            torch.clamp_max,
+            torch.clamp_max_,
+            "clamp_max",
+            "clamp_max_",
+            aten.clamp_max.default,
+        ),
+        parameters=("max",),
+    ),
+    Functional(
+        name="pad",
+        cls=operations.Pad,
+        targets=(functional.pad,),
+        parameters=("pad", "mode", "value"),
+    ),
+    Functional(
+        name="pad",
+        cls=operations.Pad,
+        targets=(aten.constant_pad_nd.default,),
+        parameters=("pad", "value"),
     ),
     Functional(
         name="mean",
@@ -191,6 +294,45 @@ FUNCTIONS = (
         cls=nn.ELU,
         targets=(functional.elu, aten.elu.default, aten.elu_.default),
         parameters=("alpha", "inplace"),
+    ),
+    Functional(
+        name="celu",
+        cls=nn.CELU,
+        targets=(functional.celu, torch.celu, aten.celu.default),
+        parameters=("alpha", "inplace"),
+    ),
+    Functional(
+        name="selu",
+        cls=nn.SELU,
+        targets=(functional.selu, torch.selu, aten.selu.default),
+        parameters=("inplace",),
+    ),
+    Functional(
+        name="log_sigmoid",
+        cls=nn.LogSigmoid,
+        targets=(functional.logsigmoid, aten.log_sigmoid.default),
+    ),
+    Functional(
+        name="softsign",
+        cls=nn.Softsign,
+        targets=(functional.softsign,),
+    ),
+    Functional(
+        name="softshrink",
+        cls=nn.Softshrink,
+        targets=(functional.softshrink, aten.softshrink.default),
+        parameters=("lambd",),
+    ),
+    Functional(
+        name="hardshrink",
+        cls=nn.Hardshrink,
+        targets=(functional.hardshrink, torch.hardshrink, aten.hardshrink.default),
+        parameters=("lambd",),
+    ),
+    Functional(
+        name="tanhshrink",
+        cls=nn.Tanhshrink,
+        targets=(functional.tanhshrink,),
     ),
     Functional(
         name="sigmoid",
@@ -330,10 +472,38 @@ FUNCTIONS = (
         parameters=("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
         needed={"antialias": False},
     ),
+    Functional(
+        name="pixel_shuffle",
+        cls=nn.PixelShuffle,
+        targets=(functional.pixel_shuffle, aten.pixel_shuffle.default),
+        parameters=("upscale_factor",),
+    ),
+    Functional(
+        name="pixel_unshuffle",
+        cls=nn.PixelUnshuffle,
+        targets=(functional.pixel_unshuffle, aten.pixel_unshuffle.default),
+        parameters=("downscale_factor",),
+    ),
+    Functional(
+        name="channel_shuffle",
+        cls=nn.ChannelShuffle,
+        targets=(functional.channel_shuffle, aten.channel_shuffle.default),
+        parameters=("groups",),
+    ),
 )
 
 BY_TARGET: Mapping[Target, Functional] = {
     target: line for line in FUNCTIONS for target in line.targets
+}
+
+# What torch, for users of NumPy, also takes for the names of its own.
+NUMPY_NAMES = {
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "x": "input",
+    "a": "input",
+    "x1": "input",
+    "x2": "other",
 }
 
 # These overwrite their first input; others do if they are told so by `inplace=True`.
@@ -345,6 +515,11 @@ IN_PLACE: frozenset[Target] = frozenset(
         operator.itruediv,
         functional.relu_,
         torch.relu_,
+        torch.neg_,
+        torch.clamp_,
+        torch.clip_,
+        torch.clamp_min_,
+        torch.clamp_max_,
         *(
             target
             for target in BY_TARGET

@@ -15,13 +15,13 @@ Dropout follows `.train()` and `.eval()` if the code that called it looks at `se
 that is always on, or never, stays a function.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from quantlab.graphs.functions import BY_TARGET, IGNORED, IN_PLACE, Functional
+from quantlab.graphs.functions import BY_TARGET, IGNORED, IN_PLACE, NUMPY_NAMES, Functional
 from quantlab.graphs.paths import add_module, enclosing_path, function_name, join, module_of
 from quantlab.graphs.report import reported
 from quantlab.quantizer import Quantizer
@@ -49,11 +49,17 @@ _ALIASING = frozenset((
 def modularize(gm: fx.GraphModule) -> Iterator[str]:
     """Replace functions by modules, in place."""
     numbers = number_nodes(gm.graph)
+
+    def is_tensor(x: Any) -> bool:
+        return isinstance(x, fx.Node) and x not in numbers
+
     for node in list(gm.graph.nodes):
         line = BY_TARGET.get(node.target) if node.op in ("call_function", "call_method") else None
         if line is None or node in numbers:
             continue
-        found = _module_for(gm, line, node, numbers)
+        if _ignores_mode(gm, line, node):
+            continue
+        found = module_for(line, node.args, node.kwargs, is_tensor)
         if found is None or (_is_in_place(node) and not _redirect_readers(gm, node)):
             continue
         module, inputs = found
@@ -87,50 +93,69 @@ def number_nodes(graph: fx.Graph) -> set[fx.Node]:
     return numbers
 
 
-def _module_for(
-    gm: fx.GraphModule, line: Functional, node: fx.Node, numbers: set[fx.Node]
-) -> tuple[nn.Module, tuple[fx.Node, ...]] | None:
-    """Return the module for a function and its inputs; None if there is none."""
-    given = _arguments(line, node)
-    if given is None or _ignores_mode(gm, node, given):
+def module_for(
+    line: Functional,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    is_tensor: Callable[[Any], bool],
+) -> tuple[nn.Module, tuple[Any, ...]] | None:
+    """Return the module for a call of a line's function and its inputs; None if there is none.
+
+    is_tensor: whether an argument is a tensor, or stands for one; others are numbers, tuples of
+    numbers and the like, or stand for some.
+    """
+    given = _arguments(line, args, kwargs)
+    if given is None:
         return None
     inputs = given.pop("inputs")
     for name, value in line.needed.items():
         if given.pop(name, value) != value:
             return None
     kept = {k: _plain(v) for k, v in given.items() if k not in IGNORED and v not in (None, [], ())}
-    if any(isinstance(leaf, fx.Node) for leaf in torch.utils._pytree.tree_leaves(kept)):
+    leaves = torch.utils._pytree.tree_leaves(kept)
+    if any(isinstance(leaf, fx.Node) or is_tensor(leaf) for leaf in leaves):
         return None
-    if inputs and all(isinstance(x, fx.Node) and x not in numbers for x in inputs):
+    if inputs and all(is_tensor(x) for x in inputs):
         renamed = {line.renamed.get(name, name): value for name, value in kept.items()}
         return line.cls(**renamed), tuple(inputs)
-    if line.with_constant is not None:
-        return _with_constant(line, inputs, numbers)
-    return None
+    return _with_constant(line, inputs, is_tensor) if line.num_inputs == 2 else None
+
+
+def is_always_on(line: Functional, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a call's arguments turn a dropout on."""
+    given = _arguments(line, args, kwargs)
+    return given is not None and given.get("training") is True
 
 
 def _with_constant(
-    line: Functional, inputs: list[Any], numbers: set[fx.Node]
-) -> tuple[nn.Module, tuple[fx.Node, ...]] | None:
-    assert line.with_constant is not None
+    line: Functional, inputs: list[Any], is_tensor: Callable[[Any], bool]
+) -> tuple[nn.Module, tuple[Any, ...]] | None:
     left, right = inputs
-    if not isinstance(left, fx.Node) and not line.is_negated:
-        left, right = right, left
-    is_constant = isinstance(right, int | float) and not isinstance(right, bool)
-    if not is_constant or not isinstance(left, fx.Node) or left in numbers:
-        return None
-    return line.with_constant(-right if line.is_negated else right), (left,)
+    if is_tensor(left) and line.with_constant is not None and _is_number(right):
+        return line.with_constant(-right if line.is_negated else right), (left,)
+    if is_tensor(right) and line.from_constant is not None and _is_number(left):
+        return line.from_constant(left), (right,)
+    return None
 
 
-def _arguments(line: Functional, node: fx.Node) -> dict[str, Any] | None:
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def _arguments(
+    line: Functional, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any] | None:
     """Return the arguments of a call by name, its inputs as `inputs`; None if one is unknown."""
-    given, positional = dict(node.kwargs), list(node.args)
+    given = {NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
+    positional = list(args)
     names = ["input", "other"] if line.num_inputs == 2 else ["input"]
     if line.num_inputs is None:
         names = ["tensors"]
     inputs = [positional.pop(0) if positional else given.pop(name, None) for name in names]
     if line.num_inputs is None:
         inputs = list(inputs[0]) if isinstance(inputs[0], list | tuple) else []
+    if line.is_reversed:
+        inputs.reverse()
     if len(positional) > len(line.parameters):
         return None
     named = dict(zip(line.parameters, positional, strict=False))
@@ -139,9 +164,10 @@ def _arguments(line: Functional, node: fx.Node) -> dict[str, Any] | None:
     return {**line.defaults, **named, **given, "inputs": inputs}
 
 
-def _ignores_mode(gm: fx.GraphModule, node: fx.Node, given: Mapping[str, Any]) -> bool:
+def _ignores_mode(gm: fx.GraphModule, line: Functional, node: fx.Node) -> bool:
     """Return whether a dropout is on or off whatever the mode."""
-    if "training" not in given:
+    given = _arguments(line, node.args, node.kwargs)
+    if given is None or "training" not in given:
         return False
     is_mode = given["training"] == _is_enclosing_training(gm, node)
     return not (is_mode and node.meta.get(FOLLOWS_TRAINING, False))

@@ -155,9 +155,10 @@ class _Proxy(fx.Proxy):
 
 
 def _callers_frame() -> FrameType | None:
-    """Return the frame of the user's code that calls a function of torch."""
+    """Return the frame of the network's code that calls a function of torch; None if it has no code
+    of its own, as an nn.Sequential."""
     frame = sys._getframe().f_back
-    while frame is not None:
+    while frame is not None and frame.f_code is not _symbolic.__code__:
         if not frame.f_globals.get("__name__", "").startswith(("torch.", "quantlab.graphs.")):
             return frame
         frame = frame.f_back

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from quantlab.errors import UsageError
 from quantlab.graphs.leaves import SLOTS
@@ -16,6 +17,27 @@ def is_linear(layer: nn.Module) -> bool:
     carries = all(slot in layer._modules for slot in SLOTS)
     is_usual = any(type(layer).forward is cls.forward for cls in LAYERS)
     return (is_usual or carries) and layer._parameters.get("weight") is not None
+
+
+def check_own_weight(layer: nn.Module, path: str) -> None:
+    """Raise UsageError, with the call that undoes it, if a layer's weight is computed from other
+    parameters: by weight or spectral norm, another parametrization, or pruning masks."""
+    name = f'network.get_submodule("{path}")'
+    if is_parametrized(layer, "weight"):
+        kind = "a parametrization"
+        call = f'torch.nn.utils.parametrize.remove_parametrizations({name}, "weight")'
+    elif "weight_orig" in layer._parameters and "weight_mask" in layer._buffers:
+        kind, call = "torch.nn.utils.prune", f'torch.nn.utils.prune.remove({name}, "weight")'
+    elif "weight_orig" in layer._parameters:
+        kind, call = "spectral_norm", f"torch.nn.utils.remove_spectral_norm({name})"
+    elif {"weight_g", "weight_v"} <= layer._parameters.keys():
+        kind, call = "weight_norm", f"torch.nn.utils.remove_weight_norm({name})"
+    else:
+        return
+    raise UsageError(
+        f"layer '{path}': a weight computed by {kind} given, a parameter of its own allowed; call "
+        f"{call} first"
+    )
 
 
 def check_unquantized(what: str, path: str, layer: nn.Module, *, is_last: bool = False) -> None:

@@ -2,5 +2,6 @@
 
 from quantlab.integer.lower.input_spec import InputSpec
 from quantlab.integer.lower.lower import lower
+from quantlab.integer.lower.obstacles import obstacles
 
-__all__ = ["InputSpec", "lower"]
+__all__ = ["InputSpec", "lower", "obstacles"]

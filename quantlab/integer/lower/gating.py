@@ -11,14 +11,15 @@ from quantlab.integer.operations import Lookup, Multiply
 
 # Of one number each, without state.
 TABULATED = (
-    nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Hardswish, nn.LeakyReLU, nn.Mish, nn.Sigmoid, nn.SiLU,
-    nn.Softplus, nn.Tanh,
+    nn.CELU, nn.ELU, nn.GELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish,
+    nn.LogSigmoid, nn.Mish, nn.SELU, nn.Sigmoid, nn.SiLU, nn.Softplus, nn.Softshrink, nn.Softsign,
+    nn.Tanh, nn.Tanhshrink, nn.Threshold,
 )  # fmt: skip
 
 
 def lower_function_of_one(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
     """Return an activation by a table of 256 entries, its input on a grid of 8 bits."""
-    source = node.all_input_nodes[0]
+    source = lowering.source(node)
     if x.grid is None or x.grid.kind.maximum > 255 or x.grid.scale.size > 1:
         grid = byte_grid(*lowering.range_of(source))
         x = lowering.builder.quantize(x, grid, f"{source.name}_codes")

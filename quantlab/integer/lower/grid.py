@@ -60,6 +60,9 @@ def grid_of(quantizer: Quantizer, path: str) -> Grid:
             f"{path}: {quantizer.spec} given; one scale and evenly spaced codes allowed here"
         )
 
+    if not torch.isfinite(quantizer.scale).all():
+        raise UsageError(f"{path}.scale: {quantizer.scale.item()} given, a finite one allowed")
+
     def encode(reals: Reals) -> NDArray[np.int64]:
         return quantizer.codes(torch.from_numpy(reals)).numpy().astype(np.int64)
 

@@ -9,11 +9,14 @@ from torch import fx, nn
 
 from quantlab.errors import UsageError
 from quantlab.graphs.slots import applied
+from quantlab.graphs.weights import check_own_weight
 from quantlab.integer.bounds import signed_bits
+from quantlab.integer.lower.finite import finite
 from quantlab.integer.lower.grid import Reals
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.value import Term, Value
 from quantlab.integer.operations import Convolution, Linear, Operation, Windows
+from quantlab.integer.tensor_type import S32
 
 # A larger bias, in steps of the accumulator, is added when that is rescaled, in 64 bits.
 _MOST_BIAS = 2.0**29
@@ -29,13 +32,18 @@ def lower_layer(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -
     path, slots = str(node.target), applied(layer)
     if "input_quantizer" in slots:
         x = lowering.quantized(x, slots["input_quantizer"], f"{path}.input_quantizer")
-    x = lowering.codes(x, node.all_input_nodes[0])
+    x = lowering.codes(x, lowering.source(node))
     assert x.grid is not None
+    if x.grid.kind == S32:
+        raise UsageError(
+            f"{path}.input_quantizer: codes from {x.grid.low} to {x.grid.high} given, 16 bits with "
+            "a sign allowed; 15 bits, or signed: true, make it fit"
+        )
     weight, scale_O = _weights(layer, path)
     step_O = scale_O * x.grid.scale.item()  # in real numbers, of the accumulator
     bias_O = np.zeros(len(weight))
     if layer.bias is not None:
-        bias_O = layer.bias.detach().double().cpu().numpy()
+        bias_O = finite(layer.bias, f"{path}.bias")
     whole_O = np.rint(bias_O / step_O)
     whole_O = np.where(np.abs(whole_O) < _MOST_BIAS, whole_O, 0.0)
     operation, zeros_O = _operation(layer, path, weight, x)
@@ -70,8 +78,6 @@ def _operation(
     zero = x.grid.zero_point.reshape(-1)
     if isinstance(layer, nn.Linear):
         return Linear, (wide * zero).sum(1)
-    if layer.padding_mode != "zeros":
-        raise UsageError(f"layer '{path}': padding_mode '{layer.padding_mode}', 'zeros' allowed")
     zero_C = np.broadcast_to(zero, (x.shape[0],))
     group_O = np.arange(len(weight)) // (len(weight) // layer.groups)
     zero_OI = zero_C.reshape(layer.groups, -1)[group_O]
@@ -87,11 +93,20 @@ def _operation(
 def _weights(layer: nn.Module, path: str) -> tuple[NDArray[np.int8], Reals]:
     """Return the codes of a layer's weights and the scale of each output, `[O]`."""
     quantizer = applied(layer).get("weight_quantizer")
-    if quantizer is None or not quantizer.is_complete:
-        stage = "no quantizer" if quantizer is None else "a quantizer that has not wholly started"
-        raise UsageError(f"layer '{path}': its weight has {stage}; quantize it to 8 bits or fewer")
-    codes = quantizer.codes(layer.get_parameter("weight")).cpu().numpy()
-    scale = quantizer.scale.detach().double().cpu().numpy()
+    check_own_weight(layer, path)
+    if quantizer is None:
+        raise UsageError(
+            f"layer '{path}': its weight has no quantizer; quantize it to 8 bits or fewer"
+        )
+    if not quantizer.is_complete:
+        raise UsageError(
+            f"layer '{path}': its weight has a quantizer that has not wholly started; train for "
+            "more epochs, or let it start earlier (start_epoch, schedule)"
+        )
+    weight = layer.get_parameter("weight")
+    finite(weight, f"{path}.weight")
+    codes = quantizer.codes(weight).cpu().numpy()
+    scale = finite(quantizer.scale, f"{path}.weight_quantizer.scale")
     if scale.size not in (1, len(codes)):
         raise UsageError(
             f"layer '{path}': weights quantized {quantizer.spec.granularity}; per_tensor or "
@@ -99,7 +114,8 @@ def _weights(layer: nn.Module, path: str) -> tuple[NDArray[np.int8], Reals]:
         )
     if codes.min() < -128 or codes.max() > 127:
         raise UsageError(
-            f"layer '{path}': weights of {codes.min()} to {codes.max()}, 8 bits allowed"
+            f"layer '{path}': weights of {codes.min()} to {codes.max()}, -128 to 127 allowed; "
+            "fewer bits (num_bits) make them fit"
         )
     return codes.astype(np.int8), np.broadcast_to(scale.reshape(-1), (len(codes),))
 

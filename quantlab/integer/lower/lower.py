@@ -7,59 +7,42 @@ network has no quantizer but the program needs integers of few bits, as before a
 product, 16 bits are taken, for the range that the value has on samples.
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, fx, nn
 
 from quantlab.errors import UsageError
-from quantlab.graphs.operations import Add, Concat, Mean, Multiply
+from quantlab.graphs.functions import BY_TARGET
+from quantlab.graphs.modularize import is_always_on, module_for
+from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
 from quantlab.graphs.paths import function_name
 from quantlab.graphs.shapes import evaluating, propagate_shapes
 from quantlab.graphs.slots import applied
 from quantlab.graphs.trace import trace
 from quantlab.integer.lower.builder import Builder
 from quantlab.integer.lower.elementwise import (
-    BATCH_NORMS,
-    CLAMPS,
+    OF_TWO,
     lower_add,
-    lower_batch_norm,
-    lower_clamp,
+    lower_subtract,
+    lower_with_constant,
 )
-from quantlab.integer.lower.gating import TABULATED, lower_function_of_one, lower_multiply
+from quantlab.integer.lower.endings import ENDINGS, is_ending, left_out
+from quantlab.integer.lower.finite import check_finite
+from quantlab.integer.lower.gating import lower_multiply
 from quantlab.integer.lower.grid import wide_grid
+from quantlab.integer.lower.handlers import COMMUTING, handler_of, is_passing
 from quantlab.integer.lower.input_spec import INPUT, InputSpec
-from quantlab.integer.lower.layers import lower_layer
+from quantlab.integer.lower.known import Known, known_values
 from quantlab.integer.lower.lowering import Lowering, refuse
-from quantlab.integer.lower.pooling import AVERAGES, lower_average, lower_max_pool, lower_mean
 from quantlab.integer.lower.ranges import observe_ranges
-from quantlab.integer.lower.rearranging import (
-    FUNCTIONS,
-    REARRANGING,
-    lower_concat,
-    lower_function,
-    lower_reshape,
-)
+from quantlab.integer.lower.rearranging import FUNCTIONS, lower_concat, lower_function
+from quantlab.integer.lower.remedies import refused_setting, without_operation
 from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.quantizer import Quantizer
-
-Handler = Callable[[Lowering, fx.Node, nn.Module, Value], Value]
-_PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
-# Of packages that need not be there.
-_PASSING_NAMES = frozenset({"torchvision.ops.stochastic_depth.StochasticDepth"})
-_HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (
-    ((nn.Conv2d, nn.Linear), lower_layer),
-    (BATCH_NORMS, lower_batch_norm),
-    (CLAMPS, lower_clamp),
-    ((nn.MaxPool2d,), lower_max_pool),
-    (AVERAGES, lower_average),
-    ((Mean,), lower_mean),
-    (TABULATED, lower_function_of_one),
-    (REARRANGING, lower_reshape),
-)
-# Quantizing before these gives the same codes as after them.
-_COMMUTING = (*_PASSING, *CLAMPS, nn.MaxPool2d, *REARRANGING)
 
 
 def lower(
@@ -81,16 +64,42 @@ def lower(
     """
     with evaluating(network):
         example = spec.example(samples)
+        if samples is not None:
+            check_finite(samples, "samples")
         for parameter in network.parameters():
             example = example.to(parameter)  # its type and device
             break
-        if isinstance(network, fx.GraphModule):
-            gm = network
-            propagate_shapes(gm, example)
-        else:
-            gm = trace(network, example)
+        gm = network if isinstance(network, fx.GraphModule) else _traced(network, example)
+        _check_inputs(gm)
+        propagate_shapes(gm, example)
         ranges = observe_ranges(gm, samples) if samples is not None else {}
-        return _Lowerer(gm, spec, ranges, threshold_levels).lower()
+        known = known_values(gm, example)
+        return _Lowerer(gm, spec, ranges, known, threshold_levels).lower()
+
+
+def _traced(network: nn.Module, example: Tensor) -> fx.GraphModule:
+    """Return a network's graph, followed on an example where it cannot be for all inputs at once.
+
+    Raises the error of the former, if both fail.
+    """
+    try:
+        return trace(network)
+    except UsageError as error:
+        try:
+            return trace(network, example, method="export")
+        except UsageError:
+            raise error from None
+
+
+def _check_inputs(gm: fx.GraphModule) -> None:
+    """Raise UsageError unless a graph has one input; others may have defaults."""
+    inputs = [node for node in gm.graph.find_nodes(op="placeholder") if not node.args]
+    if len(inputs) != 1:
+        names = ", ".join(f"'{node.name}'" for node in inputs) or "none"
+        raise UsageError(
+            f"lower: a network with {len(inputs)} inputs ({names}) given, one allowed; give the "
+            "others a default, or make them part of the network"
+        )
 
 
 class _Lowerer:
@@ -99,30 +108,26 @@ class _Lowerer:
         gm: fx.GraphModule,
         spec: InputSpec,
         ranges: dict[str, tuple[float, float]],
+        known: Known,
         threshold_levels: int,
     ) -> None:
         self._spec = spec
         inputs = {INPUT: TensorType(spec.shape, U8)}
         builder = Builder(inputs, threshold_levels=threshold_levels)
         self._inputs = inputs
-        self._state = Lowering(gm=gm, builder=builder, ranges=ranges, commutes=self._commutes)
+        self._state = Lowering(
+            gm=gm, builder=builder, ranges=ranges, known=known, commutes=self._commutes
+        )
 
     def lower(self) -> Program:
         state = self._state
         output: Value | None = None
         for node in state.gm.graph.nodes:
-            if node.op == "placeholder":
-                if state.values:
-                    raise UsageError(f"lower: a second input '{node.name}' given, one allowed")
+            if node.op == "placeholder" and not node.args:
                 state.values[node] = codes_of(INPUT, self._spec.grid, self._spec.shape, node.name)
             elif node.op == "output":
-                (result,) = node.args
-                if not isinstance(result, fx.Node):
-                    raise UsageError("lower: a network with several outputs given, one allowed")
-                value = state.values[result]
-                assert isinstance(value, Value)
-                output = value
-            elif _has_tensor(node):
+                output = self._output(node)
+            elif node not in state.known and node.op != "placeholder":
                 state.values[node] = self._value(node)
             self._read(state.values.get(node))
         assert output is not None
@@ -138,29 +143,81 @@ class _Lowerer:
             encodings=self._spec.encodings,
         )
 
+    def _output(self, node: fx.Node) -> Value:
+        (result,) = node.args
+        if not isinstance(result, fx.Node):
+            raise UsageError("lower: a network with several outputs given, one allowed")
+        value = self._state.values.get(result)
+        if not isinstance(value, Value):
+            raise UsageError("lower: an output that does not depend on the input, or several given")
+        return value
+
     def _value(self, node: fx.Node) -> Value | tuple[Value, ...]:
         state = self._state
-        if node.op != "call_module":
-            if node.target in FUNCTIONS:
-                return lower_function(state, node)
-            return refuse(node, f"{function_name(node)} has no integer operation")
-        module, path = state.module(node), str(node.target)
-        inputs = [state.values[source] for source in node.args if isinstance(source, fx.Node)]
+        args, kwargs = self._arguments(node)
+        if node.op == "call_module":
+            return self._of_module(node, state.module(node), args)
+        line = BY_TARGET.get(node.target)
+        found = None
+        if line is not None and not is_always_on(line, args, kwargs):
+            found = module_for(line, args, kwargs, _is_tensor)
+        if found is not None:
+            return self._of_module(node, *found)
+        if node.target in FUNCTIONS:
+            return lower_function(state, node, args, kwargs)
+        return refuse(node, without_operation(function_name(node)))
+
+    def _arguments(self, node: fx.Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return a node's arguments: values for tensors that depend on the input, all else as it
+        is."""
+        state = self._state
+
+        def of(argument: Any) -> Any:
+            if isinstance(argument, fx.Node):
+                return state.known[argument] if argument in state.known else state.values[argument]
+            if isinstance(argument, tuple | list):
+                return type(argument)(of(part) for part in argument)
+            if isinstance(argument, slice):
+                return slice(of(argument.start), of(argument.stop), of(argument.step))
+            return argument
+
+        return tuple(of(x) for x in node.args), {k: of(x) for k, x in node.kwargs.items()}
+
+    def _of_module(
+        self, node: fx.Node, module: nn.Module, inputs: Sequence[Any]
+    ) -> Value | tuple[Value, ...]:
+        """Return what a module makes of values, and tensors that depend on no input."""
+        state, path = self._state, str(node.target)
+        if isinstance(module, OF_TWO) and any(isinstance(x, Tensor) for x in inputs):
+            left, right = inputs
+            return lower_with_constant(state, node, module, left, right)
         values = [value for value in inputs if isinstance(value, Value)]
-        if isinstance(module, Concat):
+        if not values or len(values) != len(inputs):
+            refuse(
+                node, f"{type(module).__name__} of what does not depend on the input, or of several"
+            )
+        if isinstance(module, Concat | Stack):
             return lower_concat(state, node, module, values)
         if isinstance(module, Quantizer):
             return state.quantized(values[0], module, path)
         if isinstance(module, Add):
             return lower_add(state, node, *values)
+        if isinstance(module, Subtract):
+            return lower_subtract(state, node, *values)
         if isinstance(module, Multiply):
             return lower_multiply(state, node, *values)
-        if _is_passing(module):
+        if is_passing(module):
             return values[0]
-        for types, handler in _HANDLERS:
-            if isinstance(module, types):
-                return handler(state, node, module, values[0])
-        return refuse(node, f"{type(module).__name__} has no integer operation")
+        if isinstance(module, ENDINGS) and is_ending(state.gm, node, module):
+            warnings.warn(f"{path}: {left_out(module)}", stacklevel=5)
+            return values[0]
+        handler = handler_of(module)
+        if handler is None:
+            return refuse(node, without_operation(type(module).__name__))
+        setting = refused_setting(module)
+        if setting is not None:
+            refuse(node, setting)
+        return handler(state, node, module, values[0])
 
     def _read(self, value: Value | tuple[Value, ...] | None) -> None:
         """Note what codes stand for; what is still to be rescaled has factors of its own there."""
@@ -169,21 +226,15 @@ class _Lowerer:
                 self._state.builder.read(part)
 
     def _commutes(self, node: fx.Node) -> bool:
+        if node.op != "call_module":
+            return node.target in FUNCTIONS
         module = self._state.module(node)
-        is_commuting = isinstance(module, _COMMUTING) or _is_passing(module)
+        is_commuting = isinstance(module, COMMUTING) or is_passing(module)
         return is_commuting and not applied(module)
 
 
-def _has_tensor(node: fx.Node) -> bool:
-    """Return whether a node gives a tensor or several, not a size."""
-    shape = node.meta.get("shape")
-    return isinstance(shape, tuple) and None not in shape
-
-
-def _is_passing(module: nn.Module) -> bool:
-    """Return whether a module does nothing in evaluation."""
-    cls = type(module)
-    return isinstance(module, _PASSING) or f"{cls.__module__}.{cls.__name__}" in _PASSING_NAMES
+def _is_tensor(argument: Any) -> bool:
+    return isinstance(argument, Value | Tensor)
 
 
 def _common_scale(builder: Builder, value: Value) -> Value:

@@ -13,6 +13,7 @@ from quantlab.graphs.slots import applied
 from quantlab.graphs.source import node_line
 from quantlab.integer.lower.builder import Builder
 from quantlab.integer.lower.grid import Grid, common_grid, fine_grid, grid_of, sum_grid
+from quantlab.integer.lower.known import Known
 from quantlab.integer.lower.ranges import Ranges
 from quantlab.integer.lower.value import Value
 from quantlab.integer.tensor_type import S32
@@ -32,15 +33,17 @@ def refuse(node: fx.Node, reason: str) -> NoReturn:
     """Raises UsageError about a node, with the line of code that it stands for."""
     line = node_line(node)
     where = f"; called in {line}" if line else ""
-    target = node.target if isinstance(node.target, str) else function_name(node)
-    raise UsageError(f"'{node.name}' ({target}): {reason}{where}")
+    is_layer = node.op == "call_module"
+    what = f"layer '{node.target}'" if is_layer else f"'{node.name}' ({function_name(node)})"
+    raise UsageError(f"{what}: {reason}{where}")
 
 
 @dataclass(kw_only=True, eq=False)
 class Lowering:
     """ranges: of the nodes' values on samples, empty if there are none.
 
-    commutes: whether a node's module gives the same whether it is quantized before or after it.
+    known: the values of nodes that depend on no input.
+    commutes: whether a node gives the same whether it is quantized before or after it.
     quantizers: the tensor that has the codes of a quantizer, by the quantizer's path; see
         `call_name` for one that is called more than once.
     """
@@ -48,6 +51,7 @@ class Lowering:
     gm: fx.GraphModule
     builder: Builder
     ranges: Ranges
+    known: Known
     commutes: IsRearranging
     values: dict[fx.Node, Value | tuple[Value, ...]] = field(default_factory=dict)
     quantizers: dict[str, str] = field(default_factory=dict)
@@ -57,6 +61,10 @@ class Lowering:
         module = module_of(self.gm, node)
         assert module is not None
         return module
+
+    def source(self, node: fx.Node) -> fx.Node:
+        """Return the first input of a node that depends on the program's input."""
+        return next(source for source in node.all_input_nodes if source in self.values)
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
         """Return the shape of a node's tensor without the batch."""
@@ -95,7 +103,7 @@ class Lowering:
         on samples if that is less."""
         end = float(np.max(self.builder.reach(value)))
         if node.name in self.ranges:
-            low, high = self.ranges[node.name]
+            low, high = self.range_of(node)
             end = min(end, _BEYOND_SEEN * max(-low, high) or end)
         return self.builder.quantize(value, sum_grid(end), f"{node.name}_sum")
 
@@ -111,7 +119,10 @@ class Lowering:
                 "its value has no quantizer; put one there, or give samples, from which its range "
                 "can be read",
             )
-        return self.ranges[node.name]
+        low, high = self.ranges[node.name]
+        if not (np.isfinite(low) and np.isfinite(high)):
+            refuse(node, "values on samples that are not finite; finite ones allowed")
+        return low, high
 
     def has_batch(self, node: fx.Node) -> bool:
         """Return whether a node's tensor has as many samples as the input."""
@@ -124,8 +135,13 @@ class Lowering:
         waiting = list(node.users)
         while waiting:
             user = waiting.pop()
+            if user in self.known:
+                continue
             if user.op != "call_module":
-                return None
+                if not self.commutes(user):
+                    return None
+                waiting.extend(user.users)
+                continue
             module, path = self.module(user), str(user.target)
             quantizer = applied(module).get("input_quantizer")
             if isinstance(module, Quantizer):

@@ -1,15 +1,27 @@
-"""Pooling."""
+"""Pooling, means and sums."""
 
+import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import fx, nn
 
-from quantlab.graphs.operations import Mean
+from quantlab.graphs.operations import Mean, Sum
 from quantlab.integer.lower.lowering import Lowering, refuse
+from quantlab.integer.lower.moves import Moves
 from quantlab.integer.lower.value import Term, Value, codes_of
-from quantlab.integer.operations import AdaptiveSumPool, MaxPool, Reshape, SumPool, Windows
+from quantlab.integer.operations import (
+    AdaptiveSumPool,
+    Concatenate,
+    MaxPool,
+    Reshape,
+    Slice,
+    SumPool,
+    Windows,
+)
+from quantlab.integer.operations.pooling import adaptive_ends
 
 AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
@@ -17,7 +29,7 @@ AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 def lower_max_pool(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
     """Return the largest codes; a value in another form is quantized first."""
     assert isinstance(layer, nn.MaxPool2d)
-    codes = lowering.codes(x, node.all_input_nodes[0], may_be_wide=True)
+    codes = lowering.codes(x, lowering.source(node), may_be_wide=True)
     assert codes.grid is not None
     windows = _windows(layer, _pair(layer.dilation))
     tensor = lowering.builder.emit(MaxPool(windows=windows, **_common(lowering, node, codes)))
@@ -31,7 +43,7 @@ def lower_average(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value)
     of ones.
     """
     assert isinstance(layer, AVERAGES)
-    codes = lowering.codes(x, node.all_input_nodes[0])
+    codes = lowering.codes(x, lowering.source(node))
     assert codes.grid is not None
     zero, common = int(codes.grid.zero_point), _common(lowering, node, codes)
     if isinstance(layer, nn.AdaptiveAvgPool2d):
@@ -55,32 +67,88 @@ def lower_average(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value)
     )
 
 
-def lower_mean(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
-    """Return the mean over height and width."""
-    assert isinstance(layer, Mean)
-    if len(x.shape) != 3 or layer.dims is None or {d % 4 for d in layer.dims} != {2, 3}:
-        refuse(node, f"mean over axes {layer.dims}, the last two of four allowed")
-    codes = lowering.codes(x, node.all_input_nodes[0])
+def lower_reduction(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
+    """Return the mean or the sum over any axes but the batch."""
+    assert isinstance(layer, Mean | Sum)
+    num_axes = len(x.shape)
+    dims = range(num_axes + 1) if layer.dims is None else layer.dims
+    axes = sorted({dim % (num_axes + 1) - 1 for dim in dims})
+    if axes[0] < 0:
+        refuse(node, "over the batch, other axes allowed")
+    codes = lowering.codes(x, lowering.source(node))
     assert codes.grid is not None
+    kept = [axis for axis in range(num_axes) if axis not in axes]
+    count = math.prod(codes.shape[axis] for axis in axes)
+    moves = Moves(lowering, node, codes)
+    if num_axes != 3 or axes != [1, 2]:
+        moves.permute([*kept, *axes]).reshape((math.prod(codes.shape) // count, 1, count))
+    codes = moves.value
     tensor = lowering.builder.emit(AdaptiveSumPool(size=(1, 1), **_common(lowering, node, codes)))
-    if not layer.keepdim:
+    shape = lowering.shape(node)
+    if lowering.builder.types[tensor].shape != shape:
         name = lowering.builder.name(f"{node.name}_flat")
-        shape = lowering.shape(node)
         tensor = lowering.builder.emit(
             Reshape(inputs=(tensor,), output=name, layer=str(node.target), shape=shape)
         )
-    scale = codes.grid.scale / float(np.prod(codes.shape[1:]))
+    times = count if isinstance(layer, Sum) else 1
+    assert codes.grid is not None
     return Value(
-        terms=(Term(tensor=tensor, scale=np.asarray(scale)),),
-        offset=codes.offset,
-        shape=lowering.shape(node),
+        terms=(Term(tensor=tensor, scale=np.asarray(codes.grid.scale * times / count)),),
+        offset=codes.offset * times,
+        shape=shape,
         node=str(node.target),
     )
 
 
+def lower_adaptive_max_pool(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
+    """Return the largest codes of adaptive windows: rows first, then columns."""
+    codes = lowering.codes(x, lowering.source(node), may_be_wide=True)
+    assert codes.grid is not None
+    tensor = codes.terms[0].tensor
+    for axis, count in enumerate(lowering.shape(node)[1:]):
+        tensor = _adaptive_maxima(lowering, node, tensor, axis, count)
+    return codes_of(tensor, codes.grid, lowering.shape(node), str(node.target))
+
+
+def _adaptive_maxima(lowering: Lowering, node: fx.Node, tensor: str, axis: int, count: int) -> str:
+    """Return the largest integers of `count` adaptive windows along height, 0, or width, 1."""
+    size = lowering.builder.types[tensor].shape[axis + 1]
+    ends = adaptive_ends(size, count)
+    lengths = {stop - start for start, stop in ends}
+    strides = {b - a for (a, _), (b, _) in pairwise(ends)} or {1}
+    if len(lengths) == len(strides) == 1 and min(strides) > 0:
+        return _maxima(lowering, node, tensor, axis, lengths.pop(), strides.pop())
+    parts = []
+    for start, stop in ends:
+        part = lowering.builder.emit(
+            Slice(axis=axis + 1, start=start, stop=stop, **_of(lowering, node, tensor))
+        )
+        parts.append(_maxima(lowering, node, part, axis, stop - start, 1))
+    return lowering.builder.emit(
+        Concatenate(
+            inputs=tuple(parts),
+            output=lowering.builder.name(node.name),
+            layer=str(node.target),
+            axis=axis + 1,
+        )
+    )
+
+
+def _maxima(
+    lowering: Lowering, node: fx.Node, tensor: str, axis: int, length: int, stride: int
+) -> str:
+    kernel, steps = ((length, 1), (stride, 1)) if axis == 0 else ((1, length), (1, stride))
+    windows = Windows(kernel=kernel, stride=steps)
+    return lowering.builder.emit(MaxPool(windows=windows, **_of(lowering, node, tensor)))
+
+
 def _common(lowering: Lowering, node: fx.Node, codes: Value) -> dict[str, Any]:
+    return _of(lowering, node, codes.terms[0].tensor)
+
+
+def _of(lowering: Lowering, node: fx.Node, tensor: str) -> dict[str, Any]:
     return {
-        "inputs": (codes.terms[0].tensor,),
+        "inputs": (tensor,),
         "output": lowering.builder.name(node.name),
         "layer": str(node.target),
     }

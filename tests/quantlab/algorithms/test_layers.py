@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from quantlab.algorithms.layers import QUANTIZED, TARGETS, attach, carries, check_attachable
 from quantlab.errors import UsageError
@@ -106,6 +107,13 @@ def test_other_classes_are_refused() -> None:
     with pytest.raises(UsageError, match="fc: a Own given, Linear, Conv1d, Conv2d allowed"):
         check_attachable(Own(2, 2), "fc")
     assert carries(Own(2, 2)) == {}
+
+
+def test_weights_that_are_computed_are_refused() -> None:
+    layer = nn.Linear(2, 2)
+    prune.l1_unstructured(layer, "weight", 0.5)
+    with pytest.raises(UsageError, match=r"layer 'fc': a weight computed by .*prune\.remove"):
+        check_attachable(layer, "fc")
 
 
 def test_meta_device_survives() -> None:

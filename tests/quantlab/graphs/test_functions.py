@@ -11,6 +11,14 @@ from torch.nn import functional
 
 from quantlab.graphs.functions import FUNCTIONS, IN_PLACE, Functional, Target
 from quantlab.graphs.modularize import FOLLOWS_TRAINING, modularize
+from quantlab.graphs.operations import (
+    AddConstant,
+    Clamp,
+    DivideByConstant,
+    MultiplyConstant,
+    Negative,
+    SubtractFromConstant,
+)
 from tests.quantlab.graphs.networks import functions, run
 
 X = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -19,9 +27,16 @@ X = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
 ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "concat": [(1,), (-1,), ()],
     "mean": [([2, 3],), ([1], True)],
+    "sum": [([2, 3],), ([1], True)],
+    "stack": [(1,), (-1,), ()],
+    "clamp": [(0.25,), (-0.5,)],
+    "pad": [([1, 0, 2, -1],), ([1, 2], 0.5)],
     "flatten": [(1,), (2, 3), ()],
     "hardtanh": [(-0.5, 0.25)],
     "leaky_relu": [(0.3,), ()],
+    "celu": [(0.5,)],
+    "softshrink": [(0.25,)],
+    "hardshrink": [(0.25,)],
     "elu": [(0.5,), ()],
     "gelu": [()],
     "softplus": [(2, 10)],
@@ -37,6 +52,9 @@ ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "adaptive_avg_pool2d": [([1, 1],), ([2, 3],)],
     "adaptive_max_pool2d": [((2, 3),)],
     "upsample": [(None, 2.0)],
+    "pixel_shuffle": [(2,)],
+    "pixel_unshuffle": [(2,)],
+    "channel_shuffle": [(2,)],
 }
 
 
@@ -53,6 +71,7 @@ CASES = [
     pytest.param(line, target, arguments, id=f"{line.name}-{name_of(target)}-{arguments}")
     for line in FUNCTIONS
     for target in line.targets
+    if target is not torch.ops.aten.rsub.Scalar  # of a number, see below
     for arguments in ARGUMENTS.get(line.name, [()])
 ]
 
@@ -80,8 +99,10 @@ def test_a_module_computes_what_the_function_does(
         torch.ops.aten.bmm.default,
     ):
         x = X[0]
-    if target is torch.ops.aten.mean.default:
+    if target in (torch.ops.aten.mean.default, torch.ops.aten.sum.default):
         arguments = ()
+    if target is functional.pad and len(arguments) > 1:
+        arguments = (arguments[0], "constant", *arguments[1:])
     if target is functional.adaptive_max_pool2d:
         arguments = (*arguments, False)
     inputs = [x, x.flip(-1)] if line.num_inputs in (2, None) else [x]
@@ -121,9 +142,7 @@ def test_what_overwrites_is_known() -> None:
         lambda x: functional.max_pool2d(x, 2, return_indices=True)[0],
         lambda x: functional.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True),
         lambda x: x.mean(1, dtype=torch.float64),
-        lambda x: 1 - x,
         lambda x: 1 / x,
-        lambda x: x / 3,
         lambda x: x.flatten(x.dim() - 3),
         lambda x: x * True,
     ],
@@ -138,4 +157,59 @@ def test_what_a_module_cannot_do_stays_a_function(function: Any) -> None:
     before = functions(gm)
     assert not modularize(gm).lines
     assert functions(gm) == before
+    assert torch.equal(run(gm, X), run(network, X))
+
+
+@pytest.mark.parametrize(
+    ("function", "cls"),
+    [
+        (lambda x: x + 0.3, AddConstant),
+        (lambda x: 0.3 + x, AddConstant),
+        (lambda x: x - 0.3, AddConstant),
+        (lambda x: 0.3 - x, SubtractFromConstant),
+        (lambda x: torch.rsub(x, 0.3), SubtractFromConstant),
+        (lambda x: torch.ops.aten.rsub.Scalar(x, 0.3), SubtractFromConstant),
+        (lambda x: 0.3 * x, MultiplyConstant),
+        (lambda x: x / 0.3, DivideByConstant),
+        (lambda x: -x, Negative),
+        (lambda x: x.clamp(max=0.3), Clamp),
+        (lambda x: torch.clip(input=x, min=-0.3, max=0.3), Clamp),
+    ],
+)
+def test_numbers_are_part_of_the_module(function: Any, cls: type[nn.Module]) -> None:
+    class Network(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(x)
+
+    network = Network()
+    gm = fx.symbolic_trace(network)
+    assert len(modularize(gm).lines) == 1
+    assert not functions(gm)
+    assert [type(m) for m in gm.children()] == [cls]
+    assert torch.equal(run(gm, X), run(network, X))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.cat(tensors=[x, x], axis=1),
+        lambda x: torch.cat((x, x), dim=1),
+        lambda x: torch.mean(input=x, axis=(2, 3), keepdims=True),
+        lambda x: x.mean(axis=1, keepdim=True),
+        lambda x: x.sum(dim=1, keepdims=True),
+        lambda x: torch.softmax(x, axis=1),
+        lambda x: x.softmax(dim=1),
+        lambda x: torch.flatten(x, start_dim=1, end_dim=2),
+        lambda x: torch.add(x1=x, x2=x),
+        lambda x: torch.stack(tensors=[x, x], axis=1),
+    ],
+)
+def test_arguments_have_the_names_that_torch_takes(function: Any) -> None:
+    class Network(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(x)
+
+    network = Network()
+    gm = fx.symbolic_trace(network)
+    assert len(modularize(gm).lines) == 1
     assert torch.equal(run(gm, X), run(network, X))

@@ -1,11 +1,27 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import (
+    parametrizations,
+    parametrize,
+    prune,
+    remove_spectral_norm,
+    remove_weight_norm,
+    spectral_norm,
+    weight_norm,
+)
 
 from quantlab.errors import UsageError
 from quantlab.graphs.trace import trace
-from quantlab.graphs.weights import check_unquantized, is_linear, num_owners, put
+from quantlab.graphs.weights import (
+    check_own_weight,
+    check_unquantized,
+    is_linear,
+    num_owners,
+    put,
+)
 from tests.quantlab.graphs.networks import CarryingConv2d, Grid
 
 
@@ -82,3 +98,32 @@ def test_putting_values() -> None:
     assert network[1].weight is not tied
     assert network[2].weight is tied
     assert torch.equal(tied, before)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of the older norms
+@pytest.mark.parametrize(
+    ("compute", "undo", "call"),
+    [
+        (weight_norm, remove_weight_norm, "remove_weight_norm"),
+        (spectral_norm, remove_spectral_norm, "remove_spectral_norm"),
+        (
+            parametrizations.weight_norm,
+            lambda layer: parametrize.remove_parametrizations(layer, "weight"),
+            "remove_parametrizations",
+        ),
+        (
+            lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+            lambda layer: prune.remove(layer, "weight"),
+            r"prune\.remove",
+        ),
+    ],
+)
+def test_a_weight_that_is_computed_is_refused_with_what_undoes_it(
+    compute: Any, undo: Any, call: str
+) -> None:
+    layer = nn.Linear(4, 3)
+    compute(layer)
+    with pytest.raises(UsageError, match=rf"layer 'a.fc': a weight .* call .*{call}\(.*a\.fc"):
+        check_own_weight(layer, "a.fc")
+    undo(layer)
+    check_own_weight(layer, "a.fc")

@@ -1,0 +1,73 @@
+"""Which function lowers which module, and which modules change nothing."""
+
+from collections.abc import Callable
+
+from torch import fx, nn
+
+from quantlab.graphs.operations import Mean, Sum
+from quantlab.integer.lower.elementwise import (
+    BATCH_NORMS,
+    CLAMPS,
+    LEAKY,
+    WITH_NUMBER,
+    lower_batch_norm,
+    lower_clamp,
+    lower_leaky,
+    lower_with_number,
+)
+from quantlab.integer.lower.gating import TABULATED, lower_function_of_one
+from quantlab.integer.lower.layers import lower_layer
+from quantlab.integer.lower.lowering import Lowering
+from quantlab.integer.lower.padding import PADS, lower_pad
+from quantlab.integer.lower.pooling import (
+    AVERAGES,
+    lower_adaptive_max_pool,
+    lower_average,
+    lower_max_pool,
+    lower_reduction,
+)
+from quantlab.integer.lower.rearranging import (
+    REARRANGING,
+    SHUFFLES,
+    lower_reshape,
+    lower_shuffle,
+    lower_upsample,
+)
+from quantlab.integer.lower.value import Value
+
+Handler = Callable[[Lowering, fx.Node, nn.Module, Value], Value]
+_PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+# Of packages that need not be there.
+_PASSING_NAMES = frozenset({"torchvision.ops.stochastic_depth.StochasticDepth"})
+HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (
+    ((nn.Conv2d, nn.Linear), lower_layer),
+    (BATCH_NORMS, lower_batch_norm),
+    (CLAMPS, lower_clamp),
+    ((nn.MaxPool2d,), lower_max_pool),
+    (AVERAGES, lower_average),
+    ((nn.AdaptiveMaxPool2d,), lower_adaptive_max_pool),
+    ((Mean, Sum), lower_reduction),
+    (TABULATED, lower_function_of_one),
+    (LEAKY, lower_leaky),
+    (WITH_NUMBER, lower_with_number),
+    (PADS, lower_pad),
+    (REARRANGING, lower_reshape),
+    (SHUFFLES, lower_shuffle),
+    ((nn.Upsample,), lower_upsample),
+)
+# Quantizing before these gives the same codes as after them.
+COMMUTING = (
+    *(*_PASSING, *CLAMPS, *PADS, *REARRANGING, *SHUFFLES),
+    *(nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Upsample),
+)
+
+
+def is_passing(module: nn.Module) -> bool:
+    """Return whether a module does nothing in evaluation."""
+    cls = type(module)
+    return isinstance(module, _PASSING) or f"{cls.__module__}.{cls.__name__}" in _PASSING_NAMES
+
+
+def handler_of(module: nn.Module) -> Handler | None:
+    """Return what lowers a module of one input, None if nothing does."""
+    return next((handler for types, handler in HANDLERS if isinstance(module, types)), None)

@@ -1,0 +1,87 @@
+"""Padding by a constant."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from torch import fx, nn
+
+from quantlab.graphs.operations import Pad
+from quantlab.integer.lower.grid import Grid
+from quantlab.integer.lower.lowering import Lowering, refuse
+from quantlab.integer.lower.moves import Moves
+from quantlab.integer.lower.value import Term, Value
+from quantlab.integer.operations import SumPool, Windows
+
+PADS = (
+    Pad, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d,
+    nn.ZeroPad3d,
+)  # fmt: skip
+Ends = tuple[int, int]
+
+
+def lower_pad(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
+    """Return the value with one number around it, or with less at its ends where that is negative.
+
+    It is the sum over windows of one element, behind whose border stands the number's code.
+    """
+    ends, number = _padding(node, layer, len(x.shape))
+    moves = Moves(lowering, node, x)
+    for axis, (before, after) in enumerate(ends):
+        size = moves.shape[axis]
+        moves.slice(axis, max(0, -before), size - max(0, -after))
+    x = moves.value
+    for axis, (before, after) in enumerate(ends):
+        if max(before, after) > 0:
+            x = _padded(lowering, node, x, axis, (max(0, before), max(0, after)), number)
+    return x
+
+
+def _padding(node: fx.Node, layer: nn.Module, num_axes: int) -> tuple[list[Ends], float]:
+    """Return what is put before and behind each axis, and the number."""
+    given = layer.pad if isinstance(layer, Pad) else layer.padding
+    assert isinstance(given, Sequence)
+    ends = [(int(given[i]), int(given[i + 1])) for i in range(0, len(given), 2)]
+    if len(ends) > num_axes:
+        if any(ends[num_axes]):
+            refuse(node, "it pads the batch")
+        ends = ends[:num_axes]
+    ends += [(0, 0)] * (num_axes - len(ends))
+    return ends[::-1], float(getattr(layer, "value", None) or 0.0)
+
+
+def _padded(
+    lowering: Lowering, node: fx.Node, x: Value, axis: int, ends: Ends, number: float
+) -> Value:
+    codes = lowering.codes(x, lowering.source(node))
+    assert codes.grid is not None
+    grid = codes.grid if _has(codes.grid, number) else lowering.grid_for(node)
+    codes = lowering.builder.quantize(codes, grid, f"{node.name}_codes")
+    shape = codes.shape
+    moves = Moves(lowering, node, codes)
+    moves.reshape((math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])))
+    code = int(grid.encode(np.array([number]))[0])
+    tensor = lowering.builder.emit(
+        SumPool(
+            inputs=(moves.tensor,),
+            output=lowering.builder.name(node.name),
+            layer=str(node.target),
+            windows=Windows(kernel=(1, 1), padding=(ends[0], 0, ends[1], 0)),
+            padding_code=code,
+        )
+    )
+    sums = Value(
+        terms=(Term(tensor=tensor, scale=grid.scale),),
+        offset=-grid.zero_point * grid.scale,
+        shape=lowering.builder.types[tensor].shape,
+        node=str(node.target),
+    )
+    padded = lowering.builder.quantize(sums, grid, f"{node.name}_codes")
+    whole = (*shape[:axis], shape[axis] + sum(ends), *shape[axis + 1 :])
+    return Moves(lowering, node, padded).reshape(whole).value
+
+
+def _has(grid: Grid, number: float) -> bool:
+    """Return whether a number is one of a grid's."""
+    code = grid.encode(np.array([number]))
+    return bool(((code - grid.zero_point) * grid.scale == number).all())

@@ -1,0 +1,62 @@
+"""Each construct that people write is lowered, to what all engines compute, or refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from quantlab.deploy.onnx.exact import exact_model
+from quantlab.deploy.onnx.runtime import OnnxEngine
+from quantlab.errors import UsageError
+from quantlab.integer.fast import FastEngine
+from quantlab.integer.interpreter import execute
+from quantlab.integer.lower import lower
+from quantlab.integer.operations import Lookup
+from quantlab.integer.verify import compare
+from tests.quantlab.deploy.test_qdq import check_network, run_all
+from tests.quantlab.integer.constructs import LOWERED, REFUSED, built, quantized
+from tests.quantlab.integer.networks import SPEC, pixels, reals
+
+# What is left out at the end.
+WITHOUT_ENDING = {
+    "log_softmax": nn.LogSoftmax(1), "softmax": nn.Softmax(1), "Softmax": nn.Softmax(1),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.* is left out of the integer program:UserWarning")
+@pytest.mark.parametrize("name", LOWERED)
+def test_the_program_computes_what_the_network_computes(name: str) -> None:
+    """In all engines; in QDQ but for ties."""
+    torch.manual_seed(0)
+    network = built(LOWERED[name]())
+    program = lower(network, SPEC, reals(pixels(32, 1)))
+    raw = {"input": pixels(20, 2).numpy()}
+    tensors = dict(execute(program, raw))
+    (output,) = program.outputs
+    found = program.reals[output](tensors[output])
+    with torch.no_grad():
+        wanted = network(reals(torch.from_numpy(raw["input"]))).numpy()
+    if name in WITHOUT_ENDING:
+        found = WITHOUT_ENDING[name](torch.from_numpy(found)).numpy()
+    has_table = any(isinstance(operation, Lookup) for operation in program.operations)
+    share = 0.1 if has_table else 0.02  # what a table takes is quantized once more
+    assert np.abs(found - wanted).mean() < share * wanted.std(0).mean()
+
+    engines = {"fast": FastEngine(program), "onnx": OnnxEngine(exact_model(program), num_threads=1)}
+    for comparison in compare(program, engines, [raw]):
+        comparison.check()
+    check_network(program, tensors, run_all(program, raw))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_lowered_is_named_in_one_line(name: str) -> None:
+    make, message = REFUSED[name]
+    torch.manual_seed(0)
+    with pytest.raises(UsageError, match=message) as caught:
+        lower(quantized(make()), SPEC, reals(pixels(8, 1)))
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "integer/lower" not in text
+    assert ("called in " in text) <= (Path(__file__).with_name("constructs.py").name in text)
