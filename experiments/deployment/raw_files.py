@@ -39,14 +39,14 @@ class FileReader:
         if _is_array(path):
             return self._array(path)
         sample = self._in_memory()
-        if sample is None or is_image_batch(sample):
+        if sample is None or _are_pixels(sample):
             return self._image(path, sample)
         return self._rows(path, sample)
 
     def is_sample(self, path: Path) -> bool:
         """Return whether a file is one sample, an image, and not several."""
         sample = self._in_memory()
-        return not _is_array(path) and (sample is None or is_image_batch(sample))
+        return not _is_array(path) and (sample is None or _are_pixels(sample))
 
     def _in_memory(self) -> Tensor | None:
         """Return a raw batch of one; None for data on disk, whose images the library reads."""
@@ -123,6 +123,10 @@ class FileReader:
 
 def _is_array(path: Path) -> bool:
     return path.suffix.lower() == ".npz"
+
+
+def _are_pixels(sample: Tensor) -> bool:
+    return is_image_batch(sample) and sample.dtype == torch.uint8
 
 
 def _shape(sample: Tensor) -> str:

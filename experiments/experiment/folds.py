@@ -181,7 +181,8 @@ def _show_samples(experiment: Experiment, trainer: Trainer, logbook: Logbook) ->
     indices = torch.linspace(0, len(test) - 1, min(_NUM_PICTURES, len(test))).long()
     batch = experiment.sample_batch(test, indices)
     scores = experiment.library.postprocess(trainer.assembly.network.eval()(batch.inputs))
-    if not (is_image_batch(batch.raw) and scores.shape == (len(indices), len(test.classes))):
+    are_classes = batch.targets.ndim == 1 and scores.shape == (len(indices), len(test.classes))
+    if not (is_image_batch(batch.raw) and batch.raw.dtype == torch.uint8 and are_classes):
         return
     predicted = scores.argmax(1)
     sheet = prediction_sheet(

@@ -1,0 +1,1 @@
+"""What problems of detection share. Not a problem itself: it has no data."""
