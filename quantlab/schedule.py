@@ -11,12 +11,12 @@ import math
 from abc import ABC, abstractmethod
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, Strict, model_validator
+
+from quantlab.settings import Settings
 
 
-class _Value(BaseModel, ABC):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Value(Settings, ABC):
     @abstractmethod
     def __call__(self, t: float) -> float:
         """Return the value at time `t`, in the unit (epochs or steps) that the schedule is in."""
@@ -82,11 +82,15 @@ class Cosine(_Ramp):
         return (1.0 + math.cos(math.pi * fraction)) / 2.0
 
 
+# The keys of JSON are texts.
+_Time = Annotated[int, Strict(False)] | Annotated[float, Strict(False)]
+
+
 class Hand(_Value):
     """Values set by hand, `{0: 1.0, 25: 0.1}`: each holds from its time on, until the next."""
 
     kind: Literal["hand"] = "hand"
-    values: dict[int | float, float]
+    values: dict[_Time, float]
 
     @model_validator(mode="after")
     def _check_start(self) -> "Hand":

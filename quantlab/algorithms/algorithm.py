@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from torch import Tensor
 
 from quantlab.algorithms.layers import Target
@@ -19,6 +19,7 @@ from quantlab.numerics.granularity import (
     parse_granularity,
 )
 from quantlab.quantizer import Quantizer
+from quantlab.settings import Settings
 
 
 def _to_granularity(value: object) -> Granularity:
@@ -38,10 +39,8 @@ GranularityField = Annotated[
 ]
 
 
-class AlgorithmConfig(BaseModel, ABC):
+class AlgorithmConfig(Settings, ABC):
     """Base of the algorithms' configs; a subclass adds `kind: Literal[...]` and its settings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
 

@@ -3,11 +3,11 @@
 {select: 'layer* & type:Conv2d & !first', on: weight, algorithm: {kind: ste, num_bits: 4}}
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 from torch import nn
 
 from quantlab.algorithms.algorithm import AlgorithmConfig
@@ -24,6 +24,7 @@ from quantlab.controller import Controller
 from quantlab.errors import UsageError
 from quantlab.graphs.select import select
 from quantlab.quantizer import Quantizer
+from quantlab.settings import Settings
 from quantlab.tagged import Tagged
 
 
@@ -36,13 +37,11 @@ def _within(prefix: str) -> Iterator[None]:
         raise UsageError(f"{prefix}{error}") from error
 
 
-class QuantRule(BaseModel):
+class QuantRule(Settings):
     """One algorithm for one tensor, the weight, input or output, of each selected layer.
 
     select: see `quantlab.graphs.select`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     select: str
     on: Target
@@ -56,16 +55,18 @@ class QuantRule(BaseModel):
         return self
 
 
-class QuantizeConfig(BaseModel):
+class QuantizeConfig(Settings):
     """The config section `quantize`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rules: list[QuantRule] = []
+    rules: list[QuantRule] = Field(default=[])
 
 
-def quantize(network: nn.Module, rules: Iterable[QuantRule]) -> list[Controller]:
+def quantize(
+    network: nn.Module, rules: QuantizeConfig | Iterable[QuantRule | Mapping[str, Any]]
+) -> list[Controller]:
     """Give the layers of a network the quantizers that the rules ask for, in place.
+
+    rules: a config, or its rules, each also as a config has it: `{"select": "*", "on": ...}`.
 
     Returns one controller for each rule; until they are called, the network computes what it did.
     Parameters stay the objects they were, but algorithms may add some of their own: make the
@@ -74,6 +75,9 @@ def quantize(network: nn.Module, rules: Iterable[QuantRule]) -> list[Controller]
     Raises UsageError, with the network untouched, if a rule selects no layer, if two rules are
     about the same tensor, or if a layer cannot carry quantizers.
     """
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"network: a {type(network).__name__} given, a torch.nn.Module allowed")
+    rules = _rules_of(rules)
     taken: dict[tuple[str, Target], str] = {
         (name, on): "the network already"
         for name, layer in network.named_modules()
@@ -105,6 +109,17 @@ def quantize(network: nn.Module, rules: Iterable[QuantRule]) -> list[Controller]
     controllers = [_carry_out(network, rule, plan) for rule, plan in plans]
     call_layers(network)
     return controllers
+
+
+def _rules_of(given: object) -> list[QuantRule]:
+    """Return rules in whatever form they were given."""
+    if isinstance(given, QuantizeConfig):
+        return given.rules
+    if isinstance(given, str | Mapping | QuantRule) or not isinstance(given, Iterable):
+        raise UsageError(
+            f"rules: a {type(given).__name__} given, a QuantizeConfig or a list of rules allowed"
+        )
+    return QuantizeConfig(rules=list(given)).rules
 
 
 def _carry_out(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -19,6 +19,7 @@ from quantlab.errors import UsageError
 from quantlab.graphs.select import select
 from quantlab.monitor.histogram import Histogram
 from quantlab.monitor.subjects import Subject
+from quantlab.settings import Settings
 
 Value = float | Histogram
 
@@ -56,15 +57,13 @@ class Statistic(ABC):
         """
 
 
-class StatisticConfig(BaseModel, ABC):
+class StatisticConfig(Settings, ABC):
     """Base of the statistics' configs; a subclass adds `stat: Literal[...]`.
 
     select: among the layers that the statistic is about, see `quantlab.graphs.select`.
     period: measure in every n-th step of the optimizer.
     start: steps done before the first that is measured.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     subject: ClassVar[Subject]
 

@@ -2,19 +2,20 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import nn
 from torch.nn.utils.prune import custom_from_mask
 
 from quantlab.errors import UsageError
 from quantlab.graphs.select import select
+from quantlab.settings import Settings
 from quantlab.sparse.pruning import FLOAT, HALF, INT8, global_magnitude, sparsify, uniform_magnitude
 
 ARITHMETICS = {"sparse": FLOAT, "half": HALF, "int8": INT8}
 MAGNITUDE = {"global": global_magnitude, "uniform": uniform_magnitude}
 
 
-class PruneConfig(BaseModel):
+class PruneConfig(Settings):
     """Which weights are kept, and what layers compute with them.
 
     sparsity: the part of the selected layers' weights that is removed, the smallest by magnitude.
@@ -25,8 +26,6 @@ class PruneConfig(BaseModel):
     blocks: whether a training step computes convolutions with their batch norms, ReLUs and
     poolings in one (`fuse_blocks`), on the CPU in float32.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sparsity: float = Field(ge=0.0, lt=1.0)
     scope: Literal["global", "uniform"] = "global"

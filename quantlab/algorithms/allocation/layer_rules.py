@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import ValidationError
-
 from quantlab.algorithms.layers import Target
 from quantlab.algorithms.rules import QuantRule
 from quantlab.algorithms.table import ALGORITHMS
@@ -33,19 +31,8 @@ def rule_for(layers: Iterable[str], on: Target, algorithm: Settings, num_bits: i
         raise UsageError(
             f"algorithm.kind: {kind!r} given, one of {', '.join(ALGORITHMS)} allowed{hint}"
         )
-    rule = {
-        "select": select_names(layers),
-        "on": on,
-        "algorithm": {**algorithm, "num_bits": num_bits},
-    }
-    try:
-        return QuantRule.model_validate(rule)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"] if part != kind)
-        is_unknown = first["type"] == "extra_forbidden"
-        message = "unknown key" if is_unknown else first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{where}: {message}" if where else message) from error
+    settings: Any = {**algorithm, "num_bits": num_bits}
+    return QuantRule(select=select_names(layers), on=on, algorithm=settings)
 
 
 def select_names(layers: Iterable[str]) -> str:

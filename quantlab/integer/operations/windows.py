@@ -1,6 +1,7 @@
 """Windows that slide over height and width."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from quantlab.errors import UsageError
 
@@ -66,7 +67,7 @@ class Windows:
         return count - 1 if (count - 1) * stride >= size + before else count
 
 
-def _are(sizes: object, count: int, least: int) -> bool:
+def _are(sizes: Any, count: int, least: int) -> bool:
     """Return whether these are so many integers, none below `least`."""
     is_long_enough = isinstance(sizes, tuple) and len(sizes) == count
     return is_long_enough and all(isinstance(size, int) and size >= least for size in sizes)

@@ -67,6 +67,37 @@ def test_impossible_rules_leave_the_network_alone(network, rules, given, message
     assert [type(m) for m in network] == [nn.Conv2d, nn.ReLU, nn.Conv2d, nn.Flatten, nn.Linear]
 
 
+@pytest.mark.parametrize("form", ["config", "rules", "settings"])
+def test_rules_in_every_form(network, form: str) -> None:
+    settings = {"select": "*", "on": "weight", "algorithm": STE}
+    config = QuantizeConfig(rules=[settings])
+    given = {"config": config, "rules": tuple(config.rules), "settings": [settings]}
+    assert len(quantize(network, given[form])) == 1
+    assert list(carries(network[0])) == ["weight"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "rules: a NoneType given, a QuantizeConfig or a list of rules allowed"),
+        ("*", "rules: a str given"),
+        ({"rules": []}, "rules: a dict given"),
+        ([3], "rules.0: input should be a valid dictionary"),
+        ([{"select": "*"}], "rules.0.on: missing"),
+    ],
+)
+def test_other_rules_are_refused(network, given, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{message}") as caught:
+        quantize(network, given)
+    assert "\n" not in str(caught.value)
+    assert type(network[0]) is nn.Conv2d
+
+
+def test_what_is_no_network_is_refused(rules) -> None:
+    with pytest.raises(UsageError, match=r"network: a dict given, a torch.nn.Module allowed"):
+        quantize({}, rules(("*", "weight", STE)))  # type: ignore[arg-type]
+
+
 def test_second_round_is_refused(network, rules) -> None:
     quantize(network, rules(("first", "weight", STE)))
     with pytest.raises(UsageError, match="which the network already quantizes"):

@@ -38,8 +38,8 @@ def test_rule() -> None:
     [
         ({"kind": "ste", "num_bits": 4}, r"^algorithm\.num_bits: 4 given, but it is chosen$"),
         ({"kind": "ste", "signed": True}, r"signed: True has no effect on a weight$"),
-        ({"kind": "ste", "bits": 3}, r"^algorithm\.bits: unknown key$"),
-        ({"kind": "twn"}, r"^algorithm\.num_bits: unknown key$"),
+        ({"kind": "ste", "bits": 3}, r"^algorithm\.bits: unknown key; did you mean 'num_bits'\?$"),
+        ({"kind": "twn"}, r"^algorithm\.num_bits: unknown key; allowed: granularity, "),
         ({"kind": "ste", "granularity": "per_x"}, r"^algorithm\.granularity: granularity: 'per_x'"),
         ({"kind": "stee"}, r"^algorithm\.kind: 'stee' given, .*; did you mean 'ste'\?$"),
         ({}, r"^algorithm\.kind: None given, one of ste, "),
