@@ -9,10 +9,11 @@ a time it has already seen.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from quantlab.errors import UsageError
 
@@ -65,7 +66,12 @@ class Controller(ABC):
     """Base of all controllers. Hooks do nothing unless overridden; see `listening`.
 
     Every rank calls every hook at the same times, so hooks may use the communicator.
+
+    learned: the parameters of the quantizers that it was made for, by name, which an optimizer has
+        to train; `quantize` notes them.
     """
+
+    learned: Mapping[str, nn.Parameter] = MappingProxyType({})
 
     def on_epoch_start(self, context: Context) -> None:
         """Called before the first step of an epoch, and again when resuming within it."""

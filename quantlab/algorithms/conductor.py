@@ -22,6 +22,8 @@ class Conductor:
 
     seed: of all random choices that controllers make; equal on all ranks.
     communicator: of several processes that train together.
+
+    Raises UsageError for an optimizer that lacks parameters of the controllers' quantizers.
     """
 
     def __init__(
@@ -32,6 +34,12 @@ class Conductor:
         seed: int = 0,
         communicator: Reducer | None = None,
     ) -> None:
+        is_sequence = isinstance(controllers, Sequence)
+        if not is_sequence or not all(isinstance(one, Controller) for one in controllers):
+            given = type(controllers).__name__
+            raise UsageError(f"controllers: a {given} given, those of `quantize` allowed")
+        if optimizer is not None:
+            _check_optimizer(optimizer, controllers)
         self.epoch = 0
         self.step = 0
         self._controllers = list(controllers)
@@ -91,4 +99,24 @@ class Conductor:
             optimizer=self._optimizer,
             communicator=self._communicator,
             generator=self._generator,
+        )
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, controllers: Iterable[Controller]) -> None:
+    """Raise UsageError if an optimizer does not train what quantizers learn."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        given = type(optimizer).__name__
+        raise UsageError(f"optimizer: a {given} given, one of torch.optim allowed")
+    trained = {parameter for group in optimizer.param_groups for parameter in group["params"]}
+    missing = [
+        name
+        for controller in controllers
+        for name, parameter in controller.learned.items()
+        if parameter.requires_grad and parameter not in trained
+    ]
+    if missing:
+        count = f"{len(missing)} parameter{'s' if len(missing) > 1 else ''}"
+        raise UsageError(
+            f"optimizer: lacks {count} of quantizers, such as '{missing[0]}'; make it after "
+            "`quantize`, of parameter_groups(network)"
         )

@@ -130,14 +130,19 @@ def _carry_out(
         if attention is not None:
             open_attention(attention)
         attach(layer, rule.on, quantizer)
-    return rule.algorithm.controller(
-        [
-            Site(
-                name=f"{name}.{rule.on}_quantizer".lstrip("."),
-                on=rule.on,
-                layer=layer,
-                quantizer=quantizer,
-            )
-            for name, (layer, quantizer) in plan.items()
-        ]
-    )
+    sites = [
+        Site(
+            name=f"{name}.{rule.on}_quantizer".lstrip("."),
+            on=rule.on,
+            layer=layer,
+            quantizer=quantizer,
+        )
+        for name, (layer, quantizer) in plan.items()
+    ]
+    controller = rule.algorithm.controller(sites)
+    controller.learned = {
+        f"{site.name}.{name}": parameter
+        for site in sites
+        for name, parameter in site.quantizer.named_parameters()
+    }
+    return controller

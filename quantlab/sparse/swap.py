@@ -127,6 +127,7 @@ def swap_layers(
         measure=measure or usual,
     )
     network = model if inplace else _copied(model)
+    _check_eight_bits(choices or {}, candidates, rule.candidates)
     verdicts = _verdicts(network, choices or {}, skip_modules, rule.candidates)
     with torch.random.fork_rng(devices=[]):
         swaps = _swaps(network, _copied(model), example, rule, verdicts)
@@ -255,6 +256,17 @@ def _verdicts(
     if not skipped.isdisjoint(chosen):
         raise UsageError("skip_modules: has a layer that is among the choices too")
     return {**dict.fromkeys(skipped, (DENSE, "skipped")), **chosen}
+
+
+def _check_eight_bits(
+    choices: Mapping[str, str],
+    known: Mapping[str, Candidate],
+    candidates: Mapping[str, Candidate],
+) -> None:
+    """Raise UsageError for a choice that is known, but no candidate without `quantize`."""
+    for name, choice in choices.items():
+        if choice in known and choice not in candidates:
+            raise UsageError(f"choices.{name}: '{choice}' given, allowed with quantize=True only")
 
 
 def _choosable(

@@ -79,6 +79,36 @@ def test_goes_on_from_its_state(new_network, batches, rules) -> None:
         assert torch.equal(value, whole[0].state_dict()[name]), name
 
 
+def test_an_optimizer_made_too_early_is_refused(new_network, rules) -> None:
+    network = new_network()
+    early = torch.optim.SGD(network.parameters(), lr=0.05)
+    lsq = {"kind": "lsq", "num_bits": 4}
+    controllers = quantize(network, rules(("*", "weight", lsq), ("last", "input", lsq)))
+    message = r"^optimizer: lacks 4 parameters of quantizers, such as '0.weight_quantizer.step_siz"
+    with pytest.raises(UsageError, match=message) as caught:
+        Conductor(controllers, early)
+    assert "\n" not in str(caught.value)
+    Conductor(controllers, torch.optim.SGD(parameter_groups(network), lr=0.05))
+    for controller in controllers:
+        for parameter in controller.learned.values():
+            parameter.requires_grad_(False)
+    Conductor(controllers, early)
+
+
+def test_an_optimizer_may_come_first_where_nothing_is_learned(new_network, rules) -> None:
+    network = new_network()
+    early = torch.optim.SGD(network.parameters(), lr=0.05)
+    Conductor(quantize(network, rules(("*", "weight", {"kind": "ste", "num_bits": 4}))), early)
+
+
+def test_what_is_no_controller_or_optimizer(new_network) -> None:
+    network = new_network()
+    with pytest.raises(UsageError, match="controllers: a Sequential given, those of `quantize`"):
+        Conductor(network)
+    with pytest.raises(UsageError, match=r"optimizer: a Sequential given, one of torch.optim"):
+        Conductor([], network)  # type: ignore[arg-type]
+
+
 def test_state_of_other_controllers() -> None:
     with pytest.raises(UsageError, match="controllers: the states of 1 given, of 0 allowed"):
         Conductor([]).load_state_dict(Conductor([Diary()]).state_dict())

@@ -282,6 +282,15 @@ def test_choices_need_no_measure() -> None:
     assert found["conv"].reason == "the caller's choice"
 
 
+def test_a_choice_of_eight_bits_needs_quantize() -> None:
+    choices = {"conv": "sparse_int8"}
+    message = r"^choices.conv: 'sparse_int8' given, allowed with quantize=True only$"
+    with pytest.raises(UsageError, match=message):
+        swap(network(0.0), choices=choices, measure=no_measure)
+    _, found = swap(network(0.0), choices=choices, measure=no_measure, quantize=True)
+    assert found["conv"].chosen == "sparse_int8"
+
+
 class Residual(nn.Module):
     """A block of a ResNet with batch norm and a projection."""
 
