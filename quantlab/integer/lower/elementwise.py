@@ -160,14 +160,21 @@ def _sum(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> Value:
 
 def _affine(lowering: Lowering, node: fx.Node, x: Value, factor: Reals, offset: Reals) -> Value:
     """Return factor * the value + offset: no operation yet, unless the value grows by it."""
-    if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
-        refuse(node, "a number that is not finite, or a division by zero; finite ones allowed")
+    _check_finite(node, factor, offset)
     if x.is_clamped:
         x = lowering.sum(x, lowering.source(node))
     shape = lowering.shape(node)
     if shape != x.shape:
         x = _grown(lowering, node, x, shape)
-    return x.affine(factor, offset, str(node.target))
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = x.affine(factor, offset, str(node.target))
+    _check_finite(node, y.offset, *(term.scale for term in y.terms))
+    return y
+
+
+def _check_finite(node: fx.Node, *arrays: Reals) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        refuse(node, "a number that is not finite, or a division by zero; finite ones allowed")
 
 
 def _grown(lowering: Lowering, node: fx.Node, x: Value, shape: tuple[int, ...]) -> Value:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import fx, nn
 
 from quantlab.graphs.operations import Pad
-from quantlab.integer.lower.grid import Grid
 from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.moves import Moves
 from quantlab.integer.lower.value import Term, Value
@@ -23,18 +23,28 @@ Ends = tuple[int, int]
 def lower_pad(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
     """Return the value with one number around it, or with less at its ends where that is negative.
 
-    It is the sum over windows of one element, behind whose border stands the number's code.
+    It is the sum over windows of one element, behind whose border stands the number's code. What
+    the code lacks of the number is an offset of these places.
     """
     ends, number = _padding(node, layer, len(x.shape))
     moves = Moves(lowering, node, x)
     for axis, (before, after) in enumerate(ends):
         size = moves.shape[axis]
         moves.slice(axis, max(0, -before), size - max(0, -after))
-    x = moves.value
-    for axis, (before, after) in enumerate(ends):
-        if max(before, after) > 0:
-            x = _padded(lowering, node, x, axis, (max(0, before), max(0, after)), number)
-    return x
+    added = [(max(0, before), max(0, after)) for before, after in ends]
+    if not any(map(sum, added)):
+        return moves.value
+    codes = lowering.codes(moves.value, lowering.source(node))
+    assert codes.grid is not None
+    code = codes.grid.encode(np.array([number]))[0]
+    lacking = number - float((code - codes.grid.zero_point) * codes.grid.scale)
+    is_inside = np.pad(np.ones(codes.shape, bool), added)
+    for axis, pair in enumerate(added):
+        if sum(pair) > 0:
+            codes = _padded(lowering, node, codes, axis, pair, int(code))
+    if lacking == 0:
+        return codes
+    return replace(codes, offset=codes.offset + np.where(is_inside, 0.0, lacking), grid=None)
 
 
 def _padding(node: fx.Node, layer: nn.Module, num_axes: int) -> tuple[list[Ends], float]:
@@ -51,16 +61,13 @@ def _padding(node: fx.Node, layer: nn.Module, num_axes: int) -> tuple[list[Ends]
 
 
 def _padded(
-    lowering: Lowering, node: fx.Node, x: Value, axis: int, ends: Ends, number: float
+    lowering: Lowering, node: fx.Node, codes: Value, axis: int, ends: Ends, code: int
 ) -> Value:
-    codes = lowering.codes(x, lowering.source(node))
-    assert codes.grid is not None
-    grid = codes.grid if _has(codes.grid, number) else lowering.grid_for(node)
-    codes = lowering.builder.quantize(codes, grid, f"{node.name}_codes")
-    shape = codes.shape
+    """Return codes with one code before and behind an axis."""
+    grid, shape = codes.grid, codes.shape
+    assert grid is not None
     moves = Moves(lowering, node, codes)
     moves.reshape((math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])))
-    code = int(grid.encode(np.array([number]))[0])
     tensor = lowering.builder.emit(
         SumPool(
             inputs=(moves.tensor,),
@@ -79,9 +86,3 @@ def _padded(
     padded = lowering.builder.quantize(sums, grid, f"{node.name}_codes")
     whole = (*shape[:axis], shape[axis] + sum(ends), *shape[axis + 1 :])
     return Moves(lowering, node, padded).reshape(whole).value
-
-
-def _has(grid: Grid, number: float) -> bool:
-    """Return whether a number is one of a grid's."""
-    code = grid.encode(np.array([number]))
-    return bool(((code - grid.zero_point) * grid.scale == number).all())

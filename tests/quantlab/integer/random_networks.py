@@ -3,6 +3,7 @@
 Shapes are `[C, H, W]`, of one sample.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional
 
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.algorithms.after_training import calibrate
@@ -22,7 +24,7 @@ MOST_CHANNELS = 6
 MOST_SIDE = 9
 ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
     nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Sigmoid, nn.SiLU, nn.LeakyReLU, nn.Identity,
-    lambda: nn.Hardtanh(-0.5, 0.7),
+    lambda: nn.Hardtanh(-0.5, 0.7), nn.PReLU,
 )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ class Case:
 
 
 class Both(nn.Module):
-    """Two branches, joined by `how`: add, cat or multiply."""
+    """Two branches, joined by `how`: add, subtract, cat or multiply."""
 
     def __init__(self, how: str, left: nn.Module, right: nn.Module) -> None:
         super().__init__()
@@ -61,7 +63,23 @@ class Both(nn.Module):
         left, right = self.left(x), self.right(x)
         if self.how == "cat":
             return torch.cat([left, right], 1)
+        if self.how == "subtract":
+            return left - right
         return left + right if self.how == "add" else left * right
+
+
+class Of(nn.Module):
+    """A function of what it is given, and its description."""
+
+    def __init__(self, how: str, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.how, self.function = how, function
+
+    def extra_repr(self) -> str:
+        return self.how
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
 
 
 class Mean(nn.Module):
@@ -171,9 +189,66 @@ def gate(draw: Draw, shape: Shape) -> nn.Module:
     return Both("multiply", nn.Identity(), squeezed)
 
 
+def padding(draw: Draw, shape: Shape) -> nn.Module:
+    """Around places and channels, by any number; less than nothing cuts."""
+    ends = [draw(st.integers(-1 if size > 2 else 0, 1)) for size in shape[::-1] for _ in range(2)]
+    number = draw(st.sampled_from([0.0, 0.0, -0.3, 1.7]))
+    return Of(f"pad {ends} by {number}", lambda x: functional.pad(x, ends, value=number))
+
+
+def constants(draw: Draw, shape: Shape) -> nn.Module:
+    """A factor and an offset, of one number or of each channel or place."""
+    size = draw(st.sampled_from([(), (1,), (shape[0], 1, 1), (1, *shape), shape[2:]]))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 99)))
+    factor, offset = (torch.randn(size, generator=generator).double() for _ in range(2))
+    how = draw(st.sampled_from(["factor", "offset", "both", "from", "negative"]))
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
+        "factor": lambda x: x * factor,
+        "offset": lambda x: offset + x,
+        "both": lambda x: (x - offset) / (factor.abs() + 0.5),
+        "from": lambda x: 1 - x,
+        "negative": lambda x: -x,
+    }
+    return Of(f"{how} {tuple(size)}", functions[how])
+
+
+def moving(draw: Draw, shape: Shape) -> nn.Module:
+    """A view, or elements more than once."""
+    start, step = draw(st.integers(0, 1)), draw(st.integers(1, 2))
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
+        "transpose": lambda x: x.transpose(2, 3),
+        "permute": lambda x: x.permute(0, 2, 3, 1),
+        "rows": lambda x: x[:, :, min(start, shape[1] - 1) :: step],
+        "channels": lambda x: x[:, : max(1, shape[0] - start)],
+        "stack": lambda x: torch.stack([x, x], 2).flatten(1, 2),
+        "expand": lambda x: x[:, :, :1].expand(-1, -1, 2, -1),
+        "reverse": lambda x: torch.cat(x.split(2, 1)[::-1], 1),
+    }
+    if math.prod(shape) < MOST_CHANNELS * MOST_SIDE**2:
+        functions["nearest"] = lambda x: functional.interpolate(x, scale_factor=(step, 2))
+    how = draw(st.sampled_from(sorted(functions)))
+    return Of(f"{how} {start} {step}", functions[how])
+
+
+def adaptive_max_pool(draw: Draw, shape: Shape) -> nn.Module:
+    return nn.AdaptiveMaxPool2d(_pair(draw, 1, (shape[1] + 1, shape[2] + 1)))
+
+
+def average_over_axes(draw: Draw, shape: Shape) -> nn.Module:
+    axes = draw(st.sampled_from([(1,), (2,), (3,), (1, 3), (2, 3)]))
+    if draw(st.booleans()):
+        return Of(f"mean {axes}", lambda x: x.mean(axes, keepdim=True))
+    return Of(f"sum {axes}", lambda x: x.sum(axes, keepdim=True))
+
+
+def difference(draw: Draw, shape: Shape) -> nn.Module:
+    return Both("subtract", nn.Identity(), branch(draw, shape, shape[0]))
+
+
 BLOCKS = (
     convolution, batch_norm, activation, max_pool, average_pool, adaptive_pool, addition,
-    concatenation, gate,
+    concatenation, gate, padding, constants, moving, adaptive_max_pool, average_over_axes,
+    difference,
 )  # fmt: skip
 
 
@@ -334,20 +409,26 @@ class Shallow:
         return self.case.network.get_submodule("last")
 
 
+MIDDLES = (
+    max_pool, average_pool, adaptive_pool, adaptive_max_pool, average_over_axes, padding, constants,
+    moving,
+)  # fmt: skip
+
+
 @st.composite
 def shallow_cases(draw: Draw) -> Shallow:
-    """A layer with quantized output; what is affine, a maximum or a sum; a layer with quantized
-    input."""
+    """A layer with quantized output; what moves elements or is affine, a maximum or a sum; a layer
+    with quantized input."""
     spec, seed = draw(specs()), draw(st.integers(0, 2**16))
     first = convolution(draw, spec.shape)
     shape = shape_after(first, spec.shape)
     middle: list[nn.Module] = []
     if draw(st.booleans()):
-        pool = draw(st.sampled_from([max_pool, average_pool, adaptive_pool]))
-        middle.append(pool(draw, shape))
+        kind = draw(st.sampled_from(MIDDLES))
+        middle.append(kind(draw, shape))
         shape = shape_after(middle[0], shape)
     middle += [nn.BatchNorm2d(shape[0])] if draw(st.booleans()) else []
-    middle.append(draw(st.sampled_from([nn.Identity, nn.ReLU, nn.ReLU6]))())
+    middle.append(draw(st.sampled_from([nn.Identity, nn.ReLU, nn.ReLU6, nn.PReLU]))())
     network = Chain(first, nn.Sequential(*middle), nn.Conv2d(shape[0], 5, 1))
     bits = draw(st.integers(1, 8))
     rules = [

@@ -188,7 +188,7 @@ def test_codes_too_fine_for_their_sums_are_refused(factor: float, offset: float)
         (lambda n: n.insert(2, nn.Softmax(1)), "Softmax has no integer operation"),
         (
             lambda n: n[0].weight_quantizer.set_enabled(False),
-            "layer '0': its weight has a quantizer that has not wholly started",
+            "layer '0': its weight has a quantizer that has not wholly started; train for more",
         ),
         (
             lambda n: n[4].input_quantizer.set_enabled(False),
@@ -201,6 +201,49 @@ def test_what_cannot_be_lowered(change, message: str) -> None:
     change(network)
     with pytest.raises(UsageError, match=message):
         lower(network, SPEC, reals(pixels(8)))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "name", ["0.weight", "0.bias", "1.running_mean", "1.running_var", "5.weight", "5.bias"]
+)
+def test_numbers_that_are_not_finite_are_named(name: str, number: float) -> None:
+    network = settled(plain(), 4)
+    with torch.no_grad():
+        network.state_dict()[name].view(-1)[0] = number
+    kind = "NaN" if np.isnan(number) else "infinite numbers"
+    with pytest.raises(UsageError, match=rf"^{name}: {kind} given, finite numbers allowed"):
+        lower(network, SPEC)
+
+
+def test_samples_and_scales_that_are_not_finite_are_named() -> None:
+    network = settled(plain(), 4)
+    samples = reals(pixels(8))
+    samples[3, 0, 2, 2] = float("nan")
+    with pytest.raises(UsageError, match=r"^samples: NaN given, finite numbers allowed"):
+        lower(network, SPEC, samples)
+    with torch.no_grad():
+        next(network[4].input_quantizer.parameters()).fill_(float("inf"))
+    with pytest.raises(UsageError, match=r"^4\.input_quantizer\.scale: inf given, a finite one"):
+        lower(network, SPEC)
+
+
+def test_values_that_overflow_are_named() -> None:
+    """On samples, in float32; and in the factors of the program."""
+    layers = (nn.Conv2d(3, 4, 3), nn.Identity(), nn.AvgPool2d(3), nn.Conv2d(4, 5, 1))
+    network = settled(nn.Sequential(*layers), 8).float()
+    network[1] = Huge()
+    with pytest.raises(UsageError, match=r"^layer '1\.multiply_1': values on samples that are not"):
+        lower(network, SPEC, reals(pixels(8)).float())
+    network = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Identity(), nn.Conv2d(4, 5, 1)), 8)
+    network[1] = nn.Sequential(*(Huge() for _ in range(6)))
+    with pytest.raises(UsageError, match=r"^layer '1\.5\.multiply': a number that is not finite"):
+        lower(network, SPEC)
+
+
+class Huge(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 1e30 * 1e30
 
 
 def test_channels_of_a_raw_image_with_scales_of_their_own() -> None:
