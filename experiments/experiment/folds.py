@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from experiments.data.loader import place
-from experiments.experiment.config import as_plain
 from experiments.experiment.experiment import Experiment
+from experiments.experiment.hyperparameters import hyperparameters
 from experiments.experiment.record import summary
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints, check_identity
 from experiments.runs.digest import weights_sha256
@@ -63,9 +63,36 @@ def _run_fold(
     is_resumed: bool,
 ) -> dict[str, Any] | None:
     """Train one fold and test it; return its entry in the record, None if interrupted."""
-    path = folder.fold(fold)
-    logbook = Logbook(path) if experiment.session.communicator.is_root else None
-    trainer = _trainer(experiment, fold, path, logbook, tell)
+    with _logbook(experiment, folder.fold(fold)) as logbook:
+        trainer = _trainer(experiment, fold, folder.fold(fold), logbook, tell)
+        return _train_and_test(experiment, folder, trainer, tell, is_resumed=is_resumed)
+
+
+@contextmanager
+def _logbook(experiment: Experiment, path: Path) -> Iterator[Logbook | None]:
+    """Open a fold's logbook on rank 0, and close it however the fold ends."""
+    if not experiment.session.communicator.is_root:
+        yield None
+        return
+    logbook = Logbook(path, experiment.config.experiment.name)
+    try:
+        yield logbook
+    except BaseException:
+        with suppress(OSError):  # a full disk is already being told
+            logbook.close()
+        raise
+    logbook.close()
+
+
+def _train_and_test(
+    experiment: Experiment,
+    folder: RunFolder,
+    trainer: Trainer,
+    tell: Callable[[str], None],
+    *,
+    is_resumed: bool,
+) -> dict[str, Any] | None:
+    logbook = trainer.logbook
     if is_resumed and trainer.checkpoints.has(LAST):
         state = trainer.checkpoints.load(LAST, tell)
         check_identity(state, experiment.problem.name, experiment.library.name, "last.ckpt")
@@ -85,16 +112,21 @@ def _run_fold(
     for line in unquantized(trainer.assembly.network):
         tell(line)
     digest = weights_sha256(trainer.assembly.network.state_dict())
-    metrics = _final_metrics(experiment, trainer, path)
+    metrics = _final_metrics(experiment, trainer, trainer.checkpoints.folder.parent)
     for line in not_finite(metrics):
         tell(line)
     if logbook is not None:
         step, epoch = trainer.position.step, trainer.position.epoch
         _show_samples(experiment, trainer, logbook)
-        logbook.write(step, metrics, epoch=epoch)
-        described = {"topology": experiment.library.name, **as_plain(experiment.config)}
+        logbook.write_end(step, metrics, epoch=epoch)
+        assembly = trainer.assembly
+        described = hyperparameters(
+            experiment.config,
+            experiment.library.name,
+            assembly.network,
+            float(assembly.optimizer.defaults["lr"]),
+        )
         logbook.board.hyperparameters(described)
-        logbook.close()
     return {"metrics": metrics, "weights_sha256": digest, "seconds": trainer.seconds}
 
 
@@ -190,4 +222,4 @@ def _show_samples(experiment: Experiment, trainer: Trainer, logbook: Logbook) ->
         [test.classes[i] for i in predicted.tolist()],
         [test.classes[i] for i in batch.targets.tolist()],
     )
-    logbook.board.picture("test/samples", trainer.position.step, sheet)
+    logbook.show_end(trainer.position.step, "test/samples", sheet)

@@ -1,6 +1,7 @@
 """TensorBoard files: scalars, histograms, pictures, hyper-parameters with the final metrics."""
 
 import math
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,21 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
     from quantlab.monitor import Histogram, Value
+
+EVENT_FILES = "events.out.tfevents.*"
+
+_UNFIT_FOR_FOLDERS = re.compile(r"[^\w.+=-]+")
+_LONGEST_NAME = 60  # letters, of up to four bytes; a file's name may have 255
+
+
+def board_folder(kind: Path, name: str) -> Path:
+    """Return where a run's event files go: TensorBoard calls a run by its folders.
+
+    kind: the folder that all runs have. name: of the run. A run that began in `kind` itself, in an
+    earlier version or without a name, goes on there.
+    """
+    plain = _UNFIT_FOR_FOLDERS.sub("-", name).strip("-.")[:_LONGEST_NAME]
+    return kind if any(kind.glob(EVENT_FILES)) else kind / plain
 
 
 class Board:

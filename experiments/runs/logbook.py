@@ -7,29 +7,44 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.runs.board import Board
+from numpy.typing import NDArray
+
+from experiments.runs.board import EVENT_FILES, Board, board_folder
 from experiments.runs.files import as_json, storage_error
 
 if TYPE_CHECKING:
     from quantlab.monitor import Reading
 
 
-class Logbook:
-    """Writes the rows of one fold, on rank 0."""
+_WHOLE_RUN = "whole_run"
 
-    def __init__(self, fold: Path) -> None:
+
+class Logbook:
+    """Writes the rows of one fold, on rank 0. name: of the run, for the board."""
+
+    def __init__(self, fold: Path, name: str = "") -> None:
         fold.mkdir(parents=True, exist_ok=True)
         self._fold = fold
         self._metrics = fold / "metrics.jsonl"
         self._layers = fold / "layers.jsonl"
-        self.board = Board(fold / "stats")
+        self.board = Board(board_folder(fold / "stats", name))
         # A run of its own in TensorBoard: HPARAMS shows every curve of a run that has parameters.
-        self._layers_board = Board(fold / "layers")
+        self._layers_board = Board(board_folder(fold / "layers", name))
 
     def write(self, step: int, values: Mapping[str, float], **context: Any) -> None:
         """Add a row, and its values as scalars to the board."""
         _append(self._metrics, [{"step": step, **context, **values}])
         self.board.scalars(step, values)
+
+    def write_end(self, step: int, values: Mapping[str, float], **context: Any) -> None:
+        """Add a row of values of the whole run. The board shows these single points below all
+        curves."""
+        _append(self._metrics, [{"step": step, **context, **values}])
+        self.board.scalars(step, {f"{_WHOLE_RUN}/{name}": value for name, value in values.items()})
+
+    def show_end(self, step: int, name: str, pixels_HWC: NDArray[Any]) -> None:
+        """Show uint8 RGB pixels about the whole run."""
+        self.board.picture(f"{_WHOLE_RUN}/{name}", step, pixels_HWC)
 
     def write_layers(self, step: int, epoch: int, readings: Sequence["Reading"]) -> None:
         """Add a row for each layer that was measured, and all values to the board. Rows hold the
@@ -67,7 +82,7 @@ class Logbook:
         """Return what is there, by its name in the fold's folder."""
         paths = [self._metrics, self._layers]
         for board in (self.board, self._layers_board):
-            paths += board.folder.glob("events.out.tfevents.*")
+            paths += board.folder.glob(EVENT_FILES)
         return {str(path.relative_to(self._fold)): path for path in paths if path.exists()}
 
 

@@ -122,7 +122,7 @@ def test_the_real_tensorboard_shows_the_run(xyz: Lab) -> None:
     assert main.main(XYZ) == 0
     program, *arguments = shlex.split(commands("Commands")[-1])
     assert program == "tensorboard"
-    runs = ["exp000/fold0/stats"]
+    runs = [f"exp000/fold0/stats/{record(xyz, 0)['name']}"]
     with tensorboard(arguments, xyz.home) as fetch:
         assert eventually(lambda: fetch("data/runs"), lambda shown: shown == runs) == runs
 

@@ -209,7 +209,8 @@ def test_killed_at_random_moments(lab: Lab, workers: int) -> None:
 
 
 def scalars(lab: Lab, exp_id: int) -> dict[str, list[tuple[int, float]]]:
-    board = EventAccumulator(str(lab.folder(exp_id).fold(0) / "stats"), {"scalars": 0})
+    stats = lab.folder(exp_id).fold(0) / "stats" / lab.record(exp_id)["name"]
+    board = EventAccumulator(str(stats), {"scalars": 0})
     board.Reload()
     return {
         tag: sorted((event.step, event.value) for event in board.Scalars(tag))

@@ -4,11 +4,14 @@ import itertools
 import json
 import math
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -22,6 +25,7 @@ from experiments.runs.digest import weights_sha256
 from experiments.runs.folder import RunFolder, create_run
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.controller import Alone, Context
+from quantlab.errors import DivergedError
 from tests.toy.experiments import toy_experiment
 from tests.toy.Toy.meter import Meter
 
@@ -173,7 +177,7 @@ def test_a_fold_that_left_no_checkpoint_begins_anew(tmp_path: Path) -> None:
 
 
 def board(folder: Path) -> EventAccumulator:
-    reader = EventAccumulator(str(folder / "stats"), {"images": 0, "scalars": 0})
+    reader = EventAccumulator(str(folder / "stats" / "toy"), {"images": 0, "scalars": 0})
     reader.Reload()
     return reader
 
@@ -187,9 +191,34 @@ def test_the_end_of_a_fold_is_written_once_more_in_rows_and_on_the_board(tmp_pat
     assert final == {"step": 3, "epoch": 1, **metrics}
     reader = board(folder.fold(0))
     for name, value in metrics.items():
-        assert reader.Scalars(name)[-1].value == pytest.approx(value, rel=1e-6)
-    assert [event.step for event in reader.Images("test/samples")] == [3]
+        (event,) = reader.Scalars(f"whole_run/{name}")
+        assert event.value == pytest.approx(value, rel=1e-6)
+    assert [event.step for event in reader.Images("whole_run/test/samples")] == [3]
+    tags = reader.Tags()
+    tops = {tag.partition("/")[0] for tag in (*tags["scalars"], *tags["images"])}
+    assert max(tops) == "whole_run", "single points are shown below all curves"
     assert "_hparams_/session_start_info" in reader.summary_metadata
+
+
+@pytest.mark.parametrize("end", ["done", "interrupted", "diverged"])
+def test_the_board_is_closed_however_a_fold_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Nothing holds its files, and no thread waits for more events."""
+    rates = "training.lr_scheduler={class: Hand, params: {schedule: {0: 1, 1: 1.0e+38}}}"
+    explosive = (rates,) if end == "diverged" else ()
+    experiment = toy_experiment(tmp_path, "monitor=[{stat: weight_norm, period: 1}]", *explosive)
+    folder = begin(experiment, tmp_path)
+    if end == "interrupted":
+        monkeypatch.setattr(Steps, "advance", lambda *_: signal.raise_signal(signal.SIGINT))
+    before = threading.enumerate()
+    with pytest.raises(DivergedError) if end == "diverged" else nullcontext() as caught:
+        is_done = run_folds(experiment, folder, lambda _: None, is_resumed=False)
+    assert caught is not None or is_done == (end == "done")
+    assert list((folder.fold(0) / "layers").rglob("events*"))
+    assert not [file.path for file in psutil.Process().open_files() if "events" in file.path]
+    more = [thread.name for thread in threading.enumerate() if thread not in before]
+    assert not [name for name in more if not name.startswith("background")]
 
 
 def test_a_note_on_what_is_not_quantized_at_the_end() -> None:

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from experiments.runs.board import Board
+from experiments.runs.board import Board, board_folder
 from quantlab.monitor import Histogram
 from tests.board_server import eventually, tensorboard
 
@@ -66,6 +67,35 @@ def test_numbers_and_histograms_in_one_event(tmp_path: Path) -> None:
     assert (found.num, found.min, found.max) == (8, -0.5, 1.0)
     assert found.sum == 2 * -0.25 + 6 * 0.75
     assert found.sum_squares == 2 * 0.25**2 + 6 * 0.75**2
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("w4a4", "w4a4"),
+        ("run #007", "run-007"),
+        ("a/../../b", "a-..-..-b"),
+        ("..", ""),
+        ("", ""),
+        (" lr=0.1 + mom ", "lr=0.1-+-mom"),
+        ("\u03b1\u03b2", "\u03b1\u03b2"),
+        ("\U00020000" * 300, "\U00020000" * 60),
+    ],
+)
+def test_a_run_has_a_folder_of_its_name(tmp_path: Path, name: str, folder: str) -> None:
+    found = board_folder(tmp_path / "stats", name)
+    assert found == tmp_path / "stats" / folder
+    board = Board(found)
+    board.scalars(1, {"a": 1.0})
+    board.close()
+    assert steps(found) == {"a": [1]}
+
+
+def test_a_run_goes_on_where_it_began(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    board.scalars(1, {"a": 1.0})
+    board.close()
+    assert board_folder(tmp_path, "named") == tmp_path
 
 
 def test_histograms_in_the_real_tensorboard(tmp_path: Path) -> None:

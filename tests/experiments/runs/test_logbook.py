@@ -213,6 +213,29 @@ def test_runs_compare_in_the_real_tensorboard(tmp_path: Path) -> None:
             for bits, values in shown.items()} == {4: [94.0], 8: [98.0]}  # fmt: skip
 
 
+def test_what_is_of_the_whole_run_has_its_row_and_stands_apart(tmp_path: Path) -> None:
+    logbook = written(tmp_path)
+    logbook.write_end(5, {"test/top1": 0.5}, epoch=2)
+    logbook.show_end(5, "test/samples", np.zeros((2, 2, 3), np.uint8))
+    logbook.close()
+    assert rows(tmp_path)[-1] == {"step": 5, "epoch": 2, "test/top1": 0.5}
+    assert scalars(tmp_path, "whole_run/test/top1") == [(5, 0.5)]
+    assert board(tmp_path).Tags()["scalars"] == ["train/loss", "whole_run/test/top1"]
+    assert board(tmp_path).Tags()["images"] == ["whole_run/test/samples"]
+
+
+def test_runs_bear_their_names_in_the_real_tensorboard(tmp_path: Path) -> None:
+    for number, name in enumerate(("w4 a8: lsq/1", "float")):
+        logbook = Logbook(tmp_path / f"exp{number}", name)
+        logbook.write(1, {"train/loss": 0.5})
+        logbook.write_layers(1, 0, measured(1))
+        logbook.close()
+    with tensorboard([f"--logdir={tmp_path}"], tmp_path) as fetch:
+        names = ["exp0/layers/w4-a8-lsq-1", "exp0/stats/w4-a8-lsq-1"]
+        names += ["exp1/layers/float", "exp1/stats/float"]
+        assert eventually(lambda: sorted(fetch("data/runs")), names.__eq__) == names
+
+
 def test_pictures(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     logbook = Logbook(tmp_path)

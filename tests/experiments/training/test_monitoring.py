@@ -43,7 +43,7 @@ def layers(lab: Lab, exp_id: int = 0, fold: int = 0) -> list[dict[str, Any]]:
 
 
 def board(lab: Lab, exp_id: int = 0) -> EventAccumulator:
-    folder = lab.folder(exp_id).fold(0) / "layers"
+    folder = lab.folder(exp_id).fold(0) / "layers" / lab.record(exp_id)["name"]
     reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "histograms": 0})
     reader.Reload()
     return reader
@@ -267,7 +267,9 @@ def test_killed_while_writing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
     run(*RESUMED)
     kill(RESUMED, 5, monkeypatch, (Logbook, "write_layers"))
     fold = lab.folder(1).fold(0)
-    for path in (fold / "layers.jsonl", *(fold / "layers").iterdir()):
+    events = list((fold / "layers").glob("*/events*"))
+    assert events
+    for path in (fold / "layers.jsonl", *events):
         with path.open("ab") as file:
             file.write(b'{"step": 6, "lay')
     run("resume", "--problem=Toy", "--exp_id=1")

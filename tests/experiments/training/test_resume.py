@@ -77,7 +77,7 @@ def outcome(lab: Lab, exp_id: int) -> dict[str, Any]:
         return {"status": (record["status"], record["exit_code"])}
     fold = lab.folder(exp_id).fold(0)
     best = torch.load(fold / "saves" / "best.ckpt", weights_only=True)
-    board = EventAccumulator(str(fold / "stats"), size_guidance={"scalars": 0})
+    board = EventAccumulator(str(fold / "stats" / record["name"]), size_guidance={"scalars": 0})
     board.Reload()
     return {
         "status": (record["status"], record["exit_code"]),
