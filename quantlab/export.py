@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from quantlab.deploy.folder import check_places, manifest, write_files
@@ -27,7 +29,7 @@ def export_network(
     folder: str | Path,
     *,
     to: str | Sequence[str] | None = None,
-    samples: Tensor | None = None,
+    samples: Tensor | NDArray[Any] | None = None,
 ) -> Exported:
     """Lower a network and write it, in place of what is there.
 

@@ -26,8 +26,7 @@ from torch import Tensor, nn
 from quantlab.algorithms.after_training.batches import (
     Batch,
     Progress,
-    device_of,
-    inputs_on,
+    inputs_of_batches,
     silent,
 )
 from quantlab.algorithms.after_training.layerwise import (
@@ -97,7 +96,7 @@ def adaround(
     layers = {name: m for name, m in weight_layers(network).items() if name in chosen}
     for name, layer in layers.items():
         _check_roundable(f"{name}.weight_quantizer", layer)
-    inputs = list(inputs_on(device_of(network), batches))
+    inputs = list(inputs_of_batches(network, batches))
     calls = call_order(network, layers, inputs[0][:1])
     float_layers = {name: reference.get_submodule(name) for name in layers}
     rectified = before_relu(reference, float_layers, inputs[0][:1])

@@ -25,8 +25,7 @@ from torch import Tensor, nn
 from quantlab.algorithms.after_training.batches import (
     Batch,
     Progress,
-    device_of,
-    inputs_on,
+    inputs_of_batches,
     silent,
 )
 from quantlab.algorithms.after_training.layerwise import (
@@ -83,7 +82,7 @@ def correct_biases(
     if reference is None:
         _check_float(layers)
     reference = float_copy(network if reference is None else reference)
-    inputs = list(inputs_on(device_of(network), batches))
+    inputs = list(inputs_of_batches(network, batches))
     calls = call_order(network, layers, inputs[0][:1])
 
     def correct(name: str, num_calls: int) -> CorrectedLayer:

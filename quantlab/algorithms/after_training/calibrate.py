@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from quantlab.algorithms.after_training.batches import (
     Batch,
     Progress,
-    device_of,
-    inputs_on,
+    inputs_of_batches,
     silent,
 )
 from quantlab.algorithms.after_training.modes import evaluating, quantizers
@@ -26,6 +25,7 @@ from quantlab.algorithms.start import observed, start_observed
 from quantlab.algorithms.unused import unused_quantizers
 from quantlab.controller import Alone, Reducer
 from quantlab.errors import DivergedError, UsageError
+from quantlab.graphs.inputs import taking
 from quantlab.quantizer import Quantizer, QuantSpec
 
 _ALONE = Alone()
@@ -69,7 +69,8 @@ def calibrate(
 ) -> Calibration:
     """Fake-quantize a network as its quantizers are set up, in place, from batches seen once.
 
-    batches: the network's inputs, or tuples that begin with them; moved to the network's device.
+    batches: the network's inputs, tensors or NumPy arrays, or tuples that begin with them; moved to
+        the network's device, real numbers to its type.
     communicator: of ranks that each see batches of their own; ranges are merged over them.
 
     Whatever stage the network was in, the same batches give the same grids. Training it afterwards
@@ -87,7 +88,7 @@ def calibrate(
         for quantizer in weights:
             quantizer.set_enabled(False)
         with evaluating(network):
-            inputs = inputs_on(device_of(network), batches)
+            inputs = inputs_of_batches(network, batches)
             num_batches, num_samples = observe(network, others, inputs, progress)
             start(others, communicator)
             for name, quantizer in found.items():
@@ -126,7 +127,8 @@ def observe(
             ranged.observer.reset()
     num_batches = num_samples = 0
     for inputs in batches:
-        network(inputs)
+        with taking(inputs, f"batches[{num_batches}]"):
+            network(inputs)
         num_batches += 1
         num_samples += len(inputs)
         progress("calibrate", num_batches, None)

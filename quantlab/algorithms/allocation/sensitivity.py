@@ -24,8 +24,7 @@ from torch.func import functional_call
 from quantlab.algorithms.after_training.batches import (
     LabeledBatch,
     Progress,
-    device_of,
-    labeled_on,
+    labeled_batches,
     silent,
 )
 from quantlab.algorithms.after_training.calibrate import observe, start, start_weight
@@ -145,7 +144,7 @@ class _Comparison:
     """A network's outputs on some batches, to compare others with."""
 
     def __init__(self, network: nn.Module, batches: Iterable[LabeledBatch], loss: Loss) -> None:
-        self._batches = labeled_on(device_of(network), batches)
+        self._batches = labeled_batches(network, batches)
         self._network, self._loss = network, loss
         self._outputs = self.run()
         self.float_loss = self._mean_loss(self._outputs, "the float network")

@@ -11,10 +11,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from quantlab.errors import UsageError
 from quantlab.graphs.functions import BY_TARGET
+from quantlab.graphs.inputs import as_input
 from quantlab.graphs.modularize import is_always_on, module_for
 from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
 from quantlab.graphs.paths import function_name
@@ -28,7 +30,7 @@ from quantlab.integer.lower.elementwise import (
     lower_subtract,
     lower_with_constant,
 )
-from quantlab.integer.lower.endings import ENDINGS, is_ending, left_out
+from quantlab.integer.lower.endings import LAST, is_ending, left_out, name_of
 from quantlab.integer.lower.finite import check_finite
 from quantlab.integer.lower.gating import lower_multiply
 from quantlab.integer.lower.grid import wide_grid
@@ -48,7 +50,7 @@ from quantlab.quantizer import Quantizer
 def lower(
     network: nn.Module,
     spec: InputSpec,
-    samples: Tensor | None = None,
+    samples: Tensor | NDArray[Any] | None = None,
     *,
     threshold_levels: int = 4,
 ) -> Program:
@@ -56,13 +58,19 @@ def lower(
 
     network: with quantizers on the weights of all layers, or the graph of one.
     spec: the raw input: its shape, and what its integers stand for.
-    samples: `[N, *spec.shape]`, real numbers as the network takes them; needed where it has values
-        without a quantizer.
+    samples: `[N, *spec.shape]`, real numbers as the network takes them, in any type, a tensor or a
+        NumPy array; needed where it has values without a quantizer.
     threshold_levels: grids of at most so many levels are reached by exact thresholds.
 
     Raises UsageError, with the layer and the line of code, for what cannot be lowered.
     """
+    if not isinstance(network, nn.Module) or not isinstance(spec, InputSpec):
+        given = f"{type(network).__name__}, {type(spec).__name__}"
+        raise UsageError(f"lower: {given} given, a torch.nn.Module and an InputSpec allowed")
+    if not isinstance(threshold_levels, int):
+        raise UsageError(f"threshold_levels: {threshold_levels!r} given, an integer allowed")
     with evaluating(network):
+        samples = None if samples is None else _real(as_input(samples, network, "samples"))
         example = spec.example(samples)
         if samples is not None:
             check_finite(samples, "samples")
@@ -75,6 +83,16 @@ def lower(
         ranges = observe_ranges(gm, samples) if samples is not None else {}
         known = known_values(gm, example)
         return _Lowerer(gm, spec, ranges, known, threshold_levels).lower()
+
+
+def _real(samples: Tensor) -> Tensor:
+    """Return samples. Raises UsageError for integers, which are likely to be raw."""
+    if not samples.is_floating_point():
+        raise UsageError(
+            f"samples: {str(samples.dtype).removeprefix('torch.')} given, real numbers as the "
+            "network takes them allowed; of raw ones (integer - zero_point) * scale"
+        )
+    return samples
 
 
 def _traced(network: nn.Module, example: Tensor) -> fx.GraphModule:
@@ -115,6 +133,7 @@ class _Lowerer:
         inputs = {INPUT: TensorType(spec.shape, U8)}
         builder = Builder(inputs, threshold_levels=threshold_levels)
         self._inputs = inputs
+        self._ending = ""
         self._state = Lowering(
             gm=gm, builder=builder, ranges=ranges, known=known, commutes=self._commutes
         )
@@ -141,6 +160,7 @@ class _Lowerer:
             rounded=state.builder.rounded,
             quantizers=state.quantizers,
             encodings=self._spec.encodings,
+            ending=self._ending,
         )
 
     def _output(self, node: fx.Node) -> Value:
@@ -208,8 +228,9 @@ class _Lowerer:
             return lower_multiply(state, node, *values)
         if is_passing(module):
             return values[0]
-        if isinstance(module, ENDINGS) and is_ending(state.gm, node, module):
+        if isinstance(module, LAST) and is_ending(state.gm, node, module):
             warnings.warn(f"{path}: {left_out(module)}", stacklevel=5)
+            self._ending = name_of(module)
             return values[0]
         handler = handler_of(module)
         if handler is None:
