@@ -1,11 +1,16 @@
 """`main.py train`, the default: a new experiment."""
 
+from typing import TYPE_CHECKING
+
 from experiments.command_line import Invocation
 from experiments.configuration.resolve import resolve
 from experiments.configuration.section import validate
 from experiments.experiment.early import EarlyConfig
 from experiments.experiment.quick import quick
 from experiments.library import load_library, load_problem
+
+if TYPE_CHECKING:  # it needs torch
+    from experiments.experiment.experiment import Experiment
 
 
 def run(invocation: Invocation) -> int:
@@ -31,4 +36,24 @@ def run(invocation: Invocation) -> int:
         invocation.options.get("dist"),
         is_quick=invocation.has("quick"),
     )
-    return conduct(experiment)
+    notes = _notes(experiment) if experiment.session.communicator.is_root else []
+    return conduct(experiment, notes=notes)
+
+
+def _notes(experiment: "Experiment") -> list[str]:
+    """Return what is to be told at the start: whether the run can be deployed."""
+    if not experiment.config.quantize.rules:
+        return ["note: float; export and verify need weights of at most 8 bits (quantize.rules)"]
+    from experiments.deployment.outlook import obstacle
+    from experiments.experiment.assembly import build_network
+    from experiments.experiment.config import without_pretrained
+
+    network, _ = build_network(
+        experiment.problem,
+        experiment.library,
+        without_pretrained(experiment.config),
+        experiment.document,
+        seed=0,
+    )
+    reason = obstacle(network, experiment.library, experiment.data)
+    return [] if reason is None else [f"note: no integer program can be made of this run: {reason}"]

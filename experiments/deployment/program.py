@@ -14,11 +14,17 @@ from quantlab.integer.program import Program
 NUM_CALIBRATION_SAMPLES = 256
 
 
-def program_of(network: nn.Module, library: Library, data: Data) -> Program:
+def program_of(
+    network: nn.Module,
+    library: Library,
+    data: Data,
+    *,
+    num_samples: int = NUM_CALIBRATION_SAMPLES,
+) -> Program:
     """Return the integer program of a run's network, its input the problem's raw images, or
     the codes of its rows.
 
-    Values without a quantizer get their ranges from training samples.
+    Values without a quantizer get their ranges from `num_samples` training samples.
     Raises UsageError if the library does not say what its raw samples stand for.
     """
     normalization: Any = getattr(library.preprocess, "NORMALIZATION", None)
@@ -28,7 +34,7 @@ def program_of(network: nn.Module, library: Library, data: Data) -> Program:
             "of a raw image or row stand for; see problems/images/normalize.py and "
             "problems/tables/standardize.py"
         )
-    samples, _ = raw_samples(data.train, library, NUM_CALIBRATION_SAMPLES)
+    samples, _ = raw_samples(data.train, library, num_samples)
     spec = InputSpec(
         shape=tuple(samples.shape[1:]),
         scale=normalization.scale,

@@ -125,8 +125,13 @@ class _Claim:
             self._lock.release()
 
 
-def conduct(experiment: Experiment, resumption: Resumption | None = None) -> int:
-    """Run the experiment in a new folder, or go on with a run; return the exit code."""
+def conduct(
+    experiment: Experiment, resumption: Resumption | None = None, notes: Sequence[str] = ()
+) -> int:
+    """Run the experiment in a new folder, or go on with a run; return the exit code.
+
+    notes: lines that are told at the start.
+    """
     session = experiment.session
     claim = _Claim(experiment, resumption)
     folder = session.communicator.from_root(claim.take)
@@ -141,6 +146,8 @@ def conduct(experiment: Experiment, resumption: Resumption | None = None) -> int
         session.say(line)
         log.info("%s", line)
 
+    for note in notes:
+        tell(note)
     status, code = "failed", 1
     try:
         with terminated_as_interrupted():
