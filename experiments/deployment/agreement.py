@@ -74,7 +74,7 @@ def agreement(
     are_classes = True
     for images, targets in batches:
         scores = engine.run({"input": program.encode("input", images.numpy())})[output]
-        ours = torch.from_numpy(program.reals[output](scores))
+        ours = _ended(program, torch.from_numpy(program.reals[output](scores)))
         outputs = network(preprocess(images)).cpu()
         theirs, kind = outputs.double(), outputs.dtype
         if num_images == 0:
@@ -105,6 +105,15 @@ def agreement(
         integer_metrics=tallies[0].metrics() if tallies else {},
         fake_quantized_metrics=tallies[1].metrics() if tallies else {},
     )
+
+
+def _ended(program: Program, outputs: Tensor) -> Tensor:
+    """Return a program's outputs with what it leaves out at the end."""
+    ending: dict[str, Callable[[Tensor, int], Tensor]] = {
+        "Softmax": torch.softmax,
+        "LogSoftmax": torch.log_softmax,
+    }
+    return ending[program.ending](outputs, 1) if program.ending else outputs
 
 
 def _are_classes(outputs: Tensor, targets: Tensor) -> bool:

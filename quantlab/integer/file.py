@@ -35,6 +35,8 @@ def to_bytes(program: Program) -> bytes:
                 tensors[f"{name}.{kind}_{part}"] = Stored(values=np.asarray(values, np.float64))
     if program.encodings:  # files of programs without any stay as they were
         meta["encodings"] = {name: list(one.names) for name, one in program.encodings.items()}
+    if program.ending:
+        meta["ending"] = program.ending
     for name, encoding in program.encodings.items():
         tensors[f"{name}.encoding_scale"] = Stored(values=encoding.scale)
         tensors[f"{name}.encoding_zero_point"] = Stored(values=encoding.zero_point)
@@ -97,6 +99,7 @@ def _program(contents: Contents) -> Program:
             name: _encoding(tensors, name, names)
             for name, names in meta.get("encodings", {}).items()
         },
+        ending=meta.get("ending", ""),
     )
 
 

@@ -19,6 +19,8 @@ from quantlab.integer.encoding import Encoding
 from quantlab.integer.operations import Operation, Threshold
 from quantlab.integer.tensor_type import TensorType
 
+ENDINGS = ("Softmax", "LogSoftmax")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
@@ -43,7 +45,8 @@ class Program:
     name of its output: what its input stands for there, behind a batch norm, say. (A Rescale has
     them in its multipliers.) quantizers: the tensor that has the codes of a quantizer of the
     network, by the quantizer's path. encodings: how a host makes the integers of an input, by its
-    name, where they are no raw data.
+    name, where they are no raw data. ending: what the network makes of the outputs in the end and
+    the program leaves out, for it changes no order: a layer of ENDINGS over axis 1, or nothing.
     """
 
     inputs: Mapping[str, TensorType]
@@ -53,6 +56,7 @@ class Program:
     rounded: Mapping[str, Reading] = field(default_factory=dict)
     quantizers: Mapping[str, str] = field(default_factory=dict)
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
+    ending: str = ""
 
     def __post_init__(self) -> None:
         self._check_kinds()
@@ -72,6 +76,11 @@ class Program:
                 raise UsageError(f"program: no Threshold makes '{name}', which is rounded{hint}")
         for name, encoding in self.encodings.items():
             self._check_encoding(name, encoding)
+        if self.ending and self.ending not in ENDINGS:
+            hint = did_you_mean(self.ending, ENDINGS)
+            raise UsageError(
+                f"program: ending '{self.ending}' given, {', '.join(ENDINGS)} allowed{hint}"
+            )
         assert self.bounds
 
     def _check_kinds(self) -> None:

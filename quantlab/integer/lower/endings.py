@@ -5,12 +5,12 @@ from torch import fx, nn
 from quantlab.graphs.paths import module_of
 from quantlab.integer.lower.handlers import is_passing
 
-ENDINGS = (nn.Softmax, nn.LogSoftmax)
+LAST = (nn.Softmax, nn.LogSoftmax)
 
 
 def is_ending(gm: fx.GraphModule, node: fx.Node, module: nn.Module) -> bool:
     """Return whether a softmax is over the classes, and nothing but the output reads it."""
-    assert isinstance(module, ENDINGS)
+    assert isinstance(module, LAST)
     axes = len(node.meta["shape"])
     is_over_classes = (1 if module.dim is None else module.dim % axes) == 1
     return is_over_classes and is_last(gm, node)
@@ -28,9 +28,14 @@ def is_last(gm: fx.GraphModule, node: fx.Node) -> bool:
     return all(passes(user) for user in node.users)
 
 
+def name_of(module: nn.Module) -> str:
+    """Return what a program calls a softmax that it leaves out."""
+    return "LogSoftmax" if isinstance(module, nn.LogSoftmax) else "Softmax"
+
+
 def left_out(module: nn.Module) -> str:
     """Return what is said where a softmax is left out."""
     return (
-        f"{type(module).__name__} is left out of the integer program, whose outputs are the scores "
+        f"{name_of(module)} is left out of the integer program, whose outputs are the scores "
         "before it, in the same order"
     )

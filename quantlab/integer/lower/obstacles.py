@@ -13,7 +13,7 @@ from quantlab.graphs.shapes import evaluating
 from quantlab.graphs.slots import applied
 from quantlab.graphs.trace import trace
 from quantlab.integer.lower.elementwise import BATCH_NORMS, OF_TWO
-from quantlab.integer.lower.endings import ENDINGS, is_last
+from quantlab.integer.lower.endings import LAST, is_last
 from quantlab.integer.lower.handlers import handler_of, is_passing
 from quantlab.integer.lower.rearranging import FUNCTIONS
 from quantlab.integer.lower.remedies import refused_setting, without_operation
@@ -70,7 +70,7 @@ def _of_module(gm: fx.GraphModule, node: fx.Node, module: nn.Module) -> Iterator
         yield from _of_layer(module, path)
     elif isinstance(module, BATCH_NORMS) and module.running_mean is None:
         yield f"layer '{path}': batch norm without running statistics; track_running_stats has them"
-    elif isinstance(module, ENDINGS) and is_last(gm, node):
+    elif isinstance(module, LAST) and is_last(gm, node):
         return
     elif not isinstance(module, _JOINING) and not is_passing(module) and handler_of(module) is None:
         yield f"layer '{path}': {without_operation(type(module).__name__)}"

@@ -136,6 +136,16 @@ def test_each_call_of_a_layer_is_compared_with_itself(images: Tensor) -> None:
     assert shapes == [(4, 6, 6), (4, 3, 3)]
 
 
+@pytest.mark.filterwarnings("ignore:.* is left out of the integer program:UserWarning")
+@pytest.mark.parametrize("ending", [nn.Softmax(1), nn.LogSoftmax(1)])
+def test_a_softmax_that_the_program_leaves_out_is_no_difference(
+    network: nn.Module, images: Tensor, ending: nn.Module
+) -> None:
+    whole = nn.Sequential(*network, ending)
+    found = compared(whole, lower(whole, SPEC, preprocess(images)), images)
+    assert found.largest_difference < 1e-5  # float32's rounding
+
+
 def test_batches_are_read_one_by_one(network: nn.Module, program: Program, images: Tensor) -> None:
     done: list[int] = []
 

@@ -1,5 +1,6 @@
 """Each construct that people write is lowered, to what all engines compute, or refused by name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from quantlab.deploy.onnx.exact import exact_model
 from quantlab.deploy.onnx.runtime import OnnxEngine
 from quantlab.errors import UsageError
 from quantlab.integer.fast import FastEngine
+from quantlab.integer.file import from_bytes, to_bytes
 from quantlab.integer.interpreter import execute
 from quantlab.integer.lower import lower
 from quantlab.integer.operations import Lookup
@@ -19,10 +21,7 @@ from tests.quantlab.deploy.test_qdq import check_network, run_all
 from tests.quantlab.integer.constructs import LOWERED, REFUSED, built, quantized
 from tests.quantlab.integer.networks import SPEC, pixels, reals
 
-# What is left out at the end.
-WITHOUT_ENDING = {
-    "log_softmax": nn.LogSoftmax(1), "softmax": nn.Softmax(1), "Softmax": nn.Softmax(1),
-}  # fmt: skip
+ENDINGS = {"": nn.Identity(), "Softmax": nn.Softmax(1), "LogSoftmax": nn.LogSoftmax(1)}
 
 
 @pytest.mark.filterwarnings("ignore:.* is left out of the integer program:UserWarning")
@@ -38,8 +37,8 @@ def test_the_program_computes_what_the_network_computes(name: str) -> None:
     found = program.reals[output](tensors[output])
     with torch.no_grad():
         wanted = network(reals(torch.from_numpy(raw["input"]))).numpy()
-    if name in WITHOUT_ENDING:
-        found = WITHOUT_ENDING[name](torch.from_numpy(found)).numpy()
+    assert program.ending.lower() == name.lower().replace("_", "") * ("softmax" in name.lower())
+    found = ENDINGS[program.ending](torch.from_numpy(found)).numpy()
     has_table = any(isinstance(operation, Lookup) for operation in program.operations)
     share = 0.1 if has_table else 0.02  # what a table takes is quantized once more
     assert np.abs(found - wanted).mean() < share * wanted.std(0).mean()
@@ -60,3 +59,14 @@ def test_what_cannot_be_lowered_is_named_in_one_line(name: str) -> None:
     assert "\n" not in text
     assert "integer/lower" not in text
     assert ("called in " in text) <= (Path(__file__).with_name("constructs.py").name in text)
+
+
+def test_a_softmax_that_is_left_out_is_said_and_in_the_file() -> None:
+    torch.manual_seed(0)
+    network = built(LOWERED["log_softmax"]())
+    message = "^log_softmax: LogSoftmax is left out of .*, whose outputs are the scores before it"
+    with pytest.warns(UserWarning, match=message):
+        program = lower(network, SPEC)
+    assert from_bytes(to_bytes(program), "x").ending == "LogSoftmax"
+    with pytest.raises(UsageError, match=r"ending 'LogSoftMax' given, .* did you mean 'LogSoftm"):
+        replace(program, ending="LogSoftMax")
