@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 VARIANTS: Final[dict[str, tuple[str, ...]]]
+HAS_STOCHASTIC_ROUNDING: Final[bool]
 
 def isa() -> str: ...
 def supported_isas() -> tuple[str, ...]: ...

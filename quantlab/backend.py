@@ -7,7 +7,8 @@ environment variable QUANTLAB_ISA names another (`scalar`, `avx2`, `avx512`, `av
 their rounding; so does any number of threads, to the bit. Small inputs stay on the calling thread.
 
 Arrays are checked and never copied; one that is written shares no memory with another of the call.
-Whatever is wrong raises UsageError with the argument's name, what was given and what is allowed.
+Whatever is wrong raises UsageError with the argument's name, what was given and what is allowed; so
+does importing this module where the kernels are not compiled.
 `num_threads=None` follows torch.set_num_threads where torch is loaded, else OMP_NUM_THREADS, else
 the number of cores.
 
@@ -48,7 +49,13 @@ def _share_openmp() -> None:
 
 _share_openmp()
 
-from quantlab import _backend  # noqa: E402  its OpenMP runtime has to be there first
+try:
+    from quantlab import _backend  # its OpenMP runtime has to be there first
+except ImportError as error:
+    raise UsageError(
+        f"quantlab._backend: the compiled kernels are missing ({error}); `pip install .` in a "
+        "checkout of QuantLab compiles them"
+    ) from error
 
 
 def _activate(requested: str | None) -> None:
@@ -404,6 +411,11 @@ def gather_gradient(
 Int8Plan = _backend.Int8Plan
 
 
+# Whether a seed makes `lay_out_int8` round stochastically; not in a build with
+# -DSTOCHASTIC_ROUNDING_DISABLED=1, which rounds half to even, seed or not.
+HAS_STOCHASTIC_ROUNDING = _backend.HAS_STOCHASTIC_ROUNDING
+
+
 def absmax(
     numbers: NDArray[np.float32], *, variant: str | None = None, num_threads: int | None = None
 ) -> float:
@@ -427,7 +439,7 @@ def lay_out_int8(
     q = x / scale, rounded half to even, between -127 and 127. With a seed, 64 bits, rounding is
     stochastic: q = floor(x / scale + u), u = m(m(i ^ low) ^ high) / 2^24, for number i of samples
     `[B, N]`, whichever is innermost, the seed's halves, and m the 32-bit mixing function lowbias32
-    (its upper 24 bits at the end). Raises UsageError.
+    (its upper 24 bits at the end), if `HAS_STOCHASTIC_ROUNDING`. Raises UsageError.
     """
     _backend.lay_out_int8(
         layout, samples, planes, scale, is_batch_innermost, seed, variant, num_threads

@@ -159,6 +159,7 @@ void register_planes(py::module_& module) {
   };
   define("lay_out", false);
   define("collect", true);
+  module.attr("HAS_STOCHASTIC_ROUNDING") = planes_int8::kHasStochasticRounding;
   module.def("lay_out_int8", &lay_out_int8, py::arg("layout"), py::arg("samples"),
              py::arg("planes"), py::arg("scale"), py::arg("is_batch_innermost").noconvert(),
              py::arg("seed"), py::arg("variant"), py::arg("num_threads").noconvert());

@@ -21,9 +21,10 @@ const KernelTable<Unit>& table() {
 
 std::vector<Isa> variants() { return runnable(table()); }
 
-void lay_out(const Layout& layout, const Rounding& rounding, const float* samples,
-             std::uint8_t* planes, const Run& run) {
+void lay_out(const Layout& layout, Rounding rounding, const float* samples, std::uint8_t* planes,
+             const Run& run) {
   if (layout.size == 0 || layout.batch == 0) return;
+  rounding.is_stochastic = rounding.is_stochastic && kHasStochasticRounding;
   const Unit& unit = choose(table(), run.variant);
   parallel_ranges(layout.size, planes::split_of(unit.multiple, layout.batch), run.num_threads,
                   [&](std::size_t begin, std::size_t end) {

@@ -34,7 +34,8 @@ class Int8(Arithmetic):
     NaN and infinity are refused.
 
     seed: of the stochastic rounding; each call with a backward pass draws one from torch's default
-    generator.
+    generator. In a build with -DSTOCHASTIC_ROUNDING_DISABLED=1, g is rounded half to even too: the
+    same in each run, and biased.
     """
 
     plane_type = torch.uint8

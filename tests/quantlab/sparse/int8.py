@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from quantlab import backend
+
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
 
@@ -39,7 +41,10 @@ def mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def stochastic(numbers: Floats, scale: Floats, seed: int) -> NDArray[np.float64]:
-    """Return codes, rounded with the random numbers of their places."""
+    """Return codes, rounded with the random numbers of their places; in a build without stochastic
+    rounding half to even."""
+    if not backend.HAS_STOCHASTIC_ROUNDING:
+        return nearest(numbers, scale)
     index = np.arange(numbers.size, dtype=np.uint64).reshape(numbers.shape)
     bits = mixed(mixed(index ^ np.uint64(seed & 0xFFFFFFFF)) ^ np.uint64(seed >> 32)) >> 8
     u = bits.astype(np.float32) * np.float32(2**-24)

@@ -185,6 +185,13 @@ def test_pruned_layers_are_near_to_the_exact_ones(sparsity: float) -> None:
     assert ((y - wanted).norm() / wanted.norm()).item() <= 0.02
 
 
+needs_stochastic_rounding = pytest.mark.skipif(
+    not backend.HAS_STOCHASTIC_ROUNDING,
+    reason="needs stochastic rounding: built with -DSTOCHASTIC_ROUNDING_DISABLED=1",
+)
+
+
+@needs_stochastic_rounding
 @pytest.mark.parametrize("variant", backend.kernels("planes_int8"))
 def test_stochastic_rounding_is_unbiased(variant: str) -> None:
     numbers = np.linspace(-1, 1, 51, dtype=np.float32).reshape(17, 3)
@@ -204,6 +211,7 @@ def test_stochastic_rounding_is_unbiased(variant: str) -> None:
     assert (np.abs(total / DRAWS - wanted) <= 5 * sigma + 1e-4).all()
 
 
+@needs_stochastic_rounding
 def test_gradients_are_unbiased() -> None:
     torch.manual_seed(3)
     layer, x = QuantizedSparseLinear(torch.randn(4, 6), None), torch.randn(5, 6)
@@ -221,6 +229,7 @@ def test_gradients_are_unbiased() -> None:
         assert ((draws.mean(0) - wanted).abs() <= 5 * sigma).all()
 
 
+@needs_stochastic_rounding
 def test_the_generator_of_torch_decides() -> None:
     layer, x = QuantizedSparseLinear(torch.randn(9, 8), None), torch.randn(30, 8)
     y_gradient = torch.randn(30, 9)
@@ -228,6 +237,17 @@ def test_the_generator_of_torch_decides() -> None:
     for a, b, c in zip(one, same, other, strict=True):
         assert torch.equal(a, b)
         assert not torch.equal(a, c)
+
+
+@pytest.mark.skipif(
+    backend.HAS_STOCHASTIC_ROUNDING, reason="needs a build with -DSTOCHASTIC_ROUNDING_DISABLED=1"
+)
+def test_every_seed_gives_the_same_without_stochastic_rounding() -> None:
+    layer, x = QuantizedSparseLinear(torch.randn(9, 8), None), torch.randn(30, 8)
+    y_gradient = torch.randn(30, 9)
+    one, other = (results(layer, x, y_gradient, seed)[2] for seed in (1, 2))
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a, b)
 
 
 def test_without_gradients_nothing_is_drawn() -> None:
