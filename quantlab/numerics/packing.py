@@ -2,7 +2,8 @@
 
 The stream is little-endian: code i of b bits occupies bits [i * b, (i + 1) * b). A signed code is
 stored as its b lowest bits in two's complement, code modulo 2^b, and read back by extending its
-sign: code = (u XOR h) - h with h = 2^(b-1). The arithmetic runs in `quantlab.backend`.
+sign: code = (u XOR h) - h with h = 2^(b-1). The arithmetic runs in `quantlab.backend`, which is
+imported when it is used: programs are lowered, run and written as ONNX without compiled kernels.
 
 Shapes: N codes, R rows, W words.
 """
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab import backend
 from quantlab.errors import UsageError
 from quantlab.numerics.ranges import IntegerRange, integer_range
 
@@ -26,6 +26,8 @@ def pack_codes(
 
     The range of codes is that of `integer_range`. Raises UsageError naming the first code outside.
     """
+    from quantlab import backend
+
     allowed = _code_range(num_bits, signed=signed)
     smallest, largest = allowed.quant_min, allowed.quant_max
     if not np.issubdtype(codes.dtype, np.integer):
@@ -48,6 +50,8 @@ def unpack_codes(
 
     Raises UsageError unless `packed` has exactly ceil(num_codes * num_bits / 8) bytes.
     """
+    from quantlab import backend
+
     _code_range(num_bits, signed=signed)
     codes_N = backend.unpack(packed, num_bits, num_codes=num_codes)
     if not signed:
@@ -60,6 +64,8 @@ def unpack_codes(
 
 def popcount_rows(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Return the number of bits set in each row of words `[R, W]` as `[R]`. Raises UsageError."""
+    from quantlab import backend
+
     return backend.popcount(words)
 
 

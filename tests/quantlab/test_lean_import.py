@@ -3,6 +3,7 @@
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +55,38 @@ def test_every_module_does_without_the_labs_tools(imported: list[set[str]]) -> N
 
 def test_what_few_functions_use_is_not_imported_before(imported: list[set[str]]) -> None:
     assert not imported[0] & ON_USE
+
+
+WITHOUT_KERNELS = """
+import sys
+sys.modules["quantlab._backend"] = None
+import torch
+from torch import nn
+import quantlab
+rules = [{"select": "*", "on": "weight", "algorithm": {"kind": "lsq", "num_bits": 4}}]
+network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+quantlab.quantize(network, rules)
+quantlab.calibrate(network, [torch.rand(3, 1, 2, 2)])
+spec = quantlab.InputSpec(shape=(1, 2, 2), scale=(0.1,), zero_point=(0,))
+print(quantlab.export_network(network, spec, sys.argv[1], to="onnx-exact").folder)
+try:
+    quantlab.export_network(network, spec, sys.argv[1], to="program")
+except quantlab.errors.UsageError as error:
+    print(error)
+try:
+    quantlab.sparsify
+except quantlab.errors.UsageError as error:
+    print(error)
+"""
+
+
+def test_what_needs_no_compiled_kernels_works_without(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_KERNELS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    folder, *errors = done.stdout.splitlines()
+    assert folder == str(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["exact.onnx"]
+    assert len(errors) == 2
+    for error in errors:
+        assert error.startswith("quantlab._backend: the compiled kernels are missing (")
+        assert error.endswith("`pip install .` in a checkout of QuantLab compiles them")
