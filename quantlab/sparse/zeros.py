@@ -118,7 +118,7 @@ def _attend(layer: nn.Module) -> None:
     Copies of parameters have no hooks, so a gate may be missing.
     """
     weight, kept = layer.weight, layer.weight_kept
-    if not isinstance(weight, nn.Parameter) or not weight.requires_grad:
+    if not isinstance(weight, nn.Parameter) or not weight.requires_grad or weight.is_inference():
         return
     assert isinstance(kept, Tensor)
     gate = _gate_of(layer)

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from quantlab.graphs.select import select
 from quantlab.memory.step import saved_bytes
-from quantlab.sparse import SparseBlock, SparseConv2d, global_magnitude, sparsify, uniform_magnitude
+from quantlab.sparse import (
+    SparseBlock,
+    SparseConv2d,
+    apply_masks,
+    global_magnitude,
+    sparsify,
+    swap_layers,
+    uniform_magnitude,
+)
 from quantlab.sparse.compact_batch_norm import CompactBatchNorm2d
 from quantlab.sparse.compact_relu import CompactReLU
 from quantlab.sparse.config import PruneConfig, prune
@@ -52,6 +60,21 @@ def test_gradients_are_those_of_the_network(name: str) -> None:
     )
     for one, other in zip(found, wanted, strict=True):
         assert (one - other).norm() <= 0.1 * other.norm()
+
+
+def test_dense_layers_in_the_graph_hold_their_zeros() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+    )
+    apply_masks(net, uniform_magnitude(net, 0.7))
+    swapped, _ = swap_layers(net, (2, 3, 6, 6), choices={"0": "dense", "3": "sparse"})
+    for gm in (fuse_blocks(swapped), copy.deepcopy(fuse_blocks(swapped))):
+        assert isinstance(gm.get_submodule("3"), SparseBlock)
+        before, optimizer = gm.get_parameter("0.weight").clone(), torch.optim.SGD(gm.parameters())
+        gm(torch.randn(2, 3, 6, 6)).square().sum().backward()
+        optimizer.step()
+        assert torch.equal(gm.get_parameter("0.weight") == 0, before == 0)
 
 
 def test_less_is_kept() -> None:

@@ -398,8 +398,9 @@ def test_a_swapped_network_is_swapped_again() -> None:
     assert found["twice"].reason == "a Bfloat16Conv2d is more than a Linear or Conv2d"
     assert isinstance(again.conv, SparseConv2d)
     assert len(again.head[1]._forward_pre_hooks) == 1
-    again(torch.randn(2, 3, 4, 4)).sum().backward()
+    again(torch.randn(2, 3, 4, 4)).square().sum().backward()
     assert torch.equal(again.head[1].weight.grad != 0, mask)
+    assert not again.twice.weight.grad[again.twice.weight == 0].any()
     released, _ = swap(again, skip_modules=["head"], hold_zeros=False)
     released(torch.randn(2, 3, 4, 4)).sum().backward()
     assert released.head[1].weight.grad.all()

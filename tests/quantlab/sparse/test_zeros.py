@@ -249,6 +249,13 @@ def test_a_weight_that_is_read_without_a_call_of_its_layer() -> None:
     assert not gradient[1:].any()
 
 
+def test_layers_of_inference_mode_are_never_trained() -> None:
+    with torch.inference_mode():
+        layer = nn.Linear(4, 3)
+        assert hold_zeros(layer) is None
+        layer(torch.ones(2, 4))
+
+
 def test_infinite_gradients_do_not_reach_zeros() -> None:
     layer = nn.Linear(2, 1)
     hold_zeros(layer, torch.tensor([[True, False]]))
