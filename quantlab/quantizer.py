@@ -71,6 +71,9 @@ class QuantSpec:
         return f"{self.num_bits} bits {sign}{count} {self.granularity}"
 
 
+_GRID = "quantlab.grid"  # in the metadata of a state dict
+
+
 @dataclass
 class _History:
     """What has happened to a quantizer, an object of its own: no edit that is undone undoes it."""
@@ -94,10 +97,11 @@ class Quantizer(nn.Module, ABC):
     weight_decay: of the quantizer's own parameters, whatever the optimizer's is for the rest.
     is_following: the grid of a weight follows it in each training step: it goes on observing.
 
-    All state is in the state dict, stages included. The buffers are the truth: `forward` branches
-    on Python twins of them, so that neither a GPU waits nor a compiled graph breaks. The twins
-    follow whatever writes the buffers (`load_state_dict`, a copy of averaged weights, a broadcast
-    to other processes) before the next call in Python, at the latest at `train` and `eval`.
+    All state is in the state dict, stages included; `load_state_dict` raises UsageError for one of
+    other bits or levels. The buffers are the truth: `forward` branches on Python twins of them, so
+    that neither a GPU waits nor a compiled graph breaks. The twins follow whatever writes the
+    buffers (`load_state_dict`, a copy of averaged weights, a broadcast to other processes) before
+    the next call in Python, at the latest at `train` and `eval`.
     """
 
     if TYPE_CHECKING:  # buffers, parameters or properties of the subclasses
@@ -240,9 +244,28 @@ class Quantizer(nn.Module, ABC):
         self._quant_min, self._quant_max = spec.quant_min, spec.quant_max
         self._has_groups = isinstance(spec.granularity, PerGroup)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], *args: Any) -> None:
-        super()._load_from_state_dict(state_dict, *args)
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if hasattr(destination, "_metadata"):  # torch's own, which torch.save keeps
+            destination._metadata[prefix[:-1]][_GRID] = self._grid()
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, local_metadata: Any, *args: Any
+    ) -> None:
+        given = local_metadata.get(_GRID, self._grid())
+        if given != self._grid():
+            raise UsageError(
+                f"{prefix[:-1] or 'quantizer'}: the state of {given} given, of {self._grid()} "
+                "allowed; quantize with the rules that it was made with, or load the float weights "
+                "and calibrate"
+            )
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
         self._read_state()
+
+    def _grid(self) -> str:
+        """Return what states of a quantizer have in common, in words."""
+        levels = self._spec.levels
+        return f"{self._spec.num_bits} bits" + (f" with the levels {levels}" if levels else "")
 
     def _follow(self) -> None:
         """Read the state again if another hand has written it."""

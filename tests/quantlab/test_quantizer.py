@@ -1,9 +1,10 @@
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from quantlab.errors import UsageError
@@ -164,3 +165,26 @@ def test_compiled_quantizers_follow_at_eval(plain: Plain) -> None:
     copy_in_place(plain, target)
     compiled.eval()
     assert torch.equal(compiled(X), plain(X))
+
+
+def test_a_state_of_other_bits_is_refused(plain: Plain, tmp_path: Path) -> None:
+    network = nn.Sequential(plain)
+    other = nn.Sequential(Plain(QuantSpec(num_bits=8, signed=True)))
+    torch.save(network.state_dict(), tmp_path / "state.pt")
+    message = r"^0: the state of 4 bits given, of 8 bits allowed; quantize with the rules that"
+    for state in (network.state_dict(), torch.load(tmp_path / "state.pt", weights_only=True)):
+        with pytest.raises(UsageError, match=message) as caught:
+            other.load_state_dict(state)
+        assert "\n" not in str(caught.value)
+        network.load_state_dict(state)
+    with pytest.raises(UsageError, match=r"^quantizer: the state of 4 bits given"):
+        other[0].load_state_dict(plain.state_dict())
+    other.load_state_dict(dict(network.state_dict()))  # plain tensors say nothing of bits
+
+
+def test_a_state_of_other_levels_is_refused() -> None:
+    one, two = (
+        Plain(QuantSpec(num_bits=2, signed=True, levels=levels)) for levels in ((-1, 1), (-1, 0, 1))
+    )
+    with pytest.raises(UsageError, match=r"2 bits with the levels \(-1, 1\) given, of 2 bits with"):
+        two.load_state_dict(one.state_dict())
