@@ -1,6 +1,5 @@
 """Batch norms, activations, additions, and what constants do."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from quantlab.integer.lower.value import Value
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 CLAMPS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, Clamp)
-LEAKY = (nn.PReLU, nn.LeakyReLU)
+LEAKY = (nn.PReLU, nn.LeakyReLU, nn.RReLU)
 WITH_NUMBER = (AddConstant, SubtractFromConstant, MultiplyConstant, DivideByConstant, Negative)
 OF_TWO = (Add, Subtract, Multiply, Divide)
 
@@ -70,6 +69,8 @@ def lower_leaky(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -
     path = str(node.target)
     if isinstance(layer, nn.PReLU):
         factor = finite(layer.weight, f"{path}.weight").reshape(-1, *[1] * (len(x.shape) - 1))
+    elif isinstance(layer, nn.RReLU):
+        factor = np.array((layer.lower + layer.upper) / 2)  # as it evaluates
     else:
         assert isinstance(layer, nn.LeakyReLU)
         factor = np.array(float(layer.negative_slope))
@@ -165,7 +166,7 @@ def _affine(lowering: Lowering, node: fx.Node, x: Value, factor: Reals, offset: 
         x = lowering.sum(x, lowering.source(node))
     shape = lowering.shape(node)
     if shape != x.shape:
-        x = _grown(lowering, node, x, shape)
+        x = Moves(lowering, node, x).grow(shape).value
     with np.errstate(over="ignore", invalid="ignore"):
         y = x.affine(factor, offset, str(node.target))
     _check_finite(node, y.offset, *(term.scale for term in y.terms))
@@ -175,15 +176,6 @@ def _affine(lowering: Lowering, node: fx.Node, x: Value, factor: Reals, offset: 
 def _check_finite(node: fx.Node, *arrays: Reals) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
         refuse(node, "a number that is not finite, or a division by zero; finite ones allowed")
-
-
-def _grown(lowering: Lowering, node: fx.Node, x: Value, shape: tuple[int, ...]) -> Value:
-    """Return the value repeated along axes of one element, as it broadcasts."""
-    moves = Moves(lowering, node, x)
-    moves.reshape((1,) * (len(shape) - len(x.shape)) + x.shape)
-    for axis, (given, wanted) in enumerate(zip(moves.shape, shape, strict=True)):
-        moves.repeat(axis, wanted // given)
-    return replace(moves.value, shape=shape)
 
 
 def _without_batch(node: fx.Node, constant: Reals, num_axes: int) -> Reals:

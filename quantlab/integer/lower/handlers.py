@@ -36,7 +36,10 @@ from quantlab.integer.lower.rearranging import (
 from quantlab.integer.lower.value import Value
 
 Handler = Callable[[Lowering, fx.Node, nn.Module, Value], Value]
-_PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+_PASSING = (
+    nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)  # fmt: skip
 # Of packages that need not be there.
 _PASSING_NAMES = frozenset({"torchvision.ops.stochastic_depth.StochasticDepth"})
 HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (

@@ -20,9 +20,10 @@ from quantlab.graphs.inputs import as_input
 from quantlab.graphs.modularize import is_always_on, module_for
 from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
 from quantlab.graphs.paths import function_name
-from quantlab.graphs.shapes import evaluating, propagate_shapes
+from quantlab.graphs.shapes import evaluating
 from quantlab.graphs.slots import applied
 from quantlab.graphs.trace import trace
+from quantlab.integer.lower.batches import check_batches
 from quantlab.integer.lower.builder import Builder
 from quantlab.integer.lower.elementwise import (
     OF_TWO,
@@ -79,9 +80,9 @@ def lower(
             break
         gm = network if isinstance(network, fx.GraphModule) else _traced(network, example)
         _check_inputs(gm)
-        propagate_shapes(gm, example)
-        ranges = observe_ranges(gm, samples) if samples is not None else {}
         known = known_values(gm, example)
+        check_batches(gm, example, known)
+        ranges = observe_ranges(gm, samples) if samples is not None else {}
         return _Lowerer(gm, spec, ranges, known, threshold_levels).lower()
 
 
@@ -213,9 +214,7 @@ class _Lowerer:
             return lower_with_constant(state, node, module, left, right)
         values = [value for value in inputs if isinstance(value, Value)]
         if not values or len(values) != len(inputs):
-            refuse(
-                node, f"{type(module).__name__} of what does not depend on the input, or of several"
-            )
+            refuse(node, f"{type(module).__name__} of a constant, or of several, has no operation")
         if isinstance(module, Concat | Stack):
             return lower_concat(state, node, module, values)
         if isinstance(module, Quantizer):

@@ -58,6 +58,13 @@ class Moves:
             self._emit(Concatenate, (self.tensor,) * count, axis=axis)
         return self
 
+    def grow(self, shape: Sequence[int]) -> "Moves":
+        """Repeat the tensor along all axes, new ones first, until it has a shape."""
+        self.reshape((1,) * (len(shape) - len(self.shape)) + self.shape)
+        for axis, (given, wanted) in enumerate(zip(self.shape, shape, strict=True)):
+            self.repeat(axis, wanted // given)
+        return self
+
     def stretch(self, axis: int, count: int) -> "Moves":
         """Repeat each element along an axis, `count` times."""
         shape = self.shape

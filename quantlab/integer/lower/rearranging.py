@@ -43,7 +43,8 @@ _VIEWS = (
     *(_aten.unsqueeze.default, _aten.chunk.default, _aten.split.Tensor),
     *(_aten.split_with_sizes.default, _aten.unbind.int, _aten.numpy_T.default, _aten.mT.default),
 )
-FUNCTIONS = frozenset((*_SAME, *_RESHAPES, *_EXPANSIONS, *_VIEWS))
+_REPEATS = ("repeat", _aten.repeat.default)
+FUNCTIONS = frozenset((*_SAME, *_RESHAPES, *_EXPANSIONS, *_VIEWS, *_REPEATS))
 
 
 def lower_reshape(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
@@ -119,6 +120,8 @@ def lower_function(
         return _same(node, x)
     if node.target in _RESHAPES:
         return _reshaped(lowering, node, x)
+    if node.target in _REPEATS:
+        return _repeated(lowering, node, x)
     if node.target in _EXPANSIONS and _is_expanded_later(lowering, node):
         return x
     views = views_of((2, *x.shape), _call_on(node, args, kwargs))
@@ -133,6 +136,13 @@ def _reshaped(lowering: Lowering, node: fx.Node, x: Value) -> Value:
     if not lowering.has_batch(node):
         refuse(node, "it mixes samples of a batch")
     return Moves(lowering, node, x).reshape(lowering.shape(node)).value
+
+
+def _repeated(lowering: Lowering, node: fx.Node, x: Value) -> Value:
+    """Return the value behind itself along each axis, as often as its size grows."""
+    if not lowering.has_batch(node):
+        refuse(node, "it repeats the batch")
+    return Moves(lowering, node, x).grow(lowering.shape(node)).value
 
 
 def _item(node: fx.Node, values: tuple[Value, ...], index: Any) -> Value | tuple[Value, ...]:

@@ -35,6 +35,15 @@ REMEDIES: Mapping[str, str] = {
     "abs": "x.relu() + (-x).relu() has one",
     "pow": "x * x has one",
     "square": "x * x has one",
+    "argmax": "whoever reads the scores can take it",
+    "linear": "nn.Linear, with a quantizer, has one",
+    "conv2d": "nn.Conv2d, with a quantizer, has one",
+    "batch_norm": "nn.BatchNorm2d has one",
+    "prelu": "nn.PReLU has one",
+    "max": "clamp has one, and AdaptiveMaxPool2d(1) over height and width",
+    "min": "clamp has one",
+    "zeros_like": "F.pad has one",
+    "max_pool2d_with_indices": "without return_indices it has one",
     "maximum": "clamp has one",
     "minimum": "clamp has one",
     "amax": "AdaptiveMaxPool2d(1) has one",
@@ -43,8 +52,8 @@ REMEDIES: Mapping[str, str] = {
     "dropout": "one that is on in evaluation; training=self.training turns it off",
     "hstack": "torch.cat has one",
     "vstack": "torch.cat has one",
-    "repeat": "expand has one",
-    "tile": "expand has one",
+    "tile": "repeat has one",
+    "repeat_interleave": "F.interpolate has one, or repeat",
 }
 
 
@@ -54,6 +63,8 @@ def refused_setting(module: nn.Module) -> str | None:
     padding = module.mode if isinstance(module, Pad) else getattr(module, "padding_mode", "zeros")
     if isinstance(module, nn.Upsample) and module.mode not in ("nearest", "nearest-exact"):
         return f"mode '{module.mode}', 'nearest' allowed"
+    if getattr(module, "return_indices", False):
+        return "return_indices=True, False allowed"
     if padding not in ("zeros", "constant"):
         return f"padding_mode '{padding}', 'zeros' or a constant allowed"
     return None

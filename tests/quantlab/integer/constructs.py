@@ -109,6 +109,20 @@ def in_steps(self: Any, x: Tensor) -> Tensor:
     return y
 
 
+def squeeze_and_excite(self: Any, x: Tensor) -> Tensor:
+    batch, channels, _, _ = x.size()
+    y = functional.adaptive_avg_pool2d(x, 1).view(batch, channels)
+    return x * self.fc(y).view(batch, channels, 1, 1).expand_as(x)
+
+
+def padded_to_size(self: Any, x: Tensor) -> Tensor:
+    """As in a U-Net."""
+    y = functional.interpolate(functional.max_pool2d(self.conv(x), 2), scale_factor=2)
+    rows, columns = x.size()[2] - y.size()[2], x.size()[3] - y.size()[3]
+    ends = [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2]
+    return torch.cat([x, functional.pad(y, ends)], dim=1)
+
+
 def shuffled(self: Any, x: Tensor) -> Tensor:
     batch, channels, height, width = x.size()
     x = x.view(batch, 2, channels // 2, height, width)
@@ -126,7 +140,6 @@ def expanded(self: Any, x: Tensor) -> Tensor:
     return x * y.view(x.size(0), -1, 1, 1).expand_as(x)
 
 
-# Each with the same name in `test_lower_constructs.py` runs everywhere.
 LOWERED: dict[str, Callable[[], nn.Module]] = {
     # clamps
     "clamp": middle(lambda self, x: self.conv(x).clamp(0, 1.5), conv=conv),
@@ -150,6 +163,7 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
     "negative": middle(lambda self, x: -self.conv(x), conv=conv),
     "neg": middle(lambda self, x: torch.neg(self.conv(x)).relu(), conv=conv),
     "multiply by a number": middle(lambda self, x: 0.3 * self.conv(x), conv=conv),
+    "true_divide": middle(lambda self, x: torch.true_divide(self.conv(x), 3), conv=conv),
     "divide by a number": middle(lambda self, x: self.conv(x) / 3, conv=conv),
     "constants behind a clamp": middle(lambda self, x: (self.conv(x).relu() - 0.5) * 2, conv=conv),
     "hard sigmoid by hand": middle(
@@ -193,6 +207,9 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
                               conv=conv),
     # shapes
     "gate by None": middle(gated, fc=lambda: nn.Linear(CHANNELS, CHANNELS)),
+    "squeeze and excite": middle(
+        squeeze_and_excite, fc=lambda: nn.Sequential(nn.Linear(CHANNELS, CHANNELS), nn.Sigmoid())
+    ),
     "gate by expand_as": middle(expanded, fc=lambda: nn.Linear(CHANNELS, CHANNELS)),
     "expand": middle(
         lambda self, x: self.conv(x.mean((2, 3), True).expand(-1, -1, 4, 5)), conv=conv
@@ -225,6 +242,7 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
         conv=conv,
     ),
     "shuffle": middle(shuffled),
+    "repeat": middle(lambda self, x: x[..., :2].repeat(1, 2, 1, 3)),
     "channel_shuffle": middle(lambda self, x: functional.channel_shuffle(x, 2)),
     "pixel_shuffle": middle(lambda self, x: functional.pixel_shuffle(x, 2)),
     "PixelUnshuffle": middle(lambda self, x: self.down(x[..., 1:, 1:]),
@@ -246,6 +264,7 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
     "contiguous": middle(lambda self, x: x.contiguous().flatten(start_dim=2).view(-1, 8, 9, 9)),
     # padding
     "pad": middle(lambda self, x: self.conv(functional.pad(x, (1, 0, 2, 1))), conv=conv),
+    "pad to a size": middle(padded_to_size, conv=conv),
     "pad by a value": middle(lambda self, x: self.conv(functional.pad(x, (1, 1), value=0.7)),
                              conv=conv),
     "pad channels": middle(lambda self, x: functional.pad(x, (0, 0, 0, 0, 2, 1))),
@@ -261,6 +280,8 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
                     act=lambda: nn.PReLU(init=0.3)),
     "PReLU of channels": middle(lambda self, x: self.act(self.conv(x)), conv=conv,
                                 act=lambda: nn.PReLU(CHANNELS)),
+    "RReLU": middle(lambda self, x: self.act(self.conv(x)), conv=conv, act=nn.RReLU),
+    "threshold": middle(lambda self, x: functional.threshold(self.conv(x), 0.1, 0.1), conv=conv),
     "LeakyReLU": middle(lambda self, x: functional.leaky_relu(self.conv(x), 0.2), conv=conv),
     "ELU": middle(lambda self, x: functional.elu(self.conv(x)), conv=conv),
     "tanh": middle(lambda self, x: torch.tanh(self.conv(x)), conv=conv),
@@ -287,11 +308,15 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
     "adaptive of one axis": middle(lambda self, x: self.pool(x),
                                    pool=lambda: nn.AdaptiveAvgPool2d((None, 1))),
     "max_pool2d": middle(lambda self, x: functional.max_pool2d(x, kernel_size=3, stride=2)),
+    "avg_pool2d of all": middle(lambda self, x: functional.avg_pool2d(x, x.size()[2:]).flatten(1)),
     "avg_pool2d": middle(lambda self, x: functional.avg_pool2d(x, 3)),
     # what passes
     "Dropout": middle(lambda self, x: self.drop(self.same(x)), drop=nn.Dropout, same=nn.Identity),
     "dropout": middle(lambda self, x: functional.dropout(x, 0.4, self.training)),
     "dropout by name": middle(lambda self, x: functional.dropout(x, p=0.4, training=self.training)),
+    "alpha_dropout": middle(
+        lambda self, x: functional.alpha_dropout(x, 0.4, training=self.training)
+    ),
     "dropout off": middle(lambda self, x: functional.dropout(x, training=False)),
     "to": middle(lambda self, x: self.conv(x.to(x.dtype).clone().detach()), conv=conv),
     "in-place modules": middle(
@@ -388,6 +413,31 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "flip": (middle(lambda self, x: x.flip(1)), "'flip' .*flip has no integer operation; called"),
     "an index": (
         middle(lambda self, x: x[:, [1, 0]]), "not a slice, a new axis, another order of axes or"
+    ),
+    "two samples": (middle(lambda self, x: x[0:2]), "2 samples of any batch; all allowed"),
+    "indices": (
+        middle(lambda self, x: self.pool(x)[0],
+               pool=lambda: nn.MaxPool2d(2, return_indices=True)),
+        "layer 'middle.pool': return_indices=True, False allowed",
+    ),
+    "indices of a function": (
+        middle(lambda self, x: functional.max_pool2d(x, 2, return_indices=True)[0]),
+        "has no integer operation; without return_indices it has one",
+    ),
+    "a function with a weight": (
+        middle(lambda self, x: functional.conv2d(x, self.w), w=numbers(4, CHANNELS, 1, 1)),
+        "conv2d has no integer operation; nn.Conv2d, with a quantizer, has one",
+    ),
+    "a constant beside": (
+        middle(lambda self, x: torch.cat([x, self.two.expand(x.size(0), -1, -1, -1)], 1),
+               two=numbers(1, 2, SIDE, SIDE)),
+        "layer 'middle.concat': Concat of a constant, or of several, has no operation",
+    ),
+    "maximum over an axis": (
+        middle(lambda self, x: x.max(1, keepdim=True)[0]), "max has no .*; clamp has one, and Adapt"
+    ),
+    "argmax": (
+        lenet(lambda self, x: self.scores(x.flatten(1)).argmax(1)), "argmax has no .* can take it"
     ),
     "batch": (middle(lambda self, x: x.flatten(0, 1)[:2, None]), "it mixes samples of a batch"),
     "batch mean": (middle(lambda self, x: x - x.mean(0)), "over the batch, other axes allowed"),

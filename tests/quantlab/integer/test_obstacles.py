@@ -14,7 +14,7 @@ from tests.quantlab.integer.constructs import LOWERED, REFUSED, TutorialLeNet, q
 UNSEEN = (
     "softmax over places", "part of a factor", "one divided", "divided by zero", "alpha",
     "dropout that is on", "an index", "batch", "batch mean", "batch moved", "random numbers",
-    "NaN in a constant", "two inputs", "no input",
+    "NaN in a constant", "two inputs", "no input", "two samples", "a constant beside",
 )  # fmt: skip
 
 
