@@ -108,7 +108,8 @@ def swap_layers(
         buffers, and of gradients.
     choices: candidates by layer name, instead of the rule; nothing is measured for these.
     hold_zeros: whether the zeros of layers that are dense afterwards, skipped ones too, stay zeros
-        in training, as they do in sparse layers; else training changes them.
+        in training, as they do in sparse layers; else training changes them. Layers of zeros alone
+        are warned of.
     candidates, measure: what is tried, and what finds the cost.
 
     The shapes of inputs are those of one forward pass in training mode, on a copy: no batch norm
@@ -142,6 +143,12 @@ def swap_layers(
         _with_zeros_held(swap, new[layers[swap.name]], parents[layers[swap.name]], hold_zeros)
         for swap in swaps
     ]
+    for swap in held:
+        if swap.sparsity == 1 and swap.zeros_held_by in ("pattern", "mask"):
+            warnings.warn(
+                f"layer '{swap.name}': all weights are zero, and stay zero in training",
+                stacklevel=2,
+            )
     report = SwapReport(objective=objective, layers=tuple(held))
     if verbose:
         sys.stdout.write(f"{report}\n")

@@ -382,6 +382,15 @@ def test_zeros_may_be_trained_instead() -> None:
     assert not net.conv._forward_pre_hooks
 
 
+def test_layers_of_zeros_alone_are_warned_of() -> None:
+    """They may be pruned so, or begin so: a head that is to be trained."""
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    nn.init.zeros_(net[1].weight)
+    with pytest.warns(UserWarning, match="layer '1': all weights are zero, and stay zero"):
+        swap(net, (4,), skip_modules=["1"])
+    swap(net, (4,), skip_modules=["1"], hold_zeros=False)
+
+
 def test_layers_without_zeros_are_held_by_nothing() -> None:
     net, found = swap(network(0.0))
     assert {layer.zeros_held_by for layer in found.values()} == {""}
