@@ -13,6 +13,7 @@ from experiments.protocols import Data, InMemory
 from quantlab.errors import DataError
 
 _PARTS = ("train", "test")
+_OF_DATASETS = ("read", "targets", "classes", "__len__")
 
 
 def check_data(data: Data, problem: str) -> None:
@@ -74,9 +75,11 @@ def stacked(samples: Sequence[Any], indices: Sequence[int]) -> Tensor:
 
 def _check_dataset(dataset: Any, name: str) -> None:
     is_in_memory = isinstance(dataset, InMemory)
-    if not is_in_memory and not hasattr(dataset, "read"):
+    lacking = [part for part in _OF_DATASETS if not hasattr(dataset, part)]
+    if not is_in_memory and lacking:
         raise DataError(
-            f"{name}: {_kind(dataset)} given; InMemory, or a class with read(index), allowed"
+            f"{name}: {_kind(dataset)} given, without {', '.join(lacking)}; InMemory, or a class "
+            "with read(index), targets, classes and a length, allowed"
         )
     tensors = {"targets": dataset.targets}
     if is_in_memory:

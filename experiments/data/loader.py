@@ -179,6 +179,7 @@ class Loader:
             inputs = self._preprocess.train(raw, part)
         else:
             inputs = self._preprocess.evaluate(raw)
+        _check_prepared(inputs, len(raw), "train" if self._is_augmented else "evaluate")
         inputs = inputs.to(self._dtype)
         if self._is_channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -248,6 +249,18 @@ class _Requests(Sampler[Request]):
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+def _check_prepared(inputs: object, num_samples: int, function: str) -> None:
+    """Raise UsageError unless a library's preprocessing has returned a tensor of these samples."""
+    if not isinstance(inputs, Tensor):
+        kind = type(inputs).__name__
+        raise UsageError(f"preprocess.{function} returned {kind}; a tensor allowed")
+    if inputs.shape[:1] != (num_samples,):
+        raise UsageError(
+            f"preprocess.{function} returned a tensor {list(inputs.shape)} of {num_samples} "
+            f"samples; [{num_samples}, ...] allowed"
+        )
 
 
 def reading_of(preprocess: Preprocess) -> ReadingPreprocess:

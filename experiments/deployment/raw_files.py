@@ -80,7 +80,13 @@ class FileReader:
                 f"{path}: problems/{self.problem.name}/data.py defines no read_rows, which reads a "
                 f"file as samples of {shape}; .npz files need none"
             )
-        return self._fitting(read(path), sample, path)
+        rows = read(path)
+        if not isinstance(rows, Tensor):
+            raise DataError(
+                f"{path}: read_rows of problems/{self.problem.name}/data.py returned "
+                f"{type(rows).__name__}; a tensor allowed"
+            )
+        return self._fitting(rows, sample, path)
 
     def _array(self, path: Path) -> Tensor:
         try:

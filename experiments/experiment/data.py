@@ -31,7 +31,11 @@ class _Reader:
 
 def load_checked(problem: Problem, source: Source) -> Data:
     """Load a problem's data set, and see whether it can be trained on. Raises DataError."""
-    data = problem.data.load(problem.data_folder, source)
+    try:
+        data = problem.data.load(problem.data_folder, source)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise DataError(f"{problem.name}: {where}{error.strerror or error}") from error
     check_data(data, problem.name)
     if source == "synthetic" and not data.source.startswith("synthetic"):
         raise DataError(

@@ -1,5 +1,6 @@
 """An experiment: one configuration with all that it names, built and seen to fit together."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
@@ -9,6 +10,7 @@ from torch import nn
 
 from experiments.configuration.documents import Document
 from experiments.configuration.section import complain
+from experiments.data.checks import check_finite
 from experiments.data.draws import derive_seed
 from experiments.data.loader import Batch, Loader, place
 from experiments.data.plan import Plan
@@ -25,7 +27,19 @@ from experiments.training.learning_rate import LearningRate
 from experiments.training.loss import check_targets
 from experiments.training.monitoring import check_times
 from experiments.training.precision import Precision
-from quantlab.errors import DataError, UsageError, did_you_mean
+from quantlab.errors import DataError, QuantLabError, UsageError, did_you_mean
+
+# What the code of problems may raise where it does not fit.
+_OF_USERS_CODE = (
+    ValueError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    UserWarning,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +152,9 @@ class Experiment:
         finally:
             loader.close()
 
-    def sample_batch(self, dataset: Dataset, indices: torch.Tensor) -> Batch:
+    def sample_batch(
+        self, dataset: Dataset, indices: torch.Tensor, *, is_augmented: bool = False
+    ) -> Batch:
         """Return a few samples as the network takes them, the same on all ranks."""
         loader = Loader(
             dataset,
@@ -149,7 +165,7 @@ class Experiment:
             device=self.session.device,
             workers=0,
             dtype=self.precision().dtype,
-            is_augmented=False,
+            is_augmented=is_augmented,
         )
         return next(loader.epoch(0, is_shuffled=False))
 
@@ -159,22 +175,46 @@ class Experiment:
     @torch.no_grad()
     def _try_out(self, assembly: Assembly) -> None:
         """Send two samples through network, loss and meter, to see whether they fit together."""
-        batch = self.sample_batch(self.data.train, torch.arange(min(2, len(self.data.train))))
+        batch = self._prepared(is_augmented=False)
+        if self.config.data.augment:
+            self._prepared(is_augmented=True)
         assembly.network.eval()
         try:
             outputs = assembly.network(batch.inputs)
             check_targets(assembly.loss, outputs, batch.targets)
-            loss = assembly.loss(outputs, batch.targets)
+            with warnings.catch_warnings():
+                # Torch would only warn, and take the mean over all pairs of samples.
+                warnings.filterwarnings("error", message="Using a target size")
+                loss = assembly.loss(outputs, batch.targets)
             self.new_meter().update(self.library.postprocess(outputs), batch.targets, loss)
-        except (ValueError, RuntimeError, IndexError, TypeError) as error:
+        except _OF_USERS_CODE as error:
             if isinstance(error, DataError):
                 raise
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             shape = "x".join(map(str, batch.inputs.shape[1:]))
             raise UsageError(
                 f"{self.library.name} does not fit {self.problem.name}'s data ({shape}, "
-                f"{len(self.data.train.classes)} classes): {reason}{_place(error)}"
+                f"{len(self.data.train.classes)} classes): {_reason(error)}{_place(error)}"
             ) from error
+
+    def _prepared(self, *, is_augmented: bool) -> Batch:
+        """Return two training samples as the network takes them.
+
+        Raises UsageError where the library's preprocess.py does not fit them, DataError for numbers
+        that are not finite.
+        """
+        two = torch.arange(min(2, len(self.data.train)))
+        function = f"preprocess.{'train' if is_augmented else 'evaluate'}"
+        try:
+            batch = self.sample_batch(self.data.train, two, is_augmented=is_augmented)
+        except QuantLabError:
+            raise
+        except _OF_USERS_CODE as error:
+            raise UsageError(
+                f"{self.library.name}: {function} fails on {self.problem.name}'s samples: "
+                f"{_reason(error)}{_place(error)}"
+            ) from error
+        check_finite(batch.inputs, f"{self.library.name}: {function}")
+        return batch
 
     def _plan(self, num_samples: int, *, is_training: bool) -> Plan:
         """Return how this rank takes its share of some samples."""
@@ -251,6 +291,10 @@ class Experiment:
         if workers != "auto":
             return workers
         return 0 if isinstance(dataset, InMemory) else self.session.threads
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _place(error: BaseException) -> str:

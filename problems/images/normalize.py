@@ -44,7 +44,19 @@ def from_moments(mean: tuple[float, ...], std: tuple[float, ...]) -> Normalizati
     The scales are that of the smallest deviation times n / 128, n from 1 to 128, at most 0.4 % off:
     so the channels have a common grid of 16 bits, on which an integer program has the very numbers
     that training has.
+
+    Raises UsageError for moments that no image has.
     """
+    if len(mean) != len(std):
+        raise UsageError(
+            f"normalization: {len(mean)} means and {len(std)} stds given; one of each per channel"
+        )
+    if not all(0 < value < float("inf") for value in std):
+        raise UsageError(f"normalization: std {std} given; finite and above 0 allowed")
+    if not std:
+        raise UsageError(f"normalization: std {std} given; one per channel, at least 1, allowed")
+    if not all(0 <= value <= 1 for value in mean):
+        raise UsageError(f"normalization: mean {mean} given; 0 to 1 allowed, of images from 0 to 1")
     largest = 1 / (255 * min(std))
     parts = [max(1, round(_PARTS * min(std) / value)) for value in std]
     return Normalization(

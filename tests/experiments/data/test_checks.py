@@ -139,7 +139,9 @@ def test_the_test_samples_are_checked_too(tmp_path: Path) -> None:
 def test_what_is_no_data() -> None:
     with pytest.raises(DataError, match="Toy: load returned tuple; Data allowed"):
         check_data((dataset(), dataset()), "Toy")  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="train: list given; InMemory, or a class with read"):
+    with pytest.raises(
+        DataError, match="train: list given, without read, targets, classes; InMemory, or"
+    ):
         check_data(Data(train=[], test=dataset(), source=""), "Toy")  # type: ignore[arg-type]
 
 

@@ -93,6 +93,9 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         rows.read(tmp_path / "gone.npz")
     with pytest.raises(UsageError, match=r"Toy/data\.py defines no read_rows, which reads"):
         rows.read(tmp_path / "table.csv")
+    arrays = reader(in_memory(torch.zeros(1, 2)), read_rows=lambda path: np.zeros((1, 2)))
+    with pytest.raises(DataError, match=r"Toy/data\.py returned ndarray; a tensor allowed"):
+        arrays.read(tmp_path / "table.csv")
     # What an image's bytes would be among numbers of another kind, nobody knows.
     with pytest.raises(UsageError, match=r"defines no read_rows, which reads a file as samples of"):
         reader(in_memory(PIXELS / 255)).read(tmp_path / "one.png")

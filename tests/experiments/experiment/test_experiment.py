@@ -91,3 +91,77 @@ def test_targets_that_the_loss_cannot_take(tmp_path: Path, loss: str, words: str
         experiment.check()
     assert words in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        (
+            "Tiny/preprocess.py",
+            "return evaluate(inputs) + 0.5 * draws_NK[:, :, None, None]",
+            "return evaluate(inputs) + draws_NK[:, 5]",
+            "Tiny: preprocess.train fails on Toy's samples: index 5 is out of bounds",
+        ),
+        (
+            "Tiny/preprocess.py",
+            "return inputs.float() / 96.0 - 1.0",
+            "return inputs.numpy() / 96.0",
+            "preprocess.evaluate returned ndarray; a tensor allowed",
+        ),
+        (
+            "Tiny/preprocess.py",
+            "return inputs.float() / 96.0 - 1.0",
+            "return inputs[:1].float()",
+            "preprocess.evaluate returned a tensor [1, 1, 6, 6] of 2 samples; [2, ...] allowed",
+        ),
+        (
+            "Tiny/preprocess.py",
+            "return inputs.float() / 96.0 - 1.0",
+            "return inputs.float() / 0.0",
+            "Tiny: preprocess.evaluate: inf in sample 0 at [0, 0, 0]; finite numbers allowed",
+        ),
+        (
+            "Tiny/preprocess.py",
+            "scale=(1 / 96,)",
+            "scale=(1 / 96, 1 / 96)",
+            "normalization: 1 zero points, 2 scales; allowed: one of each per channel",
+        ),
+        (
+            "Tiny/postprocess.py",
+            "return outputs",
+            "return outputs.best",
+            "Tiny does not fit Toy's ",
+        ),
+        ("Tiny/postprocess.py", "return outputs", "assert not len(outputs)", "does not fit Toy's"),
+        ("data.py", "inputs=inputs,", "inputs=open(folder),", "No such file or directory"),
+    ],
+)
+def test_libraries_that_do_not_fit(
+    lab: Lab, capsys: pytest.CaptureFixture[str], file: str, old: str, new: str, words: str
+) -> None:
+    path = lab.problems / "Toy" / file
+    text = path.read_text()
+    assert text.count(old) == 1
+    text = text.replace(old, new).replace("open(folder)", 'open("/no/such/file")')
+    path.write_text(text)
+    is_about_data = file == "data.py" or "finite" in words
+    assert main.main([*TOY_RUN]) == (3 if is_about_data else 2)
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert list(lab.logs.iterdir()) == []
+
+
+def test_a_loss_that_would_broadcast(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Torch only warns, and trains on the mean over all pairs."""
+    loss = lab.problems / "Toy" / "Tiny" / "loss.py"
+    loss.write_text(
+        "from torch import nn\n\n\nclass Own(nn.MSELoss):\n"
+        "    def forward(self, outputs, targets):\n"
+        "        return super().forward(outputs[:, :1], targets.float())\n"
+    )
+    assert main.main([*TOY_RUN, "--training.loss={class: Own}"]) == 2
+    captured = capsys.readouterr()
+    assert "different to the input size" in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert list(lab.logs.iterdir()) == []

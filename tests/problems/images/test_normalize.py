@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from problems.images.normalize import CIFAR10, IMAGENET, MNIST, Normalization, normalize
+from problems.images.normalize import (
+    CIFAR10,
+    IMAGENET,
+    MNIST,
+    Normalization,
+    from_moments,
+    normalize,
+)
 from quantlab.errors import UsageError
 
 
@@ -37,6 +44,26 @@ def test_errors_name_what_is_allowed() -> None:
         Normalization(zero_point=(1,), scale=(0.0,))
     with pytest.raises(UsageError, match="2 zero points, 1 scales"):
         Normalization(zero_point=(1, 2), scale=(1.0,))
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "words"),
+    [
+        ((0.5,), (0.0,), r"std \(0\.0,\) given; finite and above 0 allowed"),
+        ((0.5,), (-0.2,), r"std \(-0\.2,\) given; finite and above 0 allowed"),
+        ((0.5,), (float("nan"),), r"std \(nan,\) given; finite and above 0 allowed"),
+        ((0.5, 0.5), (0.2, float("inf")), r"std \(0\.2, inf\) given; finite and above 0"),
+        ((), (), r"std \(\) given; one per channel, at least 1"),
+        ((0.5,), (0.2, 0.2), r"1 means and 2 stds given; one of each per channel"),
+        ((float("nan"),), (0.2,), r"mean \(nan,\) given; 0 to 1 allowed"),
+        ((125.0,), (0.2,), r"mean \(125\.0,\) given; 0 to 1 allowed"),
+    ],
+)
+def test_moments_that_cannot_be(
+    mean: tuple[float, ...], std: tuple[float, ...], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        from_moments(mean, std)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
