@@ -56,3 +56,12 @@ class Encoding:
         steps = np.floor(reals_NF.astype(np.float64) / self.scale + 0.5) + self.zero_point
         codes: NDArray[Any] = steps.clip(given.kind.minimum, given.kind.maximum)
         return codes.astype(given.kind.dtype)
+
+    def is_same(self, other: "Encoding | None") -> bool:
+        """Return whether another encoding makes the same codes of the same features."""
+        return (
+            other is not None
+            and self.names == other.names
+            and np.array_equal(self.scale, other.scale)
+            and np.array_equal(self.zero_point, other.zero_point)
+        )

@@ -16,12 +16,18 @@ def files(parts: Parts, options: Options) -> Files:
 
 
 def check(found: bytes, expected: bytes, source: str) -> None:
-    given = tensor_hashes(from_bytes(found, source))
-    for name, sha256 in tensor_hashes(from_bytes(expected, source)).items():
+    program, wanted = from_bytes(found, source), from_bytes(expected, source)
+    given = tensor_hashes(program)
+    for name, sha256 in tensor_hashes(wanted).items():
         if given.get(name) != sha256:
             raise VerificationError(
                 f"{source}: tensor '{name}' is not that of the run's network: its SHA-256 is "
                 f"{given.get(name, 'missing')[:16]}, {sha256[:16]} expected"
+            )
+    for name, encoding in wanted.encodings.items():
+        if not encoding.is_same(program.encodings.get(name)):
+            raise VerificationError(
+                f"{source}: the encoding of '{name}' is not that of the run's library"
             )
     raise VerificationError(
         f"{source}: its tensors are those of the run's network, but not its operations"

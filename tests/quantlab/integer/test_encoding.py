@@ -19,7 +19,8 @@ from quantlab.deploy.onnx.exact import exact_model
 from quantlab.deploy.onnx.graph import to_bytes as onnx_bytes
 from quantlab.deploy.onnx.metadata import INPUTS
 from quantlab.deploy.onnx.qdq import qdq_model
-from quantlab.errors import UsageError
+from quantlab.deploy.program.artefact import PROGRAM
+from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.encoding import Encoding
 from quantlab.integer.file import from_bytes, to_bytes
 from quantlab.integer.interpreter import run
@@ -122,6 +123,23 @@ def test_it_travels_in_the_metadata_of_both_dialects(program: Program, dialect: 
         )
     ]
     assert np.array_equal(np.stack(codes, 1), program.encode("input", rows()))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(ENCODING, scale=2 * SCALE),
+        replace(ENCODING, zero_point=ENCODING.zero_point + 1),
+        replace(ENCODING, names=("year", "prize", "share")),
+    ],
+)
+def test_a_file_of_another_encoding_is_refused_by_name(program: Program, changed: Encoding) -> None:
+    other = replace(program, encodings={"input": changed})
+    with pytest.raises(VerificationError, match=r"^program\.qlp: the encoding of 'input' is not"):
+        PROGRAM.check(to_bytes(other), to_bytes(program), "program.qlp")
+    without = replace(program, encodings={})
+    with pytest.raises(VerificationError, match=r"^program\.qlp: the encoding of 'input' is not"):
+        PROGRAM.check(to_bytes(without), to_bytes(program), "program.qlp")
 
 
 def test_images_say_what_their_integers_stand_for() -> None:
