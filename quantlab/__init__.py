@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from quantlab.deploy.verification import verify
     from quantlab.export import export_network
     from quantlab.graphs.select import select
+    from quantlab.integer.encoding import Encoding
     from quantlab.integer.interpreter import run
     from quantlab.integer.lower import InputSpec, lower
     from quantlab.integer.program import Program
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Conductor",
+    "Encoding",
     "InputSpec",
     "Program",
     "QuantizeConfig",
@@ -40,6 +42,7 @@ __all__ = [
 
 _MODULES = {
     "Conductor": "quantlab.algorithms.conductor",
+    "Encoding": "quantlab.integer.encoding",
     "InputSpec": "quantlab.integer.lower",
     "Program": "quantlab.integer.program",
     "QuantizeConfig": "quantlab.algorithms.rules",

@@ -20,7 +20,7 @@ class TrainMetrics:
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def add(self, predictions: Tensor, targets: Tensor, loss: Tensor) -> None:
-        """Take in a batch: predictions, targets `[N]`, the mean loss; all detached."""
+        """Take in a batch: predictions, targets `[N, ...]`, the mean loss; all detached."""
         self._waiting.append((predictions, targets, loss))
         if len(self._waiting) >= _NUM_BATCHES:
             self.flush()

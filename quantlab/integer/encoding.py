@@ -30,6 +30,15 @@ class Encoding:
                 "encoding: {} names, {} scales and {} zero points given, as many of each "
                 "allowed, at least 1".format(*lengths)
             )
+        if not self.scale.ndim == self.zero_point.ndim == 1:
+            raise UsageError(
+                f"encoding: scales {list(self.scale.shape)} and zero points "
+                f"{list(self.zero_point.shape)} given; [{lengths[0]}] allowed"
+            )
+        if not np.issubdtype(self.zero_point.dtype, np.integer):
+            raise UsageError(
+                f"encoding: zero points of {self.zero_point.dtype} given; integers allowed"
+            )
         for name, scale in zip(self.names, self.scale.tolist(), strict=True):
             if not (np.isfinite(scale) and scale > 0):
                 raise UsageError(

@@ -166,6 +166,10 @@ def test_what_is_refused(program: Program) -> None:
             program.encode("input", damaged)
     with pytest.raises(UsageError, match="3 names, 2 scales and 3 zero points given"):
         replace(ENCODING, scale=SCALE[:2])
+    with pytest.raises(UsageError, match=r"scales \[3, 1\] and zero points \[3\] given; \[3\]"):
+        replace(ENCODING, scale=SCALE[:, None])
+    with pytest.raises(UsageError, match="zero points of float64 given; integers allowed"):
+        replace(ENCODING, zero_point=np.zeros(3))  # type: ignore[arg-type]
     for scale in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(UsageError, match=f"scale {scale} of feature 'price' given"):
             replace(ENCODING, scale=np.array([1.0, scale, 1.0]))
