@@ -6,39 +6,38 @@ Exit codes: 0 done, 2 bad usage or configuration, 3 data missing, 4 diverged, 5 
 
 import errno
 import gc
-import os
 import sys
 from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code."""
+    if sys.stdout is None:
+        hint = "send it somewhere, to /dev/null for example"
+        print(f"main.py: standard output: closed; {hint}", file=sys.stderr)
+        return 2
     from experiments.command_line import parse, usage
     from experiments.commands.table import COMMANDS
     from experiments.processes.launcher import launched_rank
+    from experiments.progress import console
     from quantlab.errors import QuantLabError
 
     syntaxes = {name: command.syntax for name, command in COMMANDS.items()}
     try:
         if "--help" in arguments or "-h" in arguments:
-            print(usage(syntaxes, next((a for a in arguments if a in COMMANDS), None)))
-            code = 0
-        else:
-            invocation = parse(arguments, syntaxes)
-            code = COMMANDS[invocation.command].run(invocation)
-        sys.stdout.flush()
-        return code
+            named = next((a for a in arguments if a in COMMANDS), None)
+            console.print(usage(syntaxes, named), markup=False)
+            return 0
+        invocation = parse(arguments, syntaxes)
+        return COMMANDS[invocation.command].run(invocation)
     except QuantLabError as error:
         if launched_rank() == 0:
             print(f"main.py: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(f"main.py: {error.filename or 'storage'}: {error.strerror}", file=sys.stderr)
         return 2

@@ -88,8 +88,8 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Syntax]) -> Invocatio
             raise UsageError(
                 f"--{name}={options[name]}: {' or '.join(option.allowed)} allowed{hint}"
             )
-        if option.at_least is not None and _number(name, options[name]) < option.at_least:
-            raise UsageError(f"--{name}={options[name]}: at least {option.at_least} allowed")
+        if option.at_least is not None:
+            _check_number(name, options[name], option.at_least)
     if operands and not syntax.operands:
         raise UsageError(f"{operands[0]!r}: {command} takes no argument without dashes")
     for name in syntax.required:
@@ -105,9 +105,14 @@ def _option(name: str, command: str, syntax: Syntax) -> Option:
     raise UsageError(f"--{name}: {command} has no such option{hint}")
 
 
-def _number(name: str, text: str) -> int:
+def _check_number(name: str, text: str, least: int) -> None:
+    if _number(name, text, least) < least:
+        raise UsageError(f"--{name}={text}: at least {least} allowed")
+
+
+def _number(name: str, text: str, least: int = 0) -> int:
     if not text.isdecimal():
-        raise UsageError(f"--{name}={text}: expected a whole number from 0")
+        raise UsageError(f"--{name}={text}: expected a whole number from {least}")
     return int(text)
 
 

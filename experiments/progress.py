@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -15,14 +16,62 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
+
+from quantlab.errors import QuantLabError
 
 _PLAIN_LINE_SECONDS = 30.0
 _REFRESH_SECONDS = 0.2
 
-# Into a file or a pipe, tables take the width they need.
-_PIPE_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+PIPE_WIDTH = 10_000  # letters; more than any table needs
 
-console = Console(highlight=False, emoji=False, soft_wrap=True, width=_PIPE_WIDTH)
+
+class OutputError(QuantLabError):
+    """Standard output takes no more."""
+
+    exit_code = 2
+
+
+class Output(Console):
+    """Prints to standard output."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does. Raises OutputError if it cannot be written, to a full disk."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            _discard_output()
+            raise OutputError(f"standard output: {error.strerror}") from error
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence: the reader has enough, but a command may do more than print."""
+        self.quiet = True
+        _discard_output()
+
+
+def _discard_output() -> None:
+    """Send nowhere what Python has not written yet, which it would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show(table: Table, output: Console | None = None) -> None:
+    """Print a table that cuts no cell: where it would be too wide, they go on in the next line."""
+    for column in table.columns:
+        column.overflow = "fold"
+    (output or console).print(table)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+# Into a file or a pipe, tables take the width they need.
+console = Output(
+    highlight=False,
+    emoji=False,
+    soft_wrap=True,
+    width=None if _is_terminal() or "COLUMNS" in os.environ else PIPE_WIDTH,
+)
 error_console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 

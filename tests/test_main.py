@@ -131,6 +131,9 @@ def data_folder(problem: str) -> Path:
         (["resume", "--problem=Toy", "--exp_id=3"], ["exp_id=3", "no such run"]),
         (["resume", "--problem=Toy", "--exp_id=x"], ["--exp_id=x: expected a whole number"]),
         (["test", "--problem=Toy", "--exp_id=3"], ["exp_id=3", "no such run"]),
+        (["verify", "--problem=Toy", "--exp_id=3", "--samples=-3"], ["whole number from 1"]),
+        (["verify", "--problem=Toy", "--exp_id=3", "--tested=alle"], ["or all,", "mean 'all'"]),
+        (["verify", "--problem=Toy", "--exp_id=3", "--tested=-3"], ["from 1, or all"]),
         (["predict", "--problem=Toy", "--exp_id=3"], ["at least one image"]),
         (["list", "--problem=Tyo"], ["did you mean 'Toy'"]),
         (["list", "--json=yes"], ["--json=yes: takes no value"]),
@@ -244,7 +247,11 @@ def test_runs_of_another_topology(lab: Lab, capsys: Captured) -> None:
     line = refused(lab, capsys, "test", "--problem=Toy", "--exp_id=0", "--checkpoint=epoch0009")
     assert "epoch0009.ckpt: no such checkpoint; there are: best, last" in line
     line = refused(lab, capsys, "test", "--problem=Toy", "--exp_id=0", "--fold=4")
-    assert "fold4" in line
+    assert "--fold=4: Toy/exp000 has 1 fold; 0 allowed" in line
+    line = refused(
+        lab, capsys, *TOY_RUN, "--network.pretrained.exp_id=0", "--network.pretrained.fold=3"
+    )
+    assert "network.pretrained.fold: 3 given; Toy/exp000 has fold 0" in line
     (saves / "best.ckpt").unlink()  # another name of last.ckpt, maybe
     (saves / "best.ckpt").write_bytes(b"torn")
     assert "best.ckpt: damaged" in refused(lab, capsys, "test", "--problem=Toy", "--exp_id=0")

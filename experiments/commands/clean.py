@@ -8,7 +8,7 @@ from rich.table import Table
 
 from experiments.command_line import Invocation
 from experiments.commands.list_runs import all_runs
-from experiments.progress import console
+from experiments.progress import console, show
 from experiments.runs.folder import Lock, RunFolder, is_held
 from quantlab.errors import QuantLabError
 
@@ -37,7 +37,7 @@ def run(invocation: Invocation) -> int:
             _bytes(gain) if gain else "",
             found.reason,
         )
-    console.print(table)
+    show(table)
     gain = sum(_size(path) for found in findings for path in found.removable)
     if not invocation.has("apply"):
         console.print(f"{_bytes(gain)} may go: main.py clean --apply removes it", markup=False)

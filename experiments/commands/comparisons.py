@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
-from experiments.progress import Steps, console
+from experiments.progress import Steps, console, show
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison, Engine, compare
 
@@ -38,7 +38,7 @@ def print_table(comparisons: list[Comparison]) -> None:
         first = escape(str(one.first)) if one.first else ""
         numbers = (one.num_mismatches, one.num_values, one.num_tensors, one.num_samples)
         table.add_row(one.engine, *(f"{number:,}" for number in numbers), first)
-    console.print(table)
+    show(table)
     if all(one.first is None for one in comparisons):
         total = sum(one.num_values for one in comparisons)
         console.print(f"0 mismatches in {total:,} values")

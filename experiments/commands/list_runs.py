@@ -8,7 +8,7 @@ from rich.table import Column, Table
 
 from experiments.command_line import Invocation
 from experiments.library import LOGS, problem_folder, problem_names
-from experiments.progress import console, duration, error_console
+from experiments.progress import console, duration, error_console, show
 from experiments.runs.files import as_json
 from experiments.runs.folder import RunFolder, list_runs, records
 from quantlab.errors import QuantLabError
@@ -29,7 +29,7 @@ def run(invocation: Invocation) -> int:
     )
     for record in found:
         table.add_row(*map(escape, _row(record)))
-    console.print(table)
+    show(table)
     return 0
 
 

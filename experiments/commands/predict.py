@@ -13,7 +13,7 @@ from torch import Tensor
 from experiments.command_line import Invocation
 from experiments.commands.restored import Restored, restore
 from experiments.deployment.raw_files import FileReader
-from experiments.progress import console
+from experiments.progress import console, show
 from experiments.runs.files import as_json
 from experiments.training.precision import Precision
 from quantlab.errors import UsageError
@@ -52,7 +52,7 @@ def run(invocation: Invocation) -> int:
     if invocation.has("json"):
         console.print_json(as_json([_plain(one, classes, count) for one in found]))
     else:
-        console.print(_table(found, classes, count, restored))
+        show(_table(found, classes, count, restored))
     return 0
 
 

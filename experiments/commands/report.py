@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from experiments.command_line import Invocation
 from experiments.commands.restored import lowered, restore
 from experiments.deployment.samples import raw_samples
-from experiments.progress import Steps, console
+from experiments.progress import Steps, console, show
 from experiments.runs.files import storage_error, write_atomically
 from experiments.runs.pictures import is_image_batch
 from quantlab.integer.fidelity import measure
@@ -58,7 +58,7 @@ def run(invocation: Invocation) -> int:
         whole = {**asdict(found), "layers": layers, "num_bytes": found.num_bytes}
         console.print_json(json.dumps(whole, allow_nan=False))
         return 0
-    console.print(table(found, title))
+    show(table(found, title, longest=_LONGEST if console.is_terminal else None))
     _print_totals(found, measured)
     for name, path in paths.items():
         console.print(f"{name}: {path}", markup=False)
@@ -101,8 +101,11 @@ def _lines(found: Report) -> str:
     return "".join(json.dumps(_plain(cost), allow_nan=False) + "\n" for cost in found.layers)
 
 
-def table(found: Report, title: str) -> Table:
-    """Return a table of at most 120 letters; the files have the names and numbers in full."""
+def table(found: Report, title: str, *, longest: int | None = _LONGEST) -> Table:
+    """Return a table of at most 120 letters; the files have the numbers in full.
+
+    longest: letters of a layer's name that are shown, None for all.
+    """
     shown = Table(
         "layer", "operation", "output", title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
@@ -110,7 +113,7 @@ def table(found: Report, title: str) -> Table:
         shown.add_column(name, justify="right", no_wrap=True)
     for cost in found.layers:
         style = "yellow" if marks(found, cost) else None
-        shown.add_row(*(escape(cell) for cell in _cells(cost)), style=style)
+        shown.add_row(*(escape(cell) for cell in _cells(cost, longest)), style=style)
     shown.add_section()
     num_bytes = sum(cost.num_bytes for cost in found.layers)
     totals = map(_short, (num_bytes, found.macs, found.bit_operations))
@@ -118,8 +121,10 @@ def table(found: Report, title: str) -> Table:
     return shown
 
 
-def _cells(cost: LayerCost) -> list[str]:
-    name = cost.layer if len(cost.layer) <= _LONGEST else f"..{cost.layer[2 - _LONGEST :]}"
+def _cells(cost: LayerCost, longest: int | None) -> list[str]:
+    name = cost.layer
+    if longest is not None and len(name) > longest:
+        name = f"..{name[2 - longest :]}"
     bits = (cost.weight_bits, cost.num_bytes, cost.macs, cost.bit_operations, cost.accumulator_bits)
     return [
         name,

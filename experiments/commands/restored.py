@@ -23,6 +23,7 @@ from experiments.runs.folder import Lock, RunFolder
 from experiments.training.loss import create_loss
 from experiments.training.loss_state import load_own_state
 from experiments.training.weights import load_weights
+from quantlab.errors import UsageError
 from quantlab.integer.program import Program
 
 
@@ -59,6 +60,10 @@ def restore(invocation: Invocation) -> Restored:
     document = stored.document
     config = without_pretrained(validate(Config, document))
     fold = invocation.number("fold") if invocation.has("fold") else 0
+    folds = config.experiment.folds
+    if fold >= folds:
+        there = "1 fold; 0 allowed" if folds == 1 else f"{folds} folds; 0 to {folds - 1} allowed"
+        raise UsageError(f"--fold={fold}: {folder.name} has {there}")
     checkpoints = Checkpoints(folder.fold(fold) / "saves")
     name = invocation.options.get("checkpoint", BEST if checkpoints.has(BEST) else LAST)
     state = checkpoints.load(name, remark)

@@ -6,7 +6,7 @@ from experiments.command_line import Invocation
 from experiments.commands.restored import restore
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.session import session_of
-from experiments.progress import console
+from experiments.progress import console, show
 from experiments.runs.files import as_json
 
 
@@ -47,4 +47,4 @@ def _print(
     table = Table("metric", "value", title=title)
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}")
-    console.print(table)
+    show(table)

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from experiments.command_line import Invocation
+from experiments.commands.checks import ALL
 from experiments.commands.comparisons import compared, print_table
 from experiments.commands.restored import Restored, lowered, restore
 from experiments.commands.verify_torchvision import verify_torchvision
@@ -20,7 +21,6 @@ from experiments.protocols import Data
 from experiments.runs.files import storage_error, write_json
 from quantlab.algorithms.unused import unused_quantizers
 from quantlab.deploy.table import engines_named
-from quantlab.errors import UsageError
 
 CERTIFICATE = "certificate.json"
 _NUM_SAMPLES, _BATCH_SIZE = 1000, 50
@@ -93,12 +93,7 @@ def _num_tested(invocation: Invocation, count: int) -> int | None:
     """Return how many images both networks are compared on; None for all."""
     if not invocation.has("tested"):
         return count
-    if invocation.options["tested"] == "all":
-        return None
-    number = invocation.number("tested")
-    if number < 1:
-        raise UsageError(f"--tested={number}: at least 1, or all, allowed")
-    return number
+    return None if invocation.options["tested"] == ALL else invocation.number("tested")
 
 
 def _print_agreement(found: Agreement) -> None:

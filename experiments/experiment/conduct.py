@@ -137,19 +137,16 @@ def conduct(
     folder = session.communicator.from_root(claim.take)
     log = rank_log(folder.path, session.communicator.rank)
     log.info("rank %d: %s", session.communicator.rank, session.describe())
-    words = [folder.name, experiment.library.name, experiment.config.experiment.name]
-    words += ["quick"] * experiment.is_quick
-    session.say("  ".join(word for word in words if word))
-    session.say(f"data: {experiment.data.source}; {session.describe()}")
 
     def tell(line: str) -> None:
         session.say(line)
         log.info("%s", line)
 
-    for note in notes:
-        tell(note)
     status, code = "failed", 1
     try:
+        _introduce(experiment, folder)
+        for note in notes:
+            tell(note)
         with terminated_as_interrupted():
             is_done = run_folds(experiment, folder, tell, is_resumed=resumption is not None)
         status, code = ("done", 0) if is_done else ("interrupted", INTERRUPTED)
@@ -172,6 +169,15 @@ def conduct(
     _conclude(session, experiment, folder, code)
     session.communicator.close()
     return code
+
+
+def _introduce(experiment: Experiment, folder: RunFolder) -> None:
+    """Print the first lines of a run."""
+    session = experiment.session
+    words = [folder.name, experiment.library.name, experiment.config.experiment.name]
+    words += ["quick"] * experiment.is_quick
+    session.say("  ".join(word for word in words if word))
+    session.say(f"data: {experiment.data.source}; {session.describe()}")
 
 
 def _conclude(session: Session, experiment: Experiment, folder: RunFolder, code: int) -> None:

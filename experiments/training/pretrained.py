@@ -58,6 +58,12 @@ def _of_run(problem: Problem, source: Pretrained) -> tuple[dict[str, Tensor], st
         run = open_run(problem.name, problem.logs_folder, source.exp_id)
     except UsageError as error:
         raise UsageError(f"network.pretrained.exp_id: {error}") from error
+    if not run.fold(source.fold).is_dir():
+        there = sorted(int(path.name.removeprefix("fold")) for path in run.path.glob("fold*"))
+        known = ", ".join(map(str, there)) or "none yet"
+        raise UsageError(
+            f"network.pretrained.fold: {source.fold} given; {run.name} has fold {known}"
+        )
     saves = Checkpoints(run.fold(source.fold) / "saves")
     saved = saves.load(source.checkpoint, say=lambda _: None)
     return saved["ema"] or saved["network"], f"{run.name} {source.checkpoint}.ckpt"

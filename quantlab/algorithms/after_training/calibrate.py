@@ -55,7 +55,9 @@ class Calibration:
     unused: tuple[str, ...]
 
     def __str__(self) -> str:
-        seen = f"{self.num_samples} samples in {self.num_batches} batches observed"
+        samples = f"{self.num_samples} sample{'s' if self.num_samples != 1 else ''}"
+        batches = f"{self.num_batches} batch{'es' if self.num_batches != 1 else ''}"
+        seen = f"{samples} in {batches} observed"
         notes = (f"note: {line}" for line in self.unused)
         return "\n".join([seen, *map(str, self.grids), *notes])
 

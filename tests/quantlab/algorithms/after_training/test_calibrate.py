@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from quantlab.algorithms import ALGORITHMS, quantize
 from quantlab.algorithms.after_training import calibrate
+from quantlab.algorithms.after_training.calibrate import Calibration
 from quantlab.algorithms.layers import carries
 from quantlab.errors import DivergedError, UsageError
 from quantlab.quantizer import Quantizer
@@ -236,3 +238,9 @@ def test_progress_and_report(network, batches, rules) -> None:
     assert image.minimum == 0.0
     assert str(report).splitlines()[0] == "32 samples in 4 batches observed"
     assert "0.input_quantizer: [0, " in str(report)
+
+
+def test_one_is_not_several() -> None:
+    report = Calibration(num_batches=1, num_samples=1, grids=(), unused=())
+    assert str(report) == "1 sample in 1 batch observed"
+    assert str(replace(report, num_samples=32)) == "32 samples in 1 batch observed"
