@@ -108,6 +108,10 @@ def _check_dataset(dataset: Any, name: str) -> None:
 def _check_classes(classes: Sequence[str], targets: Tensor, name: str) -> None:
     """Targets `[N]` of a data set with classes are their places. Other targets mean what the loss
     and the meter take them for."""
+    if not isinstance(classes, Sequence):
+        raise DataError(
+            f"{name} classes: {_kind(classes)} given; a tuple of texts allowed, () for no classes"
+        )
     for position, one in enumerate(classes):
         if not isinstance(one, str):
             raise DataError(f"{name} classes: {one!r} given at {position}; texts allowed")

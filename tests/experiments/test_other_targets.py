@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 import main
 from experiments.library import load_problem
 from experiments.protocols import InMemory
+from tests.docs.test_snippets import TUTORIAL, file_of
 from tests.lab import CHECKOUT, TOY_RUN, Lab
 
 SQUARES = CHECKOUT / "tests" / "toy" / "Squares"
@@ -82,6 +84,57 @@ def test_several_labels_of_an_image(lab: Lab, capsys: pytest.CaptureFixture[str]
     np.savez(lab.home / "some.npz", inputs=np.zeros((2, 1, 6, 6), np.uint8))
     out = said(capsys, "predict", "--problem=Toy", "--exp_id=0", str(lab.home / "some.npz"))
     assert out.count("some.npz") == 2
+
+
+def change(file: Path, *changes: tuple[str, str]) -> None:
+    text = file.read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file.write_text(text)
+
+
+def test_a_table_with_a_category_as_its_target(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(lab.home)
+    sales = lab.problems / "Sales"
+    subprocess.run(["bash", "cfg/problem.sh", "Sales"], check=True, capture_output=True)
+    for block in TUTORIAL.blocks:
+        name = file_of(block)
+        if name is not None and "/Sales/" in name:
+            (lab.home / name).parent.mkdir(parents=True, exist_ok=True)
+            (lab.home / name).write_text(block.text)
+    (sales / "Small" / "loss.py").unlink()
+    names = '    Category(name="region", values=("north", "south", "west")),\n'
+    change(
+        sales / "data.py",
+        (names, ""),
+        ('TARGET = Number(name="sold", mean=50, std=25)', f"TARGET = {names.strip().strip(',')}"),
+        ("COLUMNS = (", 'COLUMNS = (\n    Number(name="sold", mean=50, std=25),'),
+    )
+    change(sales / "meter.py", ("problems.tables.meter", "problems.images.meter"))
+    change(sales / "meter.py", ("ErrorMeter", "ClassificationMeter"))
+    (sales / "Small" / "postprocess.py").write_text(
+        "from problems.images.scores import postprocess"
+    )
+    network = sales / "Small" / "network.py"
+    change(network, ("num_features: int = 5", "num_features: int = 3"))
+    change(network, ("nn.Linear(hidden, 1)", "nn.Linear(hidden, 3)"))
+    config = sales / "Small" / "config.yaml"
+    change(config, ("StandardizedError", "CrossEntropyLoss"), (", target: mae", ""))
+    table = sales / "data" / "sales.csv"
+    assert main.main(["--problem=Sales", "--topology=Small"]) == 3
+    assert "sales.csv:17: column 'region': '' given; allowed: north, south, west" in (
+        capsys.readouterr().err
+    )
+    change(table, ("11.48,608,,72", "11.48,608,north,72"))
+    assert "test accuracy (top-1)" in said(capsys, "--problem=Sales", "--topology=Small")
+    run = ("--problem=Sales", "--exp_id=0")
+    assert "the same class for 100.00 %" in said(capsys, "verify", *run)
+    found = json.loads(said(capsys, "predict", *run, "--json", "--top=1", str(table)))
+    assert [row["row"] for row in found] == list(range(24))
+    assert {row["predictions"][0]["class"] for row in found} <= {"north", "south", "west"}
 
 
 def test_images_of_floats_train_and_test(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,14 @@ def test_what_is_allowed(tmp_path: Path) -> None:
             "Toy, train targets: inf in sample 2; finite numbers allowed",
         ),
         (
+            {"classes": np.array(["a", "b"])},
+            "Toy, train classes: ndarray given; a tuple of texts allowed, () for no classes",
+        ),
+        (
+            {"classes": None},
+            "Toy, train classes: NoneType given; a tuple of texts allowed, () for no classes",
+        ),
+        (
             {"classes": ("a", 7)},
             "Toy, train classes: 7 given at 1; texts allowed",
         ),
