@@ -32,10 +32,10 @@ def check_data(data: Data, problem: str) -> None:
     if isinstance(train, InMemory) and isinstance(test, InMemory):
         pairs.append(("inputs", train.inputs, test.inputs))
     for name, one, other in pairs:
-        if one.shape[1:] != other.shape[1:] or one.dtype != other.dtype:
+        if one.ndim != other.ndim or one.dtype != other.dtype:
             raise DataError(
                 f"{problem}: {name} of {_described(one)} to train, {_described(other)} to test; "
-                "the same allowed"
+                "the same type and as many axes allowed"
             )
 
 

@@ -174,11 +174,19 @@ class Experiment:
 
     @torch.no_grad()
     def _try_out(self, assembly: Assembly) -> None:
-        """Send two samples through network, loss and meter, to see whether they fit together."""
-        batch = self._prepared(is_augmented=False)
+        """Send two samples through network, loss and meter, to see whether they fit together: some
+        to train, and some to test, which may be of other sizes."""
+        train, test = self.data.train, self.data.test
+        batch = self._prepared(train, is_augmented=False)
         if self.config.data.augment:
-            self._prepared(is_augmented=True)
+            self._prepared(train, is_augmented=True)
         assembly.network.eval()
+        self._try_batch(assembly, batch, "data")
+        if test is not train:
+            self._try_batch(assembly, self._prepared(test, is_augmented=False), "test data")
+
+    def _try_batch(self, assembly: Assembly, batch: Batch, kind: str) -> None:
+        """Raise UsageError where a batch does not fit network, loss and meter."""
         try:
             outputs = assembly.network(batch.inputs)
             check_targets(assembly.loss, outputs, batch.targets)
@@ -192,20 +200,20 @@ class Experiment:
                 raise
             shape = "x".join(map(str, batch.inputs.shape[1:]))
             raise UsageError(
-                f"{self.library.name} does not fit {self.problem.name}'s data ({shape}, "
+                f"{self.library.name} does not fit {self.problem.name}'s {kind} ({shape}, "
                 f"{len(self.data.train.classes)} classes): {_reason(error)}{_place(error)}"
             ) from error
 
-    def _prepared(self, *, is_augmented: bool) -> Batch:
-        """Return two training samples as the network takes them.
+    def _prepared(self, dataset: Dataset, *, is_augmented: bool) -> Batch:
+        """Return two samples as the network takes them.
 
         Raises UsageError where the library's preprocess.py does not fit them, DataError for numbers
         that are not finite.
         """
-        two = torch.arange(min(2, len(self.data.train)))
+        two = torch.arange(min(2, len(dataset)))
         function = f"preprocess.{'train' if is_augmented else 'evaluate'}"
         try:
-            batch = self.sample_batch(self.data.train, two, is_augmented=is_augmented)
+            batch = self.sample_batch(dataset, two, is_augmented=is_augmented)
         except QuantLabError:
             raise
         except _OF_USERS_CODE as error:

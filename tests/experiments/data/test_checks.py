@@ -41,6 +41,9 @@ def test_what_is_allowed(tmp_path: Path) -> None:
         check_data(Data(train=numbers, test=numbers, source=""), "Toy")
     tiles = write_tiles(tmp_path, 4)
     check_data(Data(train=tiles, test=tiles, source=""), "Toy")
+    # Images may be larger for tests, boxes padded to another number.
+    larger = dataset(inputs=torch.zeros(6, 5), targets=torch.zeros(6, 7, 5))
+    check_data(Data(train=boxes, test=larger, source=""), "Toy")
 
 
 @pytest.mark.parametrize(
@@ -117,14 +120,14 @@ def test_what_is_allowed(tmp_path: Path) -> None:
             "Toy: train has 2 classes, test 2; the same in the same order allowed",
         ),
         (
-            {"inputs": torch.zeros(6, 4)},
-            "Toy: inputs of torch.float32 [N, 4] to train, torch.float32 [N, 3] to test; the same "
-            "allowed",
+            {"inputs": torch.zeros(6, 3, 1)},
+            "Toy: inputs of torch.float32 [N, 3, 1] to train, torch.float32 [N, 3] to test; the "
+            "same type and as many axes allowed",
         ),
         (
             {"inputs": torch.zeros(6, 3, dtype=torch.uint8)},
             "Toy: inputs of torch.uint8 [N, 3] to train, torch.float32 [N, 3] to test; the same "
-            "allowed",
+            "type and as many axes allowed",
         ),
     ],
 )

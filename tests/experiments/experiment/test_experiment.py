@@ -133,6 +133,13 @@ def test_targets_that_the_loss_cannot_take(tmp_path: Path, loss: str, words: str
             "Tiny does not fit Toy's ",
         ),
         ("Tiny/postprocess.py", "return outputs", "assert not len(outputs)", "does not fit Toy's"),
+        (
+            "data.py",
+            "test=patches(25, seed=2)",
+            "test=InMemory(inputs=torch.zeros(9, 1, 7, 7).byte(), "
+            "targets=torch.zeros(9).long(), classes=CLASSES)",
+            "Tiny does not fit Toy's test data (1x7x7, 4 classes): mat1 and mat2 shapes cannot be",
+        ),
         ("data.py", "inputs=inputs,", "inputs=open(folder),", "No such file or directory"),
     ],
 )
@@ -144,7 +151,7 @@ def test_libraries_that_do_not_fit(
     assert text.count(old) == 1
     text = text.replace(old, new).replace("open(folder)", 'open("/no/such/file")')
     path.write_text(text)
-    is_about_data = file == "data.py" or "finite" in words
+    is_about_data = "No such" in words or "finite" in words
     assert main.main([*TOY_RUN]) == (3 if is_about_data else 2)
     captured = capsys.readouterr()
     assert words in captured.err
