@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.integer.encoding import Encoding
 from quantlab.integer.lower.grid import Grid, pixel_grid
 
@@ -28,6 +29,16 @@ class InputSpec:
     encoding: Encoding | None = None
 
     def __post_init__(self) -> None:
+        kinds = {"shape": Integral, "scale": Real, "zero_point": Real}
+        for name, kind in kinds.items():
+            given = getattr(self, name)
+            check_kind(f"input.{name}", given, tuple | list, "a tuple of numbers")
+            for index, number in enumerate(given):
+                allowed = "an integer" if kind is Integral else "a number"
+                check_kind(f"input.{name}[{index}]", number, kind, allowed)
+            object.__setattr__(self, name, tuple(given))
+        if self.encoding is not None:
+            check_kind("input.encoding", self.encoding, Encoding, "an Encoding")
         if len(self.shape) not in (1, 3):
             raise UsageError(
                 f"input: shape {list(self.shape)} given, an image [C, H, W] or a row [F] allowed"

@@ -233,7 +233,7 @@ class _Lowerer:
             return values[0]
         handler = handler_of(module)
         if handler is None:
-            return refuse(node, without_operation(type(module).__name__))
+            return refuse(node, without_operation(module))
         setting = refused_setting(module)
         if setting is not None:
             refuse(node, setting)

@@ -73,7 +73,7 @@ def _of_module(gm: fx.GraphModule, node: fx.Node, module: nn.Module) -> Iterator
     elif isinstance(module, LAST) and is_last(gm, node):
         return
     elif not isinstance(module, _JOINING) and not is_passing(module) and handler_of(module) is None:
-        yield f"layer '{path}': {without_operation(type(module).__name__)}"
+        yield f"layer '{path}': {without_operation(module)}"
 
 
 def _of_layer(layer: nn.Module, path: str) -> Iterator[str]:

@@ -70,7 +70,9 @@ def refused_setting(module: nn.Module) -> str | None:
     return None
 
 
-def without_operation(name: str) -> str:
-    """Return why a class, function or method is refused, with the remedy if there is one."""
-    remedy = REMEDIES.get(name.lstrip("."))
-    return f"{name} has no integer operation" + (f"; {remedy}" if remedy else "")
+def without_operation(what: nn.Module | str) -> str:
+    """Return why a module, or a function or method of a name, is refused, with the remedy if there
+    is one."""
+    names = [what] if isinstance(what, str) else [cls.__name__ for cls in type(what).__mro__]
+    remedy = next((REMEDIES[n] for n in (n.lstrip(".") for n in names) if n in REMEDIES), None)
+    return f"{names[0]} has no integer operation" + (f"; {remedy}" if remedy else "")

@@ -153,3 +153,19 @@ def test_so_is_one_that_a_layer_applies(is_exposed: bool) -> None:
 
 def test_nothing_to_do() -> None:
     assert not harmonize(trace(nn.Sequential(nn.ReLU())), grid).lines
+
+
+class Differences(nn.Module):
+    """A stack of two tensors, less a third one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.three = (nn.Conv2d(3, 3, 1) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.one(x), self.two(x)], 1) - self.three(x)[:, None]
+
+
+def test_differences_and_stacks_have_one_scale() -> None:
+    gm = trace(Differences())
+    assert groups(gm) == [(["stack", "subtract"], ["one", "two", "getitem"])]

@@ -353,11 +353,18 @@ class TwoInputs(nn.Module):
         return self.conv(x) + self.conv(y)
 
 
+class LayerNorm2d(nn.LayerNorm):
+    """As torchvision has it."""
+
+
 # Each with what is said of it.
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "layer norm": (
         middle(lambda self, x: self.norm(x), norm=lambda: nn.LayerNorm(SIDE)),
         "layer 'middle.norm': LayerNorm has no integer operation; BatchNorm2d and .* fold into",
+    ),
+    "a norm of one's own": (
+        bare(LayerNorm2d(SIDE)), "^layer '1': LayerNorm2d has no integer operation; .* fold into"
     ),
     "group norm": (bare(nn.GroupNorm(2, CHANNELS)), "^layer '1': GroupNorm has no .* fold into"),
     "instance norm": (bare(nn.InstanceNorm2d(CHANNELS)), "InstanceNorm2d has no .* fold into"),
