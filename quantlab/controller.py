@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ ReduceOp = Literal["sum", "min", "max"]
 Hook = Literal["on_epoch_start", "on_step_start", "on_step_end", "on_validate"]
 
 
+@runtime_checkable
 class Reducer(Protocol):
     """What a controller needs of the ranks that train together."""
 

@@ -9,6 +9,7 @@ QuantLabError(ValueError)     one clear line: the name, the value, what is allow
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class QuantLabError(ValueError):
@@ -44,3 +45,10 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     lowered = {candidate.lower(): candidate for candidate in allowed}
     nearest = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return f"; did you mean '{lowered[nearest[0]]}'?" if nearest else ""
+
+
+def check_kind(name: str, given: object, kind: Any, allowed: str) -> None:
+    """Raise UsageError unless an argument is of a kind. kind: as of `isinstance`; allowed: it in
+    words."""
+    if not isinstance(given, kind):
+        raise UsageError(f"{name}: a {type(given).__name__} given, {allowed} allowed")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from quantlab.deploy.folder import check_places, manifest, write_files
 from quantlab.deploy.table import ARTEFACTS, artefacts_named
+from quantlab.errors import UsageError, check_kind
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
 
@@ -26,7 +28,7 @@ class Exported:
 def export_network(
     network: nn.Module,
     spec: InputSpec,
-    folder: str | Path,
+    folder: str | PathLike[str],
     *,
     to: str | Sequence[str] | None = None,
     samples: Tensor | NDArray[Any] | None = None,
@@ -38,7 +40,10 @@ def export_network(
     cannot be lowered, a name that does not exist, packages that are missing and places where no
     file can be; OSError.
     """
+    check_kind("folder", folder, str | PathLike, "a path")
     names = artefacts_named(to)
+    if not names:
+        raise UsageError(f"to: {to!r} given, at least one of {', '.join(ARTEFACTS)} allowed")
     program = lower(network, spec, samples)
     files: dict[str, bytes] = {}
     for name in names:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 
 from quantlab.controller import Alone, Context, Controller, Reducer, listening
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 
 T = TypeVar("T")
 
@@ -34,10 +34,12 @@ class Conductor:
         seed: int = 0,
         communicator: Reducer | None = None,
     ) -> None:
-        is_sequence = isinstance(controllers, Sequence)
-        if not is_sequence or not all(isinstance(one, Controller) for one in controllers):
-            given = type(controllers).__name__
-            raise UsageError(f"controllers: a {given} given, those of `quantize` allowed")
+        check_kind("controllers", controllers, Sequence, "those of `quantize`")
+        for index, controller in enumerate(controllers):
+            check_kind(f"controllers[{index}]", controller, Controller, "those of `quantize`")
+        check_kind("seed", seed, int, "an integer")
+        if communicator is not None:
+            check_kind("communicator", communicator, Reducer, "a Reducer")
         if optimizer is not None:
             _check_optimizer(optimizer, controllers)
         self.epoch = 0
@@ -45,16 +47,18 @@ class Conductor:
         self._controllers = list(controllers)
         self._optimizer = optimizer
         self._communicator = communicator or Alone()
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(int(seed))
 
     def epochs(self, count: int) -> Iterator[int]:
         """Yield the epochs from the current one up to `count`, the body of each being its steps."""
+        check_kind("epochs", count, int, "an integer")
         while self.epoch < count:
             yield self.epoch
             self.epoch += 1
 
     def steps(self, batches: Iterable[T]) -> Iterator[T]:
         """Yield the batches of an epoch; the body makes one step of the optimizer with each."""
+        check_kind("batches", batches, Iterable, "several, such as a loader,")
         for controller in listening(self._controllers, "on_epoch_start"):
             controller.on_epoch_start(self._now())
         before = listening(self._controllers, "on_step_start")
@@ -83,6 +87,10 @@ class Conductor:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned. Raises UsageError for other controllers."""
+        check_kind("state", state, Mapping, "what `state_dict` returned")
+        missing = self.state_dict().keys() - state.keys()
+        if missing:
+            raise UsageError(f"state: no {', '.join(sorted(missing))} in it; is it a conductor's?")
         states = state["controllers"]
         if len(states) != len(self._controllers):
             own = len(self._controllers)
@@ -104,9 +112,7 @@ class Conductor:
 
 def _check_optimizer(optimizer: torch.optim.Optimizer, controllers: Iterable[Controller]) -> None:
     """Raise UsageError if an optimizer does not train what quantizers learn."""
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        given = type(optimizer).__name__
-        raise UsageError(f"optimizer: a {given} given, one of torch.optim allowed")
+    check_kind("optimizer", optimizer, torch.optim.Optimizer, "one of torch.optim")
     trained = {parameter for group in optimizer.param_groups for parameter in group["params"]}
     missing = [
         name

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from quantlab.errors import check_kind
 from quantlab.quantizer import Quantizer
 
 
@@ -15,7 +16,13 @@ def parameter_groups(
 
     The first group is the network's own with `others` added; then one for each weight decay among
     the quantizers, whose step sizes or thresholds the decay meant for weights would only harm.
+    Raises UsageError for what is no network or parameter.
     """
+    check_kind("network", network, nn.Module, "a torch.nn.Module")
+    check_kind("others", others, Iterable, "parameters")
+    others = list(others)
+    for index, parameter in enumerate(others):
+        check_kind(f"others[{index}]", parameter, nn.Parameter, "a parameter")
     learned: dict[nn.Parameter, float] = {
         parameter: quantizer.weight_decay
         for quantizer in network.modules()

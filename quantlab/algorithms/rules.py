@@ -21,7 +21,7 @@ from quantlab.algorithms.layers import Target, attach, carries, check_attachable
 from quantlab.algorithms.site import Site
 from quantlab.algorithms.table import ALGORITHMS
 from quantlab.controller import Controller
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.select import select
 from quantlab.quantizer import Quantizer
 from quantlab.settings import Settings
@@ -75,8 +75,7 @@ def quantize(
     Raises UsageError, with the network untouched, if a rule selects no layer, if two rules are
     about the same tensor, or if a layer cannot carry quantizers.
     """
-    if not isinstance(network, nn.Module):
-        raise UsageError(f"network: a {type(network).__name__} given, a torch.nn.Module allowed")
+    check_kind("network", network, nn.Module, "a torch.nn.Module")
     rules = _rules_of(rules)
     taken: dict[tuple[str, Target], str] = {
         (name, on): "the network already"

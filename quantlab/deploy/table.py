@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from quantlab.deploy.artefact import Artefact, EngineSource
 from quantlab.deploy.onnx import artefact as onnx
 from quantlab.deploy.program import artefact as program
-from quantlab.errors import UsageError, did_you_mean
+from quantlab.errors import UsageError, check_kind, did_you_mean
 
 ARTEFACTS: Mapping[str, Artefact] = {
     "program": program.PROGRAM,
@@ -69,8 +69,10 @@ def _named(
 ) -> list[str]:
     if names is None:
         return [name for name in needs if not missing(needs[name])]
-    chosen = list(dict.fromkeys(names.split(",") if isinstance(names, str) else names))
+    check_kind(option, names, Sequence, "names")
+    chosen = names.split(",") if isinstance(names, str) else list(names)
     for name in chosen:
+        check_kind(option, name, str, "names")
         if name not in needs:
             raise UsageError(
                 f"{option}: '{name}' given, {', '.join(needs)} allowed{did_you_mean(name, needs)}"
@@ -80,4 +82,4 @@ def _named(
             raise UsageError(
                 f"{option}: {name} needs {', '.join(absent)}; install quantlab[{extras[name]}]"
             )
-    return chosen
+    return list(dict.fromkeys(chosen))

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from quantlab.deploy.artefact import Parts, check_single
 from quantlab.deploy.folder import complete
 from quantlab.deploy.table import ARTEFACTS, engine_source, engines, engines_named
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Batch, Comparison, Engine, compare
 
@@ -39,6 +39,8 @@ def verify(
     Raises VerificationError, with the first element that differs, if any does, UsageError for an
     engine that does not exist or whose packages are missing, and where there is nothing to compare.
     """
+    check_kind("program", program, Program, "a Program")
+    check_kind("batches", batches, Iterable, "several, such as [{'input': x}],")
     names = engines_named(backends)
     if not program.operations:
         raise UsageError("verify: a program of 0 operations given, at least 1 allowed")

@@ -22,7 +22,7 @@ from functools import reduce
 
 from torch import nn
 
-from quantlab.errors import UsageError, did_you_mean
+from quantlab.errors import UsageError, check_kind, did_you_mean
 
 LAYER_TYPES: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
@@ -235,6 +235,7 @@ def select(expression: str) -> Selector:
 
     Raises UsageError, with the position, if it is not well formed.
     """
+    check_kind("select", expression, str, "text such as 'layer* & !first'")
     return _Parser(expression).parse()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.integer.tensor_type import TensorType
 
 
@@ -24,6 +24,16 @@ class Encoding:
     zero_point: NDArray[np.int64]
 
     def __post_init__(self) -> None:
+        check_kind("encoding.names", self.names, tuple | list, "a tuple of text")
+        for index, name in enumerate(self.names):
+            check_kind(f"encoding.names[{index}]", name, str, "text")
+        object.__setattr__(self, "names", tuple(self.names))
+        for part in ("scale", "zero_point"):
+            values = np.asarray(getattr(self, part))
+            if values.dtype.kind not in "fiu" or not values.ndim:
+                given = f"{values.dtype}{list(values.shape)}"
+                raise UsageError(f"encoding.{part}: {given} given, numbers [F] allowed")
+            object.__setattr__(self, part, values)
         lengths = (len(self.names), len(self.scale), len(self.zero_point))
         if len(set(lengths)) != 1 or not lengths[0]:
             raise UsageError(

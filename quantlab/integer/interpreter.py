@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.integer.operations import (
     AdaptiveSumPool,
     ArgMax,
@@ -69,16 +69,19 @@ def execute(program: Program, inputs: Mapping[str, Integers]) -> Iterator[tuple[
 def check_inputs(program: Program, inputs: Mapping[str, Integers]) -> None:
     """Raise UsageError unless all inputs are there, in their types and shapes, for as many
     samples."""
+    check_kind("program", program, Program, "a Program")
     if not isinstance(inputs, Mapping):
         allowed = ", ".join(program.inputs)
         raise UsageError(
             f"inputs: a {type(inputs).__name__} given, arrays by name allowed: {allowed}"
         )
     if set(inputs) != set(program.inputs):
-        raise UsageError(f"inputs: {sorted(inputs)} given, {sorted(program.inputs)} allowed")
+        given = sorted(map(str, inputs))
+        raise UsageError(f"inputs: {given} given, {sorted(program.inputs)} allowed")
     for name, wanted in program.inputs.items():
         value = inputs[name]
-        if value.dtype != wanted.kind.dtype or value.shape[1:] != wanted.shape:
+        check_kind(f"input '{name}'", value, np.ndarray, "a NumPy array")
+        if not value.ndim or value.dtype != wanted.kind.dtype or value.shape[1:] != wanted.shape:
             raise UsageError(
                 f"input '{name}': {value.dtype}{list(value.shape)} given, {wanted.kind} of "
                 f"[N, {', '.join(map(str, wanted.shape))}] allowed"

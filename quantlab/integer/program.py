@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.errors import UsageError, did_you_mean
+from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.integer.bounds import Bound, prove
 from quantlab.integer.encoding import Encoding
 from quantlab.integer.operations import Operation, Threshold
@@ -85,25 +85,28 @@ class Program:
 
     def _check_kinds(self) -> None:
         """Raise UsageError unless inputs, operations and outputs are what they are called."""
-        are_types = isinstance(self.inputs, Mapping) and all(
-            isinstance(name, str) and isinstance(given, TensorType)
-            for name, given in self.inputs.items()
-        )
-        if not are_types or not self.inputs:
-            raise UsageError(
-                f"program: inputs {self.inputs!r} given, TensorTypes by name allowed, at least one"
-            )
-        for name, part, cls in (
-            ("operations", self.operations, Operation),
-            ("outputs", self.outputs, str),
-        ):
-            if not isinstance(part, tuple) or not all(isinstance(one, cls) for one in part):
-                given = type(part).__name__
-                raise UsageError(
-                    f"program: {name} of {given} given, a tuple of {cls.__name__} allowed"
-                )
-        if not self.outputs:
-            raise UsageError("program: no outputs given, at least one allowed")
+        tables: dict[str, type] = {
+            "inputs": TensorType,
+            "reals": Reading,
+            "rounded": Reading,
+            "quantizers": str,
+            "encodings": Encoding,
+        }
+        for field_name, cls in tables.items():
+            table = getattr(self, field_name)
+            allowed = f"{cls.__name__} by name"
+            check_kind(f"program.{field_name}", table, Mapping, allowed)
+            for name, given in table.items():
+                check_kind(f"program.{field_name}: the name {name!r}", name, str, "a str")
+                check_kind(f"program.{field_name}.{name}", given, cls, allowed)
+        for field_name, cls in (("operations", Operation), ("outputs", str)):
+            allowed = f"a tuple of {cls.__name__}"
+            check_kind(f"program.{field_name}", getattr(self, field_name), tuple, allowed)
+            for index, given in enumerate(getattr(self, field_name)):
+                check_kind(f"program.{field_name}[{index}]", given, cls, allowed)
+        for field_name in ("inputs", "outputs"):
+            if not getattr(self, field_name):
+                raise UsageError(f"program.{field_name}: none given, at least one allowed")
 
     def _check_encoding(self, name: str, encoding: Encoding) -> None:
         if name not in self.inputs:

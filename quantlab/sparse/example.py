@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.replace import dense_layers
 from quantlab.graphs.shapes import Example
 
@@ -26,6 +26,10 @@ def example_of(
     if (input_shape is None) == (example_input is None):
         given = "neither" if input_shape is None else "both"
         raise UsageError(f"input_shape, example_input: {given} given; one of the two allowed")
+    if input_shape is not None:
+        check_kind("input_shape", input_shape, Sequence, "sizes")
+        for size in input_shape:
+            check_kind("input_shape", size, int, "sizes")
     has_batch = input_shape is None or len(input_shape) in (2, 4)
     if has_batch and batch_size is not None:
         raise UsageError(f"batch_size: {batch_size} given; the input has its batch already")

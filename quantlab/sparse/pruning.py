@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.replace import (
     DenseLayer,
     dense_layer,
@@ -103,6 +103,11 @@ def sparsify(network: nn.Module, masks: Masks, layers: SparseLayers = FLOAT) -> 
     Raises UsageError, with nothing changed, for unknown names and for layers that cannot be
     replaced: subclasses, with hooks, or with a parameter that another layer has too.
     """
+    check_kind("network", network, nn.Module, "a torch.nn.Module")
+    check_kind("masks", masks, Mapping, "masks by the names of layers")
+    check_kind("layers", layers, SparseLayers, "FLOAT, HALF or INT8")
+    for name, mask in masks.items():
+        check_kind(f"masks.{name}", mask, Tensor, "a tensor")
     found = _by_layer(network, masks)
     names = {layer: name for name, layer in _named(network, masks).items()}
     for layer, name in names.items():

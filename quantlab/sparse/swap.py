@@ -21,7 +21,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from quantlab.errors import UsageError, did_you_mean
+from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.graphs.replace import (
     DenseLayer,
     dense_layer,
@@ -119,6 +119,7 @@ def swap_layers(
     A mask adds nothing to the state. Under autocast the costs are those under autocast.
     Raises UsageError.
     """
+    check_kind("model", model, nn.Module, "a torch.nn.Module")
     example = example_of(model, input_shape, batch_size, example_input)
     usual = measure_of(objective)
     rule = Rule(

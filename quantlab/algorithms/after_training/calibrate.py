@@ -7,7 +7,7 @@ their weights (R. Krishnamoorthi, Quantizing deep convolutional networks for eff
 statistics.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +24,7 @@ from quantlab.algorithms.layers import carries
 from quantlab.algorithms.start import observed, start_observed
 from quantlab.algorithms.unused import unused_quantizers
 from quantlab.controller import Alone, Reducer
-from quantlab.errors import DivergedError, UsageError
+from quantlab.errors import DivergedError, UsageError, check_kind
 from quantlab.graphs.inputs import taking
 from quantlab.quantizer import Quantizer, QuantSpec
 
@@ -80,6 +80,9 @@ def calibrate(
     saw none, or if an algorithm quantizes by training only; DivergedError, with the quantizer's
     name, for numbers that are not finite. After an error the quantizers are as they were.
     """
+    check_kind("network", network, nn.Module, "a torch.nn.Module")
+    check_kind("communicator", communicator, Reducer, "a Reducer")
+    check_kind("progress", progress, Callable, "a function of three arguments")
     found = quantizers(network)
     if not found:
         raise UsageError("network: no quantizer in it; quantize(network, rules) first")

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.functions import BY_TARGET
 from quantlab.graphs.inputs import as_input
 from quantlab.graphs.modularize import is_always_on, module_for
@@ -65,11 +65,9 @@ def lower(
 
     Raises UsageError, with the layer and the line of code, for what cannot be lowered.
     """
-    if not isinstance(network, nn.Module) or not isinstance(spec, InputSpec):
-        given = f"{type(network).__name__}, {type(spec).__name__}"
-        raise UsageError(f"lower: {given} given, a torch.nn.Module and an InputSpec allowed")
-    if not isinstance(threshold_levels, int):
-        raise UsageError(f"threshold_levels: {threshold_levels!r} given, an integer allowed")
+    check_kind("network", network, nn.Module, "a torch.nn.Module")
+    check_kind("spec", spec, InputSpec, "an InputSpec")
+    check_kind("threshold_levels", threshold_levels, int, "an integer")
     with evaluating(network):
         samples = None if samples is None else _real(as_input(samples, network, "samples"))
         example = spec.example(samples)
