@@ -240,6 +240,9 @@ def test_a_run_does_not_begin(
     text = file.read_text()
     assert text.count(old) == 1
     file.write_text(text.replace(old, new))
+    if "synthetic" not in new and "patches" not in new:
+        assert main.main(["data", "--problem=Toy"]) == 3
+        assert message in capsys.readouterr().err
     assert main.main([*TOY_RUN, "--data.source=synthetic"]) == 3
     captured = capsys.readouterr()
     assert message in captured.err
