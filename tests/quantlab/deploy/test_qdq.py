@@ -5,7 +5,7 @@ that the shares below are those of networks of a few layers.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +131,7 @@ def test_random_operations(seed: int, size: int) -> None:
     """Each operation by itself, so that a code that differs cannot make others differ; nothing is
     known of what the codes stand for."""
     program = Author(seed).program(size)
-    raw = inputs(program, 2, seed)
-    values = {**raw, **dict(execute(program, raw))}
-    for operation in program.operations:
-        if program.types[operation.output].kind == S32 and operation.output not in program.outputs:
-            continue
-        part = _by_itself(program, operation)
-        found = run_all(part, {name: values[name] for name in part.inputs})
-        off = np.abs(found[operation.output].astype(np.float64) - values[operation.output])
+    for _, operation, values, off in by_themselves(program, inputs(program, 2, seed)):
         if isinstance(operation, Rescale):
             slack = 0.05 + (operation.high - operation.low) / 2**13  # as far as a bias is rounded
             assert off.max() <= 1 + slack
@@ -148,6 +141,21 @@ def test_random_operations(seed: int, size: int) -> None:
             step = operation.step if isinstance(operation, Threshold) else 1
             assert off.max() <= step, type(operation)
             assert (off > 0).sum() <= 0.01 * off.size + 1, type(operation)
+
+
+def by_themselves(
+    program: Program, raw: Arrays
+) -> Iterator[tuple[Program, Operation, Arrays, NDArray[np.float64]]]:
+    """Yield each operation of codes in a program with those that make its accumulators, all
+    tensors, and how far the codes of its model are from the interpreter's."""
+    values = {**raw, **dict(execute(program, raw))}
+    for operation in program.operations:
+        if program.types[operation.output].kind == S32 and operation.output not in program.outputs:
+            continue
+        part = _by_itself(program, operation)
+        found = run_all(part, {name: values[name] for name in part.inputs})
+        off = np.abs(found[operation.output].astype(np.float64) - values[operation.output])
+        yield part, operation, values, off
 
 
 def _distance_to_tie(operation: Rescale, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
