@@ -11,16 +11,16 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from experiments.data.checks import stacked
 from experiments.data.draws import permutation, uniform
 from experiments.data.plan import Plan, Slice
+from experiments.data.reading import read_batch
 from experiments.protocols import Dataset, InMemory, Preprocess, ReadingPreprocess
 from quantlab.errors import QuantLabError, UsageError
 
@@ -85,13 +85,18 @@ class Reader(TorchDataset[Reading]):
         if isinstance(dataset, InMemory):
             indices = indices.to(dataset.inputs.device)
             return dataset.inputs[indices], dataset.targets[indices]
-        samples = [dataset.read(index) for index in indices.tolist()]
         if request.epoch is None:
-            tensors = [self._read_evaluate(sample) for sample in samples]
+
+            def convert(sample: Any, position: int) -> Tensor:
+                return self._read_evaluate(sample)
+
         else:
             draws = uniform(self._seed, request.epoch, indices, self._num_draws).tolist()
-            tensors = [self._read_train(s, d) for s, d in zip(samples, draws, strict=True)]
-        return stacked(tensors, indices.tolist()), dataset.targets[indices]
+
+            def convert(sample: Any, position: int) -> Tensor:
+                return self._read_train(sample, draws[position])
+
+        return read_batch(dataset, indices.tolist(), convert), dataset.targets[indices]
 
 
 class Loader:

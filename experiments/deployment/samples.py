@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.data.checks import stacked
 from experiments.data.loader import reading_of
+from experiments.data.reading import read_batch
 from experiments.library import Library
 from experiments.protocols import Dataset, InMemory
 from quantlab.errors import UsageError
@@ -44,7 +44,7 @@ def _read(samples: Dataset, library: Library, indices: Sequence[int]) -> tuple[T
         raw = samples.inputs[indices]
     else:
         read = reading_of(library.preprocess).read_evaluate
-        raw = stacked([read(samples.read(index)) for index in indices], indices)
+        raw = read_batch(samples, indices, lambda sample, _: read(sample))
     check_raw(raw, library)
     return raw, samples.targets[indices]
 

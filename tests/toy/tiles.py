@@ -51,3 +51,16 @@ def train(inputs: Tensor, draws_NK: Tensor) -> Tensor:
 
 def evaluate(inputs: Tensor) -> Tensor:
     return inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class TornTiles(Tiles):
+    """Tiles whose reader fails on one of them, as decoders do."""
+
+    torn: int
+    error: type[Exception] = KeyError
+
+    def read(self, index: int) -> bytes:
+        if index == self.torn:
+            raise self.error("no such part\nin this tile")
+        return super().read(index)
