@@ -1,5 +1,6 @@
 """Work on the side, one piece at a time, whose errors are not lost."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -41,7 +42,13 @@ def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, dict):
-        return {key: _with_tensors(item, change) for key, item in value.items()}
+        items = {key: _with_tensors(item, change) for key, item in value.items()}
+        metadata = getattr(value, "_metadata", None)  # of torch, about a network's state
+        if metadata is None:
+            return items
+        state = OrderedDict(items)
+        state._metadata = metadata  # type: ignore[attr-defined]
+        return state
     if isinstance(value, list | tuple):
         return type(value)(_with_tensors(item, change) for item in value)
     return value

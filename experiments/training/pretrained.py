@@ -27,6 +27,8 @@ class PretrainedWeights:
         """Return the weights with zeros between those of pruned layers, as the network has them."""
         shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         state = dense_state(self.state, shapes)
+        if state.keys() == self.state.keys():
+            return self
         return PretrainedWeights(state=state, origin=self.origin, prefixes=self.prefixes)
 
     def fit(self, network: nn.Module) -> bool:

@@ -118,6 +118,14 @@ def test_data_keeps_its_form(copied: Callable[[object], object]) -> None:
     assert copied(3) == 3
 
 
+@pytest.mark.parametrize("copied", [frozen, to_cpu])
+def test_what_torch_notes_about_a_state_stays(copied: Callable[[object], object]) -> None:
+    state = nn.Sequential(nn.BatchNorm1d(2)).state_dict()
+    found = copied({"network": state})
+    assert found["network"]._metadata == state._metadata  # type: ignore[index, attr-defined]
+    assert found["network"].keys() == state.keys()  # type: ignore[index]
+
+
 def test_on_the_cpu_tensors_are_without_gradients() -> None:
     parameter = nn.Parameter(torch.ones(2))
     (found,) = to_cpu([parameter * 2])

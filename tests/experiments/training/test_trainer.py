@@ -192,6 +192,20 @@ def test_pretrained_weights(lab: Lab) -> None:
     assert not torch.equal(saved(lab, 0)["conv.weight"], saved(lab, 2)["conv.weight"])
 
 
+def test_pretrained_weights_of_other_bits(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    def rules(num_bits: int) -> str:
+        algorithm = f"{{kind: lsq, num_bits: {num_bits}, start_epoch: 0}}"
+        return f"--quantize.rules=[{{select: '*', on: weight, algorithm: {algorithm}}}]"
+
+    run(*TOY_RUN, rules(8))
+    given = (*TOY_RUN, "--network.pretrained.exp_id=0")
+    run(*given, rules(8))
+    assert main.main([*given, rules(4)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "conv.weight_quantizer: the state of 8 bits given, of 4 bits allowed; " in line
+    assert not lab.folder(2).path.exists()
+
+
 def test_the_number_of_folds(lab: Lab) -> None:
     run(*TOY_RUN, "--experiment.folds=3", "--data.valid_fraction=0", "--experiment.epochs=1")
     record = lab.record()
