@@ -55,6 +55,8 @@ def lower_reshape(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value)
 def lower_shuffle(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
     """Return channels in another order, or what moves between channels and places."""
     moves, shape = Moves(lowering, node, x), lowering.shape(node)
+    if len(moves.shape) != 3:
+        refuse(node, f"of {len(moves.shape) + 1} axes, four allowed")
     channels, height, width = moves.shape
     if isinstance(layer, nn.ChannelShuffle):
         groups = int(layer.groups)

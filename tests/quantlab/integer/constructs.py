@@ -387,6 +387,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         middle(lambda self, x: functional.interpolate(x, scale_factor=1.5)),
         r"'middle\.upsample': from \[9, 9\] to \[13, 13\], whole factors allowed",
     ),
+    "a shuffle of rows": (
+        middle(lambda self, x: self.shuffle(x.flatten(2)).mean(2),
+               shuffle=lambda: nn.ChannelShuffle(2)),
+        "layer 'middle.shuffle': of 3 axes, four allowed",
+    ),
     "reflection": (
         middle(lambda self, x: functional.pad(x, (1, 1, 1, 1), mode="reflect")),
         "layer 'middle.pad': padding_mode 'reflect', 'zeros' or a constant",

@@ -15,6 +15,7 @@ UNSEEN = (
     "softmax over places", "part of a factor", "one divided", "divided by zero", "alpha",
     "dropout that is on", "an index", "batch", "batch mean", "batch moved", "random numbers",
     "NaN in a constant", "two inputs", "no input", "two samples", "a constant beside",
+    "a shuffle of rows",
 )  # fmt: skip
 
 
