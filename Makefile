@@ -8,6 +8,9 @@ STAMPS := .venv/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 DEMO := --problem=MNIST --topology=LeNet --config=w4a4
 
+# What clang-format looks after.
+C_SOURCES = $$(find backend_cpp quantlab/deploy/c -name '*.[hc]' -o -name '*.[hc]pp' -o -name '*.inc')
+
 # The folders of quantlab count too: the installed package knows its modules by name, and a folder is
 # newer once one came or went.
 BACKEND_SOURCES := CMakeLists.txt $(shell find backend_cpp -name '*.[hc]*' -o -name 'CMakeLists.txt') \
@@ -64,12 +67,12 @@ check: $(STAMPS)/backend
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/clang-format --dry-run --Werror $$(find backend_cpp -name '*.[hc]*')
+	$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
 
 format: $(STAMPS)/packages
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(find backend_cpp -name '*.[hc]*')
+	$(BIN)/clang-format -i $(C_SOURCES)
 
 docs: $(STAMPS)/backend
 	$(BIN)/python -m docs.reference

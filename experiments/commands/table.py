@@ -39,9 +39,10 @@ def _artefacts() -> str:
 
 
 def _engines() -> str:
-    from quantlab.deploy.table import engines
+    from quantlab.deploy.table import engine_source, engines
 
-    return f"{', '.join(engines())}; by default all that are installed"
+    chosen = ", ".join(name for name in engines() if engine_source(name).by_default)
+    return f"{', '.join(engines())}; by default {chosen}, where installed"
 
 
 COMMANDS: Mapping[str, Command] = {

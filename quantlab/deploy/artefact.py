@@ -17,10 +17,14 @@ Files = Mapping[str, bytes]
 @dataclass(frozen=True, kw_only=True)
 class EngineSource:
     """An engine of `verify`. open: returns what runs the files of these parts in a folder and gives
-    every tensor by name. needs: the packages that it imports."""
+    every tensor by name. needs: the packages that it imports. programs: those that it calls, each
+    with the Debian package that has it. by_default: whether it runs where none is named: what is
+    slow does not."""
 
     open: Callable[[Parts, Path], Engine]
     needs: Sequence[str] = ()
+    programs: Mapping[str, str] = field(default_factory=dict)
+    by_default: bool = True
 
 
 def refuse_difference(found: bytes, expected: bytes, source: str) -> None:

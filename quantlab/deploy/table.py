@@ -1,9 +1,11 @@
 """The artefacts that programs can be deployed as, by the names of `--to`: a new one is a line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from shutil import which
 
 from quantlab.deploy.artefact import Artefact, EngineSource
+from quantlab.deploy.c import artefact as c
 from quantlab.deploy.onnx import artefact as onnx
 from quantlab.deploy.program import artefact as program
 from quantlab.errors import UsageError, check_kind, did_you_mean
@@ -12,6 +14,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
     "program": program.PROGRAM,
     "onnx-exact": onnx.EXACT,
     "onnx-qdq": onnx.QDQ,
+    "c": c.C,
 }
 
 
@@ -51,14 +54,31 @@ def artefacts_named(names: str | Sequence[str] | None) -> list[str]:
 
 
 def engines_named(names: str | Sequence[str] | None) -> list[str]:
-    """Return engines by name, as `artefacts_named` does."""
+    """Return engines by name, as `artefacts_named` does; of None those that run by default and
+    miss neither packages nor programs."""
     of_artefact = engines()
     needs = {
         name: (*ARTEFACTS[artefact].needs, *ARTEFACTS[artefact].engines[name].needs)
         for name, artefact in of_artefact.items()
     }
     extras = {name: ARTEFACTS[artefact].extra for name, artefact in of_artefact.items()}
-    return _named("--backends", names, needs, extras)
+    chosen = _named("--backends", names, needs, extras)
+    sources = {name: engine_source(name) for name in chosen}
+    if names is None:
+        return [n for n, one in sources.items() if one.by_default and not absent(one.programs)]
+    for name, source in sources.items():
+        programs = absent(source.programs)
+        if programs:
+            install = " ".join(sorted({source.programs[program] for program in programs}))
+            raise UsageError(
+                f"--backends: {name} needs {', '.join(programs)}; sudo apt-get install {install}"
+            )
+    return chosen
+
+
+def absent(programs: Iterable[str]) -> list[str]:
+    """Return the programs among these that are not installed."""
+    return [program for program in programs if which(program) is None]
 
 
 def _named(

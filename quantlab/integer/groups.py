@@ -6,7 +6,7 @@ operations it can do so is its own affair.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from quantlab.integer.operations import Convolution, Linear, Operation

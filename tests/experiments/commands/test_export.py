@@ -28,8 +28,10 @@ def test_all_files_are_written_and_said(trained: Lab, capsys: pytest.CaptureFixt
     files = sorted(path.name for path in folder.iterdir())
     assert {"exact.onnx", "program.qlp", "qdq.onnx"} <= set(files)
     for name in files:
-        assert f"{(folder / name).stat().st_size:,}" in out
+        within = [path for path in (folder / name).rglob("*") if path.is_file()] or [folder / name]
+        assert f"{sum(path.stat().st_size for path in within):,}" in out
         assert name in out
+    assert f"c/: {sum(path.is_file() for path in (folder / 'c').rglob('*'))} files" in out
     program = from_bytes((folder / "program.qlp").read_bytes(), "program.qlp")
     for name in ("exact.onnx", "qdq.onnx"):
         model = onnx.load(folder / name)

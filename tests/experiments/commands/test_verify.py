@@ -231,7 +231,7 @@ def test_a_changed_tensor_of_the_model_ends_with_5(
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--backends=nump", "'nump' given, numpy, fast, onnx allowed; did you mean 'numpy'?"),
+        ("--backends=nump", "'nump' given, numpy, fast, onnx, c allowed; did you mean 'numpy'?"),
         ("--samples=0", "--samples=0: at least 1 allowed"),
         ("--samples=many", "--samples=many: expected a whole number"),
         ("--tested=0", "--tested=0: at least 1, or all, allowed"),

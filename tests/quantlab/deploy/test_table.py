@@ -107,7 +107,7 @@ def test_names_of_the_command_line() -> None:
     assert artefacts_named(None) == list(ARTEFACTS)
     assert engines_named(None) == ["numpy", "fast", "onnx"]
     assert engines_named("onnx,numpy,onnx") == ["onnx", "numpy"]
-    with pytest.raises(UsageError, match="--backends: 'nunpy' given, numpy, fast, onnx allowed"):
+    with pytest.raises(UsageError, match="--backends: 'nunpy' given, numpy, fast, onnx, c allowed"):
         engines_named("nunpy")
 
 

@@ -1,6 +1,6 @@
 """Which nodes an operation becomes; the last one's output is the operation's."""
 
-from quantlab.deploy.onnx.emitter import joined
+from quantlab.deploy.emitter import joined
 from quantlab.deploy.onnx.exact import pooling, products, rescaling, shapes
 
 emit = joined(

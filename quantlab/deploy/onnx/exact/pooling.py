@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.deploy.onnx.emitter import Emitters
+from quantlab.deploy.emitter import Emitters
 from quantlab.deploy.onnx.exact.writer import Writer, window_attributes
 from quantlab.integer.operations import AdaptiveSumPool, MaxPool, SumPool
 from quantlab.integer.operations.pooling import adaptive_ends

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from quantlab.deploy.onnx.emitter import Emitters
+from quantlab.deploy.emitter import Emitters
 from quantlab.deploy.onnx.exact.writer import Writer, window_attributes
 from quantlab.integer.operations import Convolution, Linear, Multiply
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quantlab.deploy.onnx.emitter import Emitters
+from quantlab.deploy.emitter import Emitters
 from quantlab.deploy.onnx.exact.writer import Writer
 from quantlab.integer.bounds import Bound
 from quantlab.integer.operations import ArgMax, Lookup, Threshold

@@ -1,6 +1,6 @@
 """Operations that move elements alone."""
 
-from quantlab.deploy.onnx.emitter import Emitters
+from quantlab.deploy.emitter import Emitters
 from quantlab.deploy.onnx.exact.writer import Writer
 from quantlab.integer.operations import Concatenate, Permute, Reshape, Slice
 

@@ -1,6 +1,6 @@
 """Which nodes an operation becomes; the last one's output is the operation's real number."""
 
-from quantlab.deploy.onnx.emitter import joined
+from quantlab.deploy.emitter import joined
 from quantlab.deploy.onnx.qdq import pooling, products, rescaling, shapes
 
 emit = joined(

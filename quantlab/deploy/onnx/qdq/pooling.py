@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from quantlab.deploy.onnx.emitter import Emitters
+from quantlab.deploy.emitter import Emitters
 from quantlab.deploy.onnx.qdq.padding import around
 from quantlab.deploy.onnx.qdq.shapes import moved
 from quantlab.deploy.onnx.qdq.writer import Reals, Writer

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.deploy.onnx.emitter import Emitters
+from quantlab.deploy.emitter import Emitters
 from quantlab.deploy.onnx.qdq.padding import around
 from quantlab.deploy.onnx.qdq.writer import Reals, Writer
 from quantlab.integer.operations import Convolution, Linear, Multiply

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from quantlab.deploy.onnx.emitter import Emitters
+from quantlab.deploy.emitter import Emitters
 from quantlab.deploy.onnx.qdq.thresholds import rounded_range
 from quantlab.deploy.onnx.qdq.writer import (
     SAME_FACTOR,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from quantlab.deploy.onnx.emitter import Emitters
+from quantlab.deploy.emitter import Emitters
 from quantlab.deploy.onnx.qdq.writer import Writer
 from quantlab.integer.operations import Concatenate, Operation, Permute, Reshape, Slice
 from quantlab.integer.tensor_type import S32

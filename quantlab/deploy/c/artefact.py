@@ -1,0 +1,33 @@
+"""`c`: a folder of C files, and the machine's own compiler as an engine."""
+
+from pathlib import Path
+
+from quantlab.deploy.artefact import Artefact, EngineSource, Files, Options, Parts, only_path, paths
+from quantlab.integer.verify import Engine
+
+FOLDER, FILE = Path("c"), "model.c"
+
+
+def files(parts: Parts, options: Options) -> Files:
+    from quantlab.deploy.c.model import c_model
+
+    found: dict[str, bytes] = {}
+    for name, path in paths(parts, FILE).items():
+        folder = FOLDER / Path(path).parent
+        for file, data in c_model(parts[name]).files.items():
+            found[str(folder / file)] = data
+    return found
+
+
+def host(parts: Parts, folder: Path) -> Engine:
+    from quantlab.deploy.c.host import HostEngine
+
+    path = FOLDER / only_path(parts, FILE)
+    (program,) = parts.values()
+    return HostEngine(program, (folder / path).parent)
+
+
+C = Artefact(
+    files=files,
+    engines={"c": EngineSource(open=host, programs={"cc": "gcc"}, by_default=False)},
+)

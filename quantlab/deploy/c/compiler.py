@@ -1,0 +1,61 @@
+"""C compiled: the files of a model, with the machine's own compiler or one for another machine."""
+
+import atexit
+import hashlib
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from quantlab.errors import VerificationError
+
+STANDARD = ("-std=c99", "-O2")
+WARNINGS = ("-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wshadow", "-Werror")
+
+
+def compile_model(
+    folder: Path, result: Path, command: Sequence[str], sources: Sequence[Path] = ()
+) -> None:
+    """Compile the model in a folder, and `sources` beside it, into `result`.
+
+    command: the compiler and its settings. Objects of the runtime are kept while this process
+    lives: most models share them. Raises VerificationError if anything does not compile.
+    """
+    flags = (*command, *STANDARD, *WARNINGS)
+    objects = [
+        _runtime_object(_with_includes(path), path, flags)
+        for path in sorted((folder / "runtime").glob("*.c"))
+    ]
+    files = [folder / "model.c", *sources, *objects]
+    _call([*flags, f"-I{folder}", "-o", str(result), *map(str, files)])
+
+
+def _call(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise VerificationError(f"C does not compile: {done.stderr.strip()}")
+
+
+@cache
+def _runtime_object(text: str, path: Path, flags: tuple[str, ...]) -> Path:
+    """Return the object of a source that, with what it includes, has this text."""
+    key = hashlib.sha256("\0".join([text, *flags]).encode()).hexdigest()
+    result = _directory() / f"{key}.o"
+    if not result.exists():
+        _call([*flags, "-c", "-o", str(result), str(path)])
+    return result
+
+
+@cache
+def _directory() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="quantlab-c-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
+def _with_includes(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    included = re.findall(r'^#include "(.*)"', text, re.MULTILINE)
+    return "".join([text, *(_with_includes(path.parent / name) for name in included)])

@@ -1,0 +1,77 @@
+"""`model.h`: what a caller sees of a model."""
+
+from math import prod
+
+import numpy as np
+
+from quantlab.deploy.c.placed import channels_last
+from quantlab.deploy.c.text import NOTE, identifier
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import TensorType
+
+
+def input_name(name: str) -> str:
+    """Return the parameter that points to an input."""
+    return f"input_{identifier(name)}"
+
+
+def output_name(name: str) -> str:
+    """Return the parameter that points to an output."""
+    return f"output_{identifier(name)}"
+
+
+def size_name(name: str) -> str:
+    """Return the macro of a tensor's bytes."""
+    return f"QL_{identifier(name).upper()}_SIZE"
+
+
+def outputs_of(program: Program) -> list[str]:
+    """Return the outputs, each once."""
+    return list(dict.fromkeys(program.outputs))
+
+
+def run_signature(program: Program) -> str:
+    """Return the declaration of `ql_run`, without the semicolon."""
+    lines = [f"const void* {input_name(n)}, size_t {input_name(n)}_size" for n in program.inputs]
+    lines += [f"void* {output_name(n)}, size_t {output_name(n)}_size" for n in outputs_of(program)]
+    return "int ql_run(void* arena, " + ",\n           ".join(lines) + ")"
+
+
+def selftest_signature(program: Program) -> str:
+    """Return the declaration of `ql_selftest`, without the semicolon."""
+    names = [input_name(name) for name in program.inputs]
+    names += [output_name(name) for name in outputs_of(program)]
+    return f"int ql_selftest(void* arena, {', '.join(f'void* {name}' for name in names)})"
+
+
+def interface(program: Program, arena_size: int) -> str:
+    """Return `model.h`. arena_size: in bytes."""
+    shared = {**program.inputs, **{name: program.types[name] for name in program.outputs}}
+    sizes = "\n".join(_size(name, kind) for name, kind in shared.items())
+    return f"""{NOTE}#ifndef MODEL_H
+#define MODEL_H
+
+#include "runtime/ql.h"
+
+/* Bytes of the memory that the model works in. It begins at a multiple of 4. */
+#define QL_ARENA_SIZE {arena_size}
+
+{sizes}
+
+/* Run the model once. Sizes are bytes; inputs and outputs may lie at any address. Returns QL_OK, or
+   QL_WRONG_SIZE and does nothing. */
+{run_signature(program)};
+
+/* Run the model on numbers of its own in memory of these sizes, which it overwrites. Returns QL_OK,
+   or QL_WRONG_RESULT where the integers are not those of the program. */
+{selftest_signature(program)};
+
+#endif
+"""
+
+
+def _size(name: str, kind: TensorType) -> str:
+    axes = "".join(f"[{kind.shape[axis]}]" for axis in channels_last(kind.shape))
+    what = ": rows, columns, channels" if len(kind.shape) == 3 else ""
+    num_bytes = prod(kind.shape) * np.dtype(kind.kind.dtype).itemsize
+    return f"/* {name}, {kind.kind}{axes}{what}. */\n#define {size_name(name)} {num_bytes}"

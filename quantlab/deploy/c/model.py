@@ -1,0 +1,103 @@
+"""A program as C: `model.c`, `model.h`, a header of constants for each layer, and the runtime."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantlab.deploy.artefact import Files
+from quantlab.deploy.c.arena import Arena
+from quantlab.deploy.c.emit import emit
+from quantlab.deploy.c.interface import (
+    input_name,
+    interface,
+    output_name,
+    outputs_of,
+    size_name,
+)
+from quantlab.deploy.c.placed import Placed, channels_last, in_order
+from quantlab.deploy.c.rows import can_make
+from quantlab.deploy.c.runtime_files import headers_for, runtime_files
+from quantlab.deploy.c.source import source
+from quantlab.deploy.c.text import NOTE
+from quantlab.deploy.c.writer import Pointer, Writer
+from quantlab.errors import UsageError
+from quantlab.integer.operations import Convolution, Linear, Operation
+from quantlab.integer.program import Program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """files: by path. tensors: how each one lies that QL_TRACE gives, in the order of its numbers,
+    which are those of `program.types`. arena_size: in bytes."""
+
+    files: Files
+    tensors: Mapping[str, Placed]
+    arena_size: int
+
+
+def c_model(program: Program) -> Model:
+    """Return a program as C. Raises UsageError, with the layer, for what C cannot hold."""
+    if not program.operations:
+        raise UsageError("c: a program of 0 operations given, at least 1 allowed")
+
+    def makes(operation: Operation, side: int, layer: Convolution | Linear) -> bool:
+        return can_make(operation, [program.types[name] for name in operation.inputs])
+
+    writer = Writer(program, makes)
+    _take_inputs(writer)
+    for group in writer.groups:
+        emit(group, writer)
+    _give_outputs(writer)
+    arena = writer.arena()
+    runtime = runtime_files(writer.runtime | {"selftest"})
+    headers = {f"headers/{name}.h": _header(name, writer) for name in writer.definitions}
+    includes = [*(f"runtime/{name}" for name in runtime if name.endswith(".h")), *headers]
+    texts = {
+        "model.c": source(writer, arena, includes),
+        "model.h": interface(program, arena.size),
+        **headers,
+        **{f"runtime/{name}": text for name, text in runtime.items()},
+    }
+    files = {name: text.encode() for name, text in texts.items()}
+    files["model.json"] = _manifest(program, arena, files)
+    return Model(files=files, tensors=writer.kept, arena_size=arena.size)
+
+
+def _take_inputs(writer: Writer) -> None:
+    for name, kind in writer.program.inputs.items():
+        order = channels_last(kind.shape)
+        if np.dtype(kind.kind.dtype).itemsize == 1:
+            writer.placed[name] = in_order(name, kind, order)
+            continue
+        # At any address: larger integers are copied to where they can be read.
+        to = writer.new(name, order)
+        writer.call(
+            "memcpy", Pointer(to.buffer, is_written=True), input_name(name), size_name(name)
+        )
+
+
+def _give_outputs(writer: Writer) -> None:
+    for name in outputs_of(writer.program):
+        found = writer.ordered(name)
+        writer.call("memcpy", output_name(name), Pointer(found.buffer), size_name(name))
+
+
+def _header(name: str, writer: Writer) -> str:
+    """Return the constants of a group."""
+    body = "\n".join(writer.definitions[name])
+    guard = f"QL_{name.upper()}_H"
+    includes = "\n".join(f'#include "../runtime/{file}"' for file in ["ql.h", *headers_for(body)])
+    return f"{NOTE}#ifndef {guard}\n#define {guard}\n\n{includes}\n\n{body}\n#endif\n"
+
+
+def _manifest(program: Program, arena: Arena, files: Files) -> bytes:
+    said = {
+        "arena_bytes": arena.size,
+        "inputs": {name: str(kind) for name, kind in program.inputs.items()},
+        "outputs": {name: str(program.types[name]) for name in program.outputs},
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    return (json.dumps(said, indent=2) + "\n").encode()

@@ -1,0 +1,149 @@
+"""Convolutions and fully connected layers, with what is made of their sums."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.placed import Placed, channels_last
+from quantlab.deploy.c.rows import define_row
+from quantlab.deploy.c.text import braces
+from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type, owner
+from quantlab.errors import UsageError
+from quantlab.integer.groups import Group
+from quantlab.integer.operations import Convolution, Linear
+
+_MOST = np.iinfo(np.uint16).max
+
+
+def product(group: Group, writer: Writer) -> None:
+    """Append the call of a layer."""
+    layer = group.operation
+    assert isinstance(layer, Convolution | Linear)
+    name = layer.inputs[0]
+    if isinstance(layer, Convolution):
+        x = writer.ordered(name)
+        sizes = _image(layer, x)
+        weights = layer.weight.transpose(0, 2, 3, 1)
+    else:
+        x, weights = _row(layer, writer, name)
+        sizes = {"rows": prod(x.kind.shape[:-1]), "columns": 1, "channels": x.kind.shape[-1]}
+        sizes |= {"result_rows": sizes["rows"], "result_columns": 1}
+        sizes |= dict.fromkeys(("kernel_rows", "kernel_columns", "groups"), 1)
+        sizes |= dict.fromkeys(("stride_rows", "stride_columns"), 1)
+        sizes |= dict.fromkeys(("dilation_rows", "dilation_columns"), 1)
+        sizes |= {"top": 0, "left": 0}
+    for key, size in sizes.items():
+        if size > _MOST:
+            raise UsageError(f"{owner(layer)}: {key} {size} given, at most {_MOST} allowed in C")
+    places, made = _made(group, writer)
+    fields: dict[str, Any] = {
+        **sizes,
+        "outputs": len(layer.bias),
+        "weights": writer.constants("weights", np.ascontiguousarray(weights)),
+        "bias": writer.constants("bias", layer.bias),
+        "padding": _padding(layer, writer),
+        "made": made,
+        "num_made": len(group.made),
+    }
+    number = f"    QL_TENSOR({writer.numbers[layer.output]})\n"
+    found = writer.structure("ql_product", "layer", fields, number)
+    order = _result_order(layer, writer)
+    sums: Argument = None
+    if group.is_read:
+        sums = Pointer(writer.new(layer.output, order).buffer, is_written=True)
+    else:
+        writer.kept[layer.output] = _unplaced(writer, layer.output, order)
+    kind = str(x.kind.kind)
+    writer.runtime |= {f"product_{kind}", "make_rows", "load_row", "store_row"}
+    arguments: list[Argument] = [f"&{found}", Pointer(x.buffer), sums]
+    arguments += [] if places else [None]
+    writer.call(f"ql_product_{kind}", *arguments, places=places)
+
+
+def _image(layer: Convolution, x: Placed) -> dict[str, int]:
+    windows, (channels, rows, columns) = layer.windows, x.kind.shape
+    result_rows, result_columns = windows.output_size(rows, columns)
+    top, left, *_ = windows.padding
+    return {
+        "rows": rows,
+        "columns": columns,
+        "channels": channels,
+        "result_rows": result_rows,
+        "result_columns": result_columns,
+        "kernel_rows": windows.kernel[0],
+        "kernel_columns": windows.kernel[1],
+        "stride_rows": windows.stride[0],
+        "stride_columns": windows.stride[1],
+        "dilation_rows": windows.dilation[0],
+        "dilation_columns": windows.dilation[1],
+        "groups": layer.groups,
+        "top": top,
+        "left": left,
+    }
+
+
+def _row(layer: Linear, writer: Writer, name: str) -> tuple[Placed, NDArray[np.int8]]:
+    """Return a fully connected layer's input, and its weights in the order in which it lies: an
+    image that was flattened stays as it is."""
+    x = writer.placed[name]
+    if len(x.kind.shape) == 1:
+        return x, layer.weight[:, x.numbers()]
+    return writer.ordered(name, tuple(range(len(x.kind.shape)))), layer.weight
+
+
+def _padding(layer: Convolution | Linear, writer: Writer) -> str:
+    if isinstance(layer, Linear) or not (layer.windows.is_padded and layer.padding_codes.any()):
+        return "NULL"
+    return writer.constants("padding", layer.padding_codes.astype(np.int16))
+
+
+def _result_order(layer: Convolution | Linear, writer: Writer) -> tuple[int, ...]:
+    shape = writer.program.types[layer.output].shape
+    return channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
+
+
+def _unplaced(writer: Writer, name: str, order: tuple[int, ...]) -> Placed:
+    """Return how a tensor lies that is never stored."""
+    kind = writer.program.types[name]
+    return Placed(buffer="", kind=kind, axes=kind.shape, order=order)
+
+
+def _made(group: Group, writer: Writer) -> tuple[list[tuple[Argument, Argument]], str]:
+    """Return the places of what is made, and the name of the array that says how."""
+    assert isinstance(group.operation, Convolution | Linear)
+    order = _result_order(group.operation, writer)
+    places: list[tuple[Argument, Argument]] = []
+    entries = []
+    for one in group.made:
+        output = one.operation.output
+        shape = writer.program.types[output].shape
+        function, constants = define_row(writer, one.operation, one.side, order, shape)
+        other: Argument = None
+        other_type = "QL_U8"
+        if one.other is not None:
+            found = writer.ordered(one.other, order)
+            other, other_type = Pointer(found.buffer), c_type(found.kind)
+        to: Argument = None
+        if writer.is_read(output):
+            to = Pointer(writer.new(output, order).buffer, is_written=True)
+        else:
+            writer.kept[output] = _unplaced(writer, output, order)
+        places.append((other, to))
+        source = 0 if one.source is None else one.source + 1
+        kind = c_type(writer.program.types[output])
+        entries.append(
+            braces(
+                [
+                    f"QL_TENSOR({writer.numbers[output]}) .source = {source}",
+                    f".type = {kind}",
+                    f".other_type = {other_type}",
+                    f".function = {function}",
+                    f".constants = &{constants}",
+                ]
+            )
+        )
+    if not entries:
+        return places, "NULL"
+    return places, writer.table("ql_make", "made", entries)

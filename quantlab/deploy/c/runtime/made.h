@@ -1,0 +1,29 @@
+/* What is made of a layer's sums while they are at hand. */
+#ifndef QL_MADE_H
+#define QL_MADE_H
+
+#include "rows.h"
+
+/* source: the row it is made of, 0 for the sums, n for what the n-th before it made. other: a
+   tensor that is added, NULL for none. to: where it is stored, NULL where nothing else reads it. */
+typedef struct {
+  QL_TENSOR_FIELD
+  uint8_t source;
+  uint8_t type, other_type;
+  ql_row_function* function;
+  const void* constants;
+} ql_make;
+
+/* The places of tensors that a made row takes and gives. */
+typedef struct {
+  const void* other;
+  void* to;
+} ql_place;
+
+enum { QL_MOST_MADE = 4 };
+
+/* Make all of the sums of channels first, first + 1, ... of the place that begins at `start`. */
+void ql_make_rows(const ql_make* made, const ql_place* places, size_t num_made, const int32_t* sums,
+                  size_t start, size_t first, size_t count);
+
+#endif

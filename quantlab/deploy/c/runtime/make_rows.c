@@ -1,0 +1,18 @@
+#include "made.h"
+
+void ql_make_rows(const ql_make* made, const ql_place* places, size_t num_made, const int32_t* sums,
+                  size_t start, size_t first, size_t count) {
+  int32_t rows[QL_MOST_MADE][QL_ROW];
+  int32_t other[QL_ROW];
+  for (size_t i = 0; i < num_made; i++) {
+    const ql_make* one = &made[i];
+    const int32_t* source = one->source == 0 ? sums : rows[one->source - 1];
+    const int is_sum = places[i].other != NULL;
+    if (is_sum)
+      ql_load_row(places[i].other, (ql_type)one->other_type, start + first, 1, other, count);
+    one->function(one->constants, first, source, is_sum ? other : NULL, rows[i], count);
+    if (places[i].to != NULL)
+      ql_store_row(places[i].to, (ql_type)one->type, start + first, rows[i], count);
+    QL_KEEP(one->tensor, start + first, rows[i], count);
+  }
+}

@@ -1,0 +1,61 @@
+/* Rows of numbers: neighbours in memory, some channels of one place say, as 32-bit integers while
+   they are worked on. */
+#ifndef QL_ROWS_H
+#define QL_ROWS_H
+
+#include "ql.h"
+
+/* The most numbers that are worked on at once: such rows lie on the stack. */
+enum { QL_ROW = 32 };
+
+/* An array of constants, one for each number of a row, or with a step of 0 one for all. */
+#define QL_CONSTANTS(type) \
+  struct {                 \
+    const type* at;        \
+    uint8_t step;          \
+  }
+
+/* clamp((multiplier * x + other_multiplier * other + offset) >> shift, low, high); nothing is added
+   where other_multiplier is NULL. */
+typedef struct {
+  QL_CONSTANTS(int32_t) multiplier;
+  QL_CONSTANTS(int32_t) other_multiplier;
+  QL_CONSTANTS(int64_t) offset;
+  QL_CONSTANTS(uint8_t) shift;
+  int32_t low, high;
+} ql_rescale;
+
+/* low + step * how many of its `levels` thresholds, which rise, a number reaches; where sign is -1
+   it is negated first. */
+typedef struct {
+  QL_CONSTANTS(int64_t) thresholds;
+  QL_CONSTANTS(int8_t) sign;
+  int32_t low, step;
+  uint16_t levels;
+} ql_threshold;
+
+/* table[x - lowest]. */
+typedef struct {
+  const int16_t* table;
+  int16_t lowest;
+} ql_lookup;
+
+/* (x - left_zero) * (other - right_zero). */
+typedef struct {
+  int32_t left_zero, right_zero;
+} ql_multiply;
+
+/* What makes a row of a row, and of another one where there are two. first: the number of x[0]
+   among those that constants are for. y may be x. */
+typedef void ql_row_function(const void* constants, size_t first, const int32_t* x,
+                             const int32_t* other, int32_t* y, size_t count);
+
+ql_row_function ql_rescale_row, ql_threshold_row, ql_lookup_row, ql_multiply_row;
+
+/* Numbers first, first + step, ... of a tensor. */
+void ql_load_row(const void* tensor, ql_type type, size_t first, size_t step, int32_t* row,
+                 size_t count);
+/* Numbers first, first + 1, ... of a tensor, whose type has them. */
+void ql_store_row(void* tensor, ql_type type, size_t first, const int32_t* row, size_t count);
+
+#endif

@@ -1,0 +1,43 @@
+"""What a model's own test expects: as `runtime/selftest.c` computes it."""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.placed import channels_last
+from quantlab.integer.interpreter import run
+from quantlab.integer.program import Program
+
+SEED = 2463534242  # that of Marsaglia's paper
+_MASK = 2**32 - 1
+
+
+def expected_crc32(program: Program) -> int:
+    """Return the checksum of all outputs for the inputs that the test makes."""
+    inputs, seed = {}, SEED
+    for name, kind in program.inputs.items():
+        size = int(np.prod(kind.shape)) * np.dtype(kind.kind.dtype).itemsize
+        raw, seed = _fill(size, seed)
+        order = channels_last(kind.shape)
+        laid_out = raw.view(np.dtype(kind.kind.dtype).newbyteorder("<")).reshape(
+            [kind.shape[axis] for axis in order]
+        )
+        inputs[name] = laid_out.transpose(np.argsort(order)).astype(kind.kind.dtype)[None]
+    outputs = run(program, inputs)
+    crc = 0
+    for name in dict.fromkeys(program.outputs):
+        value = outputs[name][0]
+        little = value.transpose(channels_last(value.shape))
+        crc = zlib.crc32(little.astype(value.dtype.newbyteorder("<")).tobytes(), crc)
+    return crc
+
+
+def _fill(size: int, seed: int) -> tuple[NDArray[np.uint8], int]:
+    found = np.empty(size, np.uint8)
+    for place in range(size):
+        seed ^= seed << 13 & _MASK
+        seed ^= seed >> 17
+        seed ^= seed << 5 & _MASK
+        found[place] = seed >> 24
+    return found, seed

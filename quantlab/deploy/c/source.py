@@ -1,0 +1,84 @@
+"""`model.c`: the calls of a model, and its own test."""
+
+from quantlab.deploy.c.arena import Arena
+from quantlab.deploy.c.interface import (
+    input_name,
+    output_name,
+    outputs_of,
+    run_signature,
+    selftest_signature,
+    size_name,
+)
+from quantlab.deploy.c.selftest import SEED, expected_crc32
+from quantlab.deploy.c.text import NOTE
+from quantlab.deploy.c.writer import Argument, Call, Writer
+from quantlab.integer.program import Program
+
+
+def source(writer: Writer, arena: Arena, headers: list[str]) -> str:
+    """Return `model.c`. headers: of the project that it includes."""
+    program = writer.program
+    includes = "\n".join(f'#include "{header}"' for header in ["model.h", *headers])
+    checks = [
+        f"{parameter}_size != {size_name(name)}"
+        for parameter, name in (
+            *((input_name(name), name) for name in program.inputs),
+            *((output_name(name), name) for name in outputs_of(program)),
+        )
+    ]
+    calls = "\n".join(_call(call, arena) for call in writer.calls)
+    return f"""{NOTE}#include <string.h>
+
+{includes}
+
+static void* at(void* arena, size_t offset) {{ return (uint8_t*)arena + offset; }}
+
+{run_signature(program)} {{
+    if ({" || ".join(checks)}) return QL_WRONG_SIZE;
+{calls}
+    return QL_OK;
+}}
+
+{_selftest(program)}"""
+
+
+def _call(call: Call, arena: Arena) -> str:
+    arguments = [_argument(one, arena) for one in call.arguments]
+    if not call.places:
+        return f"    {call.function}({', '.join(arguments)});"
+    places = ", ".join(
+        f"{{{_argument(other, arena)}, {_argument(to, arena)}}}" for other, to in call.places
+    )
+    return f"""    {{
+        const ql_place places[] = {{{places}}};
+        {call.function}({", ".join([*arguments, "places"])});
+    }}"""
+
+
+def _argument(given: Argument, arena: Arena) -> str:
+    if given is None:
+        return "NULL"
+    if isinstance(given, str):
+        return given
+    if given.buffer in arena.offsets:
+        return f"at(arena, {arena.offsets[given.buffer]})"
+    return input_name(given.buffer)
+
+
+def _selftest(program: Program) -> str:
+    given = [(input_name(name), size_name(name)) for name in program.inputs]
+    found = [(output_name(name), size_name(name)) for name in outputs_of(program)]
+    fill = [f"    seed = ql_fill({name}, {size}, seed);" for name, size in given]
+    sums = [f"    crc = ql_crc32(crc, {name}, {size});" for name, size in found]
+    arguments = ", ".join(one for pair in (*given, *found) for one in pair)
+    lines = [
+        f"{selftest_signature(program)} {{",
+        f"    uint32_t seed = UINT32_C({SEED}), crc = 0;",
+        *fill,
+        "    (void)seed;",
+        f"    if (ql_run(arena, {arguments}) != QL_OK) return QL_WRONG_RESULT;",
+        *sums,
+        f"    return crc == UINT32_C({expected_crc32(program)}) ? QL_OK : QL_WRONG_RESULT;",
+        "}\n",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""A program on its way to C: calls, the buffers that they read and write, and constants."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.arena import Arena, Lifetime, place
+from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
+from quantlab.deploy.c.text import array, identifier, structure, table
+from quantlab.integer.groups import CanMake, Group, grouped
+from quantlab.integer.operations import Operation
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import TensorType
+
+MOST_MADE = 4  # QL_MOST_MADE
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """An argument that points to a buffer."""
+
+    buffer: str
+    is_written: bool = False
+
+
+Argument = str | Pointer | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A call of the runtime. places: of what is made with a layer's sums; see `ql_place`."""
+
+    function: str
+    arguments: tuple[Argument, ...]
+    places: tuple[tuple[Argument, Argument], ...] = ()
+
+    @property
+    def buffers(self) -> list[str]:
+        """The names of the buffers that it reads or writes."""
+        given = [*self.arguments, *(one for place in self.places for one in place)]
+        return [one.buffer for one in given if isinstance(one, Pointer)]
+
+
+class Writer:
+    """See the module.
+
+    placed: where each tensor lies. kept: the same of those that `QL_TRACE` gives, by name.
+    numbers: of tensors, as `ql_keep` gets them.
+    """
+
+    def __init__(self, program: Program, can_make: CanMake) -> None:
+        self.program = program
+        self.groups = grouped(program, can_make, MOST_MADE)
+        self.numbers = {name: i for i, name in enumerate(program.types)}
+        self.placed: dict[str, Placed] = {}
+        self.kept: dict[str, Placed] = {}
+        self.calls: list[Call] = []
+        self.definitions: dict[str, list[str]] = {}
+        self.runtime: set[str] = set()
+        self._sizes: dict[str, int] = {}
+        self._read = {name for group in self.groups for name in group.inputs}
+        self._read |= set(program.outputs)
+        self._header = ""
+
+    def begin(self, group: Group) -> None:
+        """Let the constants that follow stand in the header of a group."""
+        layer = identifier(group.operation.layer or group.operation.output)
+        self._header = f"{len(self.definitions):03d}_{layer}"
+        self.definitions[self._header] = []
+
+    def is_read(self, name: str) -> bool:
+        """Return whether a tensor is an output, or read by another group than makes it."""
+        return name in self._read
+
+    def new(self, name: str, order: Order, kind: TensorType | None = None) -> Placed:
+        """Return a tensor in a buffer of its own. kind: of one that the program does not have."""
+        if kind is None:
+            kind = self.program.types[name]
+        found = in_order(name, kind, order)
+        self._sizes[name] = prod(kind.shape) * np.dtype(kind.kind.dtype).itemsize
+        if name in self.program.types:
+            self.placed[name] = self.kept[name] = found
+        return found
+
+    def temporary(self, kind: TensorType, order: Order) -> Placed:
+        """Return a buffer for a tensor that the program does not have."""
+        return self.new(f".{len(self._sizes)}", order, kind)
+
+    def constants(self, name: str, values: NDArray[Any]) -> str:
+        """Define an array; return its name in C."""
+        return self._define(name, lambda found: array(found, values))
+
+    def structure(self, kind: str, name: str, fields: Mapping[str, Any], before: str = "") -> str:
+        """Define a structure; return its name in C."""
+        return self._define(name, lambda found: structure(kind, found, fields, before))
+
+    def table(self, kind: str, name: str, entries: Sequence[str]) -> str:
+        """Define an array of structures; return its name in C."""
+        return self._define(name, lambda found: table(kind, found, entries))
+
+    def _define(self, name: str, text: Any) -> str:
+        found = f"c{self._header}_{len(self.definitions[self._header])}_{name}"
+        self.definitions[self._header].append(text(found))
+        return found
+
+    def call(
+        self,
+        function: str,
+        *arguments: Argument,
+        places: Sequence[tuple[Argument, Argument]] = (),
+    ) -> None:
+        """Append a call."""
+        self.calls.append(Call(function=function, arguments=arguments, places=tuple(places)))
+
+    def keep(self, name: str) -> None:
+        """Append what gives a whole tensor to whoever traces the model."""
+        placed = self.placed[name]
+        self.kept[name] = placed
+        kind = placed.kind
+        self.call(
+            "QL_KEEP_TENSOR",
+            str(self.numbers[name]),
+            Pointer(placed.buffer),
+            c_type(kind),
+            str(prod(kind.shape)),
+        )
+
+    def ordered(self, name: str, order: Order | None = None) -> Placed:
+        """Return a tensor with its axes in an order, by default its usual one; copied if it has to
+        be."""
+        from quantlab.deploy.c.walks import copy
+
+        found = self.placed[name]
+        wanted = channels_last(found.kind.shape) if order is None else order
+        if found.steps() is None:
+            # Memory has the axes of before: bring those into their order first.
+            before = TensorType(found.axes, found.kind.kind)
+            plain = self.temporary(before, tuple(range(len(found.axes))))
+            copy(self, replace(found, kind=before), plain)
+            found = replace(plain, kind=found.kind)
+        if not found.has_order(wanted):
+            to = self.temporary(found.kind, wanted)
+            copy(self, found, to)
+            found = to
+        return found
+
+    def arena(self) -> Arena:
+        """Return where the buffers lie."""
+        uses: dict[str, list[int]] = {}
+        for number, call in enumerate(self.calls):
+            for buffer in call.buffers:
+                uses.setdefault(buffer, []).append(number)
+        return place(
+            {
+                name: Lifetime(size=size, first=uses[name][0], last=uses[name][-1])
+                for name, size in self._sizes.items()
+                if name in uses
+            }
+        )
+
+
+def c_type(kind: TensorType) -> str:
+    """Return the name of a tensor's type in the runtime."""
+    return f"QL_{str(kind.kind).upper()}"
+
+
+def owner(operation: Operation) -> str:
+    """Return what an operation is called in errors."""
+    return f"{type(operation).__name__} '{operation.output}' ({operation.layer or 'no layer'})"

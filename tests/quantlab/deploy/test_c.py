@@ -1,0 +1,209 @@
+"""C: every tensor on this machine, memory that is the caller's, and the model's own test."""
+
+import ctypes
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.arena import ALIGNMENT, Arena, Lifetime, least_size, place
+from quantlab.deploy.c.artefact import FOLDER, files, host
+from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.model import c_model
+from quantlab.deploy.folder import write_files
+from quantlab.deploy.verification import open_engines
+from quantlab.errors import UsageError, VerificationError
+from quantlab.integer.program import Program
+from quantlab.integer.verify import compare
+from tests.quantlab.integer.oracle import evaluate
+from tests.quantlab.integer.programs import Author, inputs
+
+needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
+GUARD = 16
+
+
+def check(program: Program, batch: Mapping[str, NDArray[Any]], folder: Path) -> None:
+    parts = {"network": program}
+    write_files(files(parts, {}), folder)
+    (found,) = compare(program, {"c": host(parts, folder)}, [batch])
+    assert found.num_mismatches == 0, f"{found.first}\n{program}"
+    assert found.num_values > 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("seed", [3, 9, 10, 11])
+def test_some_random_programs(seed: int, tmp_path: Path) -> None:
+    program = Author(seed).program(12)
+    check(program, inputs(program, 2, seed), tmp_path)
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_many_random_programs(seed: int, tmp_path: Path) -> None:
+    program = Author(seed).program(1 + seed % 16)
+    check(program, inputs(program, 2, seed), tmp_path)
+
+
+def scores() -> Program:
+    """A program whose output are several numbers."""
+    whole = Author(7).program(9)
+    *operations, last = whole.operations
+    return Program(inputs=whole.inputs, operations=tuple(operations), outputs=last.inputs)
+
+
+class Caller:
+    """Calls a model as a user's program does, with guards around all memory."""
+
+    def __init__(self, program: Program, folder: Path, fill: int) -> None:
+        model = c_model(program)
+        write_files(model.files, folder)
+        library = folder / "model.so"
+        compile_model(folder, library, ["cc", "-shared", "-fPIC"])
+        self.library = ctypes.CDLL(str(library))
+        self.program, self.fill = program, fill
+        self.arena = self.guarded(model.arena_size, 0)
+
+    def guarded(self, size: int, offset: int) -> NDArray[np.uint8]:
+        """Memory that begins `offset` bytes behind a multiple of 8, between two guards."""
+        raw = np.full(size + 2 * GUARD + 8, self.fill, np.uint8)
+        begin = GUARD + offset + -raw.ctypes.data % 8
+        return raw[begin - GUARD : begin + size + GUARD]
+
+    def run(self, x: NDArray[Any], offset: int, *, size: int | None = None) -> tuple[int, bytes]:
+        """Return the code and the bytes of the output, which lie at an offset."""
+        (name,) = self.program.outputs
+        kind = self.program.types[name]
+        given = self.guarded(x.nbytes, offset)
+        given[GUARD:-GUARD] = np.frombuffer(x.tobytes(), np.uint8)
+        nbytes = int(np.prod(kind.shape)) * np.dtype(kind.kind.dtype).itemsize
+        output = self.guarded(nbytes, offset)
+        code = self.library.ql_run(
+            self.at(self.arena),
+            *(self.at(given), ctypes.c_size_t(x.nbytes if size is None else size)),
+            *(self.at(output), ctypes.c_size_t(nbytes)),
+        )
+        for memory in (self.arena, given, output):
+            for guard in (memory[:GUARD], memory[-GUARD:]):
+                assert (guard == self.fill).all()
+        return code, output[GUARD:-GUARD].tobytes()
+
+    @staticmethod
+    def at(memory: NDArray[np.uint8]) -> ctypes.c_void_p:
+        return ctypes.c_void_p(memory.ctypes.data + GUARD)
+
+
+@needs_compiler
+@pytest.mark.parametrize("fill", [0x55, 0xAA])
+@pytest.mark.parametrize("offset", [0, 1, 3])
+def test_memory_is_the_callers_and_nothing_is_expected_of_it(
+    fill: int, offset: int, tmp_path: Path
+) -> None:
+    program = scores()
+    batch = inputs(program, 1, 7)
+    (name,) = program.outputs
+    expected = evaluate(program, batch)[name][0]
+    assert expected.ndim == 1
+    caller = Caller(program, tmp_path, fill)
+    image = np.ascontiguousarray(batch["x"][0].transpose(1, 2, 0))
+    for _ in range(2):
+        code, output = caller.run(image, offset)
+        assert code == 0
+        found = np.frombuffer(output, program.types[name].kind.dtype)
+        assert found.tolist() == expected.tolist()
+
+
+@needs_compiler
+def test_a_wrong_size_is_an_error_code_and_nothing_is_written(tmp_path: Path) -> None:
+    program = scores()
+    caller = Caller(program, tmp_path, 0x55)
+    image = np.ascontiguousarray(inputs(program, 1, 7)["x"][0].transpose(1, 2, 0))
+    code, output = caller.run(image, 0, size=image.nbytes - 1)
+    assert code == 1
+    assert set(output) == {0x55}
+    assert (caller.arena == 0x55).all()
+
+
+@needs_compiler
+def test_the_models_own_test_finds_a_weight_that_is_not_the_programs(tmp_path: Path) -> None:
+    program = scores()
+    (name,) = program.outputs
+    kind = program.types[name]
+    size = int(np.prod(kind.shape)) * np.dtype(kind.kind.dtype).itemsize
+
+    def selftest(folder: Path, caller: Caller) -> int:
+        given = caller.guarded(int(np.prod(program.inputs["x"].shape)), 0)
+        memory = [caller.at(one) for one in (caller.arena, given, caller.guarded(size, 0))]
+        code: int = caller.library.ql_selftest(*memory)
+        return code
+
+    assert selftest(tmp_path, Caller(program, tmp_path / "whole", 0x55)) == 0
+    changed = Caller(program, tmp_path / "changed", 0x55)
+    headers = sorted((tmp_path / "changed" / "headers").iterdir())
+    header = [path for path in headers if "_bias[" in path.read_text()][-1]
+    text = header.read_text()
+    place = text.index("_bias[")
+    begin = text.index("{\n    ", place) + 6
+    header.write_text(f"{text[:begin]}100000 + {text[begin:]}")
+    library = tmp_path / "changed" / "other.so"
+    compile_model(tmp_path / "changed", library, ["cc", "-shared", "-fPIC"])
+    changed.library = ctypes.CDLL(str(library))
+    assert selftest(tmp_path, changed) == 2
+
+
+@needs_compiler
+def test_a_source_that_does_not_compile_is_told(tmp_path: Path) -> None:
+    parts = {"network": Author(3).program(2)}
+    write_files(files(parts, {}), tmp_path)
+    source = tmp_path / FOLDER / "model.c"
+    source.write_text(source.read_text() + "int\n")
+    with pytest.raises(VerificationError, match=r"C does not compile: .*model\.c"):
+        host(parts, tmp_path)
+    with pytest.raises(VerificationError, match="delete the file to have it written anew"):
+        open_engines(["c"], parts, tmp_path)
+
+
+def test_a_compiler_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quantlab.deploy.table.which", lambda program: None)
+    with pytest.raises(UsageError, match="--backends: c needs cc; sudo apt-get install gcc"):
+        open_engines("c", {"network": Author(3).program(2)}, "nowhere")
+
+
+LIFETIMES = st.dictionaries(
+    st.text("abcdef", min_size=1, max_size=3),
+    st.builds(
+        lambda size, first, length: Lifetime(size=size, first=first, last=first + length),
+        st.integers(1, 50),
+        st.integers(0, 8),
+        st.integers(0, 5),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(LIFETIMES)
+def test_buffers_never_overlap_and_no_byte_is_spare(lifetimes: Mapping[str, Lifetime]) -> None:
+    arena = place(lifetimes)
+    assert all(offset % ALIGNMENT == 0 for offset in arena.offsets.values())
+    used = np.zeros(arena.size, bool)
+    for name, own in lifetimes.items():
+        begin, end = arena.offsets[name], arena.offsets[name] + own.size
+        used[begin : -(-end // ALIGNMENT) * ALIGNMENT] = True
+        for other, lifetime in lifetimes.items():
+            if other != name and own.meets(lifetime):
+                start = arena.offsets[other]
+                assert end <= start or start + lifetime.size <= begin
+    assert used.all()
+    assert least_size(lifetimes) <= arena.size
+
+
+def test_a_chain_needs_no_more_than_its_largest_pair() -> None:
+    chain = {f"t{i}": Lifetime(size=10 * (i + 1), first=i, last=i + 1) for i in range(5)}
+    assert place(chain) == Arena(offsets=place(chain).offsets, size=least_size(chain))
