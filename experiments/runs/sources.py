@@ -5,6 +5,7 @@ trained the run last. Code that differs in comments, docstrings or layout alone 
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from quantlab.errors import UsageError
 
 KEY = "sources"
 CHANGED = "changed_code"
+_FOLDER = re.compile(rf"{KEY}[0-9]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +92,12 @@ def _place(path: str, old: bytes | None, new: bytes) -> str | None:
 
 
 def _read(copy: Path, sha256: str) -> bytes | None:
-    """Return a copy, None if it is not what it was."""
-    content = copy.read_bytes() if copy.is_file() else None
-    return None if content is None or _sha256(content) != sha256 else content
+    """Return a copy, None if it cannot be read or is not what it was."""
+    try:
+        content = copy.read_bytes()
+    except OSError:
+        return None
+    return content if _sha256(content) == sha256 else None
 
 
 def describe(found: Sequence[Change], run: str) -> str:
@@ -123,6 +128,6 @@ def _sha256(content: bytes) -> str:
 def _is_entry(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
-        and isinstance(entry.get("folder"), str)
+        and _FOLDER.fullmatch(str(entry.get("folder"))) is not None
         and isinstance(entry.get("sha256"), dict)
     )

@@ -43,7 +43,7 @@ def test_two_processes_of_horovodrun(lab: Lab) -> None:
     record = lab.record()
     assert (record["launcher"], record["world_size"], record["status"]) == ("horovod", 2, "done")
     assert sorted(path.name for path in lab.folder().path.iterdir()) == [
-        "config.yaml", "fold0", "lock", "log.rank0.txt", "log.rank1.txt", "run.json",
+        "config.yaml", "fold0", "lock", "log.rank0.txt", "log.rank1.txt", "run.json", "sources",
     ]  # fmt: skip
 
 

@@ -218,7 +218,16 @@ def test_a_damaged_copy_costs_the_line_only(lab: Lab, capsys: Captured, damage: 
     assert f"{NETWORK}: changed since" in refused(lab, capsys, *RESUME)
 
 
-@pytest.mark.parametrize("entry", [3, {"folder": 3, "sha256": {}}, {"folder": "sources"}])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        3,
+        {"folder": 3, "sha256": {}},
+        {"folder": "sources"},
+        {"folder": "../sources", "sha256": {}},
+        {"folder": "sourcesx", "sha256": {}},
+    ],
+)
 def test_a_record_whose_sources_are_none(lab: Lab, capsys: Captured, entry: object) -> None:
     interrupted(lab)
     lab.folder().update(sources=entry)

@@ -76,7 +76,8 @@ def test_validation_looks_at_the_averaged_weights(lab: Lab) -> None:
     saved = torch.load(lab.folder().fold(0) / "saves" / "last.ckpt", weights_only=True)
     library = load_library("Toy", "Tiny")
     data = load_problem("Toy").data.load(Path(), "synthetic").train
-    valid = split(len(data), valid_fraction=0.5, split_seed=0, limit=None, folds=1, fold=0).valid
+    limits = {"limit": None, "limit_valid": None}
+    valid = split(len(data), valid_fraction=0.5, split_seed=0, **limits, folds=1, fold=0).valid
     losses = {}
     for name in ("network", "ema"):
         network = library.network.Plain().double()
