@@ -80,9 +80,10 @@ def test_a_wheel_is_built_and_installed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     build(f"{BUILDING[4]} --no-deps --target {home}", tmp_path)
     (module,) = (home / "quantlab").glob("_backend*.so")
-    code = (
-        f"from importlib.util import spec_from_file_location as of, module_from_spec as made; "
-        f"spec = of('quantlab._backend', '{module}'); module = made(spec); "
-        "spec.loader.exec_module(module); print(module.HAS_STOCHASTIC_ROUNDING)"
+    code = (  # torch first, whose OpenMP runtime serves the module
+        f"import torch; from importlib import util; "
+        f"spec = util.spec_from_file_location('quantlab._backend', '{module}'); "
+        "made = util.module_from_spec(spec); spec.loader.exec_module(made); "
+        "print(made.HAS_STOCHASTIC_ROUNDING)"
     )
-    assert build(f'python -c "import quantlab.backend; {code}"', tmp_path).strip() == "False"
+    assert build(f'python -c "{code}"', tmp_path).strip() == "False"
