@@ -1,7 +1,7 @@
 """`main.py resume`: go on with a run that was killed or interrupted, or make one longer."""
 
 from experiments.command_line import Invocation
-from experiments.commands.stored import StoredRun, stored_run
+from experiments.commands.stored import find_run, stored_run
 from experiments.configuration.documents import Document
 from experiments.configuration.overrides import Override, apply_overrides
 from experiments.configuration.section import validate
@@ -17,16 +17,17 @@ from experiments.training.config import ExperimentConfig
 
 def run(invocation: Invocation) -> int:
     """Read the run's own configuration and go on from its last good checkpoint."""
+    folder, record = find_run(invocation)
+    asked = _asked(invocation)
+    if record["status"] == "done" and not asked:
+        return _say_done(folder)
     stored = stored_run(invocation)
-    folder, record = stored.folder, stored.record
-    document = _lengthened(stored, invocation)
+    document = apply_overrides(stored.document, asked)
     whole = validate(Config, document)
     before = validate(ExperimentConfig, Document(values=record["config"]["experiment"]))
-    is_longer = bool(document.texts) and bool(lengths(before, whole.experiment))
+    is_longer = bool(asked) and bool(lengths(before, whole.experiment))
     if record["status"] == "done" and not is_longer:
-        if launched_rank() == 0:
-            console.print(f"{folder.name} is done; nothing to resume", markup=False)
-        return 0
+        return _say_done(folder)
     if is_longer:
         check_longer(folder.name, before, whole.experiment)
     num_done = 0 if is_longer else len(record["folds"])
@@ -40,24 +41,29 @@ def run(invocation: Invocation) -> int:
         is_quick=stored.is_quick,
     )
     notes = differences(experiment, folder, before, len(record["folds"])) if is_longer else ()
-    for note in list(notes):
-        experiment.session.say(f"note: {note}")
-    longer = whole if is_longer else None
-    return conduct(experiment, Resumption(folder=folder, changes=stored.changes, longer=longer))
+    resumption = Resumption(
+        folder=folder, changes=stored.changes, longer=whole if is_longer else None
+    )
+    return conduct(experiment, resumption, [f"note: {note}" for note in notes])
 
 
-def _lengthened(stored: StoredRun, invocation: Invocation) -> Document:
-    """Return the run's configuration with the length that is asked for, if any is."""
-    asked = {
+def _asked(invocation: Invocation) -> list[Override]:
+    """Return the length that the command line gives, if it does."""
+    texts = {
         "epochs": invocation.options.get("experiment.epochs"),
         "max_steps": invocation.options.get("experiment.max_steps"),
     }
-    overrides = [
+    return [
         Override(path=("experiment", name), text=text)
-        for name, text in asked.items()
+        for name, text in texts.items()
         if text is not None
     ]
-    return apply_overrides(stored.document, overrides)
+
+
+def _say_done(folder: RunFolder) -> int:
+    if launched_rank() == 0:
+        console.print(f"{folder.name} is done; nothing to resume", markup=False)
+    return 0
 
 
 def _has_weights(folder: RunFolder, config: ExperimentConfig, num_done: int) -> bool:

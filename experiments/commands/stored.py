@@ -40,9 +40,9 @@ class StoredRun:
         return bool(self.record.get("quick"))
 
 
-def stored_run(invocation: Invocation) -> StoredRun:
-    """Find a run, compare its code, import that. Raises UsageError for a run that does not exist,
-    is not of the topology given, or whose code has changed, unless that is accepted."""
+def find_run(invocation: Invocation) -> tuple[RunFolder, dict[str, Any]]:
+    """Return a run's folder and record. Raises UsageError for a run that does not exist, or is not
+    of the topology given."""
     name = invocation.options["problem"]
     folder = open_run(name, problem_folder(name) / LOGS, invocation.number("exp_id"))
     record = folder.record()
@@ -51,6 +51,14 @@ def stored_run(invocation: Invocation) -> StoredRun:
     topology_folder(name, asked)
     if asked != topology:
         raise UsageError(f"--topology={asked}: {folder.name} is a run of {topology}")
+    return folder, record
+
+
+def stored_run(invocation: Invocation) -> StoredRun:
+    """Find a run, compare its code, import that. Raises UsageError as `find_run`, and for a run
+    whose code has changed, unless that is accepted."""
+    folder, record = find_run(invocation)
+    name, topology = folder.problem, record["topology"]
     changes = _changes(folder, record, source_files(name, topology))
     if changes and not invocation.has("changed_code"):
         raise UsageError(sources.describe(changes, folder.name))

@@ -184,6 +184,15 @@ def test_accepting_nothing_changes_nothing(lab: Lab) -> None:
     assert lab.record()["sources"]["folder"] == "sources"
 
 
+def test_a_run_that_is_done_is_done_whatever_its_code(lab: Lab, capsys: Captured) -> None:
+    assert main.main([*RUN]) == 0
+    edit(lab, NETWORK, "nn.ReLU()\n        self.dropout", "nn.Tanh()\n        self.dropout")
+    capsys.readouterr()
+    assert main.main([*RESUME]) == 0
+    assert capsys.readouterr().out == "Toy/exp000 is done; nothing to resume\n"
+    assert NETWORK in refused(lab, capsys, *RESUME, "--experiment.max_steps=3")
+
+
 @pytest.mark.parametrize("value", ["yes", "accpt", ""])
 def test_only_accept_can_be_said(lab: Lab, capsys: Captured, value: str) -> None:
     line = refused(lab, capsys, *RESUME, f"--changed-code={value}")
