@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.rows import define_row
 from quantlab.deploy.c.text import braces
+from quantlab.deploy.c.weights import packed
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type, owner
 from quantlab.errors import UsageError
 from quantlab.integer.groups import Group
@@ -25,9 +26,18 @@ def product(group: Group, writer: Writer) -> None:
     if isinstance(layer, Convolution):
         x = writer.ordered(name)
         sizes = _image(layer, x)
+        windows, is_depthwise = layer.windows, _is_depthwise(layer)
         weights = layer.weight.transpose(0, 2, 3, 1)
+        is_joined = layer.groups == windows.dilation[1] == 1
+        weights = (
+            weights.transpose(3, 1, 2, 0)
+            if is_depthwise
+            else packed(weights, layer.groups, is_joined=is_joined)
+        )
     else:
         x, weights = _row(layer, writer, name)
+        is_depthwise = False
+        weights = packed(weights[:, None, None], 1, is_joined=True)
         sizes = {"rows": prod(x.kind.shape[:-1]), "columns": 1, "channels": x.kind.shape[-1]}
         sizes |= {"result_rows": sizes["rows"], "result_columns": 1}
         sizes |= dict.fromkeys(("kernel_rows", "kernel_columns", "groups"), 1)
@@ -56,10 +66,16 @@ def product(group: Group, writer: Writer) -> None:
     else:
         writer.kept[layer.output] = _unplaced(writer, layer.output, order)
     kind = str(x.kind.kind)
-    writer.runtime |= {f"product_{kind}", "make_rows", "load_row", "store_row"}
+    function = f"{'depthwise' if is_depthwise else 'product'}_{kind}"
+    writer.runtime |= {function, "window_of", "finish_row", "make_rows", "load_row", "store_row"}
     arguments: list[Argument] = [f"&{found}", Pointer(x.buffer), sums]
     arguments += [] if places else [None]
-    writer.call(f"ql_product_{kind}", *arguments, places=places)
+    writer.call(f"ql_{function}", *arguments, places=places)
+
+
+def _is_depthwise(layer: Convolution) -> bool:
+    """Return whether each output has one channel of its own."""
+    return layer.groups == len(layer.weight) and layer.weight.shape[1] == 1
 
 
 def _image(layer: Convolution, x: Placed) -> dict[str, int]:

@@ -34,7 +34,8 @@ def define_row(
                 for name, one, step in zip(names, arrays, steps, strict=True)
             }
             fields |= {"low": _number(operation.low), "high": _number(operation.high)}
-            function, kind = "rescale_row", "ql_rescale"
+            is_high = len(operation.inputs) == 1 and operation.shift.min() >= 32
+            function, kind = f"rescale{'_high' if is_high else ''}_row", "ql_rescale"
         case Threshold():
             fields = {
                 "thresholds": braces(

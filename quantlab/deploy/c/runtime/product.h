@@ -4,8 +4,9 @@
 
 #include "made.h"
 
-/* weights: [outputs][kernel rows][kernel columns][channels / groups]. padding: of each channel,
-   NULL for zeros. A fully connected layer is a convolution of one place, or of a column of them. */
+/* A fully connected layer is a convolution of one place, or of a column of them. padding: of each
+   channel, NULL for zeros. sums of four outputs are made at once: see product.inc for the order of
+   weights. */
 typedef struct {
   QL_TENSOR_FIELD
   uint16_t rows, columns, channels;
@@ -27,5 +28,24 @@ typedef void ql_product_function(const ql_product* layer, const void* input, int
                                  const ql_place* places);
 
 ql_product_function ql_product_u8, ql_product_s8, ql_product_s16;
+
+/* The same where each output has one channel of its own, with weights [kernel rows][kernel
+   columns][channels]. */
+ql_product_function ql_depthwise_u8, ql_depthwise_s8, ql_depthwise_s16;
+
+/* The part of a window that lies within the input: rows and columns of the kernel. */
+typedef struct {
+  int32_t top, left;
+  uint16_t first_row, last_row;
+  uint16_t first_column, last_column;
+  uint8_t is_whole;
+} ql_window;
+
+ql_window ql_window_of(const ql_product* layer, uint16_t row, uint16_t column);
+
+/* Store the sums of channels first, first + 1, ... of the place that begins at `start`, and what is
+   made of them. */
+void ql_finish_row(const ql_product* layer, const int32_t* row, int32_t* sums,
+                   const ql_place* places, size_t start, size_t first, size_t count);
 
 #endif

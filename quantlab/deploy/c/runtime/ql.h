@@ -15,6 +15,12 @@ typedef enum { QL_U8, QL_S8, QL_S16, QL_S32 } ql_type;
 
 typedef char ql_check_shifts_are_arithmetic[((-5) >> 1) == -3 ? 1 : -1];
 
+#if defined(__GNUC__)
+#define QL_NOINLINE __attribute__((noinline))
+#else
+#define QL_NOINLINE
+#endif
+
 /* With QL_TRACE whoever runs a model is given every tensor, also those that are never stored. */
 #ifdef QL_TRACE
 void ql_keep(uint16_t tensor, size_t first, const int32_t* numbers, size_t count);

@@ -1,0 +1,5 @@
+#include "product.h"
+
+typedef int16_t ql_integer;
+#define QL_NAME ql_depthwise_s16
+#include "depthwise.inc"

@@ -1,0 +1,5 @@
+#include "product.h"
+
+typedef uint8_t ql_integer;
+#define QL_NAME ql_depthwise_u8
+#include "depthwise.inc"
