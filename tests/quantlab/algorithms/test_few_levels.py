@@ -65,6 +65,4 @@ def test_settings_that_do_not_fit_the_tensor(config, on, message: str) -> None:
 
 def test_too_many_bits() -> None:
     with pytest.raises(UsageError, match=r"^num_bits: .* less than or equal to 8 .got 9.$"):
-        UsageError, match=r"^num_bits: input should be less than or equal to 8 .got 9.$"
-    ):
         DorefaConfig(num_bits=9)
