@@ -16,20 +16,28 @@ WARNINGS = ("-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wshadow", "-Werro
 
 
 def compile_model(
-    folder: Path, result: Path, command: Sequence[str], sources: Sequence[Path] = ()
+    folder: Path,
+    result: Path,
+    command: Sequence[str],
+    sources: Sequence[Path] = (),
+    *,
+    support: Sequence[Path] = (),
+    linking: Sequence[str] = (),
 ) -> None:
     """Compile the model in a folder, and `sources` beside it, into `result`.
 
-    command: the compiler and its settings. Objects of the runtime are kept while this process
-    lives: most models share them. Raises VerificationError if anything does not compile.
+    command: the compiler and its settings. support: sources that are the same for all models.
+    linking: settings for the last step alone, in which `sources` are compiled. Objects of the
+    runtime and of `support` are kept while this process lives: most models share them. Raises
+    VerificationError if anything does not compile.
     """
     flags = (*command, *STANDARD, *WARNINGS)
     objects = [
-        _runtime_object(_with_includes(path), path, flags)
-        for path in sorted((folder / "runtime").glob("*.c"))
+        _object(_with_includes(path), path, flags)
+        for path in [*sorted((folder / "runtime").glob("*.c")), *support]
     ]
     files = [folder / "model.c", *sources, *objects]
-    _call([*flags, f"-I{folder}", "-o", str(result), *map(str, files)])
+    _call([*flags, f"-I{folder}", *linking, "-o", str(result), *map(str, files)])
 
 
 def _call(command: Sequence[str]) -> None:
@@ -39,7 +47,7 @@ def _call(command: Sequence[str]) -> None:
 
 
 @cache
-def _runtime_object(text: str, path: Path, flags: tuple[str, ...]) -> Path:
+def _object(text: str, path: Path, flags: tuple[str, ...]) -> Path:
     """Return the object of a source that, with what it includes, has this text."""
     key = hashlib.sha256("\0".join([text, *flags]).encode()).hexdigest()
     result = _directory() / f"{key}.o"

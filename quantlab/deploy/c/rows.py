@@ -34,7 +34,7 @@ def define_row(
                 for name, one, step in zip(names, arrays, steps, strict=True)
             }
             fields |= {"low": _number(operation.low), "high": _number(operation.high)}
-            is_high = len(operation.inputs) == 1 and operation.shift.min() >= 32
+            is_high = operation.shift.min() >= 32
             function, kind = f"rescale{'_high' if is_high else ''}_row", "ql_rescale"
         case Threshold():
             fields = {

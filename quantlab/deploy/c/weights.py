@@ -12,7 +12,7 @@ def packed(weight: NDArray[np.int8], groups: int, *, is_joined: bool) -> NDArray
     weight: `[O, kernel rows, kernel columns, channels of a group]`. is_joined: whether a row of the
     kernel is one span, else each place is.
     """
-    num_outputs, rows, columns, channels = weight.shape
+    num_outputs, _, columns, channels = weight.shape
     size = columns * channels if is_joined else channels
     spans = weight.reshape(num_outputs, -1, size)
     per_group = num_outputs // groups

@@ -9,9 +9,16 @@ void ql_rescale_high_row(const void* constants, size_t first, const int32_t* x,
   const int32_t* multiplier = rule->multiplier.at + first * multiplier_step;
   const int64_t* offset = rule->offset.at + first * offset_step;
   const uint8_t* shift = rule->shift.at + first * shift_step;
-  (void)other;
+  const size_t other_step = rule->other_multiplier.step;
+  const int32_t* other_multiplier = NULL;
+  if (other != NULL) other_multiplier = rule->other_multiplier.at + first * other_step;
   for (const int32_t* end = x + count; x != end; x++, y++) {
-    int32_t sum = (int32_t)((*offset + (int64_t)*multiplier * *x) >> 32);
+    int64_t wide = *offset + (int64_t)*multiplier * *x;
+    if (other != NULL) {
+      wide += (int64_t)*other_multiplier * *other++;
+      other_multiplier += other_step;
+    }
+    int32_t sum = (int32_t)(wide >> 32);
     sum >>= *shift - 32;
     if (sum < low) sum = low;
     if (sum > high) sum = high;

@@ -50,7 +50,7 @@ typedef struct {
 typedef void ql_row_function(const void* constants, size_t first, const int32_t* x,
                              const int32_t* other, int32_t* y, size_t count);
 
-/* ql_rescale_high_row: of one input, all shifts 32 or more. */
+/* ql_rescale_high_row: the same where all shifts are 32 or more. */
 ql_row_function ql_rescale_row, ql_rescale_high_row, ql_threshold_row, ql_lookup_row,
     ql_multiply_row;
 
