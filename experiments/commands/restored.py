@@ -1,5 +1,6 @@
 """The trained network of a run, and the program that it is deployed as."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,5 +117,9 @@ class Lowered:
 def lowered(restored: Restored) -> Lowered:
     """Read the data of a run and lower its network. Raises UsageError, DataError."""
     data = restored.data()
-    program = program_of(restored.network, restored.library, data)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        program = program_of(restored.network, restored.library, data)
+    for warning in said:
+        remark(f"note: {warning.message}")
     return Lowered(restored=restored, data=data, program=program)

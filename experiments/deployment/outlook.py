@@ -1,5 +1,7 @@
 """Whether a run can be deployed, as far as that can be told before it trains."""
 
+import warnings
+
 from torch import nn
 
 from experiments.deployment.program import program_of
@@ -30,7 +32,9 @@ def obstacle(network: nn.Module, library: Library, data: Data) -> str | None:
         samples, _ = raw_samples(data.train, library, _NUM_SAMPLES)
         kind = next(network.parameters()).dtype
         calibrate(network, [library.preprocess.evaluate(samples).to(kind)])
-        program_of(network.eval(), library, data, num_samples=_NUM_SAMPLES)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of what is no obstacle
+            program_of(network.eval(), library, data, num_samples=_NUM_SAMPLES)
     except QuantLabError as error:
         return str(error)
     except Exception as error:  # whatever it is, the run may train

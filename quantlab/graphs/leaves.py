@@ -14,14 +14,17 @@ SLOTS = ("weight_quantizer", *EDGE_SLOTS)
 _CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def is_leaf(module: nn.Module, leaves: tuple[type[nn.Module], ...] = ()) -> bool:
+def is_leaf(
+    module: nn.Module, leaves: tuple[type[nn.Module], ...] = (), *, keeps_modes: bool = True
+) -> bool:
     """Return whether tracing calls `module` instead of looking inside.
 
-    So it does with layers (see `is_layer`), and with modules without submodules whose forward pass
-    looks at `self.training`: inside, the answer of the moment would be written down.
+    So it does with layers (see `is_layer`), and, where it keeps modes, with modules without
+    submodules whose forward pass looks at `self.training`: inside, the answer of the moment would
+    be written down.
     """
     follows_mode = not module._modules and reads_training(type(module).forward)
-    return is_layer(module, leaves) or follows_mode
+    return is_layer(module, leaves) or (keeps_modes and follows_mode)
 
 
 def is_layer(module: nn.Module, leaves: tuple[type[nn.Module], ...] = ()) -> bool:

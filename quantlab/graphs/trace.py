@@ -19,13 +19,20 @@ from quantlab.errors import UsageError, did_you_mean
 from quantlab.graphs.exported import export_graph
 from quantlab.graphs.leaves import is_layer, is_leaf
 from quantlab.graphs.modularize import FOLLOWS_TRAINING, modularize
-from quantlab.graphs.shapes import Example, propagate_shapes
+from quantlab.graphs.random_draws import generator_states
+from quantlab.graphs.shapes import Example, as_tuple, propagate_shapes
 from quantlab.graphs.skeleton import assemble
 from quantlab.graphs.source import CALLED_AT, first_line, user_line, user_module
 from quantlab.graphs.unshare import unshare
 from quantlab.graphs.watch import IsLeaf
 
 Method = Literal["symbolic", "export"]
+EXPORT_HINT = '; trace(net, example, method="export") follows an example'
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+class UntraceableError(UsageError):
+    """A network that cannot be followed for all inputs at once."""
 
 
 def trace(
@@ -34,6 +41,7 @@ def trace(
     *,
     leaves: tuple[type[nn.Module], ...] = (),
     method: Method = "symbolic",
+    keeps_modes: bool = True,
 ) -> fx.GraphModule:
     """Return a network as a graph whose nodes call its layers.
 
@@ -42,29 +50,39 @@ def trace(
     method: `symbolic` follows all inputs at once and therefore no branch that depends on one;
         `export` (torch.export) follows the example, for which it has to take its branches.
 
-    What the network does in its present mode is traced; batch norm, dropout and other leaves go on
-    following `.train()` and `.eval()`, while an `if self.training:` is decided now.
+    keeps_modes: whether modules of one's own that look at `self.training` are leaves too.
 
-    Raises UsageError, with the line of code, where the network cannot be followed.
+    What the network does in its present mode is traced; batch norm, dropout and other leaves go on
+    following `.train()` and `.eval()`, while an `if self.training:` is decided now. So is what
+    depends on an argument that is None or a truth value by default.
+
+    Raises UntraceableError, with the line of code, where the network cannot be followed, and
+    UsageError where it draws random numbers of which the graph would keep one draw.
     """
     if method not in get_args(Method):
         hint = did_you_mean(method, get_args(Method))
         raise UsageError(f"trace: method '{method}' given, 'symbolic' or 'export' allowed{hint}")
     if is_layer(net, leaves):
         name = type(net).__name__
-        raise UsageError(
-            f"trace: a single {name} given, which has no graph; nn.Sequential(net) has one"
-        )
+        other = "net.module" if isinstance(net, _WRAPPERS) else "nn.Sequential(net)"
+        raise UsageError(f"trace: a single {name} given, which has no graph; {other} has one")
 
     def is_whole(module: nn.Module) -> bool:
-        return is_leaf(module, leaves)
+        return is_leaf(module, leaves, keeps_modes=keeps_modes)
 
+    states = generator_states()
     if method == "symbolic":
-        graph, constants = _symbolic(net, is_whole)
+        num_inputs = 1 if example is None else len(as_tuple(example))
+        graph, constants = _symbolic(net, is_whole, num_inputs)
     elif example is None:
         raise UsageError("trace: method 'export' given without an example; it follows one")
     else:
         graph, constants = export_graph(net, example, is_whole)
+    if generator_states() != states:
+        raise UsageError(
+            f"trace: {type(net).__name__}: its forward pass draws random numbers, of which the "
+            "graph would keep one draw; trace it in evaluation, and draw under `if self.training:`"
+        )
     gm = assemble(net, graph, is_whole, constants)
     unshare(gm)
     modularize(gm)
@@ -74,16 +92,17 @@ def trace(
     return gm
 
 
-def _symbolic(net: nn.Module, is_whole: IsLeaf) -> tuple[fx.Graph, dict[str, Tensor]]:
+def _symbolic(
+    net: nn.Module, is_whole: IsLeaf, num_inputs: int
+) -> tuple[fx.Graph, dict[str, Tensor]]:
     attributes = set(vars(net))
     try:
-        graph = _Tracer(is_whole).trace(net)
+        graph = _Tracer(is_whole, num_inputs).trace(net)
     # Whatever a network does with stand-ins for tensors can fail, in whatever way.
     except Exception as error:
         module, line = user_module(error, net), user_line(error) or "its forward pass"
-        raise UsageError(
-            f"trace: {module}: {line} cannot be traced ({first_line(error)}); "
-            f'trace(net, example, method="export") follows an example'
+        raise UntraceableError(
+            f"trace: {module}: {line} cannot be traced ({first_line(error)}){EXPORT_HINT}"
         ) from error
     finally:
         # The tracer leaves the constants that it meets on the network.
@@ -108,9 +127,20 @@ class _Tracer(fx.Tracer):
     # A buffer is read each time, like a parameter, instead of what was computed from it once.
     proxy_buffer_attributes = True
 
-    def __init__(self, is_whole: IsLeaf) -> None:
+    def __init__(self, is_whole: IsLeaf, num_inputs: int) -> None:
         super().__init__()
-        self._is_whole = is_whole
+        self._is_whole, self._num_inputs = is_whole, num_inputs
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
+        """Take what is None or a truth value by default, beyond the inputs, as that."""
+        function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
+        for place in range(1 + self._num_inputs, len(args)):
+            argument = args[place]
+            default = argument.node.args[:1] if isinstance(argument, fx.Proxy) else ()
+            if default and (default[0] is None or isinstance(default[0], bool)):
+                (args[place],) = default
+                argument.node.graph.erase_node(argument.node)
+        return function, args
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return self._is_whole(m)

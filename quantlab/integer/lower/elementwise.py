@@ -18,6 +18,7 @@ from quantlab.graphs.operations import (
     Subtract,
     SubtractFromConstant,
 )
+from quantlab.integer.lower.constants import of_one_sample
 from quantlab.integer.lower.finite import finite
 from quantlab.integer.lower.grid import Reals
 from quantlab.integer.lower.lowering import Lowering, refuse
@@ -104,7 +105,7 @@ def lower_with_constant(
     is_left = isinstance(right, Tensor)
     x, constant = (left, right) if is_left else (right, left)
     assert isinstance(x, Value)
-    reals = _without_batch(node, finite(constant, _name_of_constant(node)), len(x.shape))
+    reals = of_one_sample(node, finite(constant, _name_of_constant(node)), len(x.shape))
     one, zero = np.array(1.0), np.array(0.0)
     if isinstance(layer, Add):
         return _affine(lowering, node, x, one, reals)
@@ -176,15 +177,6 @@ def _affine(lowering: Lowering, node: fx.Node, x: Value, factor: Reals, offset: 
 def _check_finite(node: fx.Node, *arrays: Reals) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
         refuse(node, "a number that is not finite, or a division by zero; finite ones allowed")
-
-
-def _without_batch(node: fx.Node, constant: Reals, num_axes: int) -> Reals:
-    """Return a constant in a shape that broadcasts against one sample of `num_axes` axes."""
-    if constant.ndim <= num_axes:
-        return constant
-    if constant.ndim > num_axes + 1 or constant.shape[0] != 1:
-        refuse(node, f"a constant of {list(constant.shape)}; one that is the same for all samples")
-    return np.asarray(constant[0])
 
 
 def _name_of_constant(node: fx.Node) -> str:

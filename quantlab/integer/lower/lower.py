@@ -20,9 +20,9 @@ from quantlab.graphs.inputs import as_input
 from quantlab.graphs.modularize import is_always_on, module_for
 from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
 from quantlab.graphs.paths import function_name
-from quantlab.graphs.shapes import evaluating
+from quantlab.graphs.shapes import evaluating, propagate_shapes
 from quantlab.graphs.slots import applied
-from quantlab.graphs.trace import trace
+from quantlab.graphs.trace import EXPORT_HINT, UntraceableError, trace
 from quantlab.integer.lower.batches import check_batches
 from quantlab.integer.lower.builder import Builder
 from quantlab.integer.lower.elementwise import (
@@ -39,6 +39,7 @@ from quantlab.integer.lower.handlers import COMMUTING, handler_of, is_passing
 from quantlab.integer.lower.input_spec import INPUT, InputSpec
 from quantlab.integer.lower.known import Known, known_values
 from quantlab.integer.lower.lowering import Lowering, refuse
+from quantlab.integer.lower.maxima import is_maximum, lower_maxima
 from quantlab.integer.lower.ranges import observe_ranges
 from quantlab.integer.lower.rearranging import FUNCTIONS, lower_concat, lower_function
 from quantlab.integer.lower.remedies import refused_setting, without_operation
@@ -46,6 +47,8 @@ from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.quantizer import Quantizer
+
+_SEVERAL = "lower: a network with several outputs given, one allowed"
 
 
 def lower(
@@ -78,6 +81,7 @@ def lower(
             break
         gm = network if isinstance(network, fx.GraphModule) else _traced(network, example)
         _check_inputs(gm)
+        propagate_shapes(gm, example)
         known = known_values(gm, example)
         check_batches(gm, example, known)
         ranges = observe_ranges(gm, samples) if samples is not None else {}
@@ -100,12 +104,13 @@ def _traced(network: nn.Module, example: Tensor) -> fx.GraphModule:
     Raises the error of the former, if both fail.
     """
     try:
-        return trace(network)
-    except UsageError as error:
+        return trace(network, keeps_modes=False)
+    except UntraceableError as error:
         try:
-            return trace(network, example, method="export")
+            return trace(network, example, method="export", keeps_modes=False)
         except UsageError:
-            raise error from None
+            reason = str(error).removesuffix(EXPORT_HINT)
+            raise UsageError(f"{reason}, nor on an example") from None
 
 
 def _check_inputs(gm: fx.GraphModule) -> None:
@@ -165,7 +170,10 @@ class _Lowerer:
     def _output(self, node: fx.Node) -> Value:
         (result,) = node.args
         if not isinstance(result, fx.Node):
-            raise UsageError("lower: a network with several outputs given, one allowed")
+            if isinstance(result, dict | list | tuple) and len(result) > 1:
+                raise UsageError(_SEVERAL)
+            kind = type(result).__name__.removeprefix("immutable_")
+            raise UsageError(f"lower: a network that returns a {kind} given, a tensor allowed")
         value = self._state.values.get(result)
         if not isinstance(value, Value):
             raise UsageError("lower: an output that does not depend on the input, or several given")
@@ -184,6 +192,10 @@ class _Lowerer:
             return self._of_module(node, *found)
         if node.target in FUNCTIONS:
             return lower_function(state, node, args, kwargs)
+        if is_maximum(node):
+            return lower_maxima(state, node, args, kwargs)
+        if isinstance(node.target, type) and issubclass(node.target, tuple):
+            raise UsageError(_SEVERAL)
         return refuse(node, without_operation(function_name(node)))
 
     def _arguments(self, node: fx.Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -210,11 +222,13 @@ class _Lowerer:
         if isinstance(module, OF_TWO) and any(isinstance(x, Tensor) for x in inputs):
             left, right = inputs
             return lower_with_constant(state, node, module, left, right)
+        if isinstance(module, Concat | Stack):
+            return lower_concat(state, node, module, inputs)
         values = [value for value in inputs if isinstance(value, Value)]
         if not values or len(values) != len(inputs):
+            if handler_of(module) is None and not isinstance(module, OF_TWO):
+                refuse(node, without_operation(module))
             refuse(node, f"{type(module).__name__} of a constant, or of several, has no operation")
-        if isinstance(module, Concat | Stack):
-            return lower_concat(state, node, module, values)
         if isinstance(module, Quantizer):
             return state.quantized(values[0], module, path)
         if isinstance(module, Add):
@@ -245,7 +259,7 @@ class _Lowerer:
 
     def _commutes(self, node: fx.Node) -> bool:
         if node.op != "call_module":
-            return node.target in FUNCTIONS
+            return node.target in FUNCTIONS or is_maximum(node)
         module = self._state.module(node)
         is_commuting = isinstance(module, COMMUTING) or is_passing(module)
         return is_commuting and not applied(module)

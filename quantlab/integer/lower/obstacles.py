@@ -15,6 +15,8 @@ from quantlab.graphs.trace import trace
 from quantlab.integer.lower.elementwise import BATCH_NORMS, OF_TWO
 from quantlab.integer.lower.endings import LAST, is_last
 from quantlab.integer.lower.handlers import handler_of, is_passing
+from quantlab.integer.lower.known import sources_of
+from quantlab.integer.lower.maxima import is_maximum
 from quantlab.integer.lower.rearranging import FUNCTIONS
 from quantlab.integer.lower.remedies import refused_setting, without_operation
 from quantlab.integer.tensor_type import S8, S16
@@ -33,7 +35,7 @@ def obstacles(network: nn.Module) -> list[str]:
     """
     try:
         with evaluating(network):
-            gm = trace(network)
+            gm = trace(network, keeps_modes=False)
     except UsageError:
         return []
     constants = _constants(gm)
@@ -46,7 +48,7 @@ def _constants(gm: fx.GraphModule) -> set[fx.Node]:
     constants = number_nodes(gm.graph)
     for node in gm.graph.nodes:
         is_read = node.op not in ("placeholder", "output")
-        if is_read and constants.issuperset(node.all_input_nodes):
+        if is_read and constants.issuperset(sources_of(node)):
             constants.add(node)
     return constants
 
@@ -58,7 +60,8 @@ def _of_node(gm: fx.GraphModule, node: fx.Node, constants: set[fx.Node]) -> Iter
         yield from _of_module(gm, node, module)
     elif node.op in ("call_function", "call_method"):
         name = function_name(node)
-        if node.target not in BY_TARGET and node.target not in FUNCTIONS:
+        has_operation = node.target in BY_TARGET or node.target in FUNCTIONS or is_maximum(node)
+        if not has_operation:
             yield f"'{node.name}' ({name}): {without_operation(name)}"
 
 

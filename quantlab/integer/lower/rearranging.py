@@ -4,11 +4,16 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
 from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
+from quantlab.integer.lower.constants import of_one_sample
+from quantlab.integer.lower.finite import finite
+from quantlab.integer.lower.grid import Grid
 from quantlab.integer.lower.lowering import Lowering, refuse
+from quantlab.integer.lower.maxima import WITH_PLACES
 from quantlab.integer.lower.moves import Moves
 from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.lower.views import View, views_of
@@ -84,13 +89,17 @@ def lower_upsample(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value
 
 
 def lower_concat(
-    lowering: Lowering, node: fx.Node, layer: Concat | Stack, values: Sequence[Value]
+    lowering: Lowering, node: fx.Node, layer: Concat | Stack, inputs: Sequence[Any]
 ) -> Value:
-    """Return the values one after the other, all on one grid."""
+    """Return values, and tensors that depend on no input, one after the other on one grid."""
     grid = lowering.grid_for(node)
+    made = {x: _codes(lowering, node, x, grid) for x in inputs if isinstance(x, Value)}
+    if not made:
+        refuse(node, "of constants alone; one tensor that depends on the input needed")
+    first = next(iter(made.values()))
     codes = [
-        lowering.builder.quantize(value, grid, f"{node.name}_{value.node}_codes")
-        for value in values
+        made[x] if x in made else _codes(lowering, node, _constant(lowering, node, x, first), grid)
+        for x in inputs
     ]
     axis = _axis(node, layer.dim)
     if isinstance(layer, Stack):
@@ -104,6 +113,21 @@ def lower_concat(
         )
     )
     return codes_of(tensor, grid, lowering.shape(node), str(node.target))
+
+
+def _codes(lowering: Lowering, node: fx.Node, value: Value, grid: Grid) -> Value:
+    return lowering.builder.quantize(value, grid, f"{node.name}_{value.node}_codes")
+
+
+def _constant(lowering: Lowering, node: fx.Node, constant: Tensor, like: Value) -> Value:
+    """Return a tensor that depends on no input as a value: nothing times the integers of another,
+    plus its elements."""
+    reals = of_one_sample(node, finite(constant, f"a constant of '{node.name}'"), len(like.shape))
+    moves = Moves(lowering, node, like)
+    for axis in range(len(moves.shape)):
+        moves.slice(axis, 0, 1)
+    zeros = moves.grow(reals.shape).value
+    return zeros.affine(np.array(0.0), reals, "constant")
 
 
 def lower_function(
@@ -149,6 +173,13 @@ def _repeated(lowering: Lowering, node: fx.Node, x: Value) -> Value:
 
 def _item(node: fx.Node, values: tuple[Value, ...], index: Any) -> Value | tuple[Value, ...]:
     """Return what an index chooses of several values."""
+    source = node.args[0]
+    if isinstance(source, fx.Node) and source.target in WITH_PLACES:
+        if index in (0, "values"):
+            return values[0]
+        if not node.users:
+            return ()
+        refuse(node, "the places of the largest elements; their values allowed")
     if node.target is operator.getitem and isinstance(index, int | slice):
         return values[index]
     return refuse(node, "of several tensors, an index or a slice allowed")

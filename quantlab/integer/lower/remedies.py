@@ -9,7 +9,13 @@ from quantlab.graphs.operations import Pad
 _NORM = "BatchNorm2d and BatchNorm1d fold into the layers before them"
 _FLAT = "the layer of two axes does the same on a height of 1"
 _ZEROS = "ZeroPad2d and ConstantPad2d have one"
+_LARGER = "a + F.relu(b - a) has one, and amax over axes"
+_SMALLER = "a - F.relu(a - b) has one"
+_ONE_HOT = "features of zeros and ones, one for each category, and a Linear have one"
 _END = "as the last layer it is left out, for the order of the scores stays the same"
+
+# Where layers get the classes that carry their quantizers.
+_CARRIERS = ("quantlab.algorithms.layers", "quantlab.algorithms.attention")
 
 # By the name of a class, or of a function or method without its dot.
 REMEDIES: Mapping[str, str] = {
@@ -40,13 +46,18 @@ REMEDIES: Mapping[str, str] = {
     "conv2d": "nn.Conv2d, with a quantizer, has one",
     "batch_norm": "nn.BatchNorm2d has one",
     "prelu": "nn.PReLU has one",
-    "max": "clamp has one, and AdaptiveMaxPool2d(1) over height and width",
-    "min": "clamp has one",
-    "zeros_like": "F.pad has one",
+    "max": _LARGER,
+    "min": _SMALLER,
     "max_pool2d_with_indices": "without return_indices it has one",
-    "maximum": "clamp has one",
-    "minimum": "clamp has one",
-    "amax": "AdaptiveMaxPool2d(1) has one",
+    "maximum": _LARGER,
+    "minimum": _SMALLER,
+    "amin": "-torch.amax(-x, ...) has one",
+    "GLU": "a * torch.sigmoid(b) has one, of a, b = x.chunk(2, 1)",
+    "glu": "a * torch.sigmoid(b) has one, of a, b = x.chunk(2, 1)",
+    "Embedding": _ONE_HOT,
+    "EmbeddingBag": _ONE_HOT,
+    "long": _ONE_HOT,
+    "int": _ONE_HOT,
     "add": "with alpha, it has none: multiply first",
     "sub": "with alpha, it has none: multiply first",
     "dropout": "one that is on in evaluation; training=self.training turns it off",
@@ -73,6 +84,11 @@ def refused_setting(module: nn.Module) -> str | None:
 def without_operation(what: nn.Module | str) -> str:
     """Return why a module, or a function or method of a name, is refused, with the remedy if there
     is one."""
-    names = [what] if isinstance(what, str) else [cls.__name__ for cls in type(what).__mro__]
+    names = [what] if isinstance(what, str) else _names_of(type(what))
     remedy = next((REMEDIES[n] for n in (n.lstrip(".") for n in names) if n in REMEDIES), None)
     return f"{names[0]} has no integer operation" + (f"; {remedy}" if remedy else "")
+
+
+def _names_of(cls: type[nn.Module]) -> list[str]:
+    """Return the names of a class and its bases, without those that quantizers gave a layer."""
+    return [base.__name__ for base in cls.__mro__ if base.__module__ not in _CARRIERS]

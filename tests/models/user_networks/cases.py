@@ -112,8 +112,8 @@ BRANCHES: Table = {
     "siamese": case(b.Siamese, LSQ4),
     "highway": case(b.Highway, LSQ8),
     "stochastic depth": case(b.StochasticDepth, TQT),
-    "rezero": case(b.ReZero, LSQ_OFFSETS, refused=("export", "DropPath has no")),
-    "cbam": case(b.ChannelAndPlaces, STE8, refused=("export", "max has no .*branches.py:")),
+    "rezero": case(b.ReZero, LSQ_OFFSETS),
+    "cbam": case(b.ChannelAndPlaces, STE8),
 }
 CONVOLUTIONS: Table = {
     "xception": case(c.Xception, LSQ8),
@@ -164,9 +164,9 @@ ACTIVATIONS: Table = {
         refused=("export", "layer 'act1': Softmax has no"),
     ),
     "crelu": case(a.Concatenated, LSQ4),
-    "maxout": case(a.Maxout, STE8, refused=("export", "max")),
+    "maxout": case(a.Maxout, STE8, refused=("export", r"max has no .*; a \+ F.relu")),
     "gated": case(a.Gated, LSQ8),
-    "glu": case(a.glu, STE8, refused=("export", "layer '1': GLU has no")),
+    "glu": case(a.glu, STE8, refused=("export", "layer '1': GLU has no .*; a \\* torch.sigmoid")),
     "functions": case(a.Functions, STE8),
     "periodic": case(a.Periodic, STE8, refused=("export", "sin")),
     "squared": case(a.Squared, STE8, refused=("export", "sqrt")),
@@ -182,7 +182,7 @@ POOLINGS: Table = {
     "average by a divisor": case(p.average_by_a_divisor, LSQ8),
     "norm pool": case(p.norm_pool, STE8, refused=("export", "layer 'pool': LPPool2d has no")),
     "global": case(p.Global, LSQ4),
-    "global max": case(p.GlobalMax, STE8, refused=("export", "amax has no .*; AdaptiveMaxPool2d")),
+    "global max": case(p.GlobalMax, STE8),
     "spatial pyramid": case(p.SpatialPyramid, LSQ4),
     "unpooled": case(p.Unpooled, STE8, refused=("export", "pool")),
 }
@@ -203,9 +203,7 @@ CONSTANTS: Table = {
     "normalized": case(constants.Normalized, LSQ4, PIXELS),
     "inverted": case(constants.Inverted, STE8, PIXELS),
     "learned": case(constants.Learned, LSQ8, PIXELS),
-    "coordinates": case(
-        constants.Coordinates, STE8, PIXELS, refused=("export", "Concat of a constant")
-    ),
+    "coordinates": case(constants.Coordinates, STE8, PIXELS),
     "in place": case(constants.InPlace, STE8, PIXELS),
     "noise": case(constants.Noise, LSQ4, PIXELS),
 }
@@ -226,15 +224,25 @@ STYLES: Table = {
     "checkpointed": case(styles.Checkpointed, STE8),
     "lazy": case(styles.lazy, LSQ4),
     "data parallel": case(
-        styles.data_parallel, STE8, refused=("export", "a single DataParallel given")
+        styles.data_parallel, STE8, refused=("export", "DataParallel given.*; net.module has")
     ),
     "auxiliary": case(styles.Auxiliary, STE8),
     "tuple": case(styles.TwoOutputs, STE8, refused=("export", "several outputs")),
-    "named tuple": case(partial(styles.TwoOutputs, "named"), STE8, refused=("export", "Outputs")),
+    "named tuple": case(
+        partial(styles.TwoOutputs, "named"), STE8, refused=("export", "several outputs")
+    ),
     "list": case(partial(styles.TwoOutputs, "list"), STE8, refused=("export", "several outputs")),
     "dict": case(partial(styles.TwoOutputs, "dict"), STE8, refused=("export", "several outputs")),
-    "dict of one": case(styles.OneOfADict, STE8, refused=("export", "output")),
-    "conditional": case(styles.Conditional, STE8, refused=("export", "styles.py")),
+    "dict of one": case(
+        styles.OneOfADict, STE8, refused=("export", "that returns a dict given, a tensor")
+    ),
+    "conditional": case(
+        styles.Conditional, STE8, refused=("export", "styles.py.*flow\\), nor on an example$")
+    ),
+    "random depth": case(
+        styles.RandomDepth, STE8, refused=("export", "RandomDepth: .*draws random numbers")
+    ),
+    "second input": case(styles.TwoImages, STE8),
 }
 TABLES: Table = {
     "mlp": case(tables.Mlp, LSQ4, ROW),
@@ -246,22 +254,29 @@ TABLES: Table = {
     "residual mlp": case(tables.ResidualMlp, LSQ_OFFSETS, ROW),
     "self-normalizing": case(tables.self_normalizing, STE8, ROW),
     "embeddings": case(
-        tables.WithEmbeddings, STE_ALL, CODES, refused=("export", "long has no .*tables.py")
+        tables.WithEmbeddings,
+        STE_ALL,
+        CODES,
+        refused=("export", "long has no .*; features of zeros"),
     ),
     "feature gates": case(tables.FeatureGates, STE8, ROW, refused=("export", "Softmax has no")),
 }
 SEQUENCES: Table = {
-    "ecg": case(sequences.Ecg, STE8, ROW, refused=("export", "layer 'conv1': .*height of 1")),
+    "ecg": case(
+        sequences.Ecg, STE8, ROW, refused=("export", "layer 'conv1': Conv1d has no .*height of 1")
+    ),
     "ecg as image": case(sequences.EcgAsImage, LSQ4, SIGNAL),
-    "text": case(sequences.TextCnn, STE8, CODES, refused=("export", "long has no .*sequences.py")),
+    "text": case(
+        sequences.TextCnn, STE8, CODES, refused=("export", "long has no .*; features of zeros")
+    ),
     "lstm": case(sequences.Lstm, STE_ALL, ROW, refused=("export", "layer 'lstm': LSTM has no")),
     "gru cells": case(
-        sequences.GruCells, STE_ALL, ROW, refused=("export", "layer 'cell': GRUCell")
+        sequences.GruCells, STE_ALL, ROW, refused=("export", "layer 'cell': GRUCell has no")
     ),
-    "elman by hand": case(
-        sequences.ElmanByHand, STE8, ROW, refused=("export", "Concat of a constant")
+    "elman by hand": case(sequences.ElmanByHand, STE8, ROW),
+    "attention": case(
+        sequences.Attention, WEIGHTS, ROW, refused=("export", "layer 'attention': Multihead")
     ),
-    "attention": case(sequences.Attention, WEIGHTS, ROW, refused=("export", "layer 'attention'")),
     "transformer": case(sequences.Transformer, WEIGHTS, ROW, refused=("export", "encoder")),
     "self-attention": case(sequences.SelfAttention, STE8, ROW, refused=("export", "matmul")),
 }

@@ -1,6 +1,8 @@
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -183,6 +185,32 @@ def test_modules_that_look_at_the_mode_follow_it() -> None:
     assert not torch.equal(gm(x), gm(x))
 
 
+def test_modules_that_look_at_the_mode_are_looked_into() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), Noisy()).eval()
+    gm = trace(network, keeps_modes=False)
+    assert (calls(gm), functions(gm)) == (["0"], [])
+    assert torch.equal(gm.train()(images().float()), network(images().float()))
+
+
+class Optional(nn.Module):
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, is_last: bool = False, factor: float = 2.0
+    ) -> Tensor:
+        x = x * factor if mask is None else x * mask
+        return x.relu() if is_last else x
+
+
+@pytest.mark.parametrize("given", [1, 2])
+def test_arguments_that_choose_a_way_are_their_defaults(given: int) -> None:
+    """Unless the example has them. Numbers stay arguments."""
+    example = (images(), images(batch=2) > 0)[:given]
+    gm = trace(Optional(), example)
+    names = [str(node.target) for node in gm.graph.find_nodes(op="placeholder")]
+    assert names == [*("x", "mask")[:given], "factor"]
+    assert torch.equal(gm(*example), Optional()(*example))
+    assert torch.equal(gm(*example, factor=3.0), Optional()(*example, factor=3.0))
+
+
 class Body(nn.Module):
     def __init__(self, body: Callable[..., Tensor]) -> None:
         super().__init__()
@@ -262,9 +290,37 @@ def test_what_cannot_be_traced_is_named_with_the_remedy(
     assert capfd.readouterr() == ("", "")
 
 
+def draw_torch(self: Any, x: Tensor) -> Tensor:
+    return self.conv(x) + torch.randn(3, 1, 1)
+
+
+def draw_python(self: Any, x: Tensor) -> Tensor:
+    return self.conv(x) if random.random() < 2 else x
+
+
+def draw_numpy(self: Any, x: Tensor) -> Tensor:
+    return self.conv(x) * np.random.rand()  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("body", "method"),
+    [
+        *((body, "symbolic") for body in (draw_torch, draw_python, draw_numpy)),
+        *((body, "export") for body in (draw_python, draw_numpy)),
+    ],
+)
+def test_random_draws_are_not_written_down(body: Callable[..., Tensor], method: Method) -> None:
+    with pytest.raises(UsageError, match=r"^trace: Body: its forward pass draws random numbers, "):
+        trace(Body(body).double(), images(), method=method)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            {"net": nn.DataParallel(Block())},
+            "trace: a single DataParallel given, which has no graph; net.module has one",
+        ),
         (
             {"net": nn.Linear(1, 1)},
             "trace: a single Linear given, which has no graph; nn.Sequential(net) has one",

@@ -1,7 +1,8 @@
 """Small networks, one for each construct that people write, quantized to 8 bits and calibrated."""
 
+import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +54,27 @@ class Around(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scores: Tensor = self.head(self.middle(self.stem(x)))
         return scores
+
+
+class Noise(nn.Module):
+    """Nothing in evaluation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x) if self.training else x
+
+
+class Masked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, CHANNELS, 3)
+        self.fc = nn.Linear(CHANNELS, 5)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, is_bare: bool = False) -> Tensor:
+        x = functional.relu(self.conv(x))
+        if mask is not None:
+            x = x * mask
+        x = x.mean((2, 3))
+        return x if is_bare else self.fc(x)
 
 
 def conv(outputs: int = CHANNELS, **settings: Any) -> nn.Module:
@@ -138,6 +160,11 @@ def gated(self: Any, x: Tensor) -> Tensor:
 def expanded(self: Any, x: Tensor) -> Tensor:
     y = torch.sigmoid(self.fc(functional.adaptive_avg_pool2d(x, 1).view(x.size(0), -1)))
     return x * y.view(x.size(0), -1, 1, 1).expand_as(x)
+
+
+def best_of_channels(self: Any, x: Tensor) -> Tensor:
+    best, _ = x.max(dim=1, keepdim=True)
+    return x - best
 
 
 LOWERED: dict[str, Callable[[], nn.Module]] = {
@@ -262,6 +289,32 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
     "mean of vectors": middle(lambda self, x: x.flatten(2).mean(2)),
     "sum": middle(lambda self, x: x.sum(dim=(2, 3)) * 0.01),
     "contiguous": middle(lambda self, x: x.contiguous().flatten(start_dim=2).view(-1, 8, 9, 9)),
+    "a constant beside": middle(
+        lambda self, x: self.conv(torch.cat([x, self.two.expand(x.size(0), -1, -1, -1)], 1)),
+        conv=lambda: nn.Conv2d(CHANNELS + 2, 4, 3), two=numbers(1, 2, SIDE, SIDE),
+    ),
+    "a constant before": middle(
+        lambda self, x: self.fc(torch.cat((torch.zeros(x.size(0), 3), x.mean((2, 3))), dim=1)),
+        fc=lambda: nn.Linear(CHANNELS + 3, 4),
+    ),
+    "a constant in a stack": middle(
+        lambda self, x: torch.stack([x, self.one.expand_as(x)], dim=1).flatten(1, 2),
+        one=numbers(1, CHANNELS, SIDE, SIDE),
+    ),
+    # largest elements
+    "amax": middle(lambda self, x: self.conv(x).amax(dim=(2, 3)), conv=conv),
+    "amax of channels": middle(
+        lambda self, x: x * torch.sigmoid(torch.amax(self.conv(x), 1, keepdim=True)), conv=conv
+    ),
+    "max of channels": middle(lambda self, x: torch.max(self.conv(x), 1)[0].unsqueeze(1),
+                              conv=conv),
+    "max by name": middle(lambda self, x: x.max(dim=-1, keepdim=True).values),
+    "max unpacked": middle(best_of_channels),
+    "zeros_like": middle(
+        lambda self, x: torch.cat([self.conv(x), torch.zeros_like(x)], 1) + 1, conv=conv
+    ),
+    "new_ones": middle(lambda self, x: x.new_ones(x.shape) - self.conv(x), conv=conv),
+    "max twice": middle(lambda self, x: self.conv(x).max(3)[0].max(2)[0], conv=conv),
     # padding
     "pad": middle(lambda self, x: self.conv(functional.pad(x, (1, 0, 2, 1))), conv=conv),
     "pad to a size": middle(padded_to_size, conv=conv),
@@ -323,6 +376,9 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
         lambda self, x: self.act(self.relu(self.conv(x))), conv=conv,
         relu=lambda: nn.ReLU6(inplace=True), act=lambda: nn.Hardtanh(-1, 0.5, inplace=True),
     ),
+    "a module that looks at the mode": middle(lambda self, x: self.noise(self.conv(x)), conv=conv,
+                                              noise=Noise),
+    "an argument left out": Masked,
     # whole networks
     "torch.flatten": lenet(lambda self, x: self.scores(torch.flatten(x, 1))),
     "view(-1, n)": lenet(lambda self, x: self.scores(x.view(-1, 16 * 1 * 1))),
@@ -355,6 +411,22 @@ class TwoInputs(nn.Module):
 
 class LayerNorm2d(nn.LayerNorm):
     """As torchvision has it."""
+
+
+class Pair(NamedTuple):
+    first: Tensor
+    second: Tensor
+
+
+class Returning(nn.Module):
+    def __init__(self, made: Callable[[Tensor, Tensor], Any]) -> None:
+        super().__init__()
+        self.made = made
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.conv(x).flatten(1)
+        return self.made(x, x)
 
 
 # Each with what is said of it.
@@ -440,13 +512,47 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         middle(lambda self, x: functional.conv2d(x, self.w), w=numbers(4, CHANNELS, 1, 1)),
         "conv2d has no integer operation; nn.Conv2d, with a quantizer, has one",
     ),
-    "a constant beside": (
-        middle(lambda self, x: torch.cat([x, self.two.expand(x.size(0), -1, -1, -1)], 1),
-               two=numbers(1, 2, SIDE, SIDE)),
-        "layer 'middle.concat': Concat of a constant, or of several, has no operation",
+    "the larger of two": (
+        middle(lambda self, x: torch.max(x, self.conv(x)), conv=conv),
+        r"max has no integer operation; a \+ F\.relu\(b - a\) has one, and amax over axes; called",
     ),
-    "maximum over an axis": (
-        middle(lambda self, x: x.max(1, keepdim=True)[0]), "max has no .*; clamp has one, and Adapt"
+    "maximum of the batch": (
+        middle(lambda self, x: x - x.amax(0)), "over the batch, other axes allowed"
+    ),
+    "places of the largest": (
+        middle(lambda self, x: x.flatten(2).max(-1)[1] + x.flatten(2).mean(2)),
+        "the places of the largest elements; their values allowed; called in",
+    ),
+    "one constant for each sample": (
+        middle(lambda self, x: torch.cat([x, torch.arange(x.size(0)).view(-1, 1, 1, 1)
+                                          .expand(-1, 1, SIDE, SIDE)], 1)),
+        r"a constant of \[2, 1, 9, 9\]; one that is the same for all samples",
+    ),
+    "draws of Python": (
+        middle(lambda self, x: self.conv(x) if random.random() < 2 else x, conv=conv),
+        "^trace: Around: its forward pass draws random numbers, of which .* in evaluation",
+    ),
+    "draws of torch": (
+        middle(lambda self, x: x + torch.randn(CHANNELS, 1, 1)), "Around: .* draws random numbers"
+    ),
+    "a named tuple": (lambda: Returning(Pair), "a network with several outputs given, one allowed"),
+    "a dict": (
+        lambda: Returning(lambda x, y: {"scores": x + y}),
+        "^lower: a network that returns a dict given, a tensor allowed$",
+    ),
+    "a branch": (
+        middle(lambda self, x: x if x.sum() > 0 else -x),
+        r"used as inputs to control flow\), nor on an example$",
+    ),
+    "a layer of one axis": (
+        middle(lambda self, x: self.conv(x.flatten(2)).flatten(1),
+               conv=lambda: nn.Conv1d(CHANNELS, 4, SIDE**2)),
+        "layer 'middle.conv': Conv1d has no integer operation; the layer of two axes",
+    ),
+    "a cell": (
+        middle(lambda self, x: self.cell(x.mean((2, 3)), x.new_zeros(x.size(0), 4)),
+               cell=lambda: nn.GRUCell(CHANNELS, 4)),
+        "layer 'middle.cell': GRUCell has no integer operation",
     ),
     "argmax": (
         lenet(lambda self, x: self.scores(x.flatten(1)).argmax(1)), "argmax has no .* can take it"

@@ -261,6 +261,12 @@ def test_sizes_that_do_not_fit() -> None:
         InputSpec(shape=(3, 9, 9), scale=(0.1, 0.1), zero_point=(0, 0, 0))
     with pytest.raises(UsageError, match=r"samples: \[3, 8, 9\] given, \[3, 9, 9\] allowed"):
         lower(settled(plain()), SPEC, torch.zeros(2, 3, 8, 9))
+    spec = InputSpec(shape=(3, 15, 15), scale=SPEC.scale, zero_point=SPEC.zero_point)
+    with pytest.raises(
+        UsageError, match=r"^example: node '_8' \(.*Linear\) .* cannot be multip"
+    ) as e:
+        lower(settled(plain()), spec)
+    assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from tests.quantlab.integer.constructs import LOWERED, REFUSED, TutorialLeNet, q
 UNSEEN = (
     "softmax over places", "part of a factor", "one divided", "divided by zero", "alpha",
     "dropout that is on", "an index", "batch", "batch mean", "batch moved", "random numbers",
-    "NaN in a constant", "two inputs", "no input", "two samples", "a constant beside",
-    "a shuffle of rows",
+    "NaN in a constant", "two inputs", "no input", "two samples", "a shuffle of rows",
+    "one constant for each sample", "maximum of the batch", "places of the largest",
+    "draws of Python", "draws of torch", "a dict", "a branch",
 )  # fmt: skip
 
 
