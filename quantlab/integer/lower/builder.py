@@ -9,6 +9,7 @@ import numpy as np
 from quantlab.errors import UsageError
 from quantlab.integer.bounds import bound_of, prove
 from quantlab.integer.lower.grid import Grid, Reals, wide_grid
+from quantlab.integer.lower.limits import Limits
 from quantlab.integer.lower.multipliers import choose
 from quantlab.integer.lower.thresholds import has_rows, thresholds_for
 from quantlab.integer.lower.value import Value, codes_of
@@ -20,19 +21,16 @@ _MOST_TERMS = 2
 
 
 class Builder:
-    """Operations one after the other, with types and bounds as they come.
+    """Operations one after the other, with types and bounds as they come."""
 
-    threshold_levels: grids of at most so many levels are reached by comparing, not multiplying.
-    """
-
-    def __init__(self, inputs: Mapping[str, TensorType], *, threshold_levels: int) -> None:
+    def __init__(self, inputs: Mapping[str, TensorType], limits: Limits) -> None:
         self.operations: list[Operation] = []
         self.types: dict[str, TensorType] = dict(inputs)
         self.bounds = dict(prove(inputs, (), inputs))
         self.reals: dict[str, Reading] = {}
         self.rounded: dict[str, Reading] = {}
         self._made: dict[tuple[Any, ...], str] = {}
-        self._threshold_levels = threshold_levels
+        self.limits = limits
 
     def name(self, wanted: str) -> str:
         """Return a name that is free."""
@@ -57,7 +55,7 @@ class Builder:
         """Return a value as codes of a grid, rounded and clamped by one operation."""
         if grid.is_same(value.grid):
             return value
-        is_few = grid.num_levels <= self._threshold_levels and has_rows(value)
+        is_few = grid.num_levels <= self.limits.threshold_levels and has_rows(value)
         if is_few or grid.step > 1:
             value = value if has_rows(value) else self._widened(value, f"{name}_wide")
             tensor = self.emit(thresholds_for(value, grid, self.bounds, self.name(name)))
@@ -93,7 +91,8 @@ class Builder:
         can be found for as if nothing had been rounded. It is clamped as before, but not yet."""
         end = self.reach(value)
         end = end.reshape((1,) * (len(value.shape) - end.ndim) + end.shape)
-        grid = wide_grid(end.max(axis=tuple(range(1, end.ndim)), keepdims=True))
+        ends = end.max(axis=tuple(range(1, end.ndim)), keepdims=True)
+        grid = wide_grid(ends, self.limits.wide_bits)
         open_value = replace(value, low=-np.inf, high=np.inf)
         tensor = self.emit(self._rescale(open_value, grid, self.name(name)))
         codes = codes_of(tensor, grid, value.shape, value.node)
@@ -109,6 +108,7 @@ class Builder:
             np.asarray(value.offset / grid.scale + grid.zero_point + 0.5),
             [self.bounds[term.tensor] for term in value.terms],
             value.node,
+            sum_bits=self.limits.sum_bits,
         )
         common: dict[str, Any] = {
             "inputs": tuple(term.tensor for term in value.terms),

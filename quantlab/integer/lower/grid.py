@@ -98,19 +98,21 @@ def byte_grid(low: float, high: float) -> Grid:
     return _even(scale, zero, U8.minimum, U8.maximum, U8)
 
 
-def wide_grid(end: Reals) -> Grid:
-    """Return a symmetric grid of 32 bits for numbers from `-end` to `end`."""
-    return _even(np.asarray(end / S32.maximum), np.array(0), S32.minimum, S32.maximum, S32)
+def wide_grid(end: Reals, num_bits: int = 32) -> Grid:
+    """Return a symmetric grid of at most 32 bits for numbers from `-end` to `end`."""
+    most = 2 ** (num_bits - 1) - 1
+    return _even(np.asarray(end / most), np.array(0), -most - 1, most, S32)
 
 
-def sum_grid(end: float) -> Grid:
-    """Return a symmetric grid of 32 bits for numbers from `-end` to `end`, its step a power of two.
+def sum_grid(end: float, num_bits: int = 32) -> Grid:
+    """Return a symmetric grid of at most 32 bits for numbers from `-end` to `end`, its step a power
+    of two.
 
     So a number goes from one such grid to another without loss, unless that has larger steps.
     """
     exponent = int(np.ceil(np.log2(end)))
-    scale = np.array(np.ldexp(1.0, exponent - 31))
-    return _even(scale, np.array(0), -S32.maximum, S32.maximum, S32)
+    scale, most = np.array(np.ldexp(1.0, exponent - num_bits + 1)), 2 ** (num_bits - 1) - 1
+    return _even(scale, np.array(0), -most, most, S32)
 
 
 def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:

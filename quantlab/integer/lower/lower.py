@@ -38,6 +38,7 @@ from quantlab.integer.lower.grid import wide_grid
 from quantlab.integer.lower.handlers import COMMUTING, handler_of, is_passing
 from quantlab.integer.lower.input_spec import INPUT, InputSpec
 from quantlab.integer.lower.known import Known, known_values
+from quantlab.integer.lower.limits import Limits
 from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.maxima import is_maximum, lower_maxima
 from quantlab.integer.lower.ranges import observe_ranges
@@ -57,6 +58,8 @@ def lower(
     samples: Tensor | NDArray[Any] | None = None,
     *,
     threshold_levels: int = 4,
+    memory_bits: int = 32,
+    sum_bits: int = 64,
 ) -> Program:
     """Return the integer program of a network in its present state, as it evaluates.
 
@@ -65,12 +68,14 @@ def lower(
     samples: `[N, *spec.shape]`, real numbers as the network takes them, in any type, a tensor or a
         NumPy array; needed where it has values without a quantizer.
     threshold_levels: grids of at most so many levels are reached by exact thresholds.
+    memory_bits: of tensors that outlive the layer that makes them, 8, 16 or 32.
+    sum_bits: of the sums of each Requantize and Add, before they are shifted, 32 or 64.
 
     Raises UsageError, with the layer and the line of code, for what cannot be lowered.
     """
     check_kind("network", network, nn.Module, "a torch.nn.Module")
     check_kind("spec", spec, InputSpec, "an InputSpec")
-    check_kind("threshold_levels", threshold_levels, int, "an integer")
+    limits = Limits(threshold_levels=threshold_levels, memory_bits=memory_bits, sum_bits=sum_bits)
     with evaluating(network):
         samples = None if samples is None else _real(as_input(samples, network, "samples"))
         example = spec.example(samples)
@@ -85,7 +90,7 @@ def lower(
         known = known_values(gm, example)
         check_batches(gm, example, known)
         ranges = observe_ranges(gm, samples) if samples is not None else {}
-        return _Lowerer(gm, spec, ranges, known, threshold_levels).lower()
+        return _Lowerer(gm, spec, ranges, known, limits).lower()
 
 
 def _real(samples: Tensor) -> Tensor:
@@ -131,11 +136,11 @@ class _Lowerer:
         spec: InputSpec,
         ranges: dict[str, tuple[float, float]],
         known: Known,
-        threshold_levels: int,
+        limits: Limits,
     ) -> None:
         self._spec = spec
         inputs = {INPUT: TensorType(spec.shape, U8)}
-        builder = Builder(inputs, threshold_levels=threshold_levels)
+        builder = Builder(inputs, limits)
         self._inputs = inputs
         self._ending = ""
         self._state = Lowering(
@@ -274,4 +279,5 @@ def _common_scale(builder: Builder, value: Value) -> Value:
     be compared with one another; nothing is lost that the accumulators know."""
     if value.is_uniform and not value.is_clamped and builder.read(value):
         return value
-    return builder.quantize(value, wide_grid(builder.reach(value).max()), "scores")
+    grid = wide_grid(builder.reach(value).max(), builder.limits.wide_bits)
+    return builder.quantize(value, grid, "scores")

@@ -98,14 +98,18 @@ class Lowering:
         return self.builder.quantize(value, self.grid_for(node), f"{node.name}_codes")
 
     def sum(self, value: Value, node: fx.Node) -> Value:
-        """Return the value behind a node as one tensor of 32 bits, from which nothing is lost that
-        counts beside the numbers of float32: its end is what is proven, or 16 times what was seen
-        on samples if that is less."""
+        """Return the value behind a node as one tensor of 32 bits, or of fewer as `Limits` has it.
+
+        Of 32 bits nothing is lost that counts beside the numbers of float32: the end is what is
+        proven, or 16 times what was seen on samples if that is less.
+        """
         end = float(np.max(self.builder.reach(value)))
         if node.name in self.ranges:
             low, high = self.range_of(node)
             end = min(end, _BEYOND_SEEN * max(-low, high) or end)
-        return self.builder.quantize(value, sum_grid(end), f"{node.name}_sum")
+        return self.builder.quantize(
+            value, sum_grid(end, self.builder.limits.carried_bits), f"{node.name}_sum"
+        )
 
     def grid_for(self, node: fx.Node) -> Grid:
         """Return the grid on which a node's value is to be; see `codes`."""
