@@ -23,6 +23,7 @@ from quantlab.deploy.onnx.exact import exact_model
 from quantlab.deploy.onnx.qdq import qdq_model
 from quantlab.integer.file import to_bytes
 from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.program import Program
 from tests.lab import make_lab
 from tests.models import stored
 
@@ -36,13 +37,18 @@ RUN = (
 )
 
 
-def artefacts(name: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a network."""
+def lowered(name: str) -> Program:
+    """Return a network as a program."""
     shape, normalization = NETWORKS[name]
     random = np.random.default_rng(0)
     raw = torch.from_numpy(random.integers(0, 256, (64, *shape), np.uint8))
     spec = InputSpec(shape=shape, scale=normalization.scale, zero_point=normalization.zero_point)
-    program = lower(stored.network(name), spec, normalize(raw, normalization))
+    return lower(stored.network(name), spec, normalize(raw, normalization))
+
+
+def artefacts(name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a network."""
+    program = lowered(name)
     yield "program.qlp", to_bytes(program)
     yield "exact.onnx", exact_model(program).SerializeToString(deterministic=True)
     yield "qdq.onnx", qdq_model(program).SerializeToString(deterministic=True)

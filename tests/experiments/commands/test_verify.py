@@ -18,6 +18,7 @@ from experiments.deployment.agreement import Agreement
 from experiments.deployment.samples import raw_batches
 from experiments.library import Library
 from experiments.protocols import Dataset
+from quantlab.deploy.table import engines
 from quantlab.formats.container import pack
 from quantlab.integer.file import REMEDY
 from tests.lab import TOY_RUN, Lab
@@ -231,7 +232,10 @@ def test_a_changed_tensor_of_the_model_ends_with_5(
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--backends=nump", "'nump' given, numpy, fast, onnx, c allowed; did you mean 'numpy'?"),
+        (
+            "--backends=nump",
+            f"'nump' given, {', '.join(engines())} allowed; did you mean 'numpy'?",
+        ),
         ("--samples=0", "--samples=0: at least 1 allowed"),
         ("--samples=many", "--samples=many: expected a whole number"),
         ("--tested=0", "--tested=0: at least 1, or all, allowed"),

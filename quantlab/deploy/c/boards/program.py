@@ -1,0 +1,97 @@
+"""A model with what a board needs, compiled to one program."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from quantlab.deploy.c.boards.table import Board, Memory
+from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.interface import input_name, output_name, size_name
+from quantlab.errors import UsageError, VerificationError
+
+SUPPORT = Path(__file__).parent / "support"
+_OVERFLOW = re.compile(r"region [`'](FLASH|RAM)' overflowed by (\d+) bytes")
+
+
+def compiled(
+    board: Board,
+    folder: Path,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    sources: Sequence[str],
+    flags: Sequence[str] = (),
+) -> bytes:
+    """Return the program, as an ELF file.
+
+    folder: of the model's files. inputs, outputs: the names of its tensors. sources: of `support`,
+    beside those of all programs; one of them has `main`.
+
+    Raises UsageError, with the bytes needed and available, for a model that does not fit, and
+    VerificationError if anything does not compile.
+    """
+    support = [SUPPORT / name for name in (board.start_up, "files.c", "stack.c", *sources)]
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        call, script, result = (directory / file for file in ("call.c", "board.ld", "model.elf"))
+        call.write_text(_call(inputs, outputs), encoding="utf-8")
+        script.write_text(_linker_script(board), encoding="utf-8")
+        linking = ["-nostartfiles", f"-T{script}"]
+        command = [board.compiler, *board.flags, *flags]
+        try:
+            compile_model(
+                folder, result, command, [call], support=support, linking=[f"-I{SUPPORT}", *linking]
+            )
+        except VerificationError as error:
+            _refuse_overflow(board, str(error))
+            raise
+        return result.read_bytes()
+
+
+def _linker_script(board: Board) -> str:
+    memory = "\n".join(
+        f"  {name} : ORIGIN = {one.start:#x}, LENGTH = {one.size}"
+        for name, one in (("FLASH", board.flash), ("RAM", board.ram))
+    )
+    sections = (SUPPORT / "sections.ld").read_text(encoding="utf-8")
+    return f"MEMORY\n{{\n{memory}\n}}\nSTACK_SIZE = {board.stack_size};\n{sections}"
+
+
+def _refuse_overflow(board: Board, complaint: str) -> None:
+    sizes: dict[str, Memory] = {"FLASH": board.flash, "RAM": board.ram}
+    said = [
+        f"{int(excess) + sizes[name].size:,} bytes of {name} needed, {sizes[name].size:,} available"
+        for name, excess in dict(_OVERFLOW.findall(complaint)).items()
+    ]
+    if said:
+        raise UsageError(f"{board.core} ({board.machine}): {'; '.join(said)}")
+
+
+def _call(inputs: Sequence[str], outputs: Sequence[str]) -> str:
+    """Return the source of the model's call. Inputs and outputs lie at odd addresses, which the
+    model has to bear."""
+    given = [(input_name(name), size_name(name)) for name in inputs]
+    made = [(output_name(name), size_name(name)) for name in outputs]
+    memory = "\n".join(
+        f"static uint8_t {name}[{size} + 1] __attribute__((aligned(4)));"
+        for name, size in (*given, *made)
+    )
+    arguments = ", ".join(f"{name} + 1, {size}" for name, size in (*given, *made))
+    return f"""#include "call.h"
+
+#include "model.h"
+
+static uint32_t arena[QL_ARENA_SIZE / 4 + (QL_ARENA_SIZE == 0)];
+{memory}
+
+{_table("inputs", given)}
+{_table("outputs", made)}
+
+int call_model(void) {{ return ql_run(arena, {arguments}); }}
+"""
+
+
+def _table(kind: str, memory: Sequence[tuple[str, str]]) -> str:
+    entries = ", ".join(f"{{{name} + 1, {size}}}" for name, size in memory)
+    return f"""const call_memory call_{kind}[] = {{{entries}}};
+const size_t call_num_{kind} = {len(memory)};"""

@@ -1,0 +1,23 @@
+"""Which engines tests run: skipped by name where a program is missing, most boards if long."""
+
+from typing import Any
+
+import pytest
+
+from quantlab.deploy.c.boards.table import BOARDS
+from quantlab.deploy.table import absent, engine_source
+
+QUICK = ("c-m0", "c-m3", "c-m4")
+LONG = tuple(name for name in BOARDS if name not in QUICK)
+
+
+def engine(name: str) -> Any:
+    """Return the parameter of an engine of `verify`."""
+    programs = engine_source(name).programs
+    missing = absent(programs)
+    packages = " ".join(programs[program] for program in missing)
+    reason = f"needs {', '.join(missing)}: apt-get install {packages}"
+    marks = [pytest.mark.skipif(bool(missing), reason=reason)]
+    if name in LONG:
+        marks.append(pytest.mark.long)
+    return pytest.param(name, marks=marks)

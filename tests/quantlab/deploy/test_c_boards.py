@@ -1,0 +1,234 @@
+"""C on emulated boards: every tensor, what does not fit, faults, instructions and stack."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.artefact import FOLDER, files, on_board
+from quantlab.deploy.c.boards import emulator
+from quantlab.deploy.c.boards.measure import Measured, measure
+from quantlab.deploy.c.boards.program import compiled
+from quantlab.deploy.c.boards.table import BOARDS
+from quantlab.deploy.c.model import c_model
+from quantlab.deploy.c.traced import Traced
+from quantlab.deploy.folder import write_files
+from quantlab.deploy.verification import open_engines
+from quantlab.errors import UsageError, VerificationError
+from quantlab.integer.operations import Linear
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import U8, TensorType
+from quantlab.integer.verify import Comparison, compare
+from tests.models.hashes import NETWORKS, lowered
+from tests.quantlab.deploy.boards import QUICK, engine
+from tests.quantlab.integer.programs import Author, inputs
+
+boards = pytest.mark.parametrize("name", [engine(name) for name in BOARDS])
+quick_boards = pytest.mark.parametrize("name", [engine(name) for name in QUICK])
+on_m0 = pytest.mark.parametrize("name", [engine("c-m0")])
+on_m3 = pytest.mark.parametrize("name", [engine("c-m3")])
+
+
+def compared(
+    name: str, program: Program, batch: Mapping[str, NDArray[Any]], folder: Path
+) -> Comparison:
+    parts = {"network": program}
+    write_files(files(parts, {}), folder)
+    (found,) = compare(program, {name: on_board(BOARDS[name], parts, folder)}, [batch])
+    return found
+
+
+@boards
+@pytest.mark.parametrize("seed", [3, 11])
+def test_some_random_programs(name: str, seed: int, tmp_path: Path) -> None:
+    program = Author(seed).program(12)
+    found = compared(name, program, inputs(program, 3, seed), tmp_path)
+    assert found.num_mismatches == 0, f"{found.first}\n{program}"
+    assert found.num_samples == 3
+    assert found.num_values > 2000
+
+
+@pytest.mark.long
+@boards
+@pytest.mark.parametrize("seed", range(300, 310))
+def test_more_random_programs(name: str, seed: int, tmp_path: Path) -> None:
+    program = Author(seed).program(1 + seed % 16)
+    found = compared(name, program, inputs(program, 2, seed), tmp_path)
+    assert found.num_mismatches == 0, f"{found.first}\n{program}"
+
+
+@boards
+def test_a_trained_network(name: str, tmp_path: Path) -> None:
+    program = lowered("lenet_w4a4")
+    shape, _ = NETWORKS["lenet_w4a4"]
+    digits = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+    found = compared(name, program, {"input": digits}, tmp_path)
+    assert found.num_mismatches == 0, found.first
+
+
+@on_m3
+def test_more_samples_than_one_run_takes(name: str, tmp_path: Path) -> None:
+    program = small()
+    found = compared(name, program, inputs(program, 35, 0), tmp_path)
+    assert (found.num_samples, found.num_mismatches) == (35, 0)
+
+
+@on_m3
+def test_a_weight_that_is_not_the_programs_is_found(name: str, tmp_path: Path) -> None:
+    program, parts = small(), {"network": small()}
+    write_files(files(parts, {}), tmp_path)
+    header = next((tmp_path / FOLDER / "headers").iterdir())
+    text = header.read_text()
+    begin = text.index("{\n    ", text.index("_weights[")) + 6
+    header.write_text(f"{text[:begin]}1 + {text[begin:]}")
+    running = {name: on_board(BOARDS[name], parts, tmp_path)}
+    (found,) = compare(program, running, [inputs(program, 2, 0)])
+    assert found.num_mismatches == 2
+    assert str(found.first).startswith("layer 'fc', tensor 'y'[0, 0]: ")
+
+
+def small(outputs: int = 3, channels: int = 4) -> Program:
+    """Return one layer."""
+    weight = np.arange(outputs * channels).reshape(outputs, channels).astype(np.int8)
+    layer = Linear(
+        inputs=("x",), output="y", layer="fc", weight=weight, weight_bits=8,
+        bias=np.zeros(outputs, np.int32),
+    )  # fmt: skip
+    return Program(inputs={"x": TensorType((channels,), U8)}, operations=(layer,), outputs=("y",))
+
+
+@on_m0
+def test_what_does_not_fit_says_how_much_is_needed_and_there(name: str, tmp_path: Path) -> None:
+    for shape, expected in (
+        ((7000, 40), r"28\d,\d{3} bytes of FLASH needed, 262,144 available; "),
+        ((5000, 4), r"4\d,\d{3} bytes of RAM needed, 16,384 available"),
+    ):
+        with pytest.raises(UsageError, match=rf"Cortex-M0\+ \(microbit\): .*{expected}"):
+            open_engines(["c-m0"], {"network": small(*shape)}, tmp_path / str(shape))
+
+
+@on_m3
+def test_a_source_that_does_not_compile_is_told(name: str, tmp_path: Path) -> None:
+    parts = {"network": small()}
+    write_files(files(parts, {}), tmp_path)
+    source = tmp_path / FOLDER / "model.c"
+    source.write_text(source.read_text() + "int\n")
+    with pytest.raises(VerificationError, match=r"C does not compile: .*model\.c"):
+        on_board(BOARDS[name], parts, tmp_path)
+
+
+def test_programs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quantlab.deploy.table.which", lambda program: None)
+    expected = (
+        "--backends: c-m3 needs arm-none-eabi-gcc, qemu-system-arm; sudo apt-get install "
+        "gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+    )
+    with pytest.raises(UsageError, match=expected):
+        open_engines("c-m3", {"network": small()}, "nowhere")
+
+
+# A model written by hand, of which it is known what it does.
+HEADER = """#include <stddef.h>
+#include <stdint.h>
+#define QL_ARENA_SIZE 0
+#define QL_X_SIZE 5
+#define QL_Y_SIZE 3
+int ql_run(void* arena, const void* x, size_t x_size, void* y, size_t y_size);
+"""
+SOURCE = """#include "model.h"
+#if defined(__riscv)
+#define LOW "+r"
+#define REPEAT "1: addi %%0, %%0, -1\\nbnez %%0, 1b"
+#else
+#define LOW "+l"
+#define REPEAT ".syntax unified\\n1: subs %%0, %%0, #1\\nbne 1b"
+#endif
+int ql_run(void* arena, const void* x, size_t x_size, void* y, size_t y_size) {
+  volatile uint8_t on_the_stack[%(stack)d];
+  uint32_t rounds = UINT32_C(%(rounds)d);
+  (void)arena, (void)x, (void)x_size, (void)y, (void)y_size, (void)on_the_stack;
+  for (uint32_t i = 0; i < UINT32_C(%(written)d); i++) on_the_stack[i] = 1;
+  __asm__ volatile(REPEAT : LOW (rounds) : : "cc");
+  return %(code)d;
+}
+"""
+
+
+def by_hand(
+    folder: Path, *, stack: int = 1, written: int = 1, rounds: int = 1, code: int = 0
+) -> Path:
+    """Write a model that takes `stack` bytes and writes to some of them, runs two instructions
+    `rounds` times and returns a code."""
+    source = SOURCE % {"stack": stack, "written": written, "rounds": rounds, "code": code}
+    manifest = b'{"inputs": {"x": "u8[5]"}, "outputs": {"y": "u8[3]"}}'
+    texts = {"model.h": HEADER.encode(), "model.c": source.encode(), "model.json": manifest}
+    write_files(texts, folder)
+    return folder
+
+
+@boards
+def test_instructions_and_stack_are_those_of_the_model(name: str, tmp_path: Path) -> None:
+    found = measure(by_hand(tmp_path, stack=1000, rounds=10**6), BOARDS[name])
+    assert 0 <= found.instructions - 2 * 10**6 <= 100
+    assert 0 <= found.stack_bytes - 1000 <= 64
+
+
+@pytest.mark.long
+@boards
+def test_clocks_go_round(name: str, tmp_path: Path) -> None:
+    """SysTick has 24 bits: of 62.5 instructions, on one board, at most."""
+    found = measure(by_hand(tmp_path, rounds=550 * 10**6), BOARDS[name])
+    assert 0 <= found.instructions - 1100 * 10**6 <= 150
+
+
+@quick_boards
+def test_tracing_is_not_measured(name: str, tmp_path: Path) -> None:
+    write_files(c_model(small()).files, tmp_path)
+    found = measure(tmp_path, BOARDS[name])
+    assert found == measure(tmp_path, BOARDS[name])
+    assert isinstance(found, Measured)
+    assert 100 < found.instructions < 3000
+    assert 64 < found.stack_bytes < 1500
+
+
+@boards
+def test_a_stack_that_is_too_small_is_a_fault(name: str, tmp_path: Path) -> None:
+    board = BOARDS[name]
+    message = f"stopped with a fault; the stack has {board.stack_size:,} bytes"
+    with pytest.raises(VerificationError, match=message):
+        measure(by_hand(tmp_path, stack=board.stack_size, written=board.stack_size), board)
+
+
+@on_m3
+def test_a_models_code_is_told(name: str, tmp_path: Path) -> None:
+    expected = r"^Cortex-M3 \(mps2-an385\): ql_run returned 2, 0 expected$"
+    with pytest.raises(VerificationError, match=expected):
+        measure(by_hand(tmp_path, code=2), BOARDS[name])
+
+
+@on_m3
+def test_a_file_that_is_missing_and_an_endless_program_are_told(name: str, tmp_path: Path) -> None:
+    board = BOARDS[name]
+    by_hand(tmp_path / "missing")
+    program = compiled(board, tmp_path / "missing", ["x"], ["y"], ["trace.c", "verify.c"])
+    with pytest.raises(VerificationError, match="a file of the emulator's could not be read"):
+        emulator.run(board, program, {}, [], 10)
+    by_hand(tmp_path / "endless", rounds=2**32 - 1)
+    program = compiled(board, tmp_path / "endless", ["x"], ["y"], ["measure.c"])
+    with pytest.raises(VerificationError, match="did not end in 1 seconds"):
+        emulator.run(board, program, {}, [], 1)
+
+
+def test_outputs_that_are_not_what_was_traced_and_elements_that_never_came() -> None:
+    program = small()
+    traced = Traced(program, c_model(program).tensors, 1)
+    number = list(program.types).index("y")
+    traced.keep(number, 0, 0, np.array([5, 6], np.int32))
+    traced.give("y", 0, np.array([5, 6, 7], np.int32))
+    with pytest.raises(VerificationError, match=r"output 'y'\[0, 2\]: 7 given by ql_run, \d+ bef"):
+        dict(traced.values())
+    traced.keep(number, 0, 2, np.array([7], np.int32))
+    assert dict(traced.values())["y"].tolist() == [[5, 6, 7]]
