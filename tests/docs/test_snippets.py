@@ -26,6 +26,7 @@ TUTORIAL = read_page(CHECKOUT / "docs" / "getting-started.md")
 README = read_page(CHECKOUT / "README.md")
 QUANTIZATION = read_page(CHECKOUT / "docs" / "quantization.md")
 AFTER_TRAINING = read_page(CHECKOUT / "docs" / "after-training.md")
+INTEGER = read_page(CHECKOUT / "docs" / "integer.md")
 MONITOR = read_page(CHECKOUT / "docs" / "monitor.md")
 ALL_COMMANDS = ["train", "resume", "test", "predict", "report", "verify", "export", "list"]
 
@@ -176,6 +177,15 @@ EXAMPLES = {
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_python_examples_run(name: str) -> None:
     exec(compile(EXAMPLES[name], name, "exec"), {"__name__": "__example__"})
+
+
+def test_examples_of_integers_run_one_after_the_other() -> None:
+    """The last one goes on with the program of the first."""
+    names: dict[str, object] = {"__name__": "__example__"}
+    examples = [block.text for block in INTEGER.blocks if block.language == "python"]
+    assert len(examples) == 4
+    for number, example in enumerate(examples):
+        exec(compile(example, f"integer.md-{number}", "exec"), names)
 
 
 def test_monitor_entries_are_valid() -> None:

@@ -25,7 +25,11 @@ def merged_ranges(
     ranges: dict[str, tuple[Tensor, Tensor]] = {}
     for name, (low, high, num_batches) in zip(observers, merged, strict=True):
         if not num_batches:
-            raise UsageError(f"{name}: 0 batches observed, at least 1 needed")
+            layer = name.rpartition(".")[0]
+            raise UsageError(
+                f"{name}: 0 batches observed, at least 1 needed; the network must call the layer, "
+                f"or the rules leave it out: '!{layer}'"
+            )
         if not (low.isfinite() and high.isfinite()):
             raise DivergedError(
                 f"{name}: range [{-low.item()}, {high.item()}] observed, finite numbers allowed"

@@ -30,12 +30,15 @@ SIGNAL = Raw(shape=(1, 1, 64))
 CODES = Raw(shape=(20,), scale=1.0, zero_point=0)
 
 
-def rules(kind: str, bits: int, input_bits: int, **of_inputs: object) -> Rules:
+def rules(
+    kind: str, bits: int, input_bits: int, *, left_out: str = "", **of_inputs: object
+) -> Rules:
     """All weights, and all inputs but the image."""
+    others = f" & !{left_out}" if left_out else ""
     inputs = {"kind": kind, "num_bits": input_bits, **of_inputs}
     return [
-        {"select": "*", "on": "weight", "algorithm": {"kind": kind, "num_bits": bits}},
-        {"select": "!first", "on": "input", "algorithm": inputs},
+        {"select": f"*{others}", "on": "weight", "algorithm": {"kind": kind, "num_bits": bits}},
+        {"select": f"!first{others}", "on": "input", "algorithm": inputs},
     ]
 
 
@@ -219,7 +222,10 @@ STYLES: Table = {
         styles.Transposed, STE8, refused=("export", "linear has no .*; nn.Linear, with")
     ),
     "functional": case(styles.Functional, STE_ALL, refused=("export", "weight")),
-    "unused": case(styles.Unused, STE8, refused=("train", "old_head.input_quantizer: 0 batches")),
+    "unused": case(
+        styles.Unused, STE8, refused=("train", "old_head.input_quantizer: 0 .*'!old_head'")
+    ),
+    "unused left out": case(styles.Unused, rules("ste", 8, 8, left_out="old_head")),
     "checked": case(styles.Checked, STE8),
     "checkpointed": case(styles.Checkpointed, STE8),
     "lazy": case(styles.lazy, LSQ4),

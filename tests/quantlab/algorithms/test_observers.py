@@ -128,5 +128,5 @@ def test_ranges_are_merged_over_ranks_in_one_exchange() -> None:
 
 def test_nothing_to_merge() -> None:
     assert merged_ranges({}, Alone()) == {}
-    with pytest.raises(UsageError, match=r"^x\.input_quantizer: 0 batches observed"):
+    with pytest.raises(UsageError, match=r"^x\.input_quantizer: 0 batches observed.* out: '!x'$"):
         merged_ranges({"x.input_quantizer": make_observer("minmax", 0)}, Alone())
