@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.placed import Placed, channels_last
-from quantlab.deploy.c.rows import define_row
+from quantlab.deploy.c.rows import define_compact_row, define_row, without_bias
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.weights import packed
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type, owner
 from quantlab.errors import UsageError
-from quantlab.integer.groups import Group
+from quantlab.integer.groups import Group, Made
 from quantlab.integer.operations import Convolution, Linear
 
 _MOST = np.iinfo(np.uint16).max
@@ -35,7 +35,7 @@ def product(group: Group, writer: Writer) -> None:
             else packed(weights, layer.groups, is_joined=is_joined)
         )
     else:
-        x, weights = _row(layer, writer, name)
+        x, weights = _flat(layer, writer, name)
         is_depthwise = False
         weights = packed(weights[:, None, None], 1, is_joined=True)
         sizes = {"rows": prod(x.kind.shape[:-1]), "columns": 1, "channels": x.kind.shape[-1]}
@@ -47,18 +47,26 @@ def product(group: Group, writer: Writer) -> None:
     for key, size in sizes.items():
         if size > _MOST:
             raise UsageError(f"{owner(layer)}: {key} {size} given, at most {_MOST} allowed in C")
-    places, made = _made(group, writer)
+    is_left_out = _can_leave_out(group)
+    places, made = _made(group, writer, is_left_out=is_left_out)
     fields: dict[str, Any] = {
         **sizes,
         "outputs": len(layer.bias),
         "weights": writer.constants("weights", np.ascontiguousarray(weights)),
-        "bias": writer.constants("bias", layer.bias),
+        "bias": "NULL",
         "padding": _padding(layer, writer),
         "made": made,
         "num_made": len(group.made),
     }
-    number = f"    QL_TENSOR({writer.numbers[layer.output]})\n"
-    found = writer.structure("ql_product", "layer", fields, number)
+    traced = f"    QL_TENSOR({writer.numbers[layer.output]})\n    QL_LEFT_OUT(%s)\n"
+    if not layer.bias.any():
+        traced %= "NULL"
+    elif is_left_out:
+        traced %= writer.traced_constants("bias", layer.bias)
+    else:
+        traced %= "NULL"
+        fields["bias"] = writer.constants("bias", layer.bias)
+    found = writer.structure("ql_product", "layer", fields, traced)
     order = _result_order(layer, writer)
     sums: Argument = None
     if group.is_read:
@@ -100,7 +108,7 @@ def _image(layer: Convolution, x: Placed) -> dict[str, int]:
     }
 
 
-def _row(layer: Linear, writer: Writer, name: str) -> tuple[Placed, NDArray[np.int8]]:
+def _flat(layer: Linear, writer: Writer, name: str) -> tuple[Placed, NDArray[np.int8]]:
     """Return a fully connected layer's input, and its weights in the order in which it lies: an
     image that was flattened stays as it is."""
     x = writer.placed[name]
@@ -126,16 +134,51 @@ def _unplaced(writer: Writer, name: str, order: tuple[int, ...]) -> Placed:
     return Placed(buffer="", kind=kind, axes=kind.shape, order=order)
 
 
-def _made(group: Group, writer: Writer) -> tuple[list[tuple[Argument, Argument]], str]:
+def _can_leave_out(group: Group) -> bool:
+    """Return whether what is made of a layer's sums can add their bias with its own constants."""
+    layer = group.operation
+    assert isinstance(layer, Convolution | Linear)
+    return not group.is_read and all(
+        one.source is not None or without_bias(one.operation, one.side, _shaped(layer)) is not None
+        for one in group.made
+    )
+
+
+def _shaped(layer: Convolution | Linear) -> NDArray[np.int32]:
+    """Return the bias in a shape that broadcasts against the sums."""
+    return layer.bias[:, None, None] if isinstance(layer, Convolution) else layer.bias
+
+
+def _row(
+    one: Made, layer: Convolution | Linear, writer: Writer, *, is_left_out: bool
+) -> tuple[str, str]:
+    """Define what makes a row; return the names of its function and its constants."""
+    operation, order = one.operation, _result_order(layer, writer)
+    if one.source is None:
+        bias = layer.bias if is_left_out else np.zeros_like(layer.bias)
+        compact = define_compact_row(writer, operation, bias)
+        if compact is not None:
+            return compact
+        if is_left_out:
+            moved = without_bias(operation, one.side, _shaped(layer))
+            assert moved is not None
+            operation = moved
+    shape = writer.program.types[operation.output].shape
+    return define_row(writer, operation, one.side, order, shape)
+
+
+def _made(
+    group: Group, writer: Writer, *, is_left_out: bool
+) -> tuple[list[tuple[Argument, Argument]], str]:
     """Return the places of what is made, and the name of the array that says how."""
-    assert isinstance(group.operation, Convolution | Linear)
-    order = _result_order(group.operation, writer)
+    layer = group.operation
+    assert isinstance(layer, Convolution | Linear)
+    order = _result_order(layer, writer)
     places: list[tuple[Argument, Argument]] = []
     entries = []
     for one in group.made:
         output = one.operation.output
-        shape = writer.program.types[output].shape
-        function, constants = define_row(writer, one.operation, one.side, order, shape)
+        function, constants = _row(one, layer, writer, is_left_out=is_left_out)
         other: Argument = None
         other_type = "QL_U8"
         if one.other is not None:

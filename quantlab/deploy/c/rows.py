@@ -1,17 +1,64 @@
 """What makes a row of numbers of another row: functions of the runtime, and their constants."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.compact import compact
 from quantlab.deploy.c.placed import Order
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Writer
-from quantlab.integer.operations import Lookup, Multiply, Operation, Threshold
+from quantlab.integer.operations import Lookup, Multiply, Operation, Requantize, Threshold
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.tensor_type import TensorType
+
+
+def define_compact_row(
+    writer: Writer, operation: Operation, bias: NDArray[np.int32]
+) -> tuple[str, str] | None:
+    """Define the constants of a requantization of a layer's sums without their bias, in eight bytes
+    a channel; None for another operation, and where that would give other codes."""
+    if not isinstance(operation, Requantize):
+        return None
+    found = compact(operation, bias, writer.program.bounds[operation.inputs[0]])
+    if found is None:
+        return None
+    fields = {
+        "words": writer.constants("words", found.words),
+        "offsets": writer.constants("offsets", found.offsets),
+        "step": found.step,
+        "low": operation.low,
+        "high": operation.high,
+        "doublings": found.doublings,
+    }
+    writer.runtime.add("compact_row")
+    return "ql_compact_row", writer.structure("ql_compact", "rule", fields)
+
+
+def without_bias(operation: Operation, side: int, bias: NDArray[np.int32]) -> Operation | None:
+    """Return what makes of sums that lack their bias the same numbers; None if that cannot be.
+
+    bias: of the input numbered `side`, in a shape that broadcasts against it.
+    """
+    match operation:
+        case Rescale():
+            offset = operation.offset + operation.multipliers[side].astype(object) * bias
+            if max(abs(offset.min()), abs(offset.max())) >= 2**63:
+                return None
+            return replace(operation, offset=offset.astype(np.int64))
+        case Threshold():
+            channels, bias = bias.size, bias.reshape(-1)
+            signs = np.broadcast_to(operation.signs, channels)
+            thresholds = np.broadcast_to(
+                operation.thresholds, (channels, operation.thresholds.shape[1])
+            )
+            moved = thresholds - (signs.astype(np.int64) * bias)[:, None]
+            return replace(operation, thresholds=moved, signs=signs.copy())
+        case _:
+            return None
 
 
 def define_row(

@@ -13,6 +13,7 @@ C_TYPES = {
     "uint8": "uint8_t",
     "int16": "int16_t",
     "int32": "int32_t",
+    "uint32": "uint32_t",
     "int64": "int64_t",
 }
 
@@ -29,7 +30,9 @@ def number(value: int) -> str:
         return "INT64_MIN"
     if value == -(2**31):
         return "INT32_MIN"
-    return f"INT64_C({value})" if not -(2**31) < value < 2**31 else str(value)
+    if -(2**31) < value < 2**31:
+        return str(value)
+    return f"UINT32_C({value})" if 0 < value < 2**32 else f"INT64_C({value})"
 
 
 def array(name: str, values: NDArray[Any]) -> str:

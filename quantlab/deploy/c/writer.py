@@ -94,6 +94,10 @@ class Writer:
         """Define an array; return its name in C."""
         return self._define(name, lambda found: array(found, values))
 
+    def traced_constants(self, name: str, values: NDArray[Any]) -> str:
+        """Define an array that only QL_TRACE needs; return its name in C."""
+        return self._define(name, lambda found: f"#ifdef QL_TRACE\n{array(found, values)}#endif\n")
+
     def structure(self, kind: str, name: str, fields: Mapping[str, Any], before: str = "") -> str:
         """Define a structure; return its name in C."""
         return self._define(name, lambda found: structure(kind, found, fields, before))

@@ -5,10 +5,12 @@
 #include "made.h"
 
 /* A fully connected layer is a convolution of one place, or of a column of them. padding: of each
-   channel, NULL for zeros. sums of four outputs are made at once: see product.inc for the order of
+   channel, NULL for zeros. bias: NULL for zeros, or where it is part of what is made of the sums,
+   and then left_out. Sums of four outputs are made at once: see product.inc for the order of
    weights. */
 typedef struct {
   QL_TENSOR_FIELD
+  QL_LEFT_OUT_FIELD
   uint16_t rows, columns, channels;
   uint16_t result_rows, result_columns, outputs;
   uint16_t kernel_rows, kernel_columns;

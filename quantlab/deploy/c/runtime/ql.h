@@ -26,12 +26,16 @@ typedef char ql_check_shifts_are_arithmetic[((-5) >> 1) == -3 ? 1 : -1];
 void ql_keep(uint16_t tensor, size_t first, const int32_t* numbers, size_t count);
 void ql_keep_tensor(uint16_t tensor, const void* at, ql_type type, size_t count);
 #define QL_TENSOR_FIELD uint16_t tensor;
+#define QL_LEFT_OUT_FIELD const int32_t* left_out;
 #define QL_TENSOR(number) .tensor = (number),
+#define QL_LEFT_OUT(bias) .left_out = (bias),
 #define QL_KEEP(tensor, first, numbers, count) ql_keep(tensor, first, numbers, count)
 #define QL_KEEP_TENSOR(tensor, at, type, count) ql_keep_tensor(tensor, at, type, count)
 #else
 #define QL_TENSOR_FIELD
+#define QL_LEFT_OUT_FIELD
 #define QL_TENSOR(number)
+#define QL_LEFT_OUT(bias)
 #define QL_KEEP(tensor, first, numbers, count) ((void)0)
 #define QL_KEEP_TENSOR(tensor, at, type, count) ((void)0)
 #endif

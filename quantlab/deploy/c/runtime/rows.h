@@ -25,6 +25,16 @@ typedef struct {
   int32_t low, high;
 } ql_rescale;
 
+/* clamp((multiplier * (x << doublings) + offset * step) >> shift, low, high), in words of
+   multiplier * 32 + (shift - 32). */
+typedef struct {
+  const uint32_t* words;
+  const int32_t* offsets;
+  int32_t step;
+  int32_t low, high;
+  uint8_t doublings;
+} ql_compact;
+
 /* low + step * how many of its `levels` thresholds, which rise, a number reaches; where sign is -1
    it is negated first. */
 typedef struct {
@@ -51,8 +61,8 @@ typedef void ql_row_function(const void* constants, size_t first, const int32_t*
                              const int32_t* other, int32_t* y, size_t count);
 
 /* ql_rescale_high_row: the same where all shifts are 32 or more. */
-ql_row_function ql_rescale_row, ql_rescale_high_row, ql_threshold_row, ql_lookup_row,
-    ql_multiply_row;
+ql_row_function ql_rescale_row, ql_rescale_high_row, ql_compact_row, ql_threshold_row,
+    ql_lookup_row, ql_multiply_row;
 
 /* Numbers first, first + step, ... of a tensor. */
 void ql_load_row(const void* tensor, ql_type type, size_t first, size_t step, int32_t* row,
