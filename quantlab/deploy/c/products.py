@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.rows import define_compact_row, define_row, without_bias
 from quantlab.deploy.c.text import braces
-from quantlab.deploy.c.weights import packed
+from quantlab.deploy.c.weights import BLOCK, packed
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type, owner
 from quantlab.errors import UsageError
 from quantlab.integer.groups import Group, Made
 from quantlab.integer.operations import Convolution, Linear
+from quantlab.integer.tensor_type import TensorType
 
 _MOST = np.iinfo(np.uint16).max
 
@@ -75,10 +76,25 @@ def product(group: Group, writer: Writer) -> None:
         writer.kept[layer.output] = _unplaced(writer, layer.output, order)
     kind = str(x.kind.kind)
     function = f"{'depthwise' if is_depthwise else 'product'}_{kind}"
-    writer.runtime |= {function, "window_of", "finish_row", "make_rows", "load_row", "store_row"}
-    arguments: list[Argument] = [f"&{found}", Pointer(x.buffer), sums]
-    arguments += [] if places else [None]
-    writer.call(f"ql_{function}", *arguments, places=places)
+    writer.runtime |= {function, "find_window", "fill_window", "finish_row"}
+    writer.runtime |= {"make_rows", "load_row", "store_row"}
+    scratch: Argument = None
+    if isinstance(layer, Convolution) and _needs_scratch(layer, is_depthwise=is_depthwise):
+        rows, columns = layer.windows.kernel
+        kind_of_window = TensorType((rows, columns * x.kind.shape[0]), x.kind.kind)
+        scratch = Pointer(writer.temporary(kind_of_window, (0, 1)).buffer, is_written=True)
+    arguments = (f"&{found}", Pointer(x.buffer), sums)
+    writer.call(f"ql_{function}", *arguments, places=places, after=(scratch,))
+
+
+def _needs_scratch(layer: Convolution, *, is_depthwise: bool) -> bool:
+    """Return whether windows at the border cannot be taken in parts: their numbers beyond it are
+    not zeros, or the part of a row of the kernel is no whole number of squares of weights."""
+    if not layer.windows.is_padded:
+        return False
+    is_joined = layer.groups == layer.windows.dilation[1] == 1
+    has_parts = is_depthwise or not is_joined or layer.weight.shape[1] % BLOCK == 0
+    return bool(layer.padding_codes.any()) or not has_parts
 
 
 def _is_depthwise(layer: Convolution) -> bool:

@@ -44,14 +44,17 @@ static void* at(void* arena, size_t offset) {{ return (uint8_t*)arena + offset; 
 
 def _call(call: Call, arena: Arena) -> str:
     arguments = [_argument(one, arena) for one in call.arguments]
+    after = [_argument(one, arena) for one in call.after]
     if not call.places:
-        return f"    {call.function}({', '.join(arguments)});"
+        if call.places is not None:
+            arguments.append("NULL")
+        return f"    {call.function}({', '.join([*arguments, *after])});"
     places = ", ".join(
         f"{{{_argument(other, arena)}, {_argument(to, arena)}}}" for other, to in call.places
     )
     return f"""    {{
         const ql_place places[] = {{{places}}};
-        {call.function}({", ".join([*arguments, "places"])});
+        {call.function}({", ".join([*arguments, "places", *after])});
     }}"""
 
 

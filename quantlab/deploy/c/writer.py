@@ -32,16 +32,19 @@ Argument = str | Pointer | None
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A call of the runtime. places: of what is made with a layer's sums; see `ql_place`."""
+    """A call of the runtime. places: of what is made with a layer's sums, see `ql_place`, or None
+    for a function that takes none. after: arguments behind them."""
 
     function: str
     arguments: tuple[Argument, ...]
-    places: tuple[tuple[Argument, Argument], ...] = ()
+    places: tuple[tuple[Argument, Argument], ...] | None = None
+    after: tuple[Argument, ...] = ()
 
     @property
     def buffers(self) -> list[str]:
         """The names of the buffers that it reads or writes."""
-        given = [*self.arguments, *(one for place in self.places for one in place)]
+        given = [*self.arguments, *(one for place in self.places or () for one in place)]
+        given += self.after
         return [one.buffer for one in given if isinstance(one, Pointer)]
 
 
@@ -115,10 +118,12 @@ class Writer:
         self,
         function: str,
         *arguments: Argument,
-        places: Sequence[tuple[Argument, Argument]] = (),
+        places: Sequence[tuple[Argument, Argument]] | None = None,
+        after: tuple[Argument, ...] = (),
     ) -> None:
         """Append a call."""
-        self.calls.append(Call(function=function, arguments=arguments, places=tuple(places)))
+        made = None if places is None else tuple(places)
+        self.calls.append(Call(function=function, arguments=arguments, places=made, after=after))
 
     def keep(self, name: str) -> None:
         """Append what gives a whole tensor to whoever traces the model."""

@@ -2,4 +2,5 @@
 
 typedef int16_t ql_integer;
 #define QL_NAME ql_depthwise_s16
+#define QL_TYPE QL_S16
 #include "depthwise.inc"

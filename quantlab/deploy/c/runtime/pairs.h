@@ -48,6 +48,19 @@ static inline int32_t ql_add_pairs(uint32_t one, uint32_t other, int32_t sum) {
   return result;
 }
 
+/* sum + the product of the lower, or of the upper halves. */
+static inline int32_t ql_add_low(uint32_t one, uint32_t other, int32_t sum) {
+  int32_t result;
+  __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(one), "r"(other), "r"(sum));
+  return result;
+}
+
+static inline int32_t ql_add_high(uint32_t one, uint32_t other, int32_t sum) {
+  int32_t result;
+  __asm__("smlatt %0, %1, %2, %3" : "=r"(result) : "r"(one), "r"(other), "r"(sum));
+  return result;
+}
+
 /* sum + four products of signed bytes and of what stands in two pairs. */
 static inline int32_t ql_add_bytes(const int8_t* bytes, uint32_t even, uint32_t odd, int32_t sum) {
   const uint32_t word = ql_word(bytes);

@@ -25,9 +25,11 @@ typedef struct {
   uint8_t num_made;
 } ql_product;
 
-/* sums: where they are stored, NULL where nothing reads them. */
+/* sums: where they are stored, NULL where nothing reads them. scratch: of the size of a window, for
+   those at the border; NULL where they can be taken in parts: where zeros are beyond it and the
+   channels come in fours, or each place of the kernel is a span. */
 typedef void ql_product_function(const ql_product* layer, const void* input, int32_t* sums,
-                                 const ql_place* places);
+                                 const ql_place* places, void* scratch);
 
 ql_product_function ql_product_u8, ql_product_s8, ql_product_s16;
 
@@ -40,10 +42,25 @@ typedef struct {
   int32_t top, left;
   uint16_t first_row, last_row;
   uint16_t first_column, last_column;
-  uint8_t is_whole;
 } ql_window;
 
-ql_window ql_window_of(const ql_product* layer, uint16_t row, uint16_t column);
+/* Copy a window into scratch, [kernel rows][kernel columns][channels], with the codes of the
+   padding where it lies beyond the border. */
+void ql_fill_window(const ql_product* layer, const ql_window* window, const void* input,
+                    ql_type type, void* scratch);
+
+/* Where a window lies: x is the first channel of its first row and column that are there, from
+   which the others lie in steps. */
+typedef struct {
+  const void* x;
+  size_t row_step, column_step;
+  uint16_t first_row, last_row;
+  uint16_t first_column, last_column;
+} ql_numbers;
+
+/* Find a window: in the input, or in scratch if it is not whole and there is any. */
+ql_numbers ql_find_window(const ql_product* layer, const void* input, ql_type type, uint16_t row,
+                          uint16_t column, void* scratch);
 
 /* Store the sums of channels first, first + 1, ... of the place that begins at `start`, and what is
    made of them. */
