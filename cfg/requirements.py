@@ -1,9 +1,10 @@
 """What this project needs from the machine and from the package registry.
 
     python3 cfg/requirements.py                       one line if Debian packages are missing
+    python3 cfg/requirements.py --tests               the line that installs what tests skip without
     python3 cfg/requirements.py --packages EXTRA ...  pyproject.toml's requirements of extras
 
-The second form exists because pip cannot install the extras of a project without building it.
+The last form exists because pip cannot install the extras of a project without building it.
 """
 
 import importlib.util
@@ -12,18 +13,32 @@ import sys
 from pathlib import Path
 
 _DEBIAN = {"g++": "g++", "make": "make", "cmake": "cmake", "git": "git"}
+# What tests skip without, in all runs and in long ones; cfg/tools.sh installs the former.
+_TESTS = {
+    "qemu-x86_64": "qemu-user",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm",
+}
+_LONG_TESTS = {
+    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+    "qemu-system-riscv32": "qemu-system-misc",
+}
 _PYTHON = ((3, 11), (3, 13))
 
 
 def missing_debian_packages() -> list[str]:
     """Return the names of the Debian packages whose programs are not here."""
-    missing = [package for program, package in _DEBIAN.items() if shutil.which(program) is None]
+    missing = _absent(_DEBIAN)
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         missing.append("python3-venv")
     header = Path(__import__("sysconfig").get_paths()["include"]) / "Python.h"
     if not header.exists():
         missing.append("python3-dev")
     return missing
+
+
+def _absent(programs: dict[str, str]) -> list[str]:
+    return [packages for program, packages in programs.items() if shutil.which(program) is None]
 
 
 def packages(extras: list[str]) -> list[str]:
@@ -58,6 +73,10 @@ def main(arguments: list[str]) -> int:
     """Check, or print; return the exit code."""
     if arguments[:1] == ["--packages"]:
         print("\n".join(packages(arguments[1:])))
+        return 0
+    if arguments == ["--tests"]:
+        missing = _absent({**_TESTS, **_LONG_TESTS})
+        print(f"sudo apt-get install {' '.join(missing)}" if missing else "nothing is missing")
         return 0
     oldest, newest = _PYTHON
     if not oldest <= sys.version_info[:2] < newest:

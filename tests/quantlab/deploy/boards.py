@@ -1,5 +1,7 @@
 """Which engines tests run: skipped by name where a program is missing, most boards if long."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.table import absent, engine_source
 
+PAGE = Path(__file__).parents[3] / "docs" / "c.md"
 QUICK = ("c-m0", "c-m3", "c-m4")
 LONG = tuple(name for name in BOARDS if name not in QUICK)
 
@@ -21,3 +24,10 @@ def engine(name: str) -> Any:
     if name in LONG:
         marks.append(pytest.mark.long)
     return pytest.param(name, marks=marks)
+
+
+def rows() -> Iterator[str]:
+    """Yield the rows of the table in docs/c.md."""
+    for name, board in BOARDS.items():
+        sizes = " | ".join(f"{memory.size:,}" for memory in (board.flash, board.ram))
+        yield f"| `{name}` | {board.core} | `{board.machine}` | {sizes} |"

@@ -1,6 +1,7 @@
 """C on emulated boards: every tensor, what does not fit, faults, instructions and stack."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from quantlab.integer.operations import Linear
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.integer.verify import Comparison, compare
+from tests.docs.markdown import read_page
 from tests.models.hashes import NETWORKS, lowered
-from tests.quantlab.deploy.boards import QUICK, engine
+from tests.quantlab.deploy.boards import PAGE, QUICK, engine, rows
 from tests.quantlab.integer.programs import Author, inputs
 
 boards = pytest.mark.parametrize("name", [engine(name) for name in BOARDS])
@@ -39,6 +41,9 @@ def compared(
     write_files(files(parts, {}), folder)
     (found,) = compare(program, {name: on_board(BOARDS[name], parts, folder)}, [batch])
     return found
+
+
+trained = cache(lowered)
 
 
 @boards
@@ -62,7 +67,7 @@ def test_more_random_programs(name: str, seed: int, tmp_path: Path) -> None:
 
 @boards
 def test_a_trained_network(name: str, tmp_path: Path) -> None:
-    program = lowered("lenet_w4a4")
+    program = trained("lenet_w4a4")
     shape, _ = NETWORKS["lenet_w4a4"]
     digits = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
     found = compared(name, program, {"input": digits}, tmp_path)
@@ -118,6 +123,26 @@ def test_a_source_that_does_not_compile_is_told(name: str, tmp_path: Path) -> No
     source.write_text(source.read_text() + "int\n")
     with pytest.raises(VerificationError, match=r"C does not compile: .*model\.c"):
         on_board(BOARDS[name], parts, tmp_path)
+
+
+def test_the_page_has_the_boards() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert [row for row in rows() if row not in page] == []
+
+
+@pytest.mark.parametrize("name", [engine("c-m4")])
+def test_the_pages_examples_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last one measures what the first wrote, on this board."""
+    monkeypatch.chdir(tmp_path)
+    examples = [block.text for block in read_page(PAGE).blocks if block.language == "python"]
+    assert f'BOARDS["{name}"]' in examples[-1]
+    for example in examples:
+        exec(compile(example, "c.md", "exec"), {"__name__": "__example__"})
+    instructions, stack_bytes = map(int, capsys.readouterr().out.split())
+    assert instructions > 100
+    assert stack_bytes > 50
 
 
 def test_programs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
