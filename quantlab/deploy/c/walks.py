@@ -88,6 +88,8 @@ def elementwise(operation: Operation, writer: Writer) -> None:
     steps = [(0, _broadcast(one, order)) for one in given]
     row = define_row(writer, operation, 0, order, kind.shape)
     arrays = [_constant_steps(one, order) for one in arrays_of(operation, 0, len(order))]
+    if isinstance(operation, Requantize):
+        arrays.insert(1, (0, []))  # the other multiplier's place in the runtime
     moving = {Requantize: "QL_RESCALING", Add: "QL_RESCALING", Threshold: "QL_COUNTING"}
     _walk(
         writer,

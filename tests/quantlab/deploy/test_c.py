@@ -19,7 +19,9 @@ from quantlab.deploy.c.model import c_model
 from quantlab.deploy.folder import write_files
 from quantlab.deploy.verification import open_engines
 from quantlab.errors import UsageError, VerificationError
+from quantlab.integer.operations import Requantize
 from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import S32, U8, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.integer.oracle import evaluate
 from tests.quantlab.integer.programs import Author, inputs
@@ -44,6 +46,21 @@ def test_some_random_programs(seed: int, tmp_path: Path) -> None:
 
 
 @needs_compiler
+def test_a_requantization_with_a_shift_for_each_place(tmp_path: Path) -> None:
+    """As behind an average whose divisor depends on the place; channels share them."""
+    shift = np.arange(2, 14).reshape(1, 3, 4)
+    requantize = Requantize(
+        inputs=("x",), output="y", multiplier=np.full(shift.shape, 3000, np.int32),
+        offset=np.arange(12).reshape(shift.shape) * 1000, shift=shift, low=-(2**31),
+        high=2**31 - 1, kind=S32,
+    )  # fmt: skip
+    program = Program(
+        inputs={"x": TensorType((2, 3, 4), U8)}, operations=(requantize,), outputs=("y",)
+    )
+    raw = np.random.default_rng(0).integers(0, 256, (5, 2, 3, 4), np.uint8)
+    check(program, {"x": raw}, tmp_path)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 300))
 def test_many_random_programs(seed: int, tmp_path: Path) -> None:
