@@ -1,6 +1,8 @@
 """C on emulated boards: every tensor, what does not fit, faults, instructions and stack."""
 
+import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.traced import Traced
 from quantlab.deploy.folder import write_files
-from quantlab.deploy.verification import open_engines
+from quantlab.deploy.verification import open_engines, verify
 from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.operations import Linear
 from quantlab.integer.program import Program
@@ -74,11 +76,25 @@ def test_a_trained_network(name: str, tmp_path: Path) -> None:
     assert found.num_mismatches == 0, found.first
 
 
+@pytest.mark.long
+@boards
+def test_a_deep_trained_network(name: str, tmp_path: Path) -> None:
+    program = trained("resnet20_w4a4")
+    shape, _ = NETWORKS["resnet20_w4a4"]
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+    if name == "c-m0":
+        with pytest.raises(UsageError, match="bytes of FLASH needed, 262,144 .* of RAM needed"):
+            compared(name, program, {"input": images}, tmp_path)
+        return
+    found = compared(name, program, {"input": images}, tmp_path)
+    assert found.num_mismatches == 0, found.first
+
+
 @on_m3
-def test_more_samples_than_one_run_takes(name: str, tmp_path: Path) -> None:
+def test_more_samples_than_one_run_takes(name: str) -> None:
     program = small()
-    found = compared(name, program, inputs(program, 35, 0), tmp_path)
-    assert (found.num_samples, found.num_mismatches) == (35, 0)
+    (found,) = verify(program, [inputs(program, 35, 0)], name)
+    assert (found.engine, found.num_samples, found.num_mismatches) == (name, 35, 0)
 
 
 @on_m3
@@ -123,6 +139,18 @@ def test_a_source_that_does_not_compile_is_told(name: str, tmp_path: Path) -> No
     source.write_text(source.read_text() + "int\n")
     with pytest.raises(VerificationError, match=r"C does not compile: .*model\.c"):
         on_board(BOARDS[name], parts, tmp_path)
+
+
+@on_m3
+def test_a_c_library_that_is_missing_is_named(name: str, tmp_path: Path) -> None:
+    board, parts = BOARDS[name], {"network": small()}
+    write_files(files(parts, {}), tmp_path)
+    command = [board.compiler, "-print-file-name=include"]
+    own = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    for flags in (["-nostdinc", f"-I{own}", "-ffreestanding"], ["--specs=missing.specs"]):
+        without = replace(board, flags=(*board.flags, *flags))
+        with pytest.raises(UsageError, match=r"gcc has no C library; sudo .* libnewlib-arm-none"):
+            on_board(without, parts, tmp_path)
 
 
 def test_the_page_has_the_boards() -> None:

@@ -5,13 +5,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from quantlab.deploy.c.boards.table import Board, Memory
+from quantlab.deploy.c.boards.table import PACKAGES, Board, Memory
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.interface import input_name, output_name, size_name
 from quantlab.errors import UsageError, VerificationError
 
 SUPPORT = Path(__file__).parent / "support"
 _OVERFLOW = re.compile(r"region [`'](FLASH|RAM)' overflowed by (\d+) bytes")
+
+_NO_LIBRARY = re.compile(r"string\.h: No such file|cannot read spec file|cannot find -lc\b")
 
 
 def compiled(
@@ -27,8 +29,8 @@ def compiled(
     folder: of the model's files. inputs, outputs: the names of its tensors. sources: of `support`,
     beside those of all programs; one of them has `main`.
 
-    Raises UsageError, with the bytes needed and available, for a model that does not fit, and
-    VerificationError if anything does not compile.
+    Raises UsageError, with the bytes needed and available, for a model that does not fit, and where
+    the compiler has no C library; VerificationError if anything does not compile.
     """
     support = [SUPPORT / name for name in (board.start_up, "files.c", "stack.c", *sources)]
     with tempfile.TemporaryDirectory() as name:
@@ -44,6 +46,7 @@ def compiled(
             )
         except VerificationError as error:
             _refuse_overflow(board, str(error))
+            _refuse_missing_library(board, str(error))
             raise
         return result.read_bytes()
 
@@ -65,6 +68,14 @@ def _refuse_overflow(board: Board, complaint: str) -> None:
     ]
     if said:
         raise UsageError(f"{board.core} ({board.machine}): {'; '.join(said)}")
+
+
+def _refuse_missing_library(board: Board, complaint: str) -> None:
+    if _NO_LIBRARY.search(complaint):
+        raise UsageError(
+            f"{board.core} ({board.machine}): {board.compiler} has no C library; "
+            f"sudo apt-get install {PACKAGES[board.compiler]}"
+        )
 
 
 def _call(inputs: Sequence[str], outputs: Sequence[str]) -> str:
