@@ -1,6 +1,7 @@
 """Networks as people write them: exact in all engines, or refused in one line by name."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import quantlab
-from quantlab.deploy.table import engines_named
+from quantlab.deploy.table import absent, engine_source, engines_named
 from quantlab.errors import QuantLabError
 from quantlab.integer.interpreter import execute
 from quantlab.integer.operations import Convolution, Linear, Lookup, Threshold
@@ -31,12 +32,19 @@ def test_network(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = case.make()
     if case.refused is None:
-        check_exact(network, case, tmp_path)
+        check_exact(network, case, tmp_path, engines_of(name))
     else:
         check_refused(network, case, tmp_path)
 
 
-def check_exact(network: nn.Module, case: Case, folder: Path) -> None:
+def engines_of(name: str) -> list[str]:
+    """Return those of this machine: all by default and, where the compiler's time is no matter, C;
+    boards have tests of their own."""
+    has_c = name not in QUICK and not absent(engine_source("c").programs)
+    return [*engines_named(None), *(["c"] if has_c else [])]
+
+
+def check_exact(network: nn.Module, case: Case, folder: Path, backends: Sequence[str]) -> None:
     """Check that a network becomes a program that all engines compute alike, and as it does."""
     train(network, case.rules, case.raw)
     with warnings.catch_warnings(record=True) as said:
@@ -46,8 +54,8 @@ def check_exact(network: nn.Module, case: Case, folder: Path) -> None:
     assert all("is left out of the integer program" in str(w.message) for w in said)
     raw, _ = case.raw.draw(24, seed=2)
     batch = {"input": raw.numpy()}
-    comparisons = quantlab.verify(program, [batch])
-    assert [one.engine for one in comparisons] == engines_named(None)
+    comparisons = quantlab.verify(program, [batch], backends)
+    assert [one.engine for one in comparisons] == backends
     assert all(one.num_values > 0 and one.num_mismatches == 0 for one in comparisons)
     (output,) = program.outputs
     scores = program.reals[output](dict(execute(program, batch))[output])
