@@ -83,7 +83,7 @@ def test_a_deep_trained_network(name: str, tmp_path: Path) -> None:
     shape, _ = NETWORKS["resnet20_w4a4"]
     images = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
     if name == "c-m0":
-        with pytest.raises(UsageError, match="bytes of FLASH needed, 262,144 .* of RAM needed"):
+        with pytest.raises(UsageError, match=r"bytes of FLASH needed, 262,144 .* of RAM needed"):
             compared(name, program, {"input": images}, tmp_path)
         return
     found = compared(name, program, {"input": images}, tmp_path)

@@ -25,9 +25,9 @@ uint64_t board_ticks(void);
 uint8_t* board_stack_pointer(void);
 /* Paint what of the stack is not in use. */
 void board_paint_stack(void);
-/* How many bytes below the stack pointer of whoever calls were written to since. The program ends
-   with BOARD_FAULT if all were: not every board has a fault for what comes below. */
-uint32_t board_painted_over(void);
+/* How many bytes below `end` were written to since. The program ends with BOARD_FAULT if all were:
+   not every board has a fault for what comes below the stack. */
+uint32_t board_painted_over(const uint8_t* end);
 
 /* The emulator does what an operation of semihosting says. Returns its result. */
 uint32_t board_semihosting(uint32_t operation, const void* arguments);

@@ -7,9 +7,10 @@ static void check(int code) {
 }
 
 static uint32_t stack_of_model(void) {
+  const uint8_t* const end = board_stack_pointer();
   board_paint_stack();
   check(call_model());
-  return board_painted_over();
+  return board_painted_over(end);
 }
 
 static uint64_t ticks_of_model(void) {

@@ -10,8 +10,7 @@ void board_paint_stack(void) {
   for (volatile uint8_t* at = stack_bottom; at < end; at++) *at = PAINT;
 }
 
-uint32_t board_painted_over(void) {
-  uint8_t* const end = board_stack_pointer();
+uint32_t board_painted_over(const uint8_t* end) {
   const volatile uint8_t* lowest = stack_bottom;
   while (lowest < end && *lowest == PAINT) lowest++;
   if (lowest == stack_bottom) board_exit(BOARD_FAULT);

@@ -19,7 +19,7 @@ int main(void) {
     for (size_t i = 0; i < call_num_outputs; i++)
       board_write(outputs, call_outputs[i].at, call_outputs[i].size);
   }
-  board_painted_over();
+  board_painted_over(board_stack_pointer());
   trace_close();
   return 0;
 }
