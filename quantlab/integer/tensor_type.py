@@ -21,6 +21,10 @@ class IntegerType:
     def dtype(self) -> DTypeLike:
         return np.dtype({"u": "uint", "s": "int"}[self.name[0]] + self.name[1:])
 
+    @property
+    def num_bits(self) -> int:
+        return int(self.name[1:])
+
     def holds(self, low: int, high: int) -> bool:
         """Return whether all integers from `low` to `high` are among these."""
         return self.minimum <= low and high <= self.maximum

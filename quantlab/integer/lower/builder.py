@@ -77,6 +77,13 @@ class Builder:
             for a, b in ((known.scale, reading.scale), (known.offset, reading.offset))
         )
 
+    def scores(self, value: Value, name: str) -> Value:
+        """Return a value as one tensor with one scale, in 32 bits or as `Limits` has it, so that
+        its numbers can be compared with one another; nothing is lost that the accumulators know."""
+        if value.is_uniform and not value.is_clamped and self.read(value):
+            return value
+        return self.quantize(value, wide_grid(self.reach(value).max(), self.limits.wide_bits), name)
+
     def reach(self, value: Value) -> Reals:
         """Return how far a value, before it is clamped, can be from zero, in a shape that
         broadcasts against it; above zero. No factor to the ends of 32 bits is beyond 2^31."""

@@ -76,6 +76,8 @@ def lower_leaky(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -
         assert isinstance(layer, nn.LeakyReLU)
         factor = np.array(float(layer.negative_slope))
     source = lowering.source(node)
+    if lowering.is_costly(x):
+        x = lowering.codes(x, source)
     above = lowering.sum(x.clamped(0.0, np.inf, path), source)
     below = lowering.sum(x.clamped(-np.inf, 0.0, path), source)
     return _sum(lowering, node, above, below.affine(factor, np.array(0.0), path))
@@ -124,7 +126,8 @@ def lower_add(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> V
     """Return the sum of two values in 32 bits; neither is rounded to fewer before.
 
     A sum of one sum and another may go on so for many layers: in 16 bits their errors would add up
-    to other codes, in networks of few levels to other classes.
+    to other codes, in networks of few levels to other classes. Where memory is narrow, the sum is
+    rounded when what comes behind it asks for codes.
     """
     first, last = _sources(node)
     return _sum(
@@ -157,7 +160,7 @@ def _sum(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> Value:
         shape=lowering.shape(node),
         node=str(node.target),
     )
-    return lowering.sum(total, node)
+    return total if lowering.builder.limits.has_narrow_memory else lowering.sum(total, node)
 
 
 def _affine(lowering: Lowering, node: fx.Node, x: Value, factor: Reals, offset: Reals) -> Value:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from quantlab.integer.lower.grid import byte_grid, fine_grid
+from quantlab.integer.lower.grid import byte_grid
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.value import Term, Value, codes_of
 from quantlab.integer.operations import Lookup, Multiply
@@ -28,7 +28,8 @@ def lower_function_of_one(lowering: Lowering, node: fx.Node, layer: nn.Module, x
     reals = (codes.clip(x.grid.low, x.grid.high) - x.grid.zero_point) * x.grid.scale
     with torch.no_grad():
         results = layer(torch.from_numpy(reals.astype(np.float64))).numpy()
-    grid = lowering.next_grid(node) or fine_grid(float(results.min()), float(results.max()))
+    ends = float(results.min()), float(results.max())
+    grid = lowering.next_grid(node) or lowering.seen_grid(*ends)
     tensor = lowering.builder.emit(
         Lookup(
             inputs=(x.terms[0].tensor,),

@@ -84,8 +84,7 @@ def fine_grid(low: float, high: float) -> Grid:
     It reaches a quarter further, for numbers that were not observed, and its end has 8 significant
     bits, so that the last bits of the observed numbers, which depend on the machine, do not matter.
     """
-    mantissa, exponent = np.frexp(1.25 * (max(-low, high) or _END_OF_NOTHING))
-    end = float(np.ldexp(np.ceil(mantissa * 256) / 256, exponent))
+    end = _rounded_up(1.25 * (max(-low, high) or _END_OF_NOTHING))
     return _even(np.array(end / S16.maximum), np.array(0), -S16.maximum, S16.maximum, S16)
 
 
@@ -96,6 +95,16 @@ def byte_grid(low: float, high: float) -> Grid:
     scale = np.array((high - low) / U8.maximum)
     zero = np.array(int(np.floor(-low / scale + 0.5)))
     return _even(scale, zero, U8.minimum, U8.maximum, U8)
+
+
+def seen_grid(low: float, high: float, num_bits: int) -> Grid:
+    """Return a grid of at most 16 bits for numbers observed to be from `low` to `high`.
+
+    In 8 bits it reaches no further than these but for the last of their ends' 8 significant bits.
+    """
+    if num_bits > 8:
+        return fine_grid(low, high)
+    return byte_grid(-_rounded_up(-low), _rounded_up(high))
 
 
 def wide_grid(end: Reals, num_bits: int = 32) -> Grid:
@@ -121,12 +130,24 @@ def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:
     return _even(scale.reshape(axes), zero_point.reshape(axes), 0, 255, U8)
 
 
-def common_grid(pixels: Grid) -> Grid:
+def common_grid(pixels: Grid, num_bits: int) -> Grid:
     """Return a grid of one scale for raw images whose channels have scales of their own: 128 steps
-    for the largest of a pixel's, in 16 bits."""
+    for the largest of a pixel's, in 16 bits; in 8, one that just has the numbers of all channels,
+    so that a pixel is off by up to half a step, which is more than half its own."""
+    if num_bits == 8:
+        ends = (np.array([[pixels.low], [pixels.high]]) - pixels.zero_point.reshape(-1)) * (
+            pixels.scale.reshape(-1)
+        )
+        return byte_grid(float(ends.min()), float(ends.max()))
     scale = pixels.scale.max() / _STEPS_PER_PIXEL
     end = _STEPS_PER_PIXEL * U8.maximum
     return _even(np.array(scale), np.array(0), -end, end, S16)
+
+
+def _rounded_up(end: float) -> float:
+    """Return a number from 0 with 8 significant bits, no less than one; 0 for those below."""
+    mantissa, exponent = np.frexp(max(end, 0.0))
+    return float(np.ldexp(np.ceil(mantissa * 256) / 256, exponent))
 
 
 def _even(

@@ -34,13 +34,13 @@ from quantlab.integer.lower.elementwise import (
 from quantlab.integer.lower.endings import LAST, is_ending, left_out, name_of
 from quantlab.integer.lower.finite import check_finite
 from quantlab.integer.lower.gating import lower_multiply
-from quantlab.integer.lower.grid import wide_grid
 from quantlab.integer.lower.handlers import COMMUTING, handler_of, is_passing
 from quantlab.integer.lower.input_spec import INPUT, InputSpec
 from quantlab.integer.lower.known import Known, known_values
 from quantlab.integer.lower.limits import Limits
 from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.maxima import is_maximum, lower_maxima
+from quantlab.integer.lower.memory import kept
 from quantlab.integer.lower.ranges import observe_ranges
 from quantlab.integer.lower.rearranging import FUNCTIONS, lower_concat, lower_function
 from quantlab.integer.lower.remedies import refused_setting, without_operation
@@ -156,10 +156,11 @@ class _Lowerer:
             elif node.op == "output":
                 output = self._output(node)
             elif node not in state.known and node.op != "placeholder":
-                state.values[node] = self._value(node)
+                value = self._value(node)
+                state.values[node] = kept(state, node, value) if isinstance(value, Value) else value
             self._read(state.values.get(node))
         assert output is not None
-        final = _common_scale(state.builder, output)
+        final = state.builder.scores(output, "scores")
         tensor = final.terms[0].tensor
         return Program(
             inputs=self._inputs,
@@ -272,12 +273,3 @@ class _Lowerer:
 
 def _is_tensor(argument: Any) -> bool:
     return isinstance(argument, Value | Tensor)
-
-
-def _common_scale(builder: Builder, value: Value) -> Value:
-    """Return the network's output as one tensor with one scale, in 32 bits, so that its numbers can
-    be compared with one another; nothing is lost that the accumulators know."""
-    if value.is_uniform and not value.is_clamped and builder.read(value):
-        return value
-    grid = wide_grid(builder.reach(value).max(), builder.limits.wide_bits)
-    return builder.quantize(value, grid, "scores")

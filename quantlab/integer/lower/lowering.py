@@ -1,6 +1,6 @@
 """The state of lowering a network: its graph, the program so far, and the values of the nodes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -12,7 +12,7 @@ from quantlab.graphs.paths import function_name, module_of
 from quantlab.graphs.slots import applied
 from quantlab.graphs.source import node_line
 from quantlab.integer.lower.builder import Builder
-from quantlab.integer.lower.grid import Grid, common_grid, fine_grid, grid_of, sum_grid
+from quantlab.integer.lower.grid import Grid, common_grid, grid_of, seen_grid, sum_grid
 from quantlab.integer.lower.known import Known
 from quantlab.integer.lower.ranges import Ranges
 from quantlab.integer.lower.value import Value
@@ -76,7 +76,13 @@ class Lowering:
             raise UsageError(
                 f"{path}: in the float stage; train until it has started, or remove it"
             )
-        codes = self.builder.quantize(value, grid_of(quantizer, path), f"{path}_codes")
+        grid, most = grid_of(quantizer, path), self.builder.limits.memory_bits
+        if grid.kind.num_bits > most:
+            raise UsageError(
+                f"{path}: codes from {grid.low} to {grid.high} given, {most} bits allowed with "
+                f"memory_bits {most}; fewer bits (num_bits) make them fit"
+            )
+        codes = self.builder.quantize(value, grid, f"{path}_codes")
         calls = self._calls.setdefault(quantizer, [])
         calls.append(path)
         self.quantizers[call_name(calls[0], len(calls) - 1)] = codes.terms[0].tensor
@@ -84,25 +90,33 @@ class Lowering:
 
     def codes(self, value: Value, node: fx.Node, *, may_be_wide: bool = False) -> Value:
         """Return the value behind a node as codes of one scale: of the quantizer that is to come,
-        if there is one for all that read it, else of 16 bits for the numbers seen on samples.
+        if there is one for all that read it, else of 16 bits, or of 8 where memory is as narrow,
+        for the numbers seen on samples.
 
         may_be_wide: whether codes of 32 bits will do, if it has such.
         A raw image whose channels have scales of their own gets a common one, a small part of a
-        pixel's. Raises UsageError if there were no samples.
+        pixel's, or as large as 8 bits take. Raises UsageError if there were no samples.
         """
         is_wide = value.grid is not None and value.grid.kind == S32
         if value.grid is not None and value.is_uniform and (may_be_wide or not is_wide):
             return value
         if value.grid is not None and not is_wide:
-            return self.builder.quantize(value, common_grid(value.grid), f"{node.name}_codes")
+            return self.builder.quantize(
+                value,
+                common_grid(value.grid, self.builder.limits.memory_bits),
+                f"{node.name}_codes",
+            )
         return self.builder.quantize(value, self.grid_for(node), f"{node.name}_codes")
 
     def sum(self, value: Value, node: fx.Node) -> Value:
         """Return the value behind a node as one tensor of 32 bits, or of fewer as `Limits` has it.
 
         Of 32 bits nothing is lost that counts beside the numbers of float32: the end is what is
-        proven, or 16 times what was seen on samples if that is less.
+        proven, or 16 times what was seen on samples if that is less. Where memory is narrow it is
+        rounded to codes, see `codes`.
         """
+        if self.builder.limits.has_narrow_memory:
+            return self.codes(value, node)
         end = float(np.max(self.builder.reach(value)))
         if node.name in self.ranges:
             low, high = self.range_of(node)
@@ -113,7 +127,31 @@ class Lowering:
 
     def grid_for(self, node: fx.Node) -> Grid:
         """Return the grid on which a node's value is to be; see `codes`."""
-        return self.next_grid(node) or fine_grid(*self.range_of(node))
+        return self.next_grid(node) or self.seen_grid(*self.range_of(node))
+
+    def seen_grid(self, low: float, high: float) -> Grid:
+        """Return a grid for numbers observed to be from `low` to `high`."""
+        return seen_grid(low, high, self.builder.limits.memory_bits)
+
+    def is_costly(self, value: Value) -> bool:
+        """Return whether memory is narrow and a value would take more, or several tensors."""
+        limits, types = self.builder.limits, self.builder.types
+        if not limits.has_narrow_memory:
+            return False
+        bits = [types[term.tensor].kind.num_bits for term in value.terms]
+        return len(bits) > 1 or max(bits) > limits.memory_bits
+
+    def is_result(self, node: fx.Node) -> bool:
+        """Return whether a node's value becomes the network's output, by what moves elements or
+        leaves their order as it is alone."""
+
+        def leads(user: fx.Node) -> bool:
+            if user.op == "output":
+                return True
+            is_last = isinstance(module_of(self.gm, user), nn.Softmax | nn.LogSoftmax)
+            return (is_last or self.commutes(user)) and self.is_result(user)
+
+        return bool(node.users) and all(leads(user) for user in node.users)
 
     def range_of(self, node: fx.Node) -> tuple[float, float]:
         """Return what a node's value lies within on samples. Raises UsageError without any."""
@@ -134,27 +172,45 @@ class Lowering:
         return bool(node.meta["shape"][0] == inputs[0].meta["shape"][0])
 
     def next_grid(self, node: fx.Node) -> Grid | None:
-        """Return the grid of all that reads a node's value, None if they differ."""
+        """Return the grid of all that reads a node's value, None if they differ.
+
+        Where memory is narrow, and the grid of the quantizers that read it has as many bits, what
+        reads the value without a quantizer gets it on this grid too.
+        """
         found: list[Grid] = []
         waiting = list(node.users)
         while waiting:
             user = waiting.pop()
             if user in self.known:
                 continue
-            if user.op != "call_module":
-                if not self.commutes(user):
-                    return None
-                waiting.extend(user.users)
-                continue
-            module, path = self.module(user), str(user.target)
-            quantizer = applied(module).get("input_quantizer")
-            if isinstance(module, Quantizer):
-                found.append(grid_of(module, path))
-            elif quantizer is not None:
-                found.append(grid_of(quantizer, f"{path}.input_quantizer"))
+            grid = self._grid_of_reader(user)
+            if grid is not None:
+                found.append(grid)
             elif self.commutes(user):
                 waiting.extend(user.users)
             else:
-                return None
-        first = found[0] if found else None
-        return first if first is not None and all(first.is_same(grid) for grid in found) else None
+                return self._shared_grid(node)
+        return _only(found)
+
+    def _shared_grid(self, node: fx.Node) -> Grid | None:
+        limits = self.builder.limits
+        grid = _only([grid for user in node.users if (grid := self._grid_of_reader(user))])
+        if grid is None or not limits.has_narrow_memory:
+            return None
+        return grid if 2 * grid.num_levels >= 2**limits.memory_bits else None
+
+    def _grid_of_reader(self, node: fx.Node) -> Grid | None:
+        """Return the grid on which a node first puts what it reads, None if it is without one."""
+        if node.op != "call_module":
+            return None
+        module, path = self.module(node), str(node.target)
+        if isinstance(module, Quantizer):
+            return grid_of(module, path)
+        quantizer = applied(module).get("input_quantizer")
+        return None if quantizer is None else grid_of(quantizer, f"{path}.input_quantizer")
+
+
+def _only(grids: Sequence[Grid]) -> Grid | None:
+    """Return the grid that all are, None if they differ or there is none."""
+    first = grids[0] if grids else None
+    return first if first is not None and all(first.is_same(grid) for grid in grids) else None

@@ -19,7 +19,10 @@ class Moves:
     """
 
     def __init__(self, lowering: Lowering, node: fx.Node, x: Value) -> None:
-        if not x.is_uniform or x.is_clamped:
+        is_costly = lowering.is_costly(x)
+        if is_costly and lowering.is_result(node):
+            x = lowering.builder.scores(x, node.name)
+        elif not x.is_uniform or x.is_clamped or is_costly:
             x = lowering.codes(x, lowering.source(node), may_be_wide=True)
         self._lowering, self._node, self._x = lowering, node, x
         (term,) = x.terms

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.algorithms.start import observed
 from quantlab.controller import Alone
+from quantlab.graphs.operations import Add
 from quantlab.integer.lower import InputSpec
 from quantlab.quantizer import Quantizer
 
@@ -76,6 +77,42 @@ class PreActivation(nn.Module):
             x = x + conv(relu(bn(x)))
         out: Tensor = self.fc(x.flatten(1))
         return out
+
+
+class Block(nn.Module):
+    """Two convolutions and what they add to, brought to their size where that differs."""
+
+    def __init__(self, num_inputs: int, num_outputs: int) -> None:
+        super().__init__()
+        stride = num_outputs // num_inputs
+        self.conv1 = nn.Conv2d(num_inputs, num_outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(num_outputs)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(num_outputs, num_outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(num_outputs)
+        self.shortcut = nn.Conv2d(num_inputs, num_outputs, 1, stride) if stride > 1 else None
+        self.add = Add()
+        self.relu2 = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        total: Tensor = self.relu2(self.add(y, x if self.shortcut is None else self.shortcut(x)))
+        return total
+
+
+def resnet8() -> nn.Module:
+    """The ResNet-8 of MLPerf Tiny, for images of 3 x 32 x 32."""
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        Block(16, 16),
+        Block(16, 32),
+        Block(32, 64),
+        nn.AvgPool2d(8),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
 
 
 def settled(network: nn.Module, bits: int = 4, seed: int = 0, **settings: Any) -> nn.Module:

@@ -1,23 +1,28 @@
 """Programs for small targets: sums of 32 bits, memory of few bits."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from experiments.protocols import InMemory
-from problems.images.normalize import MNIST, normalize
+from problems.images.normalize import CIFAR10, MNIST, normalize
 from problems.MNIST import data
+from quantlab.algorithms import quantize
+from quantlab.algorithms.after_training import calibrate
 from quantlab.errors import UsageError
 from quantlab.integer.bounds import Bound
 from quantlab.integer.fast import FastEngine
-from quantlab.integer.file import to_bytes
+from quantlab.integer.file import from_bytes, to_bytes
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.lower.multipliers import choose
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.program import Program
-from quantlab.integer.verify import compare
+from quantlab.integer.tensor_type import S32
+from quantlab.integer.verify import Interpreter, compare
 from tests.models import stored
 from tests.quantlab.integer.networks import (
     SPEC,
@@ -26,9 +31,13 @@ from tests.quantlab.integer.networks import (
     pixels,
     plain,
     reals,
+    resnet8,
     settled,
 )
+from tests.quantlab.integer.random_networks import calibrated
 from tests.quantlab.integer.test_lower import scores
+from tests.quantlab.integer.test_properties import opened
+from tests.quantlab.integer.test_trained import photos
 
 OFFICIAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "mnist"
 
@@ -37,20 +46,6 @@ def sum_bits(program: Program) -> int:
     """Return the bits of the largest sum that is rescaled."""
     made = [o.output for o in program.operations if isinstance(o, Rescale)]
     return max(program.bounds[name].num_bits for name in made)
-
-
-@pytest.mark.parametrize("make", [plain, Residual, PreActivation])
-@pytest.mark.parametrize("bits", [2, 8])
-def test_narrow_sums_are_proven_and_near_the_network(make: type[nn.Module], bits: int) -> None:
-    network = settled(make(), bits)
-    samples, raw = reals(pixels(16)), pixels(20, 5)
-    wide = lower(network, SPEC, samples)
-    narrow = lower(network, SPEC, samples, sum_bits=32)
-    assert to_bytes(lower(network, SPEC, samples, sum_bits=64)) == to_bytes(wide)
-    assert sum_bits(wide) > 32
-    assert sum_bits(narrow) <= 32
-    found, wanted = scores(narrow, raw), scores(wide, raw)
-    assert np.abs(found - wanted).max() < 0.06 * np.abs(wanted).max()
 
 
 def test_multipliers_of_narrow_sums_use_the_room() -> None:
@@ -85,6 +80,102 @@ def test_numbers_too_large_for_narrow_sums_are_refused_by_name() -> None:
 def test_other_bits_are_refused(name: str, given: object, message: str) -> None:
     with pytest.raises(UsageError, match=f"^{message}$"):
         lower(nn.Identity(), SPEC, **{name: given})  # type: ignore[arg-type]
+
+
+def outliving(program: Program) -> dict[str, int]:
+    """Return the bits of each tensor that outlives the layer that makes it: which something else
+    than the next operation reads, or which are codes."""
+    found = {}
+    for position, operation in enumerate(program.operations):
+        name, kind = operation.output, program.types[operation.output].kind
+        readers = [i for i, o in enumerate(program.operations) if name in o.inputs]
+        is_in_passing = readers == [position + 1] and kind == S32
+        if not is_in_passing and name not in program.outputs:
+            found[name] = kind.num_bits
+    return found
+
+
+@pytest.fixture(scope="module")
+def resnet() -> nn.Module:
+    """A ResNet-8 in 8 bits, of random weights and the statistics of made-up photos."""
+    torch.manual_seed(0)
+    network = resnet8()
+    samples = normalize(photos(32, (3, 32, 32), 1), CIFAR10)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        network.train()(samples)
+    algorithm = {"kind": "ste", "num_bits": 8}
+    weights = {"select": "*", "on": "weight", "algorithm": algorithm}
+    quantize(network, [weights, {"select": "!first", "on": "input", "algorithm": algorithm}])
+    calibrate(network, [samples])
+    return network.eval()
+
+
+PHOTOS = InputSpec(shape=(3, 32, 32), scale=CIFAR10.scale, zero_point=CIFAR10.zero_point)
+
+
+@pytest.mark.parametrize("limits", [{"memory_bits": 8}, {"memory_bits": 8, "sum_bits": 32}])
+def test_a_resnet_keeps_bytes_alone(
+    resnet: nn.Module, limits: dict[str, int], tmp_path: Path
+) -> None:
+    """The image too, whose channels have scales of their own."""
+    samples, raw = normalize(photos(32, (3, 32, 32), 1), CIFAR10), photos(40, (3, 32, 32), 2)
+    assert max(outliving(lower(resnet, PHOTOS, samples)).values()) == 32
+    program = lower(resnet, PHOTOS, samples, **limits)
+    assert max(outliving(program).values()) == 8
+    assert sum_bits(program) <= limits.get("sum_bits", 64)
+    engines = dict(opened(program, tmp_path)) | {
+        "file": Interpreter(from_bytes(to_bytes(program), "resnet8"))
+    }
+    for one in compare(program, engines, [{"input": raw[:4].numpy()}]):
+        one.check()
+    with torch.no_grad():
+        wanted = resnet(normalize(raw, CIFAR10)).numpy()
+    (output,) = program.outputs
+    found = program.reals[output](FastEngine(program).run({"input": raw.numpy()})[output])
+    assert (found.argmax(1) == wanted.argmax(1)).mean() >= 0.95
+    assert np.abs(found - wanted).max() < 0.03 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(
+    ("make", "bits"), [(plain, 2), (Residual, 2), (Residual, 8), (PreActivation, 8)]
+)
+def test_limits_are_kept_and_results_near_the_network(make: type[nn.Module], bits: int) -> None:
+    network = settled(make(), bits)
+    samples, raw = reals(pixels(16)), pixels(20, 5)
+    wide = lower(network, SPEC, samples)
+    assert to_bytes(lower(network, SPEC, samples, memory_bits=32, sum_bits=64)) == to_bytes(wide)
+    assert sum_bits(wide) > 32
+    wanted = scores(wide, raw)
+    for memory, sums, error in ((32, 32, 0.06), (16, 64, 0.02), (8, 64, 0.06), (8, 32, 0.06)):
+        narrow = lower(network, SPEC, samples, memory_bits=memory, sum_bits=sums)
+        assert sum_bits(narrow) <= sums
+        assert max(outliving(narrow).values()) <= memory
+        assert np.abs(scores(narrow, raw) - wanted).max() < error * np.abs(wanted).max()
+
+
+def test_codes_of_more_bits_than_memory_has_are_refused_by_name() -> None:
+    algorithm = {"kind": "ste", "num_bits": 8}
+    rules = [
+        {"select": "*", "on": "weight", "algorithm": algorithm},
+        {"select": "last", "on": "input", "algorithm": algorithm | {"num_bits": 12}},
+    ]
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
+    case = calibrated(layers, SPEC, rules, is_odd=False)
+    with pytest.raises(
+        UsageError, match=r"^2\.input_quantizer: codes from 0 to 4095 given, 8 bits"
+    ):
+        lower(case.network, SPEC, memory_bits=8)
+
+
+@pytest.mark.parametrize("rest", [[], [nn.Flatten()], [nn.ReLU(), nn.Flatten(), nn.Softmax(1)]])
+def test_scores_keep_their_bits(rest: list[nn.Module]) -> None:
+    network = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 7), *rest), 8)
+    with nullcontext() if len(rest) < 3 else pytest.warns(UserWarning, match="Softmax is left out"):
+        program = lower(network, SPEC, memory_bits=8)
+    assert program.types[program.outputs[0]].kind == S32
 
 
 @pytest.mark.skipif(not OFFICIAL.is_dir(), reason=f"needs the MNIST files in {OFFICIAL}")
