@@ -57,6 +57,31 @@ def test_a_library_without_a_normalization(lab: Lab, capsys: pytest.CaptureFixtu
     assert f"{NOTE}Tiny: its preprocess.py has no NORMALIZATION" in capsys.readouterr().out
 
 
+AUXILIARY = """
+
+class Auxiliary(Plain):
+    def __init__(self, hidden: int = 16) -> None:
+        super().__init__(hidden)
+        self.aux = nn.Linear(hidden, 4)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        hidden = self.relu(self.linear1(self.flatten(x_NCHW)))
+        scores = self.linear2(hidden)
+        return scores + self.aux(hidden) if self.training else scores
+"""
+
+
+def test_a_head_for_training_alone_is_not_in_the_way(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (lab.problems / "Toy" / "Tiny" / "network.py").open("a") as file:
+        file.write(AUXILIARY)
+    given = (*TOY_RUN, "--network.class=Auxiliary", rules(on("weight", "*", STE), INPUTS))
+    assert main.main(given) == 0, capsys.readouterr().err
+    assert NOTE not in capsys.readouterr().out
+    assert main.main(["export", "--problem=Toy", "--exp_id=0"]) == 0
+
+
 def test_precisions_do_not_matter(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     given = rules(on("weight", "*", STE), INPUTS)
     for exp_id, precision in enumerate(("float64", "bfloat16")):

@@ -15,6 +15,7 @@ COMMAND = ("--problem=Blog", "--exp_id=0")
 NETWORKS = (
     *("blitz", "old mnist", "squeezenet", "resnet", "unflattened", "siamese", "mobilenet"),
     *("padded", "learned", "normalized", "recurrent", "checkpointed", "stochastic depth"),
+    *("rezero", "second input", "cbam"),
 )
 REFUSED = ("convnext", "conditional", "attentive")
 
