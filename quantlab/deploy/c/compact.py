@@ -1,18 +1,20 @@
-"""A requantization in eight bytes a channel, with the same codes.
+"""A requantization to bytes in eight bytes a channel, with the same codes.
 
-What is stored is smaller than what the program has: a multiplier m of 27 bits with the shift s in
-one word, and an offset o of 32 bits that counts in steps of 2^e. All channels share e, and g, how
-often sums are doubled so that only upper words have to be shifted:
+What is stored is smaller than what the program has. Of each channel it is one word, which is the
+multiplier and in whose last five bits stands the shift, and an offset of 32 bits; all channels
+share g, how often sums are doubled:
 
-    y = clamp((m * (x * 2^g) + o * 2^e) >> s, low, high),        32 <= s <= 63
+    y = low + clamp((high_word(word * (x * 2^g)) + offset) >> (word mod 32), 0, high - low)
 
-Whether that gives the code of the program for every x that can come is decided exactly. Codes rise
-(or fall, where the multiplier is negative) with x, so that it is enough that each code has the same
-first and last x: for those of code y
+where the high word of a product of 64 bits is that of bits 32 to 63. Whether that gives the code of
+the program for every x that can come is decided exactly. Codes rise (or fall, where the multiplier
+is negative) with x, so that it is enough that each code has the same first and last x: for those of
+code y, with s the shift and h(x) the high word,
 
-    y 2^s <= m x 2^g + o 2^e < (y + 1) 2^s
+    (y - low) 2^s <= h(x) + offset < (y - low + 1) 2^s
 
-which for a given m leaves an interval for o. Multipliers next to the rounded one are tried.
+which for a given word leaves an interval for the offset. Words next to the nearest one are tried,
+from the longest shift on, which rounds least.
 """
 
 from collections.abc import Iterator
@@ -26,21 +28,18 @@ from numpy.typing import NDArray
 from quantlab.integer.bounds import Bound
 from quantlab.integer.operations import Requantize
 
-MULTIPLIER_BITS = 27
-_SHIFTS = (32, 63)
-_MOST_CODES = 2**10
-_EXPONENTS = range(8, 31, 2)
-_TRIED = (0, 1, -1, 2, -2, 3, -3)
+_MOST_CODES = 2**8
+_WORD = 32
+_SHIFTS = range(31, -1, -1)
+_TRIED = (0, 1, -1, 2, -2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compact:
-    """words: `[C]`, uint32: multiplier * 32 + (shift - 32). offsets: `[C]`, int32. step: 2^e.
-    doublings: g."""
+    """words, offsets: `[C]`. doublings: g."""
 
-    words: NDArray[np.uint32]
+    words: NDArray[np.int32]
     offsets: NDArray[np.int32]
-    step: int
     doublings: int
 
 
@@ -55,11 +54,6 @@ class _Channel:
     highest: int
     low: int
     high: int
-
-    @property
-    def size(self) -> int:
-        """The bits of the multiplier, without a sign."""
-        return abs(self.multiplier).bit_length()
 
     def code(self, x: int) -> int:
         return min(max((self.multiplier * x + self.offset) >> self.shift, self.low), self.high)
@@ -94,26 +88,20 @@ def compact(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> Com
     if operation.high - operation.low >= _MOST_CODES:
         return None
     channels = _channels(operation, bias, bound)
-    doublings = max(max(_doublings(one) for one in channels), 0)
-    if any(max(-one.lowest, one.highest) << doublings >= 2**31 for one in channels):
+    widest = max(max(-one.lowest, one.highest, 1).bit_length() for one in channels)
+    doublings = _WORD - 1 - widest
+    if doublings < 0:
         return None
-    for exponent in _EXPONENTS:
-        found: list[tuple[int, int, int]] = []
-        for channel in channels:
-            fitted = _fitted(channel, doublings, exponent)
-            if fitted is None:
-                break
-            found.append(fitted)
-        if len(found) == len(channels):
-            multipliers, offsets, shifts = np.array(found, np.int64).T
-            words = (multipliers << 5 | (shifts - _SHIFTS[0])) & (2**32 - 1)
-            return Compact(
-                words=words.astype(np.uint32),
-                offsets=offsets.astype(np.int32),
-                step=2**exponent,
-                doublings=doublings,
-            )
-    return None
+    found = []
+    for channel in channels:
+        fitted = _fitted(channel, doublings)
+        if fitted is None:
+            return None
+        found.append(fitted)
+    words, offsets = np.array(found, np.int64).T
+    return Compact(
+        words=words.astype(np.int32), offsets=offsets.astype(np.int32), doublings=doublings
+    )
 
 
 def _channels(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> list[_Channel]:
@@ -139,41 +127,37 @@ def _channels(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> l
     ]
 
 
-def _doublings(channel: _Channel) -> int:
-    """Return how often sums have to be doubled for a shift of 32 with a short multiplier."""
-    return _SHIFTS[0] - channel.shift - (MULTIPLIER_BITS - 1 - channel.size)
-
-
-def _fitted(channel: _Channel, doublings: int, exponent: int) -> tuple[int, int, int] | None:
-    """Return multiplier, offset and shift of a channel; None if none gives the same codes."""
-    # As long as bits and shifts allow, and an offset of the largest code has 32 bits.
-    code_bits = max(abs(channel.low), abs(channel.high)).bit_length()
-    most = min(_SHIFTS[1], exponent + 30 - code_bits)
-    longer = min(MULTIPLIER_BITS - 1 - channel.size, most - channel.shift - doublings)
-    shift = channel.shift + doublings + longer
-    if shift < _SHIFTS[0]:
-        return None
-    rounded = round(Fraction(channel.multiplier) * Fraction(2) ** longer)
-    for change in _TRIED:
-        multiplier = rounded + change
-        if not -(2 ** (MULTIPLIER_BITS - 1)) <= multiplier < 2 ** (MULTIPLIER_BITS - 1):
-            continue
-        least, most = _offsets(channel, multiplier << doublings, shift)
-        # The first multiple of 2^e that is not below.
-        offset = max(-(-least >> exponent), -(2**31))
-        if offset << exponent <= most and offset < 2**31:
-            return multiplier, offset, shift
+def _fitted(channel: _Channel, doublings: int) -> tuple[int, int] | None:
+    """Return word and offset of a channel; None if none gives the same codes."""
+    ends = list(channel.ends())
+    for shift in _SHIFTS:
+        exact = Fraction(channel.multiplier) * Fraction(2) ** (
+            shift + _WORD - doublings - channel.shift
+        )
+        for change in _TRIED:
+            # The nearest word whose last bits are the shift.
+            word = (round((exact - shift) / _WORD) + change) * _WORD + shift
+            if not -(2**31) <= word < 2**31:
+                continue
+            least, most = _offsets(channel, ends, word, shift, doublings)
+            # High words have 31 bits; with an offset of as many they fit into 32.
+            offset = max(least, -(2**30))
+            if offset <= most and offset < 2**30:
+                return word, offset
     return None
 
 
-def _offsets(channel: _Channel, multiplier: int, shift: int) -> tuple[int, int]:
+def _offsets(
+    channel: _Channel, ends: list[tuple[int, int, int]], word: int, shift: int, doublings: int
+) -> tuple[int, int]:
     """Return the least and the most offset that give the codes of all x; the least is above the
     most where none does."""
-    least, most = -(2**61), 2**61
-    for code, *ends in channel.ends():
-        for x in ends:
+    least, most = -(2**40), 2**40
+    for code, *both in ends:
+        for x in both:
+            high_word = (word * (x << doublings)) >> _WORD
             if code > channel.low:
-                least = max(least, (code << shift) - multiplier * x)
+                least = max(least, ((code - channel.low) << shift) - high_word)
             if code < channel.high:
-                most = min(most, ((code + 1) << shift) - 1 - multiplier * x)
+                most = min(most, ((code - channel.low + 1) << shift) - 1 - high_word)
     return least, most

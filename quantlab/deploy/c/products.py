@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.placed import Placed, channels_last
-from quantlab.deploy.c.rows import define_compact_row, define_row, without_bias
+from quantlab.deploy.c.rows import define_compact, define_row, without_bias
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.weights import BLOCK, packed
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type, owner
 from quantlab.errors import UsageError
-from quantlab.integer.groups import Group, Made
+from quantlab.integer.groups import Group
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.tensor_type import TensorType
 
@@ -165,22 +165,25 @@ def _shaped(layer: Convolution | Linear) -> NDArray[np.int32]:
     return layer.bias[:, None, None] if isinstance(layer, Convolution) else layer.bias
 
 
-def _row(
-    one: Made, layer: Convolution | Linear, writer: Writer, *, is_left_out: bool
-) -> tuple[str, str]:
-    """Define what makes a row; return the names of its function and its constants."""
+def _row(group: Group, place: int, writer: Writer, *, is_left_out: bool) -> tuple[str, str, str]:
+    """Define what makes a row; return the names of the function that makes it, or of the one that
+    makes bytes in its place, and of its constants."""
+    layer, one = group.operation, group.made[place]
+    assert isinstance(layer, Convolution | Linear)
     operation, order = one.operation, _result_order(layer, writer)
     if one.source is None:
-        bias = layer.bias if is_left_out else np.zeros_like(layer.bias)
-        compact = define_compact_row(writer, operation, bias)
-        if compact is not None:
-            return compact
-        if is_left_out:
-            moved = without_bias(operation, one.side, _shaped(layer))
-            assert moved is not None
-            operation = moved
+        found = define_compact(
+            writer, operation, layer.bias if is_left_out else np.zeros_like(layer.bias)
+        )
+        if found is not None:
+            return "NULL", *found
+    if one.source is None and is_left_out:
+        moved = without_bias(operation, one.side, _shaped(layer))
+        assert moved is not None
+        operation = moved
     shape = writer.program.types[operation.output].shape
-    return define_row(writer, operation, one.side, order, shape)
+    function, constants = define_row(writer, operation, one.side, order, shape)
+    return function, "NULL", constants
 
 
 def _made(
@@ -192,9 +195,9 @@ def _made(
     order = _result_order(layer, writer)
     places: list[tuple[Argument, Argument]] = []
     entries = []
-    for one in group.made:
+    for place, one in enumerate(group.made):
         output = one.operation.output
-        function, constants = _row(one, layer, writer, is_left_out=is_left_out)
+        function, bytes_function, constants = _row(group, place, writer, is_left_out=is_left_out)
         other: Argument = None
         other_type = "QL_U8"
         if one.other is not None:
@@ -214,7 +217,9 @@ def _made(
                     f"QL_TENSOR({writer.numbers[output]}) .source = {source}",
                     f".type = {kind}",
                     f".other_type = {other_type}",
+                    f".is_taken = {int(any(other.source == place for other in group.made))}",
                     f".function = {function}",
+                    f".bytes = {bytes_function}",
                     f".constants = &{constants}",
                 ]
             )

@@ -13,15 +13,16 @@ from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Writer
 from quantlab.integer.operations import Lookup, Multiply, Operation, Requantize, Threshold
 from quantlab.integer.operations.rescale import Rescale
-from quantlab.integer.tensor_type import TensorType
+from quantlab.integer.tensor_type import S8, U8, TensorType
 
 
-def define_compact_row(
+def define_compact(
     writer: Writer, operation: Operation, bias: NDArray[np.int32]
 ) -> tuple[str, str] | None:
-    """Define the constants of a requantization of a layer's sums without their bias, in eight bytes
-    a channel; None for another operation, and where that would give other codes."""
-    if not isinstance(operation, Requantize):
+    """Define the constants of what makes bytes of a layer's sums without their bias, eight bytes a
+    channel; return the names of its function and of them. None for another operation than a
+    requantization to bytes, and where that would give other codes."""
+    if not isinstance(operation, Requantize) or operation.kind not in (U8, S8):
         return None
     found = compact(operation, bias, writer.program.bounds[operation.inputs[0]])
     if found is None:
@@ -29,13 +30,12 @@ def define_compact_row(
     fields = {
         "words": writer.constants("words", found.words),
         "offsets": writer.constants("offsets", found.offsets),
-        "step": found.step,
         "low": operation.low,
-        "high": operation.high,
+        "span": operation.high - operation.low,
         "doublings": found.doublings,
     }
-    writer.runtime.add("compact_row")
-    return "ql_compact_row", writer.structure("ql_compact", "rule", fields)
+    writer.runtime.add("compact_bytes")
+    return "ql_compact_bytes", writer.structure("ql_compact", "rule", fields)
 
 
 def without_bias(operation: Operation, side: int, bias: NDArray[np.int32]) -> Operation | None:

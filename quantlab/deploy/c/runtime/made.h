@@ -4,17 +4,20 @@
 
 #include "rows.h"
 
-/* source: the row it is made of, 0 for the sums, n for what the n-th before it made. other: a
-   tensor that is added, NULL for none. to: where it is stored, NULL where nothing else reads it. */
+/* source: the row it is made of, 0 for the sums, n for what the n-th before it made. function:
+   makes a row. bytes: in its place makes what is stored, where nothing is made of that. */
 typedef struct {
   QL_TENSOR_FIELD
   uint8_t source;
   uint8_t type, other_type;
+  uint8_t is_taken;
   ql_row_function* function;
+  ql_bytes_function* bytes;
   const void* constants;
 } ql_make;
 
-/* The places of tensors that a made row takes and gives. */
+/* The places of tensors that a made row takes and gives. other: what is added, NULL for nothing.
+   to: where it is stored, NULL where nothing else reads it. */
 typedef struct {
   const void* other;
   void* to;

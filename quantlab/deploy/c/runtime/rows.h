@@ -25,14 +25,12 @@ typedef struct {
   int32_t low, high;
 } ql_rescale;
 
-/* clamp((multiplier * (x << doublings) + offset * step) >> shift, low, high), in words of
-   multiplier * 32 + (shift - 32). */
+/* low + clamp((high word of word * (x << doublings) + offset) >> (word mod 32), 0, span). */
 typedef struct {
-  const uint32_t* words;
+  const int32_t* words;
   const int32_t* offsets;
-  int32_t step;
-  int32_t low, high;
-  uint8_t doublings;
+  int16_t low;
+  uint8_t span, doublings;
 } ql_compact;
 
 /* low + step * how many of its `levels` thresholds, which rise, a number reaches; where sign is -1
@@ -61,8 +59,14 @@ typedef void ql_row_function(const void* constants, size_t first, const int32_t*
                              const int32_t* other, int32_t* y, size_t count);
 
 /* ql_rescale_high_row: the same where all shifts are 32 or more. */
-ql_row_function ql_rescale_row, ql_rescale_high_row, ql_compact_row, ql_threshold_row,
-    ql_lookup_row, ql_multiply_row;
+ql_row_function ql_rescale_row, ql_rescale_high_row, ql_threshold_row, ql_lookup_row,
+    ql_multiply_row;
+
+/* What makes bytes, signed or not, of a row. */
+typedef void ql_bytes_function(const void* constants, size_t first, const int32_t* x, size_t count,
+                               uint8_t* to);
+
+ql_bytes_function ql_compact_bytes;
 
 /* Numbers first, first + step, ... of a tensor. */
 void ql_load_row(const void* tensor, ql_type type, size_t first, size_t step, int32_t* row,
