@@ -1,18 +1,37 @@
-"""The arena: where each buffer lies in one piece of memory that all of them share."""
+"""The arena: where each buffer lies in one piece of memory that all of them share.
+
+A step may write over what it reads for the last time, if each number is written where nothing is
+that is still read. For a step that goes forward, place by place, that is so if the result begins at
+least a gap before what is read; for one that goes backward, if it begins a gap behind it. Offsets
+are counted from any place while buffers are placed, and from the lowest in the end.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ALIGNMENT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gap:
+    """How far a step's result lies from what it reads, in bytes: at least `forward` before it where
+    the step goes forward, `backward` behind it where it goes backward. Both may be negative."""
+
+    forward: int
+    backward: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lifetime:
-    """A buffer of `size` bytes that is written by step `first` and last read by step `last`."""
+    """A buffer of `size` bytes that is written by step `first` and last read by step `last`.
+
+    over: of what step `first` reads for the last time, that which this buffer may lie over.
+    """
 
     size: int
     first: int
     last: int
+    over: Mapping[str, Gap] = field(default_factory=dict)
 
     def meets(self, other: "Lifetime") -> bool:
         """Return whether both hold something at one time."""
@@ -21,32 +40,29 @@ class Lifetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Arena:
-    """offsets: of each buffer, by its name. size: bytes of all."""
+    """offsets: of each buffer, by its name. size: bytes of all. backward: the steps that go so."""
 
     offsets: Mapping[str, int]
     size: int
+    backward: frozenset[int] = frozenset()
 
 
 def place(lifetimes: Mapping[str, Lifetime]) -> Arena:
-    """Return a placement in which no two buffers overlap while both hold something.
+    """Return a placement in which no two buffers overlap while both hold something, but for what a
+    step reads and writes in its order.
 
-    Each order of `_orders` places buffers one by one, at the lowest place that is free; the
-    smallest arena is taken, of equal ones the first.
+    Buffers are placed one by one where they make the arena grow least, in several orders, with
+    several choices of the steps that go backward; the smallest arena is taken, of equal ones the
+    first.
     """
-    arenas = [_in_order(lifetimes, order) for order in _orders(lifetimes)]
+    steps = sorted({one.first for one in lifetimes.values() if one.over})
+    choices = [frozenset(steps[start::2]) for start in (1, 0)] if steps else []
+    arenas = [
+        _in_order(lifetimes, order, backward)
+        for backward in (frozenset[int](), *choices)
+        for order in _orders(lifetimes)
+    ]
     return min(arenas, key=lambda arena: arena.size)
-
-
-def least_size(lifetimes: Mapping[str, Lifetime]) -> int:
-    """Return what no placement can be below: the most bytes that are held at one time."""
-    steps = {lifetime.first for lifetime in lifetimes.values()}
-    return max(
-        (
-            sum(_aligned(one.size) for one in lifetimes.values() if one.first <= step <= one.last)
-            for step in steps
-        ),
-        default=0,
-    )
 
 
 def _orders(lifetimes: Mapping[str, Lifetime]) -> list[list[str]]:
@@ -60,26 +76,58 @@ def _orders(lifetimes: Mapping[str, Lifetime]) -> list[list[str]]:
     return [by_size, by_length, by_area, names]
 
 
-def _in_order(lifetimes: Mapping[str, Lifetime], order: Sequence[str]) -> Arena:
+def _in_order(
+    lifetimes: Mapping[str, Lifetime], order: Sequence[str], backward: frozenset[int]
+) -> Arena:
     offsets: dict[str, int] = {}
+    begin, end = 0, 0
     for name in order:
         own = lifetimes[name]
-        taken = sorted(
-            (offset, offset + lifetimes[other].size)
+        # Of each buffer in the way: from where to where this one may not begin.
+        closed = [
+            _closed(lifetimes, name, other, offset, backward)
             for other, offset in offsets.items()
             if lifetimes[other].meets(own)
+        ]
+        edges = {begin, *(edge for first, last in closed for edge in (first - 1, last + 1))}
+        aligned = {edge // ALIGNMENT * ALIGNMENT for edge in edges}
+        aligned |= {-(-edge // ALIGNMENT) * ALIGNMENT for edge in edges}
+        free = [
+            offset
+            for offset in aligned
+            if not any(first <= offset <= last for first, last in closed)
+        ]
+        offsets[name] = min(
+            free, key=lambda at: (max(end, at + own.size) - min(begin, at), abs(at - begin), at)
         )
-        offset = 0
-        for start, end in taken:
-            if offset + own.size <= start:
-                break
-            offset = max(offset, _aligned(end))
-        offsets[name] = offset
-    ends = (offset + lifetimes[name].size for name, offset in offsets.items())
+        begin = min(begin, offsets[name])
+        end = max(end, offsets[name] + own.size)
     return Arena(
-        offsets={name: offsets[name] for name in lifetimes}, size=_aligned(max(ends, default=0))
+        offsets={name: offsets[name] - begin for name in lifetimes},
+        size=-(-(end - begin) // ALIGNMENT) * ALIGNMENT,
+        backward=backward,
     )
 
 
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def _closed(
+    lifetimes: Mapping[str, Lifetime],
+    name: str,
+    other: str,
+    offset: int,
+    backward: frozenset[int],
+) -> tuple[int, int]:
+    """Return the first and the last offset at which a buffer would be in the way of another one, or
+    it in that one's."""
+    own, others = lifetimes[name], lifetimes[other]
+    first, last = offset - own.size + 1, offset + others.size - 1
+    if other in own.over:
+        gap = own.over[other]
+        if own.first in backward:
+            return first, min(last, offset + gap.backward - 1)
+        return max(first, offset - gap.forward + 1), last
+    if name in others.over:
+        gap = others.over[name]
+        if others.first in backward:
+            return max(first, offset - gap.backward + 1), last
+        return first, min(last, offset + gap.forward - 1)
+    return first, last

@@ -58,8 +58,8 @@ def interface(program: Program, arena_size: int) -> str:
 
 {sizes}
 
-/* Run the model once. Sizes are bytes; inputs and outputs may lie at any address. Returns QL_OK, or
-   QL_WRONG_SIZE and does nothing. */
+/* Run the model once. Sizes are bytes; inputs and outputs may lie at any address, none of them in
+   another one. Returns QL_OK, or QL_WRONG_SIZE and does nothing. */
 {run_signature(program)};
 
 /* Run the model on numbers of its own in memory of these sizes, which it overwrites. Returns QL_OK,

@@ -71,6 +71,7 @@ def _take_inputs(writer: Writer) -> None:
         order = channels_last(kind.shape)
         if np.dtype(kind.kind.dtype).itemsize == 1:
             writer.placed[name] = in_order(name, kind, order)
+            writer.given[name] = input_name(name)
             continue
         # At any address: larger integers are copied to where they can be read.
         to = writer.new(name, order)
@@ -82,7 +83,11 @@ def _take_inputs(writer: Writer) -> None:
 def _give_outputs(writer: Writer) -> None:
     for name in outputs_of(writer.program):
         found = writer.ordered(name)
-        writer.call("memcpy", output_name(name), Pointer(found.buffer), size_name(name))
+        if np.dtype(found.kind.kind.dtype).itemsize == 1 and writer.is_own(found.buffer):
+            # Bytes can be written at any address.
+            writer.give(found.buffer, output_name(name))
+        else:
+            writer.call("memcpy", output_name(name), Pointer(found.buffer), size_name(name))
 
 
 def _header(name: str, writer: Writer) -> str:

@@ -1,11 +1,14 @@
 """Convolutions and fully connected layers, with what is made of their sums."""
 
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.arena import Gap
+from quantlab.deploy.c.overlap import Places, place_gap, window_gap
 from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.rows import define_compact, define_row, without_bias
 from quantlab.deploy.c.text import braces
@@ -13,8 +16,8 @@ from quantlab.deploy.c.weights import BLOCK, packed
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type, owner
 from quantlab.errors import UsageError
 from quantlab.integer.groups import Group
-from quantlab.integer.operations import Convolution, Linear
-from quantlab.integer.tensor_type import TensorType
+from quantlab.integer.operations import Convolution, Linear, Windows
+from quantlab.integer.tensor_type import IntegerType, TensorType
 
 _MOST = np.iinfo(np.uint16).max
 
@@ -84,7 +87,37 @@ def product(group: Group, writer: Writer) -> None:
         kind_of_window = TensorType((rows, columns * x.kind.shape[0]), x.kind.kind)
         scratch = Pointer(writer.temporary(kind_of_window, (0, 1)).buffer, is_written=True)
     arguments = (f"&{found}", Pointer(x.buffer), sums)
-    writer.call(f"ql_{function}", *arguments, places=places, after=(scratch,))
+    over = _over(layer, x, [(None, sums), *places], writer)
+    writer.call(f"ql_{function}", *arguments, places=places, after=(scratch,), over=over)
+
+
+def _over(
+    layer: Convolution | Linear,
+    x: Placed,
+    places: Sequence[tuple[Argument, Argument]],
+    writer: Writer,
+) -> Mapping[str, Mapping[str, Gap]]:
+    """Return what each buffer that a layer writes may lie over, by its name."""
+    types = writer.program.types
+    result, given = types[layer.output].shape, x.kind.shape
+
+    def places_of(shape: Sequence[int], kind: IntegerType) -> Places:
+        size = np.dtype(kind.dtype).itemsize
+        if isinstance(layer, Convolution):
+            return Places(rows=shape[1], columns=shape[2], size=shape[0] * size)
+        return Places(rows=prod(shape[:-1]), columns=1, size=shape[-1] * size)
+
+    windows = layer.windows if isinstance(layer, Convolution) else Windows(kernel=(1, 1))
+    found: dict[str, dict[str, Gap]] = {}
+    for other, to in places:
+        if not isinstance(to, Pointer):
+            continue
+        written = places_of(result, types[to.buffer].kind)
+        gaps = found[to.buffer] = {}
+        gaps[x.buffer] = window_gap(windows, places_of(given, x.kind.kind), written)
+        if isinstance(other, Pointer) and other.buffer in types and other.buffer != x.buffer:
+            gaps[other.buffer] = place_gap(places_of(result, types[other.buffer].kind), written)
+    return found
 
 
 def _needs_scratch(layer: Convolution, *, is_depthwise: bool) -> bool:

@@ -26,7 +26,10 @@ def source(writer: Writer, arena: Arena, headers: list[str]) -> str:
             *((output_name(name), name) for name in outputs_of(program)),
         )
     ]
-    calls = "\n".join(_call(call, arena) for call in writer.calls)
+    calls = "\n".join(
+        _call(call, writer, arena, is_backward=number in arena.backward)
+        for number, call in enumerate(writer.calls)
+    )
     return f"""{NOTE}#include <string.h>
 
 {includes}
@@ -42,15 +45,17 @@ static void* at(void* arena, size_t offset) {{ return (uint8_t*)arena + offset; 
 {_selftest(program)}"""
 
 
-def _call(call: Call, arena: Arena) -> str:
-    arguments = [_argument(one, arena) for one in call.arguments]
-    after = [_argument(one, arena) for one in call.after]
+def _call(call: Call, writer: Writer, arena: Arena, *, is_backward: bool) -> str:
+    arguments = [_argument(one, writer, arena) for one in call.arguments]
+    after = [_argument(one, writer, arena) for one in call.after]
+    after += [] if call.over is None else [str(int(is_backward))]
     if not call.places:
         if call.places is not None:
             arguments.append("NULL")
         return f"    {call.function}({', '.join([*arguments, *after])});"
     places = ", ".join(
-        f"{{{_argument(other, arena)}, {_argument(to, arena)}}}" for other, to in call.places
+        f"{{{_argument(other, writer, arena)}, {_argument(to, writer, arena)}}}"
+        for other, to in call.places
     )
     return f"""    {{
         const ql_place places[] = {{{places}}};
@@ -58,14 +63,14 @@ def _call(call: Call, arena: Arena) -> str:
     }}"""
 
 
-def _argument(given: Argument, arena: Arena) -> str:
+def _argument(given: Argument, writer: Writer, arena: Arena) -> str:
     if given is None:
         return "NULL"
     if isinstance(given, str):
         return given
-    if given.buffer in arena.offsets:
-        return f"at(arena, {arena.offsets[given.buffer]})"
-    return input_name(given.buffer)
+    if given.buffer in writer.given:
+        return writer.given[given.buffer]
+    return f"at(arena, {arena.offsets[given.buffer]})"
 
 
 def _selftest(program: Program) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.deploy.c.arena import Arena, Lifetime, place
+from quantlab.deploy.c.arena import Arena, Gap, Lifetime, place
 from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
 from quantlab.deploy.c.text import array, identifier, structure, table
 from quantlab.integer.groups import CanMake, Group, grouped
@@ -33,12 +33,14 @@ Argument = str | Pointer | None
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """A call of the runtime. places: of what is made with a layer's sums, see `ql_place`, or None
-    for a function that takes none. after: arguments behind them."""
+    for a function that takes none. after: arguments behind them. over: what the buffers that it
+    writes may lie over, by their names; then its last argument says whether it goes backward."""
 
     function: str
     arguments: tuple[Argument, ...]
     places: tuple[tuple[Argument, Argument], ...] | None = None
     after: tuple[Argument, ...] = ()
+    over: Mapping[str, Mapping[str, Gap]] | None = None
 
     @property
     def buffers(self) -> list[str]:
@@ -52,7 +54,7 @@ class Writer:
     """See the module.
 
     placed: where each tensor lies. kept: the same of those that `QL_TRACE` gives, by name.
-    numbers: of tensors, as `ql_keep` gets them.
+    numbers: of tensors, as `ql_keep` gets them. given: the parameters that are buffers.
     """
 
     def __init__(self, program: Program, can_make: CanMake) -> None:
@@ -64,6 +66,7 @@ class Writer:
         self.calls: list[Call] = []
         self.definitions: dict[str, list[str]] = {}
         self.runtime: set[str] = set()
+        self.given: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
         self._read = {name for group in self.groups for name in group.inputs}
         self._read |= set(program.outputs)
@@ -93,6 +96,15 @@ class Writer:
         """Return a buffer for a tensor that the program does not have."""
         return self.new(f".{len(self._sizes)}", order, kind)
 
+    def is_own(self, buffer: str) -> bool:
+        """Return whether a buffer is part of the arena."""
+        return buffer in self._sizes
+
+    def give(self, buffer: str, parameter: str) -> None:
+        """Let a parameter be a buffer, in place of a part of the arena."""
+        self.given[buffer] = parameter
+        del self._sizes[buffer]
+
     def constants(self, name: str, values: NDArray[Any]) -> str:
         """Define an array; return its name in C."""
         return self._define(name, lambda found: array(found, values))
@@ -120,10 +132,13 @@ class Writer:
         *arguments: Argument,
         places: Sequence[tuple[Argument, Argument]] | None = None,
         after: tuple[Argument, ...] = (),
+        over: Mapping[str, Mapping[str, Gap]] | None = None,
     ) -> None:
         """Append a call."""
         made = None if places is None else tuple(places)
-        self.calls.append(Call(function=function, arguments=arguments, places=made, after=after))
+        self.calls.append(
+            Call(function=function, arguments=arguments, places=made, after=after, over=over)
+        )
 
     def keep(self, name: str) -> None:
         """Append what gives a whole tensor to whoever traces the model."""
@@ -160,12 +175,24 @@ class Writer:
     def arena(self) -> Arena:
         """Return where the buffers lie."""
         uses: dict[str, list[int]] = {}
+        over: dict[str, dict[str, Gap]] = {}
         for number, call in enumerate(self.calls):
             for buffer in call.buffers:
                 uses.setdefault(buffer, []).append(number)
+            for written, gaps in (call.over or {}).items():
+                over[written] = dict(gaps)
         return place(
             {
-                name: Lifetime(size=size, first=uses[name][0], last=uses[name][-1])
+                name: Lifetime(
+                    size=size,
+                    first=uses[name][0],
+                    last=uses[name][-1],
+                    over={
+                        other: gap
+                        for other, gap in over.get(name, {}).items()
+                        if other in self._sizes and uses[other][-1] == uses[name][0]
+                    },
+                )
                 for name, size in self._sizes.items()
                 if name in uses
             }

@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quantlab.deploy.c.arena import ALIGNMENT, Arena, Lifetime, least_size, place
 from quantlab.deploy.c.artefact import FOLDER, files, host
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.model import c_model
@@ -190,37 +187,3 @@ def test_a_compiler_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("quantlab.deploy.table.which", lambda program: None)
     with pytest.raises(UsageError, match="--backends: c needs cc; sudo apt-get install gcc"):
         open_engines("c", {"network": Author(3).program(2)}, "nowhere")
-
-
-LIFETIMES = st.dictionaries(
-    st.text("abcdef", min_size=1, max_size=3),
-    st.builds(
-        lambda size, first, length: Lifetime(size=size, first=first, last=first + length),
-        st.integers(1, 50),
-        st.integers(0, 8),
-        st.integers(0, 5),
-    ),
-    max_size=12,
-)
-
-
-@settings(max_examples=200, deadline=None)
-@given(LIFETIMES)
-def test_buffers_never_overlap_and_no_byte_is_spare(lifetimes: Mapping[str, Lifetime]) -> None:
-    arena = place(lifetimes)
-    assert all(offset % ALIGNMENT == 0 for offset in arena.offsets.values())
-    used = np.zeros(arena.size, bool)
-    for name, own in lifetimes.items():
-        begin, end = arena.offsets[name], arena.offsets[name] + own.size
-        used[begin : -(-end // ALIGNMENT) * ALIGNMENT] = True
-        for other, lifetime in lifetimes.items():
-            if other != name and own.meets(lifetime):
-                start = arena.offsets[other]
-                assert end <= start or start + lifetime.size <= begin
-    assert used.all()
-    assert least_size(lifetimes) <= arena.size
-
-
-def test_a_chain_needs_no_more_than_its_largest_pair() -> None:
-    chain = {f"t{i}": Lifetime(size=10 * (i + 1), first=i, last=i + 1) for i in range(5)}
-    assert place(chain) == Arena(offsets=place(chain).offsets, size=least_size(chain))

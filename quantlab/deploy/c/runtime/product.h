@@ -27,9 +27,10 @@ typedef struct {
 
 /* sums: where they are stored, NULL where nothing reads them. scratch: of the size of a window, for
    those at the border; NULL where they can be taken in parts: where zeros are beyond it and the
-   channels come in fours, or each place of the kernel is a span. */
+   channels come in fours, or each place of the kernel is a span. is_backward: from the last place
+   to the first. */
 typedef void ql_product_function(const ql_product* layer, const void* input, int32_t* sums,
-                                 const ql_place* places, void* scratch);
+                                 const ql_place* places, void* scratch, int is_backward);
 
 ql_product_function ql_product_u8, ql_product_s8, ql_product_s16;
 
