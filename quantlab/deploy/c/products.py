@@ -168,8 +168,8 @@ def _flat(layer: Linear, writer: Writer, name: str) -> tuple[Placed, NDArray[np.
 
 def _padding(layer: Convolution | Linear, writer: Writer) -> str:
     if isinstance(layer, Linear) or not (layer.windows.is_padded and layer.padding_codes.any()):
-        return "NULL"
-    return writer.constants("padding", layer.padding_codes.astype(np.int16))
+        return braces(["NULL", 0])
+    return writer.shared_constants("padding", layer.padding_codes.astype(np.int16))
 
 
 def _result_order(layer: Convolution | Linear, writer: Writer) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ def define_compact(
     if found is None:
         return None
     fields = {
-        "words": writer.constants("words", found.words),
+        "words": writer.shared_constants("words", found.words),
         "offsets": writer.constants("offsets", found.offsets),
         "low": operation.low,
         "span": operation.high - operation.low,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.c.arena import Arena, Gap, Lifetime, place
 from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
-from quantlab.deploy.c.text import array, identifier, structure, table
+from quantlab.deploy.c.text import array, braces, identifier, structure, table
 from quantlab.integer.groups import CanMake, Group, grouped
 from quantlab.integer.operations import Operation
 from quantlab.integer.program import Program
@@ -108,6 +108,11 @@ class Writer:
     def constants(self, name: str, values: NDArray[Any]) -> str:
         """Define an array; return its name in C."""
         return self._define(name, lambda found: array(found, values))
+
+    def shared_constants(self, name: str, values: NDArray[Any]) -> str:
+        """Define an array, of one element if all are equal; return its name and step in braces."""
+        is_one = bool((values == values[0]).all())
+        return braces([self.constants(name, values[:1] if is_one else values), int(not is_one)])
 
     def traced_constants(self, name: str, values: NDArray[Any]) -> str:
         """Define an array that only QL_TRACE needs; return its name in C."""

@@ -5,7 +5,7 @@
 /* One place of the kernel that lies outside. */
 static void fill_place(const ql_product* layer, ql_type type, uint8_t* to) {
   for (size_t c = 0; c < layer->channels; c++) {
-    const int32_t code = layer->padding == NULL ? 0 : layer->padding[c];
+    const int32_t code = layer->padding.at == NULL ? 0 : layer->padding.at[c * layer->padding.step];
     ql_store_row(to, type, c, &code, 1);
   }
 }

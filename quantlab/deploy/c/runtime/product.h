@@ -5,7 +5,7 @@
 #include "made.h"
 
 /* A fully connected layer is a convolution of one place, or of a column of them. padding: of each
-   channel, NULL for zeros. bias: NULL for zeros, or where it is part of what is made of the sums,
+   channel, none for zeros. bias: NULL for zeros, or where it is part of what is made of the sums,
    and then left_out. Sums of four outputs are made at once: see product.inc for the order of
    weights. */
 typedef struct {
@@ -20,7 +20,7 @@ typedef struct {
   uint16_t groups;
   const int8_t* weights;
   const int32_t* bias;
-  const int16_t* padding;
+  QL_CONSTANTS(int16_t) padding;
   const ql_make* made;
   uint8_t num_made;
 } ql_product;
