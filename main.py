@@ -6,8 +6,11 @@ Exit codes: 0 done, 2 bad usage or configuration, 3 data missing, 4 diverged, 5 
 
 import errno
 import gc
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,7 +46,21 @@ def main(arguments: Sequence[str]) -> int:
         return 2
 
 
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Answer SIGINT: raise KeyboardInterrupt, but end at once while modules are imported.
+
+    A module that is imported, torch above all, may catch the exception and go on, or die of it.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            os._exit(128 + number)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # SIGINT is not ignored
+        signal.signal(signal.SIGINT, interrupt)
     gc.set_threshold(10_000)  # importing torch makes half a million objects, which all stay
     try:
         code = main(sys.argv[1:])
@@ -55,5 +72,7 @@ if __name__ == "__main__":
         hint = "run `make setup` once, then use .venv/bin/python"
         print(f"main.py: {sys.executable} has no {error.name}; {hint}", file=sys.stderr)
         code = 2
+    if signal.getsignal(signal.SIGINT) is interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the command is done: no traceback
     gc.freeze()  # otherwise Python looks for cycles among all of them before it ends
     sys.exit(code)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -331,6 +332,39 @@ def test_started_by_horovodrun_without_horovod(lab: Lab, tmp_path: Path) -> None
     assert "bash cfg/horovod.sh" in done.stderr
     assert "no such extension" in done.stderr
     assert lab.everything_in_logs() == []
+
+
+# What torch does while it is imported, in Python and in C++: it goes on, whatever is raised.
+_SWALLOWING = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except BaseException:
+    pass
+raise SystemExit(7)
+"""
+
+
+# As a shell does with what it starts in the background.
+_IGNORING = ("sh", "-c", "trap '' INT; exec \"$@\"", "-")
+
+
+@pytest.mark.parametrize(("launcher", "code"), [((), 130), (_IGNORING, 7)])
+def test_ctrl_c_while_modules_are_imported(
+    lab: Lab, tmp_path: Path, launcher: tuple[str, ...], code: int
+) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(_SWALLOWING)
+    done = lab.run(*TOY_RUN, launcher=launcher, env={"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_ctrl_c_when_the_command_is_done(lab: Lab, tmp_path: Path) -> None:
+    late = "import atexit, os, signal\natexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+    (tmp_path / "sitecustomize.py").write_text(late)
+    done = lab.run("list", "--problem=Toy", env={"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    assert "launcher" in done.stdout
 
 
 def test_a_reader_that_stops_reading(lab: Lab) -> None:
