@@ -1,4 +1,4 @@
-"""Which operations of a program are done at once: a layer's sums, and what is made of them.
+"""Which operations of a program are done at once: sums, and what is made of them.
 
 Codes are made of sums while these are in registers, or a few of them on a stack, so that sums are
 stored only where something else reads them. Every back end groups a program by this function; which
@@ -15,7 +15,7 @@ from quantlab.integer.program import Program
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Made:
-    """An operation that is done with a layer's sums.
+    """An operation that is done with the sums of a layer or a pooling.
 
     side: which of its inputs is the sums, or what was made of them. source: the place among the
     group's `made` of the one whose result it takes; None: it takes the sums. other: the tensor that
@@ -46,18 +46,24 @@ class Group:
         return (*self.operation.inputs, *others)
 
 
-# Of an operation, which of its inputs is the sums, and the layer that makes them.
-CanMake = Callable[[Operation, int, Convolution | Linear], bool]
+# Of an operation, which of its inputs is the sums, and what makes them.
+CanMake = Callable[[Operation, int, Operation], bool]
+LAYERS = (Convolution, Linear)
 
 
-def grouped(program: Program, can_make: CanMake, most: int | None = None) -> list[Group]:
+def grouped(
+    program: Program,
+    can_make: CanMake,
+    most: int | None = None,
+    sources: tuple[type[Operation], ...] = LAYERS,
+) -> list[Group]:
     """Return the groups of a program, in the order in which they can be done.
 
     What is made of two tensors is done with the one that comes last, when the other is there
-    already. can_make: whether a back end can do an operation with a layer's sums. most: how many
-    are made with one layer's sums; None: any number.
+    already. can_make: whether a back end can do an operation with sums. most: how many are made
+    with the same sums; None: any number. sources: the operations that make sums.
     """
-    made = _made(program, can_make, most)
+    made = _made(program, can_make, most, sources)
     with_sums = {one.operation.output for several in made.values() for one in several}
     readers = Counter(
         name for o in program.operations if o.output not in with_sums for name in set(o.inputs)
@@ -75,17 +81,19 @@ def grouped(program: Program, can_make: CanMake, most: int | None = None) -> lis
     ]
 
 
-def _made(program: Program, can_make: CanMake, most: int | None) -> dict[str, list[Made]]:
-    """Return what is made with each layer's sums, of them or of one another."""
+def _made(
+    program: Program, can_make: CanMake, most: int | None, sources: tuple[type[Operation], ...]
+) -> dict[str, list[Made]]:
+    """Return what is made with the sums of each source, of them or of one another."""
     # What is made with sums is there when the sums are.
     order = {name: i for i, name in enumerate(program.types)}
-    layers = {o.output: o for o in program.operations if isinstance(o, Convolution | Linear)}
+    layers = {o.output: o for o in program.operations if isinstance(o, sources)}
     made: dict[str, list[Made]] = {name: [] for name in layers}
     # The sums that a tensor is made with. Images of a Linear lie in another order.
     origin = {
         name: name
         for name, layer in layers.items()
-        if isinstance(layer, Convolution) or len(program.types[name].shape) != 3
+        if not isinstance(layer, Linear) or len(program.types[name].shape) != 3
     }
     for operation in program.operations:
         last = max(operation.inputs, key=order.__getitem__)

@@ -24,7 +24,7 @@ from quantlab.deploy.c.source import source
 from quantlab.deploy.c.text import NOTE
 from quantlab.deploy.c.writer import Pointer, Writer
 from quantlab.errors import UsageError
-from quantlab.integer.operations import Convolution, Linear, Operation
+from quantlab.integer.operations import Operation
 from quantlab.integer.program import Program
 
 
@@ -43,7 +43,7 @@ def c_model(program: Program) -> Model:
     if not program.operations:
         raise UsageError("c: a program of 0 operations given, at least 1 allowed")
 
-    def makes(operation: Operation, side: int, layer: Convolution | Linear) -> bool:
+    def makes(operation: Operation, side: int, source: Operation) -> bool:
         return can_make(operation, [program.types[name] for name in operation.inputs])
 
     writer = Writer(program, makes)

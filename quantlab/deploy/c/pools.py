@@ -1,48 +1,65 @@
-"""Pooling."""
+"""Pooling, with what is made of its sums."""
 
+from typing import Any
+
+import numpy as np
+
+from quantlab.deploy.c.made import Sums, finish
 from quantlab.deploy.c.placed import channels_last
 from quantlab.deploy.c.writer import Pointer, Writer, c_type
-from quantlab.deploy.emitter import Emitters
-from quantlab.integer.operations import AdaptiveSumPool, MaxPool, SumPool
+from quantlab.integer.groups import Group
+from quantlab.integer.operations import AdaptiveSumPool, MaxPool, Operation, SumPool
 
 
-def pool(operation: AdaptiveSumPool | MaxPool | SumPool, writer: Writer) -> None:
+def sum_pool(group: Group, writer: Writer) -> None:
+    """Append the call of a pooling that adds up."""
+    operation = group.operation
+    assert isinstance(operation, AdaptiveSumPool | SumPool)
     x = writer.ordered(operation.inputs[0])
-    kind = writer.program.types[operation.output]
-    channels, rows, columns = x.kind.shape
-    to = writer.new(operation.output, channels_last(kind.shape))
-    fields: dict[str, int | str] = {
-        "rows": rows,
-        "columns": columns,
-        "channels": channels,
-        "result_rows": kind.shape[1],
-        "result_columns": kind.shape[2],
-        "type": c_type(x.kind),
-    }
-    if isinstance(operation, AdaptiveSumPool):
-        fields |= {"dilation_rows": 1, "dilation_columns": 1, "is_adaptive": 1}
-    else:
-        windows = operation.windows
-        fields |= {
-            "kernel_rows": windows.kernel[0],
-            "kernel_columns": windows.kernel[1],
-            "stride_rows": windows.stride[0],
-            "stride_columns": windows.stride[1],
-            "dilation_rows": windows.dilation[0],
-            "dilation_columns": windows.dilation[1],
-            "top": windows.padding[0],
-            "left": windows.padding[1],
-        }
+    order = channels_last(x.kind.shape)
+    bias = np.zeros(x.kind.shape[0], np.int32)
+    sums = Sums(group=group, order=order, bias=bias)
+    finished, stored, places = finish(sums, writer, lacks_bias=False)
+    fields = _sizes(operation, writer) | {"finish": finished}
     if isinstance(operation, SumPool):
         fields["padding"] = operation.padding_code
-    function = "max_pool" if isinstance(operation, MaxPool) else "sum_pool"
     found = writer.structure("ql_pool", "pool", fields)
-    writer.runtime |= {function, "load_row"}
-    writer.runtime |= {"store_row"} if function == "max_pool" else set()
-    writer.call(
-        f"ql_{function}", f"&{found}", Pointer(x.buffer), Pointer(to.buffer, is_written=True)
-    )
+    writer.runtime.add("sum_pool")
+    writer.call("ql_sum_pool", f"&{found}", Pointer(x.buffer), stored, places=places)
+
+
+def max_pool(operation: MaxPool, writer: Writer) -> None:
+    """Append the call of a pooling that takes the largest."""
+    x = writer.ordered(operation.inputs[0])
+    to = writer.new(operation.output, channels_last(x.kind.shape))
+    found = writer.structure("ql_pool", "pool", _sizes(operation, writer))
+    writer.runtime |= {"max_pool", "load_row", "store_row"}
+    writer.call("ql_max_pool", f"&{found}", Pointer(x.buffer), Pointer(to.buffer, is_written=True))
     writer.keep(operation.output)
 
 
-EMITTERS: Emitters = dict.fromkeys((AdaptiveSumPool, MaxPool, SumPool), pool)
+def _sizes(operation: Operation, writer: Writer) -> dict[str, Any]:
+    given, result = (writer.program.types[n] for n in (*operation.inputs, operation.output))
+    channels, rows, columns = given.shape
+    fields: dict[str, Any] = {
+        "rows": rows,
+        "columns": columns,
+        "channels": channels,
+        "result_rows": result.shape[1],
+        "result_columns": result.shape[2],
+        "type": c_type(given),
+    }
+    if isinstance(operation, AdaptiveSumPool):
+        return fields | {"dilation_rows": 1, "dilation_columns": 1, "is_adaptive": 1}
+    assert isinstance(operation, MaxPool | SumPool)
+    windows = operation.windows
+    return fields | {
+        "kernel_rows": windows.kernel[0],
+        "kernel_columns": windows.kernel[1],
+        "stride_rows": windows.stride[0],
+        "stride_columns": windows.stride[1],
+        "dilation_rows": windows.dilation[0],
+        "dilation_columns": windows.dilation[1],
+        "top": windows.padding[0],
+        "left": windows.padding[1],
+    }

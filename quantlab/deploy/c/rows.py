@@ -29,7 +29,7 @@ def define_compact(
         return None
     fields = {
         "words": writer.shared_constants("words", found.words),
-        "offsets": writer.constants("offsets", found.offsets),
+        "offsets": writer.shared_constants("offsets", found.offsets),
         "low": operation.low,
         "span": operation.high - operation.low,
         "doublings": found.doublings,

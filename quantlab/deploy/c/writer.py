@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.arena import Arena, Gap, Lifetime, place
 from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
 from quantlab.deploy.c.text import array, braces, identifier, structure, table
-from quantlab.integer.groups import CanMake, Group, grouped
-from quantlab.integer.operations import Operation
+from quantlab.integer.groups import LAYERS, CanMake, Group, grouped
+from quantlab.integer.operations import AdaptiveSumPool, Operation, SumPool
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
@@ -59,7 +59,7 @@ class Writer:
 
     def __init__(self, program: Program, can_make: CanMake) -> None:
         self.program = program
-        self.groups = grouped(program, can_make, MOST_MADE)
+        self.groups = grouped(program, can_make, MOST_MADE, (*LAYERS, SumPool, AdaptiveSumPool))
         self.numbers = {name: i for i, name in enumerate(program.types)}
         self.placed: dict[str, Placed] = {}
         self.kept: dict[str, Placed] = {}

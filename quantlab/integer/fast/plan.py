@@ -27,7 +27,8 @@ def plan(program: Program) -> list[Step]:
     # The rule of each operation that is made with sums, by its output.
     rules: dict[str, CodesRule] = {}
 
-    def can_make(operation: Operation, side: int, layer: Convolution | Linear) -> bool:
+    def can_make(operation: Operation, side: int, layer: Operation) -> bool:
+        assert isinstance(layer, Convolution | Linear)
         types = [program.types[name] for name in operation.inputs]
         rule = rule_of(operation, types, side, constant_groups(layer))
         if rule is not None:

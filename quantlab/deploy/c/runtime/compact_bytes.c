@@ -7,11 +7,13 @@ void ql_compact_bytes(const void* constants, size_t first, const int32_t* x, siz
   const uint8_t doublings = rule->doublings;
   const size_t step = rule->words.step;
   const int32_t* words = rule->words.at + first * step;
-  const int32_t* offsets = rule->offsets + first;
+  const size_t offset_step = rule->offsets.step;
+  const int32_t* offset = rule->offsets.at + first * offset_step;
   for (const int32_t* end = x + count; x != end; x++) {
     const int32_t word = *words;
     const int32_t doubled = (int32_t)((uint32_t)*x << doublings);
-    int32_t code = (int32_t)(((int64_t)word * doubled) >> 32) + *offsets++;
+    int32_t code = (int32_t)(((int64_t)word * doubled) >> 32) + *offset;
+    offset += offset_step;
     words += step;
     code >>= word & 31;
     if (code < 0) code = 0;

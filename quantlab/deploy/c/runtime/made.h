@@ -25,8 +25,18 @@ typedef struct {
 
 enum { QL_MOST_MADE = 4 };
 
-/* Make all of the sums of channels first, first + 1, ... of the place that begins at `start`. */
-void ql_make_rows(const ql_make* made, const ql_place* places, size_t num_made, const int32_t* sums,
-                  size_t start, size_t first, size_t count);
+/* What becomes of sums. left_out: a bias that they lack, and that is part of what is made of them.
+ */
+typedef struct {
+  QL_TENSOR_FIELD
+  QL_LEFT_OUT_FIELD
+  const ql_make* made;
+  uint8_t num_made;
+} ql_finish;
+
+/* Store the sums of channels first, first + 1, ... of the place that begins at `start`, and what is
+   made of them. sums: where they are stored, NULL where nothing reads them. */
+void ql_finish_row(const ql_finish* finish, const int32_t* row, int32_t* sums,
+                   const ql_place* places, size_t start, size_t first, size_t count);
 
 #endif

@@ -9,8 +9,6 @@
    and then left_out. Sums of four outputs are made at once: see product.inc for the order of
    weights. */
 typedef struct {
-  QL_TENSOR_FIELD
-  QL_LEFT_OUT_FIELD
   uint16_t rows, columns, channels;
   uint16_t result_rows, result_columns, outputs;
   uint16_t kernel_rows, kernel_columns;
@@ -21,8 +19,7 @@ typedef struct {
   const int8_t* weights;
   const int32_t* bias;
   QL_CONSTANTS(int16_t) padding;
-  const ql_make* made;
-  uint8_t num_made;
+  ql_finish finish;
 } ql_product;
 
 /* sums: where they are stored, NULL where nothing reads them. scratch: of the size of a window, for
@@ -62,10 +59,5 @@ typedef struct {
 /* Find a window: in the input, or in scratch if it is not whole and there is any. */
 ql_numbers ql_find_window(const ql_product* layer, const void* input, ql_type type, uint16_t row,
                           uint16_t column, void* scratch);
-
-/* Store the sums of channels first, first + 1, ... of the place that begins at `start`, and what is
-   made of them. */
-void ql_finish_row(const ql_product* layer, const int32_t* row, int32_t* sums,
-                   const ql_place* places, size_t start, size_t first, size_t count);
 
 #endif

@@ -28,7 +28,7 @@ typedef struct {
 /* low + clamp((high word of word * (x << doublings) + offset) >> (word mod 32), 0, span). */
 typedef struct {
   QL_CONSTANTS(int32_t) words;
-  const int32_t* offsets;
+  QL_CONSTANTS(int32_t) offsets;
   int16_t low;
   uint8_t span, doublings;
 } ql_compact;
