@@ -45,10 +45,9 @@ def lower_function_of_one(lowering: Lowering, node: fx.Node, layer: nn.Module, x
 def lower_multiply(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> Value:
     """Return the product of two tensors of codes."""
     sources = node.all_input_nodes
-    sides = [
-        lowering.codes(side, source)
-        for side, source in zip((left, right), (sources[0], sources[-1]), strict=True)
-    ]
+    source_of = {left: sources[0], right: sources[-1]}
+    made = {x: lowering.codes(x, source_of[x]) for x in lowering.costly_first([left, right])}
+    sides = [made[left], made[right]]
     grids = [side.grid for side in sides]
     assert grids[0] is not None
     assert grids[1] is not None

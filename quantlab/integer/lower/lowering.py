@@ -134,12 +134,18 @@ class Lowering:
         return seen_grid(low, high, self.builder.limits.memory_bits)
 
     def is_costly(self, value: Value) -> bool:
-        """Return whether memory is narrow and a value would take more, or several tensors."""
+        """Return whether memory is narrow and a value would take more, several tensors, or an
+        operation when it is read."""
         limits, types = self.builder.limits, self.builder.types
-        if not limits.has_narrow_memory:
-            return False
+        if not limits.has_narrow_memory or value.is_clamped:
+            return limits.has_narrow_memory
         bits = [types[term.tensor].kind.num_bits for term in value.terms]
         return len(bits) > 1 or max(bits) > limits.memory_bits
+
+    def costly_first(self, values: Sequence[Value]) -> Sequence[Value]:
+        """Return values in the order in which they are to be rounded: none is to wait for others
+        that memory has no room for."""
+        return sorted(values, key=lambda value: not self.is_costly(value))
 
     def is_result(self, node: fx.Node) -> bool:
         """Return whether a node's value becomes the network's output, by what moves elements or

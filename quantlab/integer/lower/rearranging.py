@@ -93,7 +93,8 @@ def lower_concat(
 ) -> Value:
     """Return values, and tensors that depend on no input, one after the other on one grid."""
     grid = lowering.grid_for(node)
-    made = {x: _codes(lowering, node, x, grid) for x in inputs if isinstance(x, Value)}
+    values = lowering.costly_first([x for x in inputs if isinstance(x, Value)])
+    made = {x: _codes(lowering, node, x, grid) for x in values}
     if not made:
         refuse(node, "of constants alone; one tensor that depends on the input needed")
     first = next(iter(made.values()))

@@ -5,7 +5,7 @@ Shapes are `[C, H, W]`, of one sample.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,13 +30,16 @@ ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A network to lower. rules, seed: how it was quantized, and its weights drawn."""
+    """A network to lower. rules, seed: how it was quantized, and its weights drawn. memory_bits,
+    sum_bits: as of `lower`."""
 
     network: nn.Module
     spec: InputSpec
     rules: list[dict[str, Any]]
     seed: int
     threshold_levels: int
+    memory_bits: int = 32
+    sum_bits: int = 64
 
     @property
     def samples(self) -> Tensor:
@@ -387,7 +390,9 @@ def cases(draw: Draw) -> Case:
     spec, seed = draw(specs()), draw(st.integers(0, 2**16))
     network = layers(draw, spec.shape)
     rules, levels = quantize_rules(draw, network), draw(st.sampled_from([4, 0, 16]))
-    return calibrated(network, spec, rules, seed, levels)
+    case = calibrated(network, spec, rules, seed, levels)
+    memory, sums = draw(st.sampled_from([(32, 64), (8, 64), (16, 32), (8, 32), (32, 32)]))
+    return replace(case, memory_bits=memory, sum_bits=sums)
 
 
 class Chain(nn.Sequential):

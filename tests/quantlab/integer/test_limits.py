@@ -19,8 +19,6 @@ from quantlab.integer.fast import FastEngine
 from quantlab.integer.file import from_bytes, to_bytes
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.lower.multipliers import choose
-from quantlab.integer.operations.rescale import Rescale
-from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S32
 from quantlab.integer.verify import Interpreter, compare
 from tests.models import stored
@@ -36,16 +34,10 @@ from tests.quantlab.integer.networks import (
 )
 from tests.quantlab.integer.random_networks import calibrated
 from tests.quantlab.integer.test_lower import scores
-from tests.quantlab.integer.test_properties import opened
+from tests.quantlab.integer.test_properties import opened, outliving, sum_bits
 from tests.quantlab.integer.test_trained import photos
 
 OFFICIAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "mnist"
-
-
-def sum_bits(program: Program) -> int:
-    """Return the bits of the largest sum that is rescaled."""
-    made = [o.output for o in program.operations if isinstance(o, Rescale)]
-    return max(program.bounds[name].num_bits for name in made)
 
 
 def test_multipliers_of_narrow_sums_use_the_room() -> None:
@@ -80,19 +72,6 @@ def test_numbers_too_large_for_narrow_sums_are_refused_by_name() -> None:
 def test_other_bits_are_refused(name: str, given: object, message: str) -> None:
     with pytest.raises(UsageError, match=f"^{message}$"):
         lower(nn.Identity(), SPEC, **{name: given})  # type: ignore[arg-type]
-
-
-def outliving(program: Program) -> dict[str, int]:
-    """Return the bits of each tensor that outlives the layer that makes it: which something else
-    than the next operation reads, or which are codes."""
-    found = {}
-    for position, operation in enumerate(program.operations):
-        name, kind = operation.output, program.types[operation.output].kind
-        readers = [i for i, o in enumerate(program.operations) if name in o.inputs]
-        is_in_passing = readers == [position + 1] and kind == S32
-        if not is_in_passing and name not in program.outputs:
-            found[name] = kind.num_bits
-    return found
 
 
 @pytest.fixture(scope="module")

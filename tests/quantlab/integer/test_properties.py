@@ -30,6 +30,7 @@ from quantlab.integer.operations import (
     SumPool,
     Windows,
 )
+from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
 from quantlab.integer.verify import Engine
@@ -54,7 +55,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even k
 # many bits, and what `multipliers.choose` cannot express.
 REFUSALS = (
     r"^layer '.*': \w+ '.*' needs an accumulator of \d+ bits, 32 allowed",
-    r"^layer '.*': a factor of .* given, at most 2\^31 and 2\^62 allowed; the range of the codes",
+    r"^layer '.*': a factor of .* given, at most 2\^31 and 2\^(62|30) allowed; the range of",
+    r"^layer '.*': numbers of up to .* to rescale given, at most 2\^26 allowed with sum_bits 32",
+    r"codes from -?\d+ to -?\d+ given, \d+ bits allowed with memory_bits \d+; fewer bits",
 )
 
 # Few examples, without looking for the simplest; the many of a long test are made simple.
@@ -87,8 +90,34 @@ def check(program: Program, batch: Mapping[str, NDArray[Any]]) -> None:
             np.testing.assert_array_equal(tensor, expected[name], f"{engine}, tensor '{name}'")
 
 
+def sum_bits(program: Program) -> int:
+    """Return the bits of the largest sum that is rescaled."""
+    made = [o.output for o in program.operations if isinstance(o, Rescale)]
+    return max((program.bounds[name].num_bits for name in made), default=0)
+
+
+def outliving(program: Program) -> dict[str, int]:
+    """Return the bits of each tensor that outlives the layer that makes it: which something else
+    than the next operation reads, or which are codes."""
+    found = {}
+    for position, operation in enumerate(program.operations):
+        name, kind = operation.output, program.types[operation.output].kind
+        readers = [i for i, o in enumerate(program.operations) if name in o.inputs]
+        is_in_passing = readers == [position + 1] and kind == S32
+        if not is_in_passing and name not in program.outputs:
+            found[name] = kind.num_bits
+    return found
+
+
 def lowered(case: Case) -> Program:
-    return lower(case.network, case.spec, case.samples, threshold_levels=case.threshold_levels)
+    return lower(
+        case.network,
+        case.spec,
+        case.samples,
+        threshold_levels=case.threshold_levels,
+        memory_bits=case.memory_bits,
+        sum_bits=case.sum_bits,
+    )
 
 
 def check_case(case: Case) -> set[str]:
@@ -104,6 +133,8 @@ def check_case(case: Case) -> set[str]:
         return set()
     assert to_bytes(lowered(case)) == to_bytes(program)
     check(program, {"input": case.images.numpy()})
+    assert sum_bits(program) <= case.sum_bits
+    assert max(outliving(program).values(), default=0) <= case.memory_bits
     return {type(operation).__name__ for operation in program.operations}
 
 
