@@ -16,7 +16,7 @@ from quantlab.deploy.c.weights import BLOCK, packed
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, owner
 from quantlab.errors import UsageError
 from quantlab.integer.groups import Group
-from quantlab.integer.operations import Convolution, Linear, Windows
+from quantlab.integer.operations import Convolution, Linear, Operation, Windows
 from quantlab.integer.tensor_type import IntegerType, TensorType
 
 _MOST = np.iinfo(np.uint16).max
@@ -67,8 +67,13 @@ def product(group: Group, writer: Writer) -> None:
     }
     found = writer.structure("ql_product", "layer", fields)
     kind = str(x.kind.kind)
-    function = f"{'depthwise' if is_depthwise else 'product'}_{kind}"
-    writer.runtime |= {function, "find_window", "fill_window"}
+    function = "depthwise" if is_depthwise else "product"
+    if all(map(_is_of_places, writer.program.operations)):
+        function = "places"  # smaller, but not where the others are needed too
+    function = f"{function}_{kind}"
+    writer.runtime.add(function)
+    if not function.startswith("places"):
+        writer.runtime |= {"find_window", "fill_window"}
     scratch: Argument = None
     if isinstance(layer, Convolution) and _needs_scratch(layer, is_depthwise=is_depthwise):
         rows, columns = layer.windows.kernel
@@ -77,6 +82,14 @@ def product(group: Group, writer: Writer) -> None:
     arguments = (f"&{found}", Pointer(x.buffer), stored)
     over = _over(layer, x, [(None, stored), *places], writer)
     writer.call(f"ql_{function}", *arguments, places=places, after=(scratch,), over=over)
+
+
+def _is_of_places(operation: Operation) -> bool:
+    """Return whether each window of a layer, if it is one, is the place that it makes."""
+    if not isinstance(operation, Convolution):
+        return True
+    windows = operation.windows
+    return windows.kernel == windows.stride == (1, 1) and not windows.is_padded
 
 
 def _over(

@@ -31,6 +31,9 @@ typedef void ql_product_function(const ql_product* layer, const void* input, int
 
 ql_product_function ql_product_u8, ql_product_s8, ql_product_s16;
 
+/* The same where each window is one place, and the places of the result are those of the input. */
+ql_product_function ql_places_u8, ql_places_s8, ql_places_s16;
+
 /* The same where each output has one channel of its own, with weights [kernel rows][kernel
    columns][channels]. */
 ql_product_function ql_depthwise_u8, ql_depthwise_s8, ql_depthwise_s16;

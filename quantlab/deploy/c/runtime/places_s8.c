@@ -1,0 +1,12 @@
+#include "pairs.h"
+#include "product.h"
+
+typedef int8_t ql_integer;
+#define QL_NAME ql_places_s8
+#define QL_TYPE QL_S8
+#ifdef QL_PAIRS
+#define QL_EVEN ql_even_signed
+#define QL_ODD ql_odd_signed
+#endif
+#define QL_ONLY_PLACES
+#include "product.inc"
