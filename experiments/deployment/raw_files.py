@@ -17,6 +17,7 @@ from experiments.library import Library, Problem
 from experiments.protocols import Dataset, InMemory
 from experiments.runs.pictures import is_image_batch
 from quantlab.errors import DataError, UsageError, did_you_mean
+from quantlab.pixels import check_8_bits
 
 INPUTS = "inputs"  # the array of an .npz file
 
@@ -62,6 +63,7 @@ class FileReader:
             raise DataError(f"{path}: no image that can be read") from error
         except OSError as error:
             raise DataError(f"{path}: {error.strerror or error}") from error
+        check_8_bits(image.mode, path)
         if sample_NCHW is None:
             pixels = reading_of(self.library.preprocess).read_evaluate(image.convert("RGB"))
             return pixels.unsqueeze(0)

@@ -14,6 +14,7 @@ from quantlab.algorithms.after_training import calibrate
 from quantlab.errors import DataError, UsageError, did_you_mean
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
+from quantlab.pixels import check_8_bits
 
 SIZE, _RESIZED = 224, 256
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -88,9 +89,10 @@ def _spread(files: Sequence[Path], count: int) -> Sequence[Path]:
 def _photo(file: Path) -> Tensor:
     try:
         with Image.open(file) as image:
-            photo = image.convert("RGB")
+            mode, photo = image.mode, image.convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(f"{file}: no image that can be read") from error
+    check_8_bits(mode, file)
     share = _RESIZED / min(photo.size)
     width, height = (max(SIZE, round(side * share)) for side in photo.size)
     photo = photo.resize((width, height), Image.Resampling.BILINEAR)

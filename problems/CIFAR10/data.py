@@ -175,7 +175,7 @@ def _read_images(folder: Path) -> Data:
     return Data(
         train=decode(train, size=size, cache=folder / ".pixels-train.npy"),
         test=decode(test, size=size, cache=folder / ".pixels-test.npy"),
-        source=f"CIFAR10 from image folders in {folder}",
+        source=f"CIFAR10 from image folders in {folder}{train.remark}{test.remark}",
     )
 
 

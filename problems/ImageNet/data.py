@@ -52,8 +52,9 @@ def _locate(folder: Path) -> Path:
 def _read(root: Path) -> Data:
     test = scan_folder(root / "val")
     if not (root / "train").is_dir():
-        source = f"ImageNet photos in {root}, val only: the same photos train and test"
+        source = f"ImageNet photos in {root}, val only: the same photos train and test{test.remark}"
         return Data(train=test, test=test, source=source)
     train = scan_folder(root / "train")
     check_same_classes(train, test)
-    return Data(train=train, test=test, source=f"ImageNet photos in {root}")
+    source = f"ImageNet photos in {root}{train.remark}{test.remark}"
+    return Data(train=train, test=test, source=source)

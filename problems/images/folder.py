@@ -20,6 +20,7 @@ from torch import Tensor
 from experiments.protocols import Data, InMemory
 from problems.images.files import write_whole
 from quantlab.errors import DataError, UsageError
+from quantlab.pixels import check_8_bits
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp"))
 
@@ -30,27 +31,39 @@ class ImageFolder:
 
     paths: `<class>/<image>` below `root`, sorted by class, then by name.
     targets: `[N]` int64, the place of the image's class in `classes`, which are sorted by name.
+    left_out: what else lies in the folders of the classes, hidden files apart.
     """
 
     root: Path
     paths: Sequence[str]
     targets: Tensor
     classes: Sequence[str]
+    left_out: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def read(self, index: int) -> Image.Image:
         """Return image `index` as RGB, as its pixels are stored: turning it by its EXIF data is
-        left out, as published accuracies do. Raises DataError for a damaged file.
+        left out, as published accuracies do. Raises DataError for a damaged file, and for pixels of
+        more than 8 bits.
         """
         path = self.root / self.paths[index]
         try:
             with Image.open(path) as image:
-                return image.convert("RGB")
+                mode, rgb = image.mode, image.convert("RGB")
         # A damaged image can make its decoder raise nearly anything.
         except Exception as error:
             raise DataError(f"{path}: cannot be decoded ({error}); replace the file") from error
+        check_8_bits(mode, path)
+        return rgb
+
+    @property
+    def remark(self) -> str:
+        """What to say of the files that were left out, after the name of the folder."""
+        if not self.left_out:
+            return ""
+        return f"; {len(self.left_out):,} left out, such as {self.left_out[0]}"
 
 
 def scan_folder(root: Path) -> ImageFolder:
@@ -63,19 +76,23 @@ def scan_folder(root: Path) -> ImageFolder:
         raise DataError(f"{root}: no class folders; expected {root}/<class>/<image>")
     paths: list[str] = []
     targets: list[int] = []
+    left_out: list[str] = []
     for target, name in enumerate(classes):
-        images = sorted(
-            entry.name
-            for entry in os.scandir(root / name)
-            if Path(entry.name).suffix.lower() in SUFFIXES
-        )
+        entries = sorted(os.scandir(root / name), key=lambda entry: entry.name)
+        images = [entry.name for entry in entries if _is_image(entry)]
         if not images:
             allowed = ", ".join(sorted(SUFFIXES))
             raise DataError(f"{root / name}: no images; allowed: {allowed}")
         paths += [f"{name}/{image}" for image in images]
         targets += [target] * len(images)
+        others = {entry.name for entry in entries if not entry.name.startswith(".")} - {*images}
+        left_out += [f"{name}/{other}" for other in sorted(others)]
     return ImageFolder(
-        root=root, paths=tuple(paths), targets=torch.tensor(targets), classes=tuple(classes)
+        root=root,
+        paths=tuple(paths),
+        targets=torch.tensor(targets),
+        classes=tuple(classes),
+        left_out=tuple(left_out),
     )
 
 
@@ -97,7 +114,7 @@ def split_folder(root: Path, *, test_fraction: float = 0.2, split_seed: int = 0)
     return Data(
         train=_part(images, ~is_test),
         test=_part(images, is_test),
-        source=f"{len(images)} images of {num_classes} classes in {root}",
+        source=f"{len(images)} images of {num_classes} classes in {root}{images.remark}",
     )
 
 
@@ -139,11 +156,15 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 def _part(images: ImageFolder, is_chosen: Tensor) -> ImageFolder:
     paths = tuple(images.paths[index] for index in is_chosen.nonzero().flatten().tolist())
-    return replace(images, paths=paths, targets=images.targets[is_chosen])
+    return replace(images, paths=paths, targets=images.targets[is_chosen], left_out=())
 
 
 def _is_class(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir() and not entry.name.startswith(".")
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file()
 
 
 def _decode_all(images: ImageFolder, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:

@@ -41,6 +41,13 @@ def test_images_and_arrays_of_images(tmp_path: Path) -> None:
     assert not images.is_sample(tmp_path / "three.npz")
 
 
+def test_images_of_16_bits_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "gray.png"
+    Image.fromarray(np.full((8, 8), 300, np.uint16)).save(path)
+    with pytest.raises(DataError, match=r"gray\.png: pixels of 16 bits; 8 bits allowed"):
+        reader(in_memory(PIXELS)).read(path)
+
+
 def test_rows_are_read_as_the_problem_says(tmp_path: Path) -> None:
     rows = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     table = reader(in_memory(rows.double()), read_rows=lambda path: rows)

@@ -57,10 +57,31 @@ def test_read_gives_rgb_and_ignores_exif(root: Path) -> None:
     assert images.read(3).size == (8, 6)
 
 
+@pytest.mark.parametrize("kind", ["uint16", "int32", "float32"])
+def test_pixels_of_more_than_8_bits_are_refused(root: Path, kind: str) -> None:
+    suffix = "png" if kind == "uint16" else "tiff"
+    path = root / "cat" / "c.png"
+    Image.fromarray(np.full((6, 8), 300, kind)).save(path, format=suffix)
+    with pytest.raises(DataError, match=r"cat/c\.png: pixels of (16|32) bits; 8 bits allowed"):
+        scan_folder(root).read(2)
+
+
 def test_instances_travel_to_workers(root: Path) -> None:
     images = scan_folder(root)
     sent = pickle.loads(pickle.dumps(images))
     assert np.array_equal(np.asarray(sent.read(1)), np.asarray(images.read(1)))
+
+
+def test_what_is_left_out_is_told(root: Path) -> None:
+    (root / "dog" / "more.png").mkdir()
+    (root / "dog" / "Thumbs.db").write_text("no image")
+    (root / "dog" / ".hidden.gif").write_text("hidden")
+    write_image(root / "cat" / "c.gif", seed=1)
+    images = scan_folder(root)
+    assert len(images) == 4
+    assert images.left_out == ("cat/c.gif", "cat/notes.txt", "dog/Thumbs.db", "dog/more.png")
+    source = split_folder(root).source
+    assert source.endswith(f"{root}; 4 left out, such as cat/c.gif")
 
 
 def test_a_folder_without_splits_is_split_class_by_class(tmp_path: Path) -> None:
