@@ -22,6 +22,9 @@ _TESTS = {
 _LONG_TESTS = {
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     "qemu-system-riscv32": "qemu-system-misc",
+    "clang": "clang",
+    "ld.lld": "lld",
+    "mspdebug": "mspdebug",
 }
 _PYTHON = ((3, 11), (3, 13))
 

@@ -23,11 +23,12 @@ def compile_model(
     *,
     support: Sequence[Path] = (),
     linking: Sequence[str] = (),
+    has_linker: bool = False,
 ) -> None:
     """Compile the model in a folder, and `sources` beside it, into `result`.
 
     command: the compiler and its settings. support: sources that are the same for all models.
-    linking: settings for the last step alone, in which `sources` are compiled. Objects of the
+    linking: settings for the last step; with `has_linker` the command of that step. Objects of the
     runtime and of `support` are kept while this process lives: most models share them. Raises
     VerificationError if anything does not compile.
     """
@@ -36,8 +37,15 @@ def compile_model(
         _object(_with_includes(path), path, flags)
         for path in [*sorted((folder / "runtime").glob("*.c")), *support]
     ]
-    files = [folder / "model.c", *sources, *objects]
-    _call([*flags, f"-I{folder}", *linking, "-o", str(result), *map(str, files)])
+    own = [folder / "model.c", *sources]
+    flags = (*flags, f"-I{folder}")
+    if not has_linker:
+        _call([*flags, *linking, "-o", str(result), *map(str, [*own, *objects])])
+        return
+    for path in own:
+        objects.append(result.with_name(f"{path.stem}.o"))
+        _call([*flags, "-c", "-o", str(objects[-1]), str(path)])
+    _call([*linking, "-o", str(result), *map(str, objects)])
 
 
 def _call(command: Sequence[str]) -> None:

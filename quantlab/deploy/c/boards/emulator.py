@@ -1,15 +1,20 @@
 """A program on an emulated board: files in, files out."""
 
-import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from quantlab.deploy.c.boards import mspdebug, qemu
+from quantlab.deploy.c.boards.ending import FAULT, FILE, Ending
 from quantlab.deploy.c.boards.table import Board
 from quantlab.errors import VerificationError
 
-# What board.h calls BOARD_MODEL, BOARD_FAULT and BOARD_FILE.
-_MODEL, _FAULT, _FILE = 32, 64, 65
+_MODEL = 32  # BOARD_MODEL of board.h
+_EMULATORS: Mapping[str, Callable[[Board, Path, int], Ending | None]] = {
+    "mspdebug": mspdebug.emulate,
+    "qemu-system-arm": qemu.emulate,
+    "qemu-system-riscv32": qemu.emulate,
+}
 
 
 def run(
@@ -20,32 +25,26 @@ def run(
     files: what it reads, by name. seconds: the most that it may take. Raises VerificationError if
     it fails.
     """
-    command = [board.emulator, "-M", board.machine, "-icount", "shift=0", "-display", "none"]
-    command += ["-monitor", "none", "-serial", "none", "-kernel", "model.elf"]
-    command += ["-semihosting-config", "enable=on,target=native", *board.settings]
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         for file, data in {**files, "model.elf": program}.items():
             (directory / file).write_bytes(data)
-        try:
-            done = subprocess.run(
-                command, cwd=directory, capture_output=True, text=True, check=False, timeout=seconds
-            )
-        except subprocess.TimeoutExpired as error:
-            raise VerificationError(
-                f"{board.core} ({board.machine}): did not end in {seconds:,} seconds"
-            ) from error
-        if done.returncode:
-            complaint = _complaint(board, done.returncode, done.stderr)
+        ending = _EMULATORS[board.emulator](board, directory, seconds)
+        complaint = _complaint(board, ending, seconds)
+        if complaint:
             raise VerificationError(f"{board.core} ({board.machine}): {complaint}")
         return [(directory / file).read_bytes() for file in results]
 
 
-def _complaint(board: Board, code: int, said: str) -> str:
-    if code == _FAULT:
+def _complaint(board: Board, ending: Ending | None, seconds: int) -> str:
+    if ending is None:
+        return f"did not end in {seconds:,} seconds"
+    if ending.code == FAULT:
         return f"the processor stopped with a fault; the stack has {board.stack_size:,} bytes"
-    if code == _FILE:
+    if ending.code == FILE:
         return "a file of the emulator's could not be read or written"
-    if _MODEL < code < _FAULT:
-        return f"ql_run returned {code - _MODEL}, 0 expected"
-    return f"{board.emulator} ended with {code}: {said.strip()}"
+    if _MODEL < ending.code < FAULT:
+        return f"ql_run returned {ending.code - _MODEL}, 0 expected"
+    if ending.code:
+        return f"{board.emulator} ended with {ending.code}: {ending.complaint.strip()}"
+    return ""

@@ -5,13 +5,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from quantlab.deploy.c.boards.table import PACKAGES, Board, Memory
+from quantlab.deploy.c.boards.table import PACKAGES, SUPPORT, Board, Memory
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.interface import input_name, output_name, size_name
 from quantlab.errors import UsageError, VerificationError
 
-SUPPORT = Path(__file__).parent / "support"
-_OVERFLOW = re.compile(r"region [`'](FLASH|RAM)' overflowed by (\d+) bytes")
+_OVERFLOW = re.compile(r"region [`'](FLASH|RAM)'(?: overflowed by|: overflowed by) (\d+) bytes")
 
 _NO_LIBRARY = re.compile(r"string\.h: No such file|cannot read spec file|cannot find -lc\b")
 
@@ -38,14 +37,20 @@ def compiled(
         call, script, result = (directory / file for file in ("call.c", "board.ld", "model.elf"))
         call.write_text(_call(inputs, outputs), encoding="utf-8")
         script.write_text(_linker_script(board), encoding="utf-8")
-        linking = ["-nostartfiles", f"-T{script}"]
-        command = [board.compiler, *board.flags, *flags]
+        linking = [*(board.linker or ["-nostartfiles"]), f"-T{script}"]
+        command = [board.compiler, *board.flags, f"-I{SUPPORT}", *flags]
         try:
             compile_model(
-                folder, result, command, [call], support=support, linking=[f"-I{SUPPORT}", *linking]
+                folder,
+                result,
+                command,
+                [call],
+                support=support,
+                linking=linking,
+                has_linker=bool(board.linker),
             )
         except VerificationError as error:
-            _refuse_overflow(board, str(error))
+            _refuse_overflow(board, folder, str(error))
             _refuse_missing_library(board, str(error))
             raise
         return result.read_bytes()
@@ -60,14 +65,30 @@ def _linker_script(board: Board) -> str:
     return f"MEMORY\n{{\n{memory}\n}}\nSTACK_SIZE = {board.stack_size};\n{sections}"
 
 
-def _refuse_overflow(board: Board, complaint: str) -> None:
+def _refuse_overflow(board: Board, folder: Path, complaint: str) -> None:
     sizes: dict[str, Memory] = {"FLASH": board.flash, "RAM": board.ram}
-    said = [
-        f"{int(excess) + sizes[name].size:,} bytes of {name} needed, {sizes[name].size:,} available"
-        for name, excess in dict(_OVERFLOW.findall(complaint)).items()
-    ]
-    if said:
+    needed = {
+        name: f"{int(excess) + sizes[name].size:,}" for name, excess in _OVERFLOW.findall(complaint)
+    }
+    if not needed:
+        needed = {
+            name: f"at least {least:,}"
+            for name, least in _least(board, folder, complaint).items()
+            if least > sizes[name].size
+        }
+    if needed:
+        said = [f"{needed[n]} bytes of {n} needed, {sizes[n].size:,} available" for n in needed]
         raise UsageError(f"{board.core} ({board.machine}): {'; '.join(said)}")
+
+
+def _least(board: Board, folder: Path, complaint: str) -> dict[str, int]:
+    """Return what is needed at least: with addresses of 16 bits a model may not compile."""
+    interface = (folder / "model.h").read_text(encoding="utf-8")
+    arena = re.search(r"^#define QL_ARENA_SIZE (\d+)", interface, re.MULTILINE)
+    largest = max(
+        map(int, re.findall(r"array is too large \((\d+) elements\)", complaint)), default=0
+    )
+    return {"FLASH": largest, "RAM": board.stack_size + (int(arena[1]) if arena else 0)}
 
 
 def _refuse_missing_library(board: Board, complaint: str) -> None:

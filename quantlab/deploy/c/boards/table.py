@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+SUPPORT = Path(__file__).parent / "support"
 
 # The Debian packages that bring each program.
 PACKAGES = {
@@ -9,6 +12,9 @@ PACKAGES = {
     "qemu-system-arm": "qemu-system-arm",
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     "qemu-system-riscv32": "qemu-system-misc",
+    "clang": "clang",
+    "ld.lld": "lld",
+    "mspdebug": "mspdebug",
 }
 KIB, MIB = 2**10, 2**20
 
@@ -23,17 +29,19 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A board as QEMU has it.
+    """A board as an emulator has it.
 
-    core: its processor. machine: QEMU's name. flags: of the compiler. flash: where code and
+    core: its processor. machine: the emulator's name. linker: a command, where the compiler calls
+    none itself. flags: of the compiler. flash: where code and
     constants lie. start_up: the file of `support` for this kind of processor. stack_size: in bytes,
     of the RAM. settings: of the emulator.
-    instructions_per_tick: of its clock, with QEMU's `-icount shift=0`: one a nanosecond.
+    instructions_per_tick: of its clock; QEMU runs one a nanosecond.
     """
 
     core: str
     machine: str
     compiler: str = "arm-none-eabi-gcc"
+    linker: Sequence[str] = ()
     emulator: str = "qemu-system-arm"
     flags: Sequence[str]
     flash: Memory
@@ -46,7 +54,8 @@ class Board:
     @property
     def programs(self) -> Mapping[str, str]:
         """What has to be installed: programs, and the Debian packages that bring them."""
-        return {program: PACKAGES[program] for program in (self.compiler, self.emulator)}
+        programs = (self.compiler, *self.linker[:1], self.emulator)
+        return {program: PACKAGES[program] for program in programs}
 
 
 _MPS2_FLASH = Memory(start=0, size=4 * MIB)
@@ -115,6 +124,23 @@ BOARDS: Mapping[str, Board] = {
         ram=Memory(start=0x80400000, size=4 * MIB),
         start_up="riscv.c",
         settings=("-bios", "none"),
+        instructions_per_tick=1,
+    ),
+    # Debian has no GCC for it. The simulator's 64 KiB are all RAM, shared out as if some were not.
+    "c-msp430": Board(
+        core="MSP430",
+        machine="sim",
+        compiler="clang",
+        linker=("ld.lld", "-m", "msp430elf"),
+        emulator="mspdebug",
+        flags=(
+            *("--target=msp430", "-ffreestanding", f"-I{SUPPORT / 'msp430'}"),
+            "-Wno-error=implicit-int-conversion",
+        ),
+        flash=Memory(start=0x4400, size=0xBB80),
+        ram=Memory(start=0x400, size=0x4000),
+        start_up="msp430.c",
+        stack_size=2 * KIB,
         instructions_per_tick=1,
     ),
 }

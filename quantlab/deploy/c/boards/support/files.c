@@ -2,7 +2,9 @@
 #include "board.h"
 
 enum { OPEN = 0x01, WRITE = 0x05, READ = 0x06, EXIT_EXTENDED = 0x20 };
-enum { MODE_READ = 1, MODE_WRITE = 5, APPLICATION_EXIT = 0x20026 };
+enum { MODE_READ = 1, MODE_WRITE = 5 };
+
+static const uint32_t APPLICATION_EXIT = 0x20026;
 
 static board_file open(const char* name, uint32_t mode) {
   uint32_t length = 0;
