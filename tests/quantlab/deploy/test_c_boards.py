@@ -27,11 +27,11 @@ from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.integer.verify import Comparison, compare
 from tests.docs.markdown import read_page
 from tests.models.hashes import NETWORKS, lowered
-from tests.quantlab.deploy.boards import PAGE, QUICK, engine, rows
+from tests.quantlab.deploy.boards import PAGE, engine, rows
 from tests.quantlab.integer.programs import Author, inputs
 
 boards = pytest.mark.parametrize("name", [engine(name) for name in BOARDS])
-quick_boards = pytest.mark.parametrize("name", [engine(name) for name in QUICK])
+each_emulator = pytest.mark.parametrize("name", [engine(n) for n in ("c-m3", "c-rv32", "c-msp430")])
 on_m0 = pytest.mark.parametrize("name", [engine("c-m0")])
 on_m3 = pytest.mark.parametrize("name", [engine("c-m3")])
 
@@ -217,6 +217,8 @@ int ql_run(void* arena, const void* x, size_t x_size, void* y, size_t y_size) {
   (void)arena, (void)x, (void)x_size, (void)y, (void)y_size;
   for (uint32_t i = 0; i < UINT32_C(%(written)d); i++) on_the_stack[i] = 1;
   __asm__ volatile("" : : "r"(on_the_stack) : "memory");
+  while (%(endless)d && on_the_stack[0] != 0) {
+  }
   __asm__ volatile(REPEAT : LOW (rounds) : : "cc");
   return %(code)d;
 }
@@ -224,11 +226,18 @@ int ql_run(void* arena, const void* x, size_t x_size, void* y, size_t y_size) {
 
 
 def by_hand(
-    folder: Path, *, stack: int = 1, written: int = 1, rounds: int = 1, code: int = 0
+    folder: Path,
+    *,
+    stack: int = 1,
+    written: int = 1,
+    rounds: int = 1,
+    code: int = 0,
+    is_endless: bool = False,
 ) -> Path:
     """Write a model that takes `stack` bytes and writes to some of them, runs two instructions
     `rounds` times and returns a code."""
-    source = SOURCE % {"stack": stack, "written": written, "rounds": rounds, "code": code}
+    numbers = {"stack": stack, "written": written, "rounds": rounds, "code": code}
+    source = SOURCE % {**numbers, "endless": int(is_endless)}
     manifest = b'{"inputs": {"x": "u8[5]"}, "outputs": {"y": "u8[3]"}}'
     texts = {"model.h": HEADER.encode(), "model.c": source.encode(), "model.json": manifest}
     write_files(texts, folder)
@@ -250,7 +259,7 @@ def test_clocks_go_round(name: str, tmp_path: Path) -> None:
     assert 0 <= found.instructions - 1100 * 10**6 <= 150
 
 
-@quick_boards
+@on_m3
 def test_tracing_is_not_measured(name: str, tmp_path: Path) -> None:
     write_files(c_model(small()).files, tmp_path)
     found = measure(tmp_path, BOARDS[name])
@@ -268,24 +277,31 @@ def test_a_stack_that_is_too_small_is_a_fault(name: str, tmp_path: Path) -> None
         measure(by_hand(tmp_path, stack=board.stack_size, written=board.stack_size), board)
 
 
-@on_m3
+@each_emulator
 def test_a_models_code_is_told(name: str, tmp_path: Path) -> None:
-    expected = r"^Cortex-M3 \(mps2-an385\): ql_run returned 2, 0 expected$"
-    with pytest.raises(VerificationError, match=expected):
+    with pytest.raises(VerificationError, match=r"\): ql_run returned 2, 0 expected$"):
         measure(by_hand(tmp_path, code=2), BOARDS[name])
 
 
-@on_m3
+@each_emulator
 def test_a_file_that_is_missing_and_an_endless_program_are_told(name: str, tmp_path: Path) -> None:
     board = BOARDS[name]
     by_hand(tmp_path / "missing")
     program = compiled(board, tmp_path / "missing", ["x"], ["y"], ["trace.c", "verify.c"])
     with pytest.raises(VerificationError, match="a file of the emulator's could not be read"):
         emulator.run(board, program, {}, [], 10)
-    by_hand(tmp_path / "endless", rounds=2**32 - 1)
+    by_hand(tmp_path / "endless", is_endless=True)
     program = compiled(board, tmp_path / "endless", ["x"], ["y"], ["measure.c"])
     with pytest.raises(VerificationError, match="did not end in 1 seconds"):
         emulator.run(board, program, {}, [], 1)
+
+
+@each_emulator
+def test_a_program_that_the_emulator_does_not_take_is_told(name: str) -> None:
+    with pytest.raises(
+        VerificationError, match=rf"^{BOARDS[name].core} \({BOARDS[name].machine}\): "
+    ):
+        emulator.run(BOARDS[name], b"nothing", {}, [], 2)
 
 
 def test_outputs_that_are_not_what_was_traced_and_elements_that_never_came() -> None:
