@@ -7,12 +7,14 @@ from experiments.configuration.overrides import Override, apply_overrides
 from experiments.configuration.section import validate
 from experiments.experiment.conduct import Resumption, conduct, prepare
 from experiments.experiment.config import Config, without_pretrained
+from experiments.experiment.experiment import Experiment
 from experiments.experiment.prolonging import check_longer, differences, lengths
 from experiments.processes.launcher import launched_rank
 from experiments.progress import console
 from experiments.runs.checkpoints import LAST, Checkpoints
 from experiments.runs.folder import RunFolder
 from experiments.training.config import ExperimentConfig
+from experiments.training.training_state import check_fits
 
 
 def run(invocation: Invocation) -> int:
@@ -40,11 +42,23 @@ def run(invocation: Invocation) -> int:
         invocation.options.get("dist"),
         is_quick=stored.is_quick,
     )
+    if stored.changes:
+        _check_fits(experiment, folder, num_done)
     notes = differences(experiment, folder, before, len(record["folds"])) if is_longer else ()
     resumption = Resumption(
         folder=folder, changes=stored.changes, longer=whole if is_longer else None
     )
     return conduct(experiment, resumption, [f"note: {note}" for note in notes])
+
+
+def _check_fits(experiment: Experiment, folder: RunFolder, num_done: int) -> None:
+    """Raise UsageError unless changed code can go on from the checkpoints, before the run is
+    touched."""
+    for fold in range(num_done, experiment.config.experiment.folds):
+        saves = Checkpoints(folder.fold(fold) / "saves")
+        if saves.has(LAST):
+            state = saves.load(LAST, lambda _: None)
+            check_fits(experiment.assemble(fold), state, f"{folder.name}, {LAST}.ckpt")
 
 
 def _asked(invocation: Invocation) -> list[Override]:

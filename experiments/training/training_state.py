@@ -1,6 +1,6 @@
 """All that decides how a training goes on: what a checkpoint holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,19 @@ from experiments.training.loss_state import load_own_state, own_state
 from experiments.training.random_state import random_state, restore_random_state
 from experiments.training.train_metrics import TrainMetrics
 from experiments.training.weights import load_weights
+from quantlab.errors import UsageError
 
 VERSION = 1
+
+
+def check_fits(assembly: Assembly, state: Mapping[str, Any], origin: str) -> None:
+    """Load the tensors of a checkpoint, as a trial. Raises UsageError where they do not fit."""
+    load_weights(assembly.network, state["network"], origin)
+    try:
+        load_own_state(assembly.loss, assembly.network, state["loss"])
+        assembly.optimizer.load_state_dict(state["optimizer"])
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise UsageError(f"{origin}: does not fit the loss or the optimizer: {error}") from error
 
 
 @dataclass(kw_only=True)

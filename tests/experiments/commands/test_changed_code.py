@@ -162,6 +162,28 @@ def test_accepted_code_is_the_runs_code_from_then_on(lab: Lab, capsys: Captured)
     assert NETWORK in refused(lab, capsys, "test", "--problem=Toy", "--exp_id=0")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "misfit"),
+    [
+        (
+            "(width)\n        self.relu",
+            "(width)\n        self.more = nn.PReLU()\n        self.relu",
+            "more.weight",
+        ),
+        ("(1, width, shape)", "(1, width, shape).requires_grad_(False)", "parameter group"),
+    ],
+)
+def test_accepted_code_that_does_not_fit_leaves_a_finished_run_as_it_is(
+    lab: Lab, capsys: Captured, old: str, new: str, misfit: str
+) -> None:
+    assert main.main([*RUN]) == 0
+    edit(lab, NETWORK, old, new)
+    line = refused(lab, capsys, *RESUME, "--experiment.max_steps=3", "--changed-code=accept")
+    assert "last.ckpt: " in line
+    assert misfit in line
+    assert lab.record()["status"] == "done"
+
+
 @pytest.mark.parametrize("command", ["test", "report"])
 def test_what_other_commands_accept_is_recorded(lab: Lab, capsys: Captured, command: str) -> None:
     interrupted(lab)
