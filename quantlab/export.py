@@ -32,19 +32,21 @@ def export_network(
     *,
     to: str | Sequence[str] | None = None,
     samples: Tensor | NDArray[Any] | None = None,
+    memory_bits: int = 32,
+    sum_bits: int = 64,
 ) -> Exported:
     """Lower a network and write it, in place of what is there.
 
-    spec, samples: as of `lower`. to: names of artefacts, such as `onnx-exact`; without them all
-    whose packages are installed. Raises UsageError, before anything is written, for a network that
-    cannot be lowered, a name that does not exist, packages that are missing and places where no
-    file can be; OSError.
+    spec, samples, memory_bits, sum_bits: as of `lower`. to: names of artefacts, such as
+    `onnx-exact`; without them all whose packages are installed. Raises UsageError, before anything
+    is written, for a network that cannot be lowered, a name that does not exist, packages that are
+    missing and places where no file can be; OSError.
     """
     check_kind("folder", folder, str | PathLike, "a path")
     names = artefacts_named(to)
     if not names:
         raise UsageError(f"to: {to!r} given, at least one of {', '.join(ARTEFACTS)} allowed")
-    program = lower(network, spec, samples)
+    program = lower(network, spec, samples, memory_bits=memory_bits, sum_bits=sum_bits)
     files: dict[str, bytes] = {}
     for name in names:
         files |= ARTEFACTS[name].files({"network": program}, {})

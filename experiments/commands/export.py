@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from experiments.command_line import Invocation
-from experiments.commands.restored import lowered, restore
+from experiments.commands.restored import limits_of, lowered, restore
 from experiments.deployment.artefacts import write
 from experiments.progress import console, show
 from quantlab.deploy.table import artefacts_named
@@ -16,7 +16,7 @@ from quantlab.deploy.table import artefacts_named
 def run(invocation: Invocation) -> int:
     """Lower the network, write the files, say where they are."""
     names = artefacts_named(invocation.options.get("to"))
-    found = lowered(restore(invocation))
+    found = lowered(restore(invocation), limits_of(invocation))
     folder = found.restored.artefacts
     table = Table("artefact", "bytes", "file")
     for name in names:

@@ -13,6 +13,16 @@ CHANGED_CODE = Option(
     help="accept: go on although the problem's code is not that of the run", allowed=("accept",)
 )
 
+# How a network becomes an integer program.
+LOWERING = {
+    "memory_bits": Option(
+        help="of what outlives its layer: 8, 16 or 32, the default", allowed=("8", "16", "32")
+    ),
+    "sum_bits": Option(
+        help="of the sums of a rescaling: 32, or 64, the default", allowed=("32", "64")
+    ),
+}
+
 # Which network of which run.
 STORED_NETWORK = {
     "problem": PROBLEM,

@@ -18,7 +18,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from experiments.command_line import Invocation
-from experiments.commands.restored import lowered, restore
+from experiments.commands.restored import limits_of, lowered, restore
 from experiments.deployment.samples import raw_samples
 from experiments.progress import Steps, console, show
 from experiments.runs.files import storage_error, write_atomically
@@ -38,7 +38,7 @@ def run(invocation: Invocation) -> int:
     """Lower the network, measure on test images, print a table or JSON, write the files."""
     count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
     restored = restore(invocation)
-    made = lowered(restored)
+    made = lowered(restored, limits_of(invocation))
     program = made.program
     samples, _ = raw_samples(made.data.test, restored.library, count)
     is_json = invocation.has("json")

@@ -1,7 +1,7 @@
 """The trained network of a run, and the program that it is deployed as."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -25,6 +25,7 @@ from experiments.training.loss import create_loss
 from experiments.training.loss_state import load_own_state
 from experiments.training.weights import load_weights
 from quantlab.errors import UsageError
+from quantlab.integer.lower import Limits
 from quantlab.integer.program import Program
 
 
@@ -105,6 +106,16 @@ def _note_changes(stored: StoredRun) -> None:
         lock.release()
 
 
+def limits_of(invocation: Invocation) -> Limits:
+    """Return what an integer program is to keep to."""
+    chosen = Limits()
+    if invocation.has("memory_bits"):
+        chosen = replace(chosen, memory_bits=invocation.number("memory_bits"))
+    if invocation.has("sum_bits"):
+        chosen = replace(chosen, sum_bits=invocation.number("sum_bits"))
+    return chosen
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lowered:
     """A restored network, its data and its integer program."""
@@ -114,12 +125,12 @@ class Lowered:
     program: Program
 
 
-def lowered(restored: Restored) -> Lowered:
+def lowered(restored: Restored, limits: Limits) -> Lowered:
     """Read the data of a run and lower its network. Raises UsageError, DataError."""
     data = restored.data()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
-        program = program_of(restored.network, restored.library, data)
+        program = program_of(restored.network, restored.library, data, limits=limits)
     for warning in said:
         remark(f"note: {warning.message}")
     return Lowered(restored=restored, data=data, program=program)

@@ -109,6 +109,7 @@ COMMANDS: Mapping[str, Command] = {
             help="what each layer of a run's integer program costs and loses",
             options={
                 **options.STORED_NETWORK,
+                **options.LOWERING,
                 "samples": Option(
                     help="how many test images to measure on; 256 by default", at_least=1
                 ),
@@ -127,6 +128,7 @@ COMMANDS: Mapping[str, Command] = {
             help="prove that a run's integer program is computed alike everywhere",
             options={
                 **options.STORED_NETWORK,
+                **options.LOWERING,
                 "backends": Option(help=_engines),
                 "samples": Option(help="how many images; 1000 by default, 8 photos", at_least=1),
                 "tested": Option(
@@ -145,6 +147,7 @@ COMMANDS: Mapping[str, Command] = {
             help="write a run's integer program, as a program file and for other tools",
             options={
                 **options.STORED_NETWORK,
+                **options.LOWERING,
                 "to": Option(help=_artefacts),
             },
             required=("problem", "exp_id"),

@@ -9,7 +9,7 @@ from torch import Tensor
 from experiments.command_line import Invocation
 from experiments.commands.checks import ALL
 from experiments.commands.comparisons import compared, print_table
-from experiments.commands.restored import Restored, lowered, restore
+from experiments.commands.restored import Restored, limits_of, lowered, restore
 from experiments.commands.verify_torchvision import verify_torchvision
 from experiments.deployment.agreement import Agreement, agreement
 from experiments.deployment.artefacts import engines_of
@@ -33,11 +33,11 @@ def run(invocation: Invocation) -> int:
     backends = engines_named(invocation.options.get("backends"))
     count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
     num_tested = _num_tested(invocation, count)
-    restored = restore(invocation)
+    restored, limits = restore(invocation), limits_of(invocation)
     folder = restored.artefacts
     # Whatever ends this early, no certificate of an earlier time may stand for it.
     _remove(folder / CERTIFICATE)
-    made = lowered(restored)
+    made = lowered(restored, limits)
     data, program = made.data, made.program
     running = engines_of(backends, program, folder)
     images, targets = raw_samples(data.test, restored.library, count)
@@ -61,6 +61,7 @@ def run(invocation: Invocation) -> int:
         "run": restored.folder.name,
         "checkpoint": restored.checkpoint,
         "quick": restored.is_quick,
+        **limits.as_given(),
     }
     whole = identity | certificate(program, images, comparisons, found)
     write_json(folder / CERTIFICATE, whole)

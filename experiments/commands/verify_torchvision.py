@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 
 from experiments.command_line import Invocation
 from experiments.commands.comparisons import compared, print_table
+from experiments.commands.restored import limits_of
 from experiments.deployment.artefacts import engines_of
 from experiments.deployment.torchvision_networks import calibrated
 from experiments.progress import console
@@ -18,7 +19,7 @@ def verify_torchvision(invocation: Invocation) -> int:
     backends = engines_named(invocation.options.get("backends"))
     count = invocation.number("samples") if invocation.has("samples") else _NUM_PHOTOS
     name, folder = invocation.options["torchvision"], Path(invocation.options["images"])
-    found = calibrated(name, folder, count)
+    found = calibrated(name, folder, count, limits_of(invocation))
     with TemporaryDirectory() as artefacts:
         running = engines_of(backends, found.program, Path(artefacts))
         comparisons = compared(found.program, running, found.photos, _BATCH_SIZE)

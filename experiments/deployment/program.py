@@ -8,7 +8,7 @@ from experiments.deployment.samples import encoding_of, raw_samples
 from experiments.library import Library
 from experiments.protocols import Data
 from quantlab.errors import UsageError
-from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.lower import InputSpec, Limits, lower
 from quantlab.integer.program import Program
 
 NUM_CALIBRATION_SAMPLES = 256
@@ -20,11 +20,13 @@ def program_of(
     data: Data,
     *,
     num_samples: int = NUM_CALIBRATION_SAMPLES,
+    limits: Limits | None = None,
 ) -> Program:
     """Return the integer program of a run's network, its input the problem's raw images, or
     the codes of its rows.
 
-    Values without a quantizer get their ranges from `num_samples` training samples.
+    Values without a quantizer get their ranges from `num_samples` training samples. limits: without
+    them those of `lower`.
     Raises UsageError if the library does not say what its raw samples stand for.
     """
     normalization: Any = getattr(library.preprocess, "NORMALIZATION", None)
@@ -41,4 +43,5 @@ def program_of(
         zero_point=normalization.zero_point,
         encoding=encoding_of(library),
     )
-    return lower(network, spec, library.preprocess.evaluate(samples))
+    given = (limits or Limits()).as_given()
+    return lower(network, spec, library.preprocess.evaluate(samples), **given)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.errors import DataError, UsageError, did_you_mean
-from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.lower import InputSpec, Limits, lower
 from quantlab.integer.program import Program
 from quantlab.pixels import check_8_bits
 
@@ -39,7 +39,7 @@ class Calibrated:
     photos: Tensor
 
 
-def calibrated(name: str, folder: Path, count: int) -> Calibrated:
+def calibrated(name: str, folder: Path, count: int, limits: Limits) -> Calibrated:
     """Return a network of torchvision's, lowered. count: how many photos to verify on; those to
     calibrate on come after them.
 
@@ -62,7 +62,8 @@ def calibrated(name: str, folder: Path, count: int) -> Calibrated:
     quantize(network, QuantizeConfig.model_validate({"rules": rules}).rules)
     samples = real(photos[-_CALIBRATION_SIZE:])
     calibrate(network, [samples])
-    return Calibrated(network=network, program=lower(network, SPEC, samples), photos=photos[:count])
+    program = lower(network, SPEC, samples, **limits.as_given())
+    return Calibrated(network=network, program=program, photos=photos[:count])
 
 
 def real(photos: Tensor) -> Tensor:

@@ -27,6 +27,10 @@ class Limits:
         _check_one_of("memory_bits", self.memory_bits, MEMORY_BITS)
         _check_one_of("sum_bits", self.sum_bits, SUM_BITS)
 
+    def as_given(self) -> dict[str, int]:
+        """Return the arguments of `lower` that are chosen for a target, by name."""
+        return {"memory_bits": self.memory_bits, "sum_bits": self.sum_bits}
+
     @property
     def has_narrow_memory(self) -> bool:
         """Whether sums are to be rounded where they are kept."""

@@ -20,7 +20,8 @@ from experiments.library import Library
 from experiments.protocols import Dataset
 from quantlab.deploy.table import engines
 from quantlab.formats.container import pack
-from quantlab.integer.file import REMEDY
+from quantlab.integer.file import REMEDY, from_bytes
+from quantlab.integer.operations.rescale import Rescale
 from tests.lab import TOY_RUN, Lab
 
 RULES = (
@@ -62,6 +63,26 @@ def test_a_run_is_certified(trained: Lab, capsys: pytest.CaptureFixture[str]) ->
     assert (deployed(trained, "last") / "program.qlp").exists()
     # The second time the artefacts are there, and are those of the network.
     assert main.main([*VERIFY, "--backends=onnx"]) == 0
+
+
+def test_a_program_with_limits_is_certified_and_says_them(
+    trained: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = ("--memory-bits=8", "--sum-bits=32")
+    export = ("export", *VERIFY[1:], "--to=program")
+    assert main.main([*export, *limits]) == 0
+    assert main.main([*VERIFY, "--samples=5", "--backends=fast", *limits]) == 0
+    certificate: dict[str, Any] = json.loads((deployed(trained) / "certificate.json").read_text())
+    assert (certificate["memory_bits"], certificate["sum_bits"]) == (8, 32)
+    assert main.main(["report", *VERIFY[1:], "--samples=2", *limits]) == 0
+    program = from_bytes((deployed(trained) / "program.qlp").read_bytes(), "program.qlp")
+    made = [o.output for o in program.operations if isinstance(o, Rescale)]
+    assert max(program.bounds[name].num_bits for name in made) == 32
+    capsys.readouterr()
+    # The folder has the program with limits; one without is another.
+    assert main.main([*VERIFY, "--samples=5", "--backends=fast"]) == 5
+    assert main.main([*VERIFY, "--memory-bits=24"]) == 2
+    assert "--memory_bits=24: 8 or 16 or 32 allowed" in capsys.readouterr().err
 
 
 def test_a_layer_that_is_never_called_is_named(
