@@ -1,32 +1,30 @@
 """Print what the columns of a CSV file are, as `COLUMNS` of a data.py has them:
 
-python -m problems.tables.describe FILE
+python -m problems.tables.describe FILE [DELIMITER]
 """
 
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from problems.tables.csv_file import read_cells
 from quantlab.errors import DataError, QuantLabError, UsageError
 
 _MOST_VALUES = 50  # of a Category
 
 
-def describe(path: Path) -> Iterator[str]:
+def describe(path: Path, *, delimiter: str = ",") -> Iterator[str]:
     """Yield a line for each column. Raises DataError for a file that cannot be read."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV in UTF-8 ({error})") from error
+    header, *rows = [cells for cells, _ in read_cells(path, delimiter=delimiter)] or [[]]
     if not rows:
         raise DataError(f"{path}: no rows below a header")
     for number, name in enumerate(header):
-        cells = [row[number].strip() for row in rows if number < len(row)]
-        yield _column(name.strip(), [cell for cell in cells if cell])
+        if header.count(name) > 1:
+            yield f"# {name!r}: {header.count(name)} columns of this name"
+        else:
+            yield _column(name, [row[number] for row in rows if row[number]])
 
 
 def _column(name: str, cells: Sequence[str]) -> str:
@@ -45,9 +43,11 @@ def _column(name: str, cells: Sequence[str]) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Print the lines of a file; return the exit code."""
     try:
-        if len(arguments) != 1:
-            raise UsageError(f"{len(arguments)} files given; 1 allowed")
-        lines = list(describe(Path(arguments[0])))
+        if len(arguments) not in (1, 2):
+            count = len(arguments)
+            raise UsageError(f"{count} arguments given; FILE or FILE DELIMITER allowed")
+        file, delimiter = [*arguments, ","][:2]
+        lines = list(describe(Path(file), delimiter=delimiter))
     except QuantLabError as error:
         sys.stderr.write(f"describe: {error}\n")
         return error.exit_code

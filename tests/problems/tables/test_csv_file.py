@@ -53,9 +53,42 @@ def test_a_category_as_the_target_has_classes(tmp_path: Path) -> None:
     assert torch.equal(data.train.inputs[:, 0].long(), data.train.targets)
 
 
-def test_other_delimiters(tmp_path: Path) -> None:
+def test_other_delimiters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path, "1;2", "3;4", header="price;sold\n")
     assert len(read_table(file, (PRICE,), SOLD, delimiter=";").train) == 1
+    assert read_rows(file, (PRICE,), delimiter=";").tolist() == [[1.0], [3.0]]
+    found = ["Number(name='price', mean=2, std=1),", "Number(name='sold', mean=3, std=1),"]
+    assert list(describe(file, delimiter=";")) == found
+    assert main([str(file), ";"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"    {line}" for line in found]
+    for wrong in ("", ";;"):
+        with pytest.raises(UsageError, match=f"delimiter: '{wrong}' given; one character allowed"):
+            read_rows(file, (PRICE,), delimiter=wrong)
+
+
+def test_the_target_is_no_feature(tmp_path: Path) -> None:
+    file = write(tmp_path, "north,1,2,x", "north,3,4,x")
+    with pytest.raises(UsageError, match="column 'sold': the target given as a feature too"):
+        read_table(file, (PRICE, SOLD), SOLD)
+
+
+def test_too_few_rows_for_the_fraction(tmp_path: Path) -> None:
+    file = write(tmp_path, *["north,1,2,x"] * 3)
+    with pytest.raises(DataError, match=r"3 rows; test_fraction 0\.9 leaves none to train"):
+        read_table(file, (PRICE,), SOLD, test_fraction=0.9)
+    with pytest.raises(DataError, match=r"table\.csv: no rows below a header"):
+        read_rows(write(tmp_path), (PRICE,))
+
+
+def test_only_what_can_be_read_is_described(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"table\.csv:3: 3 cells; the header has 2"):
+        list(describe(write(tmp_path, "1,2", "3,4,5", header="a,b\n")))
+    twice = write(tmp_path, "1,2,5", "3,4,6", header="a,b,a\n")
+    assert list(describe(twice)) == [
+        "# 'a': 2 columns of this name",
+        "Number(name='b', mean=3, std=1),",
+        "# 'a': 2 columns of this name",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,8 +109,9 @@ def test_other_delimiters(tmp_path: Path) -> None:
 def test_one_line_for_what_is_wrong(
     tmp_path: Path, lines: list[str], target: Column, words: str
 ) -> None:
+    columns = [column for column in (PRICE, REGION) if column is not target]
     with pytest.raises(DataError) as caught:
-        read_table(write(tmp_path, *lines), (PRICE, REGION), target)
+        read_table(write(tmp_path, *lines), columns, target)
     assert words in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -114,8 +148,11 @@ def test_what_is_described_can_be_pasted(
     assert main([str(file)]) == 0
     assert capsys.readouterr().out.splitlines() == [f"    {line}" for line in found]
     assert main([]) == 2
+    assert capsys.readouterr().err == (
+        "describe: 0 arguments given; FILE or FILE DELIMITER allowed\n"
+    )
     assert main([str(tmp_path / "gone.csv")]) == 3
-    assert "gone.csv: cannot be read as CSV" in capsys.readouterr().err
+    assert "gone.csv: missing; put the table there" in capsys.readouterr().err
     with pytest.raises(DataError, match="no rows below a header"):
         list(describe(write(tmp_path)))
     assert list(describe(write(tmp_path, "4", "4", header="x\n"))) == [
