@@ -49,9 +49,9 @@ trained = cache(lowered)
 LARGE = [name for name in BOARDS if name not in ("c-m0", "c-msp430")]
 
 
-def pixels(network: str) -> Mapping[str, NDArray[Any]]:
+def pixels(network: str, count: int) -> Mapping[str, NDArray[Any]]:
     shape, _ = NETWORKS[network]
-    return {"input": np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)}
+    return {"input": np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)}
 
 
 @boards
@@ -75,14 +75,14 @@ def test_more_random_programs(name: str, seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [engine(name) for name in BOARDS if name != "c-msp430"])
 def test_a_trained_network(name: str, tmp_path: Path) -> None:
-    found = compared(name, trained("lenet_w4a4"), pixels("lenet_w4a4"), tmp_path)
+    found = compared(name, trained("lenet_w4a4"), pixels("lenet_w4a4", 16), tmp_path)
     assert found.num_mismatches == 0, found.first
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [engine(name) for name in LARGE])
 def test_a_deep_trained_network(name: str, tmp_path: Path) -> None:
-    found = compared(name, trained("resnet20_w4a4"), pixels("resnet20_w4a4"), tmp_path)
+    found = compared(name, trained("resnet20_w4a4"), pixels("resnet20_w4a4", 4), tmp_path)
     assert found.num_mismatches == 0, found.first
 
 
@@ -94,7 +94,7 @@ def test_what_16_bits_cannot_address_does_not_fit(name: str, tmp_path: Path) -> 
         ("resnet20_w4a4", r"at least \d{2,3},\d{3} bytes of RAM needed, 16,384 available"),
     ):
         with pytest.raises(UsageError, match=rf"^MSP430 \(sim\): .*{expected}"):
-            compared(name, trained(network), pixels(network), tmp_path / network)
+            compared(name, trained(network), pixels(network, 1), tmp_path / network)
 
 
 @on_m3
@@ -257,6 +257,17 @@ def test_clocks_go_round(name: str, tmp_path: Path) -> None:
     """SysTick has 24 bits: of 62.5 instructions, on one board, at most."""
     found = measure(by_hand(tmp_path, rounds=550 * 10**6), BOARDS[name])
     assert 0 <= found.instructions - 1100 * 10**6 <= 150
+
+
+@pytest.mark.parametrize("name", [engine("c-m55")])
+def test_helium_is_switched_on(name: str, tmp_path: Path) -> None:
+    vectors = r"""vmov.i32 q0, #5\n vmul.i32 q0, q0, q0\n vmov.32 %0, q0[2]"""
+    check = f"""uint32_t lane;
+  __asm__ volatile("{vectors}" : "=r"(lane) : : "q0");
+  return lane == 25 ? 0 : 7;"""
+    source = by_hand(tmp_path) / "model.c"
+    source.write_text(source.read_text().replace("return 0;", check))
+    assert measure(tmp_path, BOARDS[name]).instructions < 1000
 
 
 @on_m3
