@@ -16,11 +16,16 @@ if importlib.util.find_spec("ai_edge_litert") is None:
 
 from ai_edge_litert import schema_py_generated as schema
 
+from benchmarks.reference_networks import NETWORKS
 from benchmarks.tflite import Network, read
 from benchmarks.tflite_interpreter import Reference
+from quantlab.deploy.verification import verify
 from tests.benchmarks.tflite_files import Operator, Tensor, write
+from tests.quantlab.deploy.boards import engine
 
 OFFICIAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "tinyml"
+official = pytest.mark.skipif(not OFFICIAL.exists(), reason="the files of MLPerf Tiny are not here")
+BOARDS = ("c-m3", "c-m4", "c-m7", "c-m33", "c-m55", "c-rv32")
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 NONE, RELU, RELU6, TANH = (
     getattr(schema.ActivationFunctionType, name) for name in ("NONE", "RELU", "RELU6", "TANH")
@@ -170,7 +175,7 @@ def test_what_programs_have_not_is_refused_with_the_layer(tmp_path: Path) -> Non
         read(path)
 
 
-@pytest.mark.skipif(not OFFICIAL.exists(), reason="the files of MLPerf Tiny are not here")
+@official
 @pytest.mark.parametrize(
     ("name", "weights", "share"),
     [
@@ -191,3 +196,18 @@ def test_reference_networks_have_the_files_weights_and_8_bits(
     first = next(iter(found))
     assert found[first].max() <= 1
     assert np.concatenate([one.ravel() > 0 for one in found.values()]).mean() < share
+
+
+@official
+@pytest.mark.long
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", ["c", *(engine(board) for board in BOARDS)])
+def test_reference_networks_in_c_have_every_element(network: str, name: str) -> None:
+    program = read(OFFICIAL / NETWORKS[network]).program
+    ((given, kind),) = program.inputs.items()
+    count = 1000 if name == "c" else 16
+    samples = np.random.default_rng(1).integers(-128, 128, (count, *kind.shape), dtype=np.int8)
+    batches = [{given: samples[first : first + 16]} for first in range(0, count, 16)]
+    (found,) = verify(program, batches, name)
+    assert found.num_mismatches == 0, found.first
+    assert found.num_samples == count
