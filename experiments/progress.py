@@ -24,6 +24,7 @@ _PLAIN_LINE_SECONDS = 30.0
 _REFRESH_SECONDS = 0.2
 
 PIPE_WIDTH = 10_000  # letters; more than any table needs
+_LEAST_CELL = 4  # letters of a cell that goes on in the next line
 
 
 class OutputError(QuantLabError):
@@ -55,10 +56,26 @@ def _discard_output() -> None:
 
 
 def show(table: Table, output: Console | None = None) -> None:
-    """Print a table that cuts no cell: where it would be too wide, they go on in the next line."""
+    """Print a table that cuts no cell: where it would be too wide, they go on in the next line, and
+    where the terminal is too narrow for that, its lines do."""
+    output = output or console
     for column in table.columns:
         column.overflow = "fold"
-    (output or console).print(table)
+    least = _least_width(table, output)
+    if least > output.width:
+        table.width = least
+    output.print(table, soft_wrap=True)
+
+
+def _least_width(table: Table, output: Console) -> int:
+    """Return the letters of a line when all cells that may go on in the next line are narrow."""
+    folding = [column for column in table.columns if not column.no_wrap]
+    for column in folding:
+        column.max_width = _LEAST_CELL
+    least = output.measure(table, options=output.options.update_width(PIPE_WIDTH)).maximum
+    for column in folding:
+        column.max_width = None
+    return least
 
 
 def _is_terminal() -> bool:

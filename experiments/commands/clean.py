@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from experiments.command_line import Invocation
 from experiments.commands.list_runs import all_runs
@@ -27,7 +27,7 @@ class Finding:
 def run(invocation: Invocation) -> int:
     """Print a table of the runs' sizes; remove what may go only when asked."""
     findings = [look(run) for run in all_runs(invocation.options.get("problem"))]
-    table = Table("run", "status", "size", "may go", "why")
+    table = Table(Column("run", no_wrap=True), "status", "size", "may go", "why")
     for found in findings:
         gain = sum(map(_size, found.removable))
         table.add_row(

@@ -13,6 +13,7 @@ import main
 from experiments import progress
 from experiments.commands import report
 from experiments.progress import Output, show
+from quantlab.integer.report import LayerCost, Report
 from tests.experiments.commands.test_report import trained
 from tests.lab import TOY_RUN, Lab
 
@@ -138,3 +139,28 @@ def test_report_shows_whole_names_in_a_pipe(
     out = capsys.readouterr().out
     assert "linear" in out
     assert ".." not in out.partition("MACs")[0]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_report_names_all_layers_on_a_narrow_terminal(width: int) -> None:
+    cost = LayerCost(
+        layer="features.conv", operation="Convolution", output="x", shape=(8, 6, 6), input_bits=8,
+        weight_bits=8, num_bytes=288, macs=12_300, bit_operations=45_600_000,
+        accumulator_bits=28, headroom=4, sqnr_db=43.5, clipping_percent=0.25,
+    )  # fmt: skip
+    console = Output(width=width, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        show(report.table(Report(layers=(cost,), header_bytes=1, reading_bytes=1), "x"), console)
+    lines = capture.get().splitlines()
+    names = "".join(line[1:].split("  ")[0].strip() for line in lines)
+    assert "features.conv" in names
+    assert any("45.6M" in line and "43.5" in line for line in lines)
+
+
+def test_clean_names_runs_whole_on_a_narrow_terminal(
+    trained: Lab, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress.console, "width", 40)
+    capsys.readouterr()
+    assert main.main(["clean", "--problem=Toy"]) == 0
+    assert "Toy/exp000" in capsys.readouterr().out
