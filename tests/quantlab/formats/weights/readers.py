@@ -1,0 +1,97 @@
+"""The loops of the encodings' documents, element by element: what a kernel in C reads.
+
+A reader takes the arrays as iterators and returns the weight with which each input is multiplied in
+each row. It reads every array to its end, and no input that a row does not have.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.formats.weights.bits import Bits
+from quantlab.formats.weights.blocks import Blocks
+from quantlab.formats.weights.encoding import Encoded, Encoding
+from quantlab.formats.weights.pattern import Pattern
+
+Streams = Mapping[str, Iterator[int]]
+Row = list[int]
+
+
+def read(encoding: Encoding, encoded: Encoded, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the weights `[O, K]` that the documented loop multiplies inputs by."""
+    streams = {name: iter(array.tolist()) for name, array in encoded.arrays.items()}
+    rows = [[0] * shape[1] for _ in range(shape[0])]
+    for row in rows:
+        _reader(encoding)(streams, row)
+    assert all(next(stream, None) is None for stream in streams.values())
+    return np.array(rows)
+
+
+def _reader(encoding: Encoding) -> Callable[[Streams, Row], None]:
+    if isinstance(encoding, Bits):
+        return lambda streams, row: _bits(streams, row, encoding.num_bits)
+    if isinstance(encoding, Blocks):
+        return lambda streams, row: _blocks(streams, row, encoding.size)
+    if isinstance(encoding, Pattern):
+        return lambda streams, row: _pattern(streams, row, encoding.n, encoding.m)
+    return {"dense": _dense, "csr": _csr, "bitmap": _bitmap}[encoding.name]
+
+
+def _dense(streams: Streams, row: Row) -> None:
+    for k in range(len(row)):
+        row[k] += next(streams["values"])
+
+
+def _bits(streams: Streams, row: Row, b: int) -> None:
+    half = 1 << b - 1
+    word = left = 0
+    for k in range(len(row)):
+        if left < b:
+            word |= next(streams["bits"]) << left
+            left += 8
+        u = word & ((1 << b) - 1)
+        word >>= b
+        left -= b
+        row[k] += 2 * u - 1 if b == 1 else (u ^ half) - half
+    assert word == 0
+
+
+def _csr(streams: Streams, row: Row) -> None:
+    for _ in range(next(streams["sizes"])):
+        row[next(streams["columns"])] += next(streams["values"])
+
+
+def _bitmap(streams: Streams, row: Row) -> None:
+    for k in range(0, len(row), 8):
+        bits = next(streams["bitmap"])
+        for b in range(8):
+            if bits >> b & 1:
+                row[k + b] += next(streams["values"])
+
+
+def _blocks(streams: Streams, row: Row, size: int) -> None:
+    p = 0
+    for _ in range(next(streams["sizes"])):
+        p += size * next(streams["gaps"])
+        for _ in range(size):
+            row[p] += next(streams["values"])
+            p += 1
+    for k in range(len(row) - len(row) % size, len(row)):
+        row[k] += next(streams["values"])
+
+
+def _pattern(streams: Streams, row: Row, n: int, m: int) -> None:
+    width = {2: 1, 4: 2, 8: 4, 16: 4}[m]
+    slots = -(-len(row) // m) * n
+    places = [next(streams["places"]) for _ in range(-(-slots * width // 8))]
+    for i in range(slots):
+        place = places[i * width // 8] >> i * width % 8 & ((1 << width) - 1)
+        row[i // n * m + place] += next(streams["values"])
+
+
+def size_of(arrays: Mapping[str, NDArray[Any]]) -> int:
+    """Return the bytes of arrays, by their types alone."""
+    return sum(prod(array.shape) * array.dtype.itemsize for array in arrays.values())
