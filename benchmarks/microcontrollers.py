@@ -13,6 +13,8 @@ BakeNN 1.0 has plain C on the M3, CMSIS-NN's kernels on the M4. emx-onnx-cgen co
 
 A second table has TFLite-Micro, which interprets the file: the file's bytes and the least arena
 that it starts with, on x86-64. Row.ratio there: its arena / our arena.
+
+`python -m tests.benchmarks.figures` puts the first table into docs/c.md.
 """
 
 import tempfile

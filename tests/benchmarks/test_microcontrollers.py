@@ -1,38 +1,10 @@
 """The page on C has the figures that were measured, and no others."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "benchmarks" / "results"
-
-
-def measured(name: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads((RESULTS / f"{name}.json").read_text())
-    return rows
-
-
-def lines() -> Iterator[str]:
-    """Yield the rows of the table: a network on a core, ours beside BakeNN's."""
-    by_side = {(r["network"], r["core"], r["side"]): r for r in measured("microcontrollers")}
-    for (network, core, side), own in by_side.items():
-        if side == "QuantLab":
-            peer = by_side[network, core, own["peer"]]
-            cells = [f"{_cells(own)} | {_cells(peer)}", f"{own['ratio']:.1f}"]
-            yield f"| {network} | {core.removeprefix('Cortex-')} | {' | '.join(cells)} |"
-
-
-def _cells(row: dict[str, Any]) -> str:
-    sizes = (row["flash_bytes"], row["arena_bytes"], row["stack_bytes"])
-    return " | ".join([*(f"{size:,}" for size in sizes), f"{row['instructions'] / 1e6:.2f}"])
+from tests.benchmarks.figures import PAGE, lines, measured, on_page
 
 
 def test_the_page_has_the_figures() -> None:
-    page = (ROOT / "docs" / "c.md").read_text().splitlines()
-    networks = tuple(f"| {row['network']} | M" for row in measured("microcontrollers"))
-    assert [line for line in page if line.startswith(networks)] == list(lines())
+    assert on_page(PAGE.read_text(encoding="utf-8")) == list(lines())
     assert len(list(lines())) == 8
 
 

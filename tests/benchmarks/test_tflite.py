@@ -25,7 +25,7 @@ from tests.quantlab.deploy.boards import engine
 
 OFFICIAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "tinyml"
 official = pytest.mark.skipif(not OFFICIAL.exists(), reason="the files of MLPerf Tiny are not here")
-BOARDS = ("c-m3", "c-m4", "c-m7", "c-m33", "c-m55", "c-rv32")
+BOARDS = ("c-m0", "c-m3", "c-m4", "c-m7", "c-m33", "c-m55", "c-rv32")
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 NONE, RELU, RELU6, TANH = (
     getattr(schema.ActivationFunctionType, name) for name in ("NONE", "RELU", "RELU6", "TANH")
@@ -208,6 +208,10 @@ def test_reference_networks_in_c_have_every_element(network: str, name: str) -> 
     count = 1000 if name == "c" else 16
     samples = np.random.default_rng(1).integers(-128, 128, (count, *kind.shape), dtype=np.int8)
     batches = [{given: samples[first : first + 16]} for first in range(0, count, 16)]
+    if name == "c-m0" and network != "DS-CNN":
+        with pytest.raises(UsageError, match=r"bytes of (FLASH|RAM) needed, [\d,]+ available"):
+            verify(program, batches, name)
+        return
     (found,) = verify(program, batches, name)
     assert found.num_mismatches == 0, found.first
     assert found.num_samples == count
