@@ -21,6 +21,7 @@ from experiments.runs.logbook import Logbook
 from experiments.runs.pictures import is_image_batch, prediction_sheet
 from experiments.training.trainer import Trainer
 from experiments.training.weights import load_weights
+from quantlab.algorithms.lsq import MIN_SCALE, LsqQuantizer
 from quantlab.errors import QuantLabError
 from quantlab.quantizer import Quantizer
 
@@ -109,7 +110,7 @@ def _train_and_test(
                 folder.update(seconds=before + trainer.seconds)
     if not is_done:
         return None
-    for line in unquantized(trainer.assembly.network):
+    for line in (*unquantized(trainer.assembly.network), *lost_steps(trainer.assembly.network)):
         tell(line)
     digest = weights_sha256(trainer.assembly.network.state_dict())
     metrics = _final_metrics(experiment, trainer, trainer.checkpoints.folder.parent)
@@ -140,6 +141,23 @@ def unquantized(network: nn.Module) -> Iterator[str]:
         yield (
             f"note: {len(late)} of {len(quantizers)} tensors were not wholly quantized when the "
             f"run ended ({shown}{more}); see start_epoch, observe_steps and fraction"
+        )
+
+
+def lost_steps(network: nn.Module) -> Iterator[str]:
+    """Yield a note if step sizes of LSQ are at their least, where they get no gradient any more."""
+    quantizers = {n: m for n, m in network.named_modules() if isinstance(m, LsqQuantizer)}
+    lost = {n: int((m.step_size <= MIN_SCALE).sum()) for n, m in quantizers.items()}
+    names = [name for name, count in lost.items() if count]
+    if names:
+        whole = sum(quantizer.step_size.numel() for quantizer in quantizers.values())
+        shown = ", ".join(names[:_MOST_NAMES_SHOWN])
+        more = (
+            f" and {len(names) - _MOST_NAMES_SHOWN} more" if len(names) > _MOST_NAMES_SHOWN else ""
+        )
+        yield (
+            f"note: {sum(lost.values())} of {whole} learned step sizes fell to nothing "
+            f"({shown}{more}); lower the learning rate: see lsq in docs/algorithms.md"
         )
 
 

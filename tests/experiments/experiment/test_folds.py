@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from experiments.experiment.experiment import Experiment
-from experiments.experiment.folds import run_folds, unquantized
+from experiments.experiment.folds import lost_steps, run_folds, unquantized
 from experiments.experiment.record import new_record, summary
 from experiments.progress import Steps
 from experiments.runs.digest import weights_sha256
@@ -269,3 +269,18 @@ def test_metrics_that_are_not_finite_are_null_and_told(
     assert folder.record()["metrics"]["test/worst"] is None
     # What is read back from the record is summed up again.
     assert math.isnan(summary([e["metrics"] for e in 2 * folder.record()["folds"]])["test/worst"])
+
+
+def test_step_sizes_that_a_large_learning_rate_has_lost_are_told() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    rule = {"select": "*", "on": "weight", "algorithm": {"kind": "lsq", "num_bits": 8}}
+    quantize(network, [rule])
+    assert not list(lost_steps(network))
+    with torch.no_grad():
+        network[2].weight_quantizer.step_size[1] = -0.01
+    (line,) = lost_steps(network)
+    assert line == (
+        "note: 1 of 10 learned step sizes fell to nothing (2.weight_quantizer); lower the learning "
+        "rate: see lsq in docs/algorithms.md"
+    )
+    assert not list(lost_steps(nn.Linear(2, 2)))
