@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 import torch
 from torch import nn
@@ -187,6 +188,7 @@ class Experiment:
 
     def _try_batch(self, assembly: Assembly, batch: Batch, kind: str) -> None:
         """Raise UsageError where a batch does not fit network, loss and meter."""
+        outputs: Any = None
         try:
             outputs = assembly.network(batch.inputs)
             check_targets(assembly.loss, outputs, batch.targets)
@@ -199,9 +201,12 @@ class Experiment:
             if isinstance(error, DataError):
                 raise
             shape = "x".join(map(str, batch.inputs.shape[1:]))
+            is_usual = outputs is None or isinstance(outputs, torch.Tensor)
+            returned = "" if is_usual else f"; the network returns a {type(outputs).__name__}"
             raise UsageError(
                 f"{self.library.name} does not fit {self.problem.name}'s {kind} ({shape}, "
-                f"{len(self.data.train.classes)} classes): {_reason(error)}{_place(error)}"
+                f"{len(self.data.train.classes)} classes): {_reason(error)}"
+                f"{returned}{_place(error)}"
             ) from error
 
     def _prepared(self, dataset: Dataset, *, is_augmented: bool) -> Batch:

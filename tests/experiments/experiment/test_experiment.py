@@ -132,6 +132,12 @@ def test_targets_that_the_loss_cannot_take(tmp_path: Path, loss: str, words: str
             "return outputs.best",
             "Tiny does not fit Toy's ",
         ),
+        (
+            "Tiny/network.py",
+            "hidden)))\n        return scores\n\n\nclass Plain",
+            "hidden)))\n        return scores, x_NCHW\n\n\nclass Plain",
+            "has no attribute 'shape'; the network returns a tuple",
+        ),
         ("Tiny/postprocess.py", "return outputs", "assert not len(outputs)", "does not fit Toy's"),
         (
             "data.py",
