@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from experiments.configuration.overrides import Override, parse_override
 from quantlab.errors import UsageError, did_you_mean
+
+_WIDTH = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +145,13 @@ def usage(commands: Mapping[str, Syntax], command: str | None = None) -> str:
     lines = [f"usage: python main.py {' '.join([command, *words])} [options]", "", syntax.help, ""]
     for name, option in syntax.options.items():
         shown = f"--{name}" if option.is_flag else f"--{name}=..."
-        lines.append(f"  {shown:<18} {option.text()}")
+        lines += wrap(
+            option.text(),
+            width=_WIDTH,
+            initial_indent=f"  {shown:<18} ",
+            subsequent_indent=" " * 21,
+            break_on_hyphens=False,
+        )
     if syntax.sections:
         lines.append("  --section.key=...  sets a value of the configuration, read as YAML;")
         lines.append("                     list items by number: --quantize.rules.0.on=input")

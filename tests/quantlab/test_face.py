@@ -46,7 +46,8 @@ def test_from_a_network_to_verified_files(tmp_path: Path) -> None:
     spec = quantlab.InputSpec(shape=(1, 8, 8), scale=(1 / 50,), zero_point=(100,))
     exported = quantlab.export_network(network, spec, tmp_path / "new", samples=samples)
     assert {"program.qlp", "exact.onnx", "qdq.onnx"} <= set(exported.hashes)
-    assert {path.name for path in exported.folder.iterdir()} == set(exported.hashes)
+    written = {path for path in exported.folder.rglob("*") if path.is_file()}
+    assert {str(path.relative_to(exported.folder)) for path in written} == set(exported.hashes)
     batch = {"input": raw.numpy()}
     comparisons = quantlab.verify(exported.program, [batch])
     assert [one.engine for one in comparisons] == ["numpy", "fast", "onnx"]
