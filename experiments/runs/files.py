@@ -52,6 +52,6 @@ def read_json(path: Path) -> Any:
 
 def storage_error(path: Path, error: OSError) -> UsageError:
     """Return what to tell about a failed write."""
-    hint = "; free some space, or point cfg/hard_folders.json elsewhere, and resume the run"
+    hint = "; free some space, or point cfg/hard_folders.json elsewhere; runs that began can go on"
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return UsageError(f"{path}: cannot be written: {error.strerror}{hint if is_full else ''}")

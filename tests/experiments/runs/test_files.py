@@ -74,4 +74,6 @@ def test_only_a_full_disk_asks_for_space() -> None:
     denied = storage_error(Path("f"), OSError(errno.EACCES, "Permission denied"))
     assert str(denied) == "f: cannot be written: Permission denied"
     for number in (errno.ENOSPC, errno.EDQUOT):
-        assert "free some space" in str(storage_error(Path("f"), OSError(number, "full")))
+        told = str(storage_error(Path("f"), OSError(number, "full")))
+        assert "free some space" in told
+        assert told.endswith("; runs that began can go on")
