@@ -4,7 +4,8 @@
 submodule `weight_quantizer`, `input_quantizer` or `output_quantizer`. The layer stays the same
 object with the same parameters and only changes its class, so that parameter names, parents,
 optimizers, device, type, padding mode and hooks stay what they were, and a float state dict loads
-with nothing missing but the quantizers' own entries.
+with nothing missing but the quantizers' own entries. A layer without weights, such as an activation
+or a pooling, keeps its class: a forward hook passes its output through `output_quantizer`.
 
 A layer of a graph in which the quantizers of inputs and outputs are nodes has `has_open_edges` set
 and leaves these two out (see `quantlab.graphs.slots`).
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from quantlab.errors import UsageError, did_you_mean
+from quantlab.graphs.values import makes_value
 from quantlab.graphs.weights import check_own_weight
 from quantlab.quantizer import Quantizer
 
@@ -91,18 +93,21 @@ def through(quantizer: Quantizer | None, x: Tensor) -> Tensor:
 
 def carries(layer: nn.Module) -> dict[Target, Quantizer]:
     """Return the quantizers that a layer has."""
-    if type(layer) not in QUANTIZED.values():
+    has_hook = _quantize_output in layer._forward_hooks.values()
+    if type(layer) not in QUANTIZED.values() and not has_hook:
         return {}
-    found = {on: getattr(layer, f"{on}_quantizer") for on in TARGETS}
+    found = {on: getattr(layer, f"{on}_quantizer", None) for on in TARGETS}
     return {on: quantizer for on, quantizer in found.items() if quantizer is not None}
 
 
-def check_attachable(layer: nn.Module, name: str) -> None:
-    """Raise UsageError unless the layer's class is one that can carry quantizers.
+def check_attachable(layer: nn.Module, name: str, on: Target = "weight") -> None:
+    """Raise UsageError unless the layer's class is one that can carry such a quantizer.
 
     A subclass with a forward pass of its own cannot: there is no telling what that does with the
     weight. Nor can one whose weight is computed from other parameters.
     """
+    if on == "output" and makes_value(layer):
+        return
     check_own_weight(layer, name)
     if type(layer) in QUANTIZED or type(layer) in QUANTIZED.values():
         return
@@ -120,12 +125,15 @@ def check_attachable(layer: nn.Module, name: str) -> None:
 def attach(layer: nn.Module, on: Target, quantizer: Quantizer) -> None:
     """Make `layer` pass its weight, input or output through `quantizer`, in place.
 
-    The quantizer moves to the layer's device. Raises UsageError if the layer cannot carry one or
-    already has one there.
+    The quantizer moves to the layer's device, if the layer has a weight. Raises UsageError if the
+    layer cannot carry one or already has one there.
     """
-    check_attachable(layer, "layer")
+    check_attachable(layer, "layer", on)
     if on in carries(layer):
         raise UsageError(f"{on}_quantizer: a second one given, one per tensor allowed")
+    if makes_value(layer):
+        _attach_behind(layer, quantizer)
+        return
     if type(layer) in QUANTIZED:
         layer.__class__ = QUANTIZED[type(layer)]
         for target in TARGETS:
@@ -134,3 +142,17 @@ def attach(layer: nn.Module, on: Target, quantizer: Quantizer) -> None:
                 layer.register_module(f"{target}_quantizer", None)
     weight = layer.get_parameter("weight")
     setattr(layer, f"{on}_quantizer", quantizer.to(weight.device).train(layer.training))
+
+
+def _attach_behind(layer: nn.Module, quantizer: Quantizer) -> None:
+    """Make a layer of torch.nn, or an operation, pass its output through a quantizer."""
+    layer.output_quantizer = quantizer.train(layer.training)
+    setattr(layer, "has_open_edges", False)  # noqa: B010 # a module's attributes have types
+    if _quantize_output not in layer._forward_hooks.values():
+        layer.register_forward_hook(_quantize_output)
+
+
+def _quantize_output(layer: nn.Module, _: object, output: Tensor) -> Tensor:
+    if getattr(layer, "has_open_edges", True):
+        return output
+    return through(getattr(layer, "output_quantizer", None), output)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
+import torch
 from pydantic import Field, SerializeAsAny, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from quantlab.algorithms.algorithm import AlgorithmConfig
 from quantlab.algorithms.attention import (
@@ -22,7 +23,8 @@ from quantlab.algorithms.site import Site
 from quantlab.algorithms.table import ALGORITHMS
 from quantlab.controller import Controller
 from quantlab.errors import UsageError, check_kind
-from quantlab.graphs.select import select
+from quantlab.graphs.select import quantizable_layers, select
+from quantlab.graphs.values import makes_value, value_layers
 from quantlab.quantizer import Quantizer
 from quantlab.settings import Settings
 from quantlab.tagged import Tagged
@@ -40,7 +42,8 @@ def _within(prefix: str) -> Iterator[None]:
 class QuantRule(Settings):
     """One algorithm for one tensor, the weight, input or output, of each selected layer.
 
-    select: see `quantlab.graphs.select`.
+    select: see `quantlab.graphs.select`. Layers without weights (activations, poolings, additions
+    that are modules) have outputs alone; they are chosen among if a part matches no other layer.
     """
 
     select: str
@@ -87,7 +90,7 @@ def quantize(
         where = f"quantize.rules.{index}"
         plan: dict[str, tuple[nn.Module, Quantizer]] = {}
         with _within(f"{where}."):
-            layers = select(rule.select).resolve(network)
+            layers = _chosen(network, rule)
         for name, layer in layers.items():
             other = taken.setdefault((name, rule.on), where)
             if other != where:
@@ -98,16 +101,33 @@ def quantize(
             attention = attention_of(network, name)
             with _within(f"{where}: "):
                 if attention is None:
-                    check_attachable(layer, name)
+                    check_attachable(layer, name, rule.on)
                 else:
                     check_attention(attention, name, rule.on)
             with _within(f"{where}.algorithm."):
-                quantizer = rule.algorithm.quantizer(rule.on, layer.get_parameter("weight"))
+                quantizer = rule.algorithm.quantizer(rule.on, _weight_of(network, layer))
             plan[name] = (layer, quantizer)
         plans.append((rule, plan))
     controllers = [_carry_out(network, rule, plan) for rule, plan in plans]
     call_layers(network)
     return controllers
+
+
+def _chosen(network: nn.Module, rule: QuantRule) -> dict[str, nn.Module]:
+    """Return the layers that a rule selects: among those with weights or, for outputs, among all
+    that make a tensor, if a part of the selector matches none with weights."""
+    selector, layers = select(rule.select), quantizable_layers(network)
+    if rule.on == "output" and not selector.is_about(layers):
+        layers = value_layers(network)
+    return selector.among(layers)
+
+
+def _weight_of(network: nn.Module, layer: nn.Module) -> Tensor:
+    """Return the weight of a layer; of one without, a number where the network's parameters are."""
+    if not makes_value(layer):
+        return layer.get_parameter("weight")
+    parameter = next(network.parameters(), torch.zeros(()))
+    return torch.zeros((), dtype=parameter.dtype, device=parameter.device)
 
 
 def _rules_of(given: object) -> list[QuantRule]:
@@ -128,7 +148,7 @@ def _carry_out(
         attention = attention_of(network, name)
         if attention is not None:
             open_attention(attention)
-        attach(layer, rule.on, quantizer)
+        attach(layer, rule.on, quantizer.to(_weight_of(network, layer).device))
     sites = [
         Site(
             name=f"{name}.{rule.on}_quantizer".lstrip("."),

@@ -67,6 +67,10 @@ class Selector(ABC):
             raise UsageError(f"select: '{self}' matches no {kind}{_among(layers)}")
         return {name: layer for name, layer in layers.items() if name in names}
 
+    def is_about(self, layers: Layers) -> bool:
+        """Return whether each part of the selector matches some of the layers."""
+        return all(part.names(layers) for part in self._parts())
+
     def __and__(self, other: "Selector") -> "Selector":
         return And(self, other)
 

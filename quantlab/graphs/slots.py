@@ -4,7 +4,7 @@ They are its submodules `weight_quantizer`, `input_quantizer` and `output_quanti
 for quantizers applies all three by itself. In a graph those of the input and output may be nodes of
 their own instead, which call them on the edge, at the same paths; such a layer is *open*: it has
 `has_open_edges` set, and its forward pass leaves these two out. Layers of torch.nn know of no
-quantizers and are always open.
+quantizers and are always open, but for those that a rule gave one for their output.
 """
 
 from torch import nn
@@ -56,4 +56,5 @@ def close_edges(layer: nn.Module) -> None:
 
 
 def _knows_none(layer: nn.Module) -> bool:
-    return isinstance(layer, Operation) or type(layer).__module__.startswith("torch.nn.")
+    is_plain = isinstance(layer, Operation) or type(layer).__module__.startswith("torch.nn.")
+    return is_plain and _MARK not in vars(layer)

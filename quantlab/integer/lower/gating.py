@@ -27,9 +27,9 @@ def lower_function_of_one(lowering: Lowering, node: fx.Node, layer: nn.Module, x
     codes = np.arange(x.grid.kind.minimum, x.grid.kind.maximum + 1)
     reals = (codes.clip(x.grid.low, x.grid.high) - x.grid.zero_point) * x.grid.scale
     with torch.no_grad():
-        results = layer(torch.from_numpy(reals.astype(np.float64))).numpy()
+        results = layer.forward(torch.from_numpy(reals.astype(np.float64))).numpy()
     ends = float(results.min()), float(results.max())
-    grid = lowering.next_grid(node) or lowering.seen_grid(*ends)
+    grid = lowering.own_grid(node) or lowering.next_grid(node) or lowering.seen_grid(*ends)
     tensor = lowering.builder.emit(
         Lookup(
             inputs=(x.terms[0].tensor,),

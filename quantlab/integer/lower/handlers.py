@@ -42,8 +42,9 @@ _PASSING = (
 )  # fmt: skip
 # Of packages that need not be there.
 _PASSING_NAMES = frozenset({"torchvision.ops.stochastic_depth.StochasticDepth"})
+LAYERS = (nn.Conv2d, nn.Linear)  # which apply their quantizers themselves
 HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (
-    ((nn.Conv2d, nn.Linear), lower_layer),
+    (LAYERS, lower_layer),
     (BATCH_NORMS, lower_batch_norm),
     (CLAMPS, lower_clamp),
     ((nn.MaxPool2d,), lower_max_pool),

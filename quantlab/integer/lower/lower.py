@@ -34,7 +34,7 @@ from quantlab.integer.lower.elementwise import (
 from quantlab.integer.lower.endings import LAST, is_ending, left_out, name_of
 from quantlab.integer.lower.finite import check_finite
 from quantlab.integer.lower.gating import lower_multiply
-from quantlab.integer.lower.handlers import COMMUTING, handler_of, is_passing
+from quantlab.integer.lower.handlers import COMMUTING, LAYERS, handler_of, is_passing
 from quantlab.integer.lower.input_spec import INPUT, InputSpec
 from quantlab.integer.lower.known import Known, known_values
 from quantlab.integer.lower.limits import Limits
@@ -144,7 +144,12 @@ class _Lowerer:
         self._inputs = inputs
         self._ending = ""
         self._state = Lowering(
-            gm=gm, builder=builder, ranges=ranges, known=known, commutes=self._commutes
+            gm=gm,
+            builder=builder,
+            ranges=ranges,
+            known=known,
+            commutes=self._commutes,
+            is_commuting=_is_commuting,
         )
 
     def lower(self) -> Program:
@@ -189,7 +194,7 @@ class _Lowerer:
         state = self._state
         args, kwargs = self._arguments(node)
         if node.op == "call_module":
-            return self._of_module(node, state.module(node), args)
+            return self._quantized(node, self._of_module(node, state.module(node), args))
         line = BY_TARGET.get(node.target)
         found = None
         if line is not None and not is_always_on(line, args, kwargs):
@@ -257,6 +262,17 @@ class _Lowerer:
             refuse(node, setting)
         return handler(state, node, module, values[0])
 
+    def _quantized(
+        self, node: fx.Node, value: Value | tuple[Value, ...]
+    ) -> Value | tuple[Value, ...]:
+        """Return what a layer without weights makes as its output quantizer has it, if it has
+        one."""
+        layer = self._state.module(node)
+        quantizer = applied(layer).get("output_quantizer")
+        if quantizer is None or isinstance(layer, LAYERS) or not isinstance(value, Value):
+            return value
+        return self._state.quantized(value, quantizer, f"{node.target}.output_quantizer")
+
     def _read(self, value: Value | tuple[Value, ...] | None) -> None:
         """Note what codes stand for; what is still to be rescaled has factors of its own there."""
         for part in value if isinstance(value, tuple) else (value,):
@@ -267,8 +283,11 @@ class _Lowerer:
         if node.op != "call_module":
             return node.target in FUNCTIONS or is_maximum(node)
         module = self._state.module(node)
-        is_commuting = isinstance(module, COMMUTING) or is_passing(module)
-        return is_commuting and not applied(module)
+        return _is_commuting(module) and not applied(module)
+
+
+def _is_commuting(module: nn.Module) -> bool:
+    return isinstance(module, COMMUTING) or is_passing(module)
 
 
 def _is_tensor(argument: Any) -> bool:

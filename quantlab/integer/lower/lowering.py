@@ -44,6 +44,7 @@ class Lowering:
 
     known: the values of nodes that depend on no input.
     commutes: whether a node gives the same whether it is quantized before or after it.
+    is_commuting: the same of a module, whose output may have a quantizer.
     quantizers: the tensor that has the codes of a quantizer, by the quantizer's path; see
         `call_name` for one that is called more than once.
     """
@@ -53,6 +54,7 @@ class Lowering:
     ranges: Ranges
     known: Known
     commutes: IsRearranging
+    is_commuting: Callable[[nn.Module], bool]
     values: dict[fx.Node, Value | tuple[Value, ...]] = field(default_factory=dict)
     quantizers: dict[str, str] = field(default_factory=dict)
     _calls: dict[Quantizer, list[str]] = field(default_factory=dict)
@@ -177,6 +179,14 @@ class Lowering:
         inputs = self.gm.graph.find_nodes(op="placeholder")
         return bool(node.meta["shape"][0] == inputs[0].meta["shape"][0])
 
+    def own_grid(self, node: fx.Node) -> Grid | None:
+        """Return the grid of the quantizer that a node's layer has for its output, if it has one.
+        Functions have none."""
+        quantizer = None
+        if node.op == "call_module":
+            quantizer = applied(self.module(node)).get("output_quantizer")
+        return None if quantizer is None else grid_of(quantizer, f"{node.target}.output_quantizer")
+
     def next_grid(self, node: fx.Node) -> Grid | None:
         """Return the grid of all that reads a node's value, None if they differ.
 
@@ -212,8 +222,9 @@ class Lowering:
         module, path = self.module(node), str(node.target)
         if isinstance(module, Quantizer):
             return grid_of(module, path)
-        quantizer = applied(module).get("input_quantizer")
-        return None if quantizer is None else grid_of(quantizer, f"{path}.input_quantizer")
+        slot = "output_quantizer" if self.is_commuting(module) else "input_quantizer"
+        quantizer = applied(module).get(slot)
+        return None if quantizer is None else grid_of(quantizer, f"{path}.{slot}")
 
 
 def _only(grids: Sequence[Grid]) -> Grid | None:

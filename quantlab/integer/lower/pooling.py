@@ -170,7 +170,7 @@ def _shares(layer: nn.AvgPool2d, ones: torch.Tensor) -> Any:
     sums = nn.functional.avg_pool2d(
         ones, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode, divisor_override=1
     )
-    return (layer(ones) / sums)[0].numpy()
+    return (layer.forward(ones) / sums)[0].numpy()  # without the quantizer of its output
 
 
 def _adaptive_counts(size: tuple[int, ...], windows: tuple[int, int]) -> Any:

@@ -1,5 +1,6 @@
 """Programs for small targets: sums of 32 bits, memory of few bits."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.lower.multipliers import choose
 from quantlab.integer.tensor_type import S32
 from quantlab.integer.verify import Interpreter, compare
+from quantlab.quantizer import Quantizer
 from tests.models import stored
 from tests.quantlab.integer.networks import (
     SPEC,
@@ -147,6 +149,40 @@ def test_codes_of_more_bits_than_memory_has_are_refused_by_name() -> None:
         UsageError, match=r"^2\.input_quantizer: codes from 0 to 4095 given, 8 bits"
     ):
         lower(case.network, SPEC, memory_bits=8)
+
+
+def test_quantized_values_are_the_codes_that_are_kept() -> None:
+    """Rules quantize what residuals add, what they are added to and averages: each tensor of the
+    program that outlives its layer is one of the network's."""
+    algorithm = {"kind": "ste", "num_bits": 8}
+    values = "type:ReLU | *.bn2 | type:AvgPool2d"
+    rules = [
+        {"select": "*", "on": "weight", "algorithm": algorithm},
+        {"select": values, "on": "output", "algorithm": algorithm},
+    ]
+    spec = InputSpec(shape=(3, 32, 32), scale=(0.02,) * 3, zero_point=(120,) * 3)
+    case = calibrated(resnet8(), spec, rules, is_odd=False)
+    program = lower(case.network, spec, memory_bits=8)
+    assert set(outliving(program)) == {*program.quantizers.values(), "_7"}  # which flattens
+    assert set(outliving(program).values()) == {8}
+    seen: dict[str, torch.Tensor] = {}
+
+    def note(name: str, quantizer: Quantizer) -> Callable[..., None]:
+        def hook(_: object, inputs: tuple[torch.Tensor, ...], output: object) -> None:
+            seen[name] = quantizer.codes(inputs[0])
+
+        return hook
+
+    for name in program.quantizers:
+        quantizer = case.network.get_submodule(name)
+        assert isinstance(quantizer, Quantizer)
+        quantizer.register_forward_hook(note(name, quantizer))
+    with torch.no_grad():
+        case.network(reals(case.images, spec))
+    tensors = FastEngine(program).execute({"input": case.images.numpy()})
+    made = dict(tensors)
+    for name, tensor in program.quantizers.items():
+        assert np.array_equal(made[tensor], seen[name].numpy()), name
 
 
 @pytest.mark.parametrize("rest", [[], [nn.Flatten()], [nn.ReLU(), nn.Flatten(), nn.Softmax(1)]])
