@@ -43,7 +43,7 @@ def finish(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[str, Argume
     lacks_bias: whether the sums come without their bias.
     """
     output = sums.group.operation.output
-    places, made = _made(sums, writer, lacks_bias=lacks_bias)
+    places, made, has_rows = _made(sums, writer, lacks_bias=lacks_bias)
     left_out = "NULL"
     if lacks_bias and sums.bias.any():
         left_out = writer.traced_constants("bias", sums.bias)
@@ -52,9 +52,13 @@ def finish(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[str, Argume
         stored = Pointer(writer.new(output, sums.order).buffer, is_written=True)
     else:
         writer.kept[output] = _unplaced(writer, output, sums.order)
-    fields = (f".made = {made}", f".num_made = {len(sums.group.made)}")
+    fields = (
+        f".made = {made}",
+        f".num_made = {len(sums.group.made)}",
+        f".has_rows = {int(has_rows)}",
+    )
     traced = f"QL_TENSOR({writer.numbers[output]}) QL_LEFT_OUT({left_out})"
-    writer.runtime |= {"finish_row", "load_row", "store_row"}
+    writer.runtime |= {"finish_row", "make_rows", "load_row", "store_row"}
     return f"{{{traced} {', '.join(fields)}}}", stored, places
 
 
@@ -77,9 +81,11 @@ def _row(sums: Sums, place: int, writer: Writer, *, lacks_bias: bool) -> tuple[s
     return function, "NULL", constants
 
 
-def _made(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[Places, str]:
-    """Return the places of what is made, and the name of the array that says how."""
+def _made(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[Places, str, bool]:
+    """Return the places of what is made, the name of the array that says how, and whether anything
+    but bytes is made, or bytes that are not stored or that something is made of."""
     places: Places = []
+    has_rows = False
     entries = []
     for place, one in enumerate(sums.group.made):
         output = one.operation.output
@@ -95,6 +101,8 @@ def _made(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[Places, str]
         else:
             writer.kept[output] = _unplaced(writer, output, sums.order)
         places.append((other, to))
+        is_taken = any(taking.source == place for taking in sums.group.made)
+        has_rows |= bytes_function == "NULL" or is_taken or to is None
         source = 0 if one.source is None else one.source + 1
         kind = c_type(writer.program.types[output])
         entries.append(
@@ -103,7 +111,7 @@ def _made(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[Places, str]
                     f"QL_TENSOR({writer.numbers[output]}) .source = {source}",
                     f".type = {kind}",
                     f".other_type = {other_type}",
-                    f".is_taken = {int(any(other.source == place for other in sums.group.made))}",
+                    f".is_taken = {int(is_taken)}",
                     f".function = {function}",
                     f".bytes = {bytes_function}",
                     f".constants = &{constants}",
@@ -111,8 +119,8 @@ def _made(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[Places, str]
             )
         )
     if not entries:
-        return places, "NULL"
-    return places, writer.table("ql_make", "made", entries)
+        return places, "NULL", has_rows
+    return places, writer.table("ql_make", "made", entries), has_rows
 
 
 def _unplaced(writer: Writer, name: str, order: Order) -> Placed:

@@ -52,7 +52,8 @@ def c_model(program: Program) -> Model:
         emit(group, writer)
     _give_outputs(writer)
     arena = writer.arena()
-    runtime = runtime_files(writer.runtime | {"selftest"})
+    most_made = max(len(group.made) for group in writer.groups)
+    runtime = runtime_files(writer.runtime | {"selftest"}, most_made=max(most_made, 1))
     headers = {f"headers/{name}.h": _header(name, writer) for name in writer.definitions}
     includes = [*(f"runtime/{name}" for name in runtime if name.endswith(".h")), *headers]
     texts = {

@@ -5,10 +5,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 RUNTIME = Path(__file__).parent / "runtime"
+_SIZES = "sizes.h"
 
 
-def runtime_files(sources: Iterable[str]) -> Mapping[str, str]:
-    """Return these sources, named without `.c`, and all that they include, by name."""
+def runtime_files(sources: Iterable[str], *, most_made: int) -> Mapping[str, str]:
+    """Return these sources, named without `.c`, and all that they include, by name.
+
+    most_made: how many rows are made of the sums of one layer.
+    """
     found: dict[str, str] = {}
     waiting = [f"{name}.c" for name in sources]
     while waiting:
@@ -16,6 +20,9 @@ def runtime_files(sources: Iterable[str]) -> Mapping[str, str]:
         if name not in found:
             found[name] = (RUNTIME / name).read_text(encoding="utf-8")
             waiting += re.findall(r'^#include "(.*)"', found[name], re.MULTILINE)
+    if _SIZES in found:
+        size = rf"\g<1>{most_made}"
+        found[_SIZES] = re.sub(r"(QL_MOST_MADE = )\d+", size, found[_SIZES])
     return {name: found[name] for name in sorted(found)}
 
 

@@ -30,14 +30,17 @@ def source(writer: Writer, arena: Arena, headers: list[str]) -> str:
         _call(call, writer, arena, is_backward=number in arena.backward)
         for number, call in enumerate(writer.calls)
     )
+    begin = "    (void)arena;\n"
+    at = ""
+    if arena.offsets:
+        begin = ""
+        at = "static void* at(void* arena, size_t offset) { return (uint8_t*)arena + offset; }\n\n"
     return f"""{NOTE}#include <string.h>
 
 {includes}
 
-static void* at(void* arena, size_t offset) {{ return (uint8_t*)arena + offset; }}
-
-{run_signature(program)} {{
-    if ({" || ".join(checks)}) return QL_WRONG_SIZE;
+{at}{run_signature(program)} {{
+{begin}    if ({" || ".join(checks)}) return QL_WRONG_SIZE;
 {calls}
     return QL_OK;
 }}

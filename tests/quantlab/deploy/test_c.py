@@ -16,9 +16,9 @@ from quantlab.deploy.c.model import c_model
 from quantlab.deploy.folder import write_files
 from quantlab.deploy.verification import open_engines
 from quantlab.errors import UsageError, VerificationError
-from quantlab.integer.operations import Requantize
+from quantlab.integer.operations import Linear, Requantize
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S32, U8, TensorType
+from quantlab.integer.tensor_type import S8, S32, U8, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.integer.oracle import evaluate
 from tests.quantlab.integer.programs import Author, inputs
@@ -169,6 +169,23 @@ def test_the_models_own_test_finds_a_weight_that_is_not_the_programs(tmp_path: P
     compile_model(tmp_path / "changed", library, ["cc", "-shared", "-fPIC"])
     changed.library = ctypes.CDLL(str(library))
     assert selftest(tmp_path, changed) == 2
+
+
+@needs_compiler
+def test_a_model_without_an_arena(tmp_path: Path) -> None:
+    """Bytes go straight from the caller's input to the caller's output."""
+    weight = np.arange(12, dtype=np.int8).reshape(3, 4)
+    layer = Linear(
+        inputs=("x",), output="sums", weight=weight, weight_bits=8, bias=np.zeros(3, np.int32)
+    )
+    codes = Requantize(
+        inputs=("sums",), output="y", multiplier=np.array(3), offset=np.array(0),
+        shift=np.array(7), low=-128, high=127, kind=S8,
+    )  # fmt: skip
+    program = Program(inputs={"x": TensorType((4,), U8)}, operations=(layer, codes), outputs=("y",))
+    assert c_model(program).arena_size == 0
+    raw = np.random.default_rng(0).integers(0, 256, (5, 4), np.uint8)
+    check(program, {"x": raw}, tmp_path)
 
 
 @needs_compiler

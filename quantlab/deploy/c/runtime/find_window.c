@@ -5,6 +5,11 @@
 static void within(int32_t begin, uint16_t dilation, uint16_t count, uint16_t size, uint16_t* first,
                    uint16_t* last) {
   uint16_t step = 0;
+  if (begin >= 0 && begin + (count - 1) * dilation < size) {
+    *first = 0;
+    *last = count;
+    return;
+  }
   while (step < count && begin + step * dilation < 0) step++;
   *first = step;
   while (step < count && begin + step * dilation < size) step++;

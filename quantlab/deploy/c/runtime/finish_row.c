@@ -12,32 +12,21 @@ static void keep(const ql_finish* finish, const int32_t* row, size_t start, size
 
 void ql_finish_row(const ql_finish* finish, const int32_t* row, int32_t* sums,
                    const ql_place* places, size_t start, size_t first, size_t count) {
-  int32_t rows[QL_MOST_MADE][QL_ROW];
-  int32_t other[QL_ROW];
   if (sums != NULL) ql_store_row(sums, QL_S32, start + first, row, count);
 #ifdef QL_TRACE
   keep(finish, row, start, first, count);
 #endif
+  if (finish->has_rows) {
+    ql_make_rows(finish, row, places, start, first, count);
+    return;
+  }
   for (size_t i = 0; i < finish->num_made; i++) {
     const ql_make* one = &finish->made[i];
-    const ql_place* place = &places[i];
-    const int32_t* source = one->source == 0 ? row : rows[one->source - 1];
-    if (one->bytes != NULL) {
-      uint8_t passed_on[QL_ROW];
-      uint8_t* to = place->to == NULL ? passed_on : (uint8_t*)place->to + start + first;
-      one->bytes(one->constants, first, source, count, to);
-#ifndef QL_TRACE
-      if (one->is_taken)
+    one->bytes(one->constants, first, row, count, (uint8_t*)places[i].to + start + first);
+#ifdef QL_TRACE
+    int32_t made[QL_ROW];
+    ql_load_row(places[i].to, (ql_type)one->type, start + first, 1, made, count);
+    ql_keep(one->tensor, start + first, made, count);
 #endif
-        ql_load_row(to, (ql_type)one->type, 0, 1, rows[i], count);
-    } else {
-      const int is_sum = place->other != NULL;
-      if (is_sum)
-        ql_load_row(place->other, (ql_type)one->other_type, start + first, 1, other, count);
-      one->function(one->constants, first, source, is_sum ? other : NULL, rows[i], count);
-      if (place->to != NULL)
-        ql_store_row(place->to, (ql_type)one->type, start + first, rows[i], count);
-    }
-    QL_KEEP(one->tensor, start + first, rows[i], count);
   }
 }
