@@ -72,6 +72,12 @@ def is_passing(module: nn.Module) -> bool:
     return isinstance(module, _PASSING) or f"{cls.__module__}.{cls.__name__}" in _PASSING_NAMES
 
 
+def passing_types(network: nn.Module) -> tuple[type[nn.Module], ...]:
+    """Return the classes of a network's modules that do nothing in evaluation: tracing has to leave
+    them whole."""
+    return tuple({type(module): None for module in network.modules() if is_passing(module)})
+
+
 def handler_of(module: nn.Module) -> Handler | None:
     """Return what lowers a module of one input, None if nothing does."""
     return next((handler for types, handler in HANDLERS if isinstance(module, types)), None)

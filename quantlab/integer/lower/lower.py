@@ -34,7 +34,7 @@ from quantlab.integer.lower.elementwise import (
 from quantlab.integer.lower.endings import LAST, is_ending, left_out, name_of
 from quantlab.integer.lower.finite import check_finite
 from quantlab.integer.lower.gating import lower_multiply
-from quantlab.integer.lower.handlers import COMMUTING, LAYERS, handler_of, is_passing
+from quantlab.integer.lower.handlers import COMMUTING, LAYERS, handler_of, is_passing, passing_types
 from quantlab.integer.lower.input_spec import INPUT, InputSpec
 from quantlab.integer.lower.known import Known, known_values
 from quantlab.integer.lower.limits import Limits
@@ -109,10 +109,16 @@ def _traced(network: nn.Module, example: Tensor) -> fx.GraphModule:
     Raises the error of the former, if both fail.
     """
     try:
-        return trace(network, keeps_modes=False)
+        return trace(network, leaves=passing_types(network), keeps_modes=False)
     except UntraceableError as error:
         try:
-            return trace(network, example, method="export", keeps_modes=False)
+            return trace(
+                network,
+                example,
+                leaves=passing_types(network),
+                method="export",
+                keeps_modes=False,
+            )
         except UsageError:
             reason = str(error).removesuffix(EXPORT_HINT)
             raise UsageError(f"{reason}, nor on an example") from None

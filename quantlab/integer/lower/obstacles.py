@@ -14,7 +14,7 @@ from quantlab.graphs.slots import applied
 from quantlab.graphs.trace import trace
 from quantlab.integer.lower.elementwise import BATCH_NORMS, OF_TWO
 from quantlab.integer.lower.endings import LAST, is_last
-from quantlab.integer.lower.handlers import handler_of, is_passing
+from quantlab.integer.lower.handlers import handler_of, is_passing, passing_types
 from quantlab.integer.lower.known import sources_of
 from quantlab.integer.lower.maxima import is_maximum
 from quantlab.integer.lower.rearranging import FUNCTIONS
@@ -35,7 +35,7 @@ def obstacles(network: nn.Module) -> list[str]:
     """
     try:
         with evaluating(network):
-            gm = trace(network, keeps_modes=False)
+            gm = trace(network, leaves=passing_types(network), keeps_modes=False)
     except UsageError:
         return []
     constants = _constants(gm)

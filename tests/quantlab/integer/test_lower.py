@@ -15,7 +15,7 @@ from quantlab.graphs.trace import trace
 from quantlab.integer.bounds import Bound
 from quantlab.integer.file import to_bytes
 from quantlab.integer.interpreter import compute, execute, run
-from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.lower import InputSpec, lower, obstacles
 from quantlab.integer.lower.grid import Grid, byte_grid, fine_grid
 from quantlab.integer.lower.multipliers import choose
 from quantlab.integer.lower.thresholds import thresholds_for
@@ -23,6 +23,7 @@ from quantlab.integer.lower.value import Term, Value
 from quantlab.integer.operations import Add, Threshold
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16
+from quantlab.vision import torchvision
 from tests.quantlab.integer.networks import SPEC, Residual, pixels, plain, reals, settled
 from tests.quantlab.integer.random_networks import Both, Chain, calibrated
 
@@ -338,3 +339,13 @@ def test_deep_sums_give_the_very_codes_of_training(bits: int) -> None:
         found = tensors[program.quantizers[path]].reshape(codes.shape)
         assert len(np.unique(found)) > 1
         np.testing.assert_array_equal(found, codes.numpy())
+
+
+def test_what_torchvision_leaves_out_in_training_alone_passes() -> None:
+    """`StochasticDepth` looks at the mode and has no parameters; it is not looked into."""
+    depth = torchvision.ops.StochasticDepth(0.5, "row")
+    first, last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 1, 3)
+    with_depth = settled(nn.Sequential(first, depth, last), 8)
+    without = nn.Sequential(*(nn.Identity() if one is depth else one for one in with_depth))
+    assert obstacles(with_depth) == []
+    assert to_bytes(lower(with_depth, SPEC)) == to_bytes(lower(without, SPEC))
