@@ -345,11 +345,16 @@ raise SystemExit(7)
 """
 
 
-# As a shell does with what it starts in the background.
+# As a shell does with what it starts in the background, such as these tests.
 _IGNORING = ("sh", "-c", "trap '' INT; exec \"$@\"", "-")
+_HEEDING = (
+    *(sys.executable, "-c"),
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
 
 
-@pytest.mark.parametrize(("launcher", "code"), [((), 130), (_IGNORING, 7)])
+@pytest.mark.parametrize(("launcher", "code"), [(_HEEDING, 130), (_IGNORING, 7)])
 def test_ctrl_c_while_modules_are_imported(
     lab: Lab, tmp_path: Path, launcher: tuple[str, ...], code: int
 ) -> None:
@@ -362,7 +367,7 @@ def test_ctrl_c_while_modules_are_imported(
 def test_ctrl_c_when_the_command_is_done(lab: Lab, tmp_path: Path) -> None:
     late = "import atexit, os, signal\natexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
     (tmp_path / "sitecustomize.py").write_text(late)
-    done = lab.run("list", "--problem=Toy", env={"PYTHONPATH": str(tmp_path)})
+    done = lab.run("list", "--problem=Toy", launcher=_HEEDING, env={"PYTHONPATH": str(tmp_path)})
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
     assert "launcher" in done.stdout
 
