@@ -108,6 +108,11 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         reader(in_memory(PIXELS / 255)).read(tmp_path / "one.png")
 
 
+def of_classes(found: dict[str, Any]) -> dict[str, float]:
+    """The score of each class."""
+    return {one["class"]: one["score"] for one in found["predictions"]}
+
+
 def test_predict_takes_arrays(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     main.main([*TOY_RUN])
     np.savez(lab.home / "some.npz", inputs=PIXELS.repeat(2, 1, 1, 1).numpy())
@@ -118,6 +123,7 @@ def test_predict_takes_arrays(lab: Lab, capsys: pytest.CaptureFixture[str]) -> N
     one, *some = json.loads(capsys.readouterr().out)
     assert "row" not in one
     assert [found["row"] for found in some] == [0, 1]
-    assert all(found["predictions"] == one["predictions"] for found in some)
+    # Floats depend on the place in a batch, by their last bits.
+    assert all(of_classes(found) == pytest.approx(of_classes(one), rel=1e-5) for found in some)
     assert main.main(["predict", "--problem=Toy", "--exp_id=0", "--top=1", *files]) == 0
     assert capsys.readouterr().out.count(one["predictions"][0]["class"]) == 3
