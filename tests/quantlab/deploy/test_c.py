@@ -1,6 +1,7 @@
 """C: every tensor on this machine, memory that is the caller's, and the model's own test."""
 
 import ctypes
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.c.artefact import FOLDER, files, host
 from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.interface import size_name
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.folder import write_files
 from quantlab.deploy.verification import open_engines
 from quantlab.errors import UsageError, VerificationError
-from quantlab.integer.operations import Linear, Requantize
+from quantlab.integer.operations import Convolution, Linear, Requantize, Windows
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S8, S32, U8, TensorType
+from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.integer.oracle import evaluate
 from tests.quantlab.integer.programs import Author, inputs
@@ -63,6 +65,98 @@ def test_a_requantization_with_a_shift_for_each_place(tmp_path: Path) -> None:
 def test_many_random_programs(seed: int, tmp_path: Path) -> None:
     program = Author(seed).program(1 + seed % 16)
     check(program, inputs(program, 2, seed), tmp_path)
+
+
+def layer(seed: int) -> Program:
+    """A convolution of many or few channels, and codes of its sums."""
+    random = np.random.default_rng(seed)
+
+    def any_of(*values: int) -> int:
+        return int(random.choice(values))
+
+    sizes = (1, 2, 3, 4, 5, 31, 32, 33, 64, 65, 129, 255, 257, 511, 513)
+    groups = any_of(1, 1, 1, 2, 3)
+    channels, outputs = any_of(*sizes), any_of(*sizes[:11])
+    if any_of(0, 1, 2) == 0:  # depthwise
+        groups, outputs = channels, channels
+    channels, outputs = (-(-size // groups) * groups for size in (channels, outputs))
+    kernel = (any_of(1, 2, 3), any_of(1, 3))
+    kind = (U8, S8, S16)[any_of(0, 1, 2)]
+    windows = Windows(
+        kernel=kernel,
+        stride=(any_of(1, 2), any_of(1, 2)),
+        padding=(any_of(0, 1), any_of(0, 2), any_of(0, 1), any_of(0, 1)),
+        dilation=(1, any_of(1, 2)),
+    )
+    weight = random.integers(-128, 128, (outputs, channels // groups, *kernel), np.int8)
+    weight[random.random(weight.shape) < any_of(0, 0, 50, 99) / 100] = 0
+    if kind is S16:
+        weight //= 64  # so that sums have 32 bits
+    code = any_of(0, kind.minimum, 3)
+    convolution = Convolution(
+        inputs=("x",), output="sums", weight=weight, weight_bits=8,
+        bias=random.integers(-999, 999, outputs), windows=windows, groups=groups,
+        padding_codes=np.full(channels, code),
+    )  # fmt: skip
+    shift = random.integers(34, 48, (outputs, 1, 1))
+    codes = Requantize(
+        inputs=("sums",), output="y", multiplier=random.integers(2**29, 2**30, (outputs, 1, 1)),
+        offset=random.integers(-(2**40), 2**40, (outputs, 1, 1)), shift=shift,
+        low=(low := any_of(-128, 0)), high=127 if low else 255, kind=S8 if low else U8,
+    )  # fmt: skip
+    types = {"x": TensorType((channels, any_of(3, 5), any_of(5, 6)), kind)}
+    return Program(inputs=types, operations=(convolution, codes), outputs=("y",))
+
+
+def of_type(program: Program, seed: int) -> dict[str, NDArray[Any]]:
+    """Two samples of all numbers that the input can have."""
+    (kind,) = program.inputs.values()
+    random = np.random.default_rng(seed)
+    ends = kind.kind.minimum, kind.kind.maximum + 1
+    return {"x": random.integers(*ends, (2, *kind.shape)).astype(kind.kind.dtype)}
+
+
+@needs_compiler
+@pytest.mark.parametrize("seed", [0, 4, 7])
+def test_some_layers_of_any_size(seed: int, tmp_path: Path) -> None:
+    program = layer(seed)
+    check(program, of_type(program, seed), tmp_path)
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(10, 130))
+def test_many_layers_of_any_size(seed: int, tmp_path: Path) -> None:
+    program = layer(seed)
+    check(program, of_type(program, seed), tmp_path)
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(300, 330))
+def test_sanitizers_have_nothing_to_say(seed: int, tmp_path: Path) -> None:
+    """Of memory of the exact sizes, and of what C leaves undefined."""
+    program = Author(seed).program(14) if seed % 2 else layer(seed)
+    write_files(c_model(program).files, tmp_path)
+    (given,), (output,) = program.inputs, program.outputs
+    source = tmp_path / "caller.c"
+    source.write_text(
+        '#include <stdlib.h>\n\n#include "model.h"\n\n'
+        "int main(void) {\n"
+        f"  void* input = malloc({size_name(given)});\n"
+        f"  void* output = malloc({size_name(output)});\n"
+        "  return ql_selftest(malloc(QL_ARENA_SIZE + 1), input, output);\n}\n"
+    )
+    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+    compile_model(tmp_path, tmp_path / "caller", ["cc", *flags], [source])
+    done = subprocess.run(
+        [tmp_path / "caller"],
+        env={"ASAN_OPTIONS": "detect_leaks=0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def scores() -> Program:
