@@ -1,4 +1,6 @@
 # make demo and make test do all the set-up: .venv, pinned packages, the compiled extension, Horovod.
+# Not make's own rules, which would build a folder from a source of its name.
+MAKEFLAGS += --no-builtin-rules
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:

@@ -134,7 +134,7 @@ BOARDS: Mapping[str, Board] = {
         linker=("ld.lld", "-m", "msp430elf"),
         emulator="mspdebug",
         flags=(
-            *("--target=msp430", "-ffreestanding", f"-I{SUPPORT / 'msp430'}"),
+            *("--target=msp430", "-ffreestanding", f"-I{SUPPORT / 'msp430_headers'}"),
             "-Wno-error=implicit-int-conversion",
         ),
         flash=Memory(start=0x4400, size=0xBB80),

@@ -68,18 +68,20 @@ void* memset(void* to, int byte, size_t size) {
 }
 
 /* Without a multiplier and a divider: bit by bit. */
-#define MULTIPLY(integer)                                 \
-  {                                                       \
+#define MULTIPLY(name, integer)                           \
+  integer name(integer a, integer b);                     \
+  integer name(integer a, integer b) {                    \
     integer product = 0;                                  \
     for (; b != 0; b = (integer)(b >> 1)) {               \
       if ((b & 1) != 0) product = (integer)(product + a); \
       a = (integer)(a << 1);                              \
     }                                                     \
     return product;                                       \
-  }
+  }                                                       \
+  typedef integer name##_result
 
-#define DIVIDE(integer, bits)                                     \
-  {                                                               \
+#define DIVIDE(name, integer, bits)                               \
+  static integer name(integer a, integer b, integer* remainder) { \
     integer quotient = 0, rest = 0;                               \
     for (uint8_t bit = 0; bit < (bits); bit++) {                  \
       rest = (integer)(rest << 1) | (integer)(a >> ((bits) - 1)); \
@@ -92,23 +94,18 @@ void* memset(void* to, int byte, size_t size) {
     }                                                             \
     *remainder = rest;                                            \
     return quotient;                                              \
-  }
+  }                                                               \
+  typedef integer name##_result
 
-static uint16_t divide_16(uint16_t a, uint16_t b, uint16_t* remainder) DIVIDE(uint16_t, 16)
+DIVIDE(divide_16, uint16_t, 16);
+DIVIDE(divide_32, uint32_t, 32);
 
-    static uint32_t divide_32(uint32_t a, uint32_t b, uint32_t* remainder) DIVIDE(uint32_t, 32)
+MULTIPLY(__mspabi_mpyi, uint16_t);
+MULTIPLY(__mspabi_mpyl, uint32_t);
+MULTIPLY(board_multiply_64, uint64_t);
 
-        uint16_t __mspabi_mpyi(uint16_t a, uint16_t b);
-uint16_t __mspabi_mpyi(uint16_t a, uint16_t b) MULTIPLY(uint16_t)
-
-    uint32_t __mspabi_mpyl(uint32_t a, uint32_t b);
-uint32_t __mspabi_mpyl(uint32_t a, uint32_t b) MULTIPLY(uint32_t)
-
-    uint64_t board_multiply_64(uint64_t a, uint64_t b);
-uint64_t board_multiply_64(uint64_t a, uint64_t b) MULTIPLY(uint64_t)
-
-    /* Its first argument comes in R8 to R11, the second in R12 to R15. */
-    void __mspabi_mpyll(void);
+/* Its first argument comes in R8 to R11, the second in R12 to R15. */
+void __mspabi_mpyll(void);
 __attribute__((naked)) void __mspabi_mpyll(void) {
   __asm__ volatile(
       "push r15\n push r14\n push r13\n push r12\n"
@@ -144,35 +141,20 @@ uint32_t __mspabi_remul(uint32_t a, uint32_t b) {
   return remainder;
 }
 
-#define SHIFT(integer, direction)                     \
-  {                                                   \
+#define SHIFT(name, integer, counter, direction)      \
+  integer name(integer a, counter count);             \
+  integer name(integer a, counter count) {            \
     while (count-- > 0) a = (integer)(a direction 1); \
     return a;                                         \
-  }
+  }                                                   \
+  typedef integer name##_result
 
-uint16_t __mspabi_slli(uint16_t a, uint16_t count);
-uint16_t __mspabi_slli(uint16_t a, uint16_t count) SHIFT(uint16_t, <<)
-
-    uint16_t __mspabi_srli(uint16_t a, uint16_t count);
-uint16_t __mspabi_srli(uint16_t a, uint16_t count) SHIFT(uint16_t, >>)
-
-    int16_t __mspabi_srai(int16_t a, uint16_t count);
-int16_t __mspabi_srai(int16_t a, uint16_t count) SHIFT(int16_t, >>)
-
-    uint32_t __mspabi_slll(uint32_t a, uint16_t count);
-uint32_t __mspabi_slll(uint32_t a, uint16_t count) SHIFT(uint32_t, <<)
-
-    uint32_t __mspabi_srll(uint32_t a, uint16_t count);
-uint32_t __mspabi_srll(uint32_t a, uint16_t count) SHIFT(uint32_t, >>)
-
-    int32_t __mspabi_sral(int32_t a, uint16_t count);
-int32_t __mspabi_sral(int32_t a, uint16_t count) SHIFT(int32_t, >>)
-
-    uint64_t __ashldi3(uint64_t a, int count);
-uint64_t __ashldi3(uint64_t a, int count) SHIFT(uint64_t, <<)
-
-    uint64_t __lshrdi3(uint64_t a, int count);
-uint64_t __lshrdi3(uint64_t a, int count) SHIFT(uint64_t, >>)
-
-    int64_t __ashrdi3(int64_t a, int count);
-int64_t __ashrdi3(int64_t a, int count) SHIFT(int64_t, >>)
+SHIFT(__mspabi_slli, uint16_t, uint16_t, <<);
+SHIFT(__mspabi_srli, uint16_t, uint16_t, >>);
+SHIFT(__mspabi_srai, int16_t, uint16_t, >>);
+SHIFT(__mspabi_slll, uint32_t, uint16_t, <<);
+SHIFT(__mspabi_srll, uint32_t, uint16_t, >>);
+SHIFT(__mspabi_sral, int32_t, uint16_t, >>);
+SHIFT(__ashldi3, uint64_t, int, <<);
+SHIFT(__lshrdi3, uint64_t, int, >>);
+SHIFT(__ashrdi3, int64_t, int, >>);
