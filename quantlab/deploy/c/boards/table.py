@@ -133,10 +133,7 @@ BOARDS: Mapping[str, Board] = {
         compiler="clang",
         linker=("ld.lld", "-m", "msp430elf"),
         emulator="mspdebug",
-        flags=(
-            *("--target=msp430", "-ffreestanding", f"-I{SUPPORT / 'msp430_headers'}"),
-            "-Wno-error=implicit-int-conversion",
-        ),
+        flags=("--target=msp430", "-ffreestanding", f"-I{SUPPORT / 'msp430_headers'}"),
         flash=Memory(start=0x4400, size=0xBB80),
         ram=Memory(start=0x400, size=0x4000),
         start_up="msp430.c",

@@ -1,8 +1,8 @@
 #include "walk.h"
 
 static size_t place(const ql_steps* steps, const uint16_t* at) {
-  size_t found = steps->start;
-  for (size_t axis = 0; axis + 1 < QL_AXES; axis++) found += (size_t)at[axis] * steps->step[axis];
+  size_t found = (size_t)steps->start;
+  for (size_t axis = 0; axis + 1 < QL_AXES; axis++) found += at[axis] * (size_t)steps->step[axis];
   return found;
 }
 
@@ -22,6 +22,7 @@ void ql_walk_rows(const ql_walk* walk, const void* x, const void* other, void* t
   do {
     const size_t x_start = place(&walk->x, at), other_start = place(&walk->other, at);
     const size_t to_start = place(&walk->to, at);
+    const size_t x_step = (size_t)walk->x.step[LAST], other_step = (size_t)walk->other.step[LAST];
     const void* constants = walk->constants;
     ql_rescale rescale;
     ql_threshold threshold;
@@ -41,11 +42,10 @@ void ql_walk_rows(const ql_walk* walk, const void* x, const void* other, void* t
     for (size_t first = 0; first < walk->size[LAST]; first += QL_ROW) {
       size_t count = walk->size[LAST] - first;
       if (count > QL_ROW) count = QL_ROW;
-      ql_load_row(x, (ql_type)walk->x_type, x_start + first * walk->x.step[LAST],
-                  walk->x.step[LAST], row, count);
+      ql_load_row(x, (ql_type)walk->x_type, x_start + first * x_step, x_step, row, count);
       if (other != NULL)
-        ql_load_row(other, (ql_type)walk->other_type, other_start + first * walk->other.step[LAST],
-                    walk->other.step[LAST], added, count);
+        ql_load_row(other, (ql_type)walk->other_type, other_start + first * other_step, other_step,
+                    added, count);
       if (walk->function != NULL)
         walk->function(constants, first, row, other == NULL ? NULL : added, row, count);
       ql_store_row(to, (ql_type)walk->type, to_start + first, row, count);
