@@ -1,6 +1,7 @@
 """A model compiled for this machine, as an engine."""
 
 import ctypes
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,9 +26,9 @@ class HostEngine:
     compile."""
 
     def __init__(self, program: Program, folder: Path) -> None:
-        model = c_model(program)
-        self._program, self._tensors = program, model.tensors
-        self._arena = np.zeros(max(model.arena_size, 4), np.uint8)
+        self._program, self._tensors = program, c_model(program).tensors
+        manifest = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self._arena = np.zeros(max(manifest["arena_bytes"], 4), np.uint8)
         # What is loaded stays when its file is gone.
         with tempfile.TemporaryDirectory() as directory:
             library = ctypes.CDLL(str(_library(folder, Path(directory))))

@@ -17,6 +17,8 @@ from quantlab.deploy.c.interface import (
     outputs_of,
     size_name,
 )
+from quantlab.deploy.c.kernels.choice import Encoding, chosen
+from quantlab.deploy.c.kernels.table import AUTO
 from quantlab.deploy.c.placed import Placed, channels_last, in_order
 from quantlab.deploy.c.rows import can_make
 from quantlab.deploy.c.runtime_files import headers_for, runtime_files
@@ -38,15 +40,20 @@ class Model:
     arena_size: int
 
 
-def c_model(program: Program) -> Model:
-    """Return a program as C. Raises UsageError, with the layer, for what C cannot hold."""
+def c_model(program: Program, encoding: Encoding = AUTO) -> Model:
+    """Return a program as C.
+
+    encoding: of the layers' weights, see `kernels/choice.py`: `auto` for the fewest bytes, a name
+    of `kernels/table.py`, or a name for each layer. Raises UsageError, with the layer, for what C
+    cannot hold.
+    """
     if not program.operations:
         raise UsageError("c: a program of 0 operations given, at least 1 allowed")
 
     def makes(operation: Operation, side: int, source: Operation) -> bool:
         return can_make(operation, [program.types[name] for name in operation.inputs])
 
-    writer = Writer(program, makes)
+    writer = Writer(program, makes, chosen(program, encoding))
     _take_inputs(writer)
     for group in writer.groups:
         emit(group, writer)
@@ -63,7 +70,7 @@ def c_model(program: Program) -> Model:
         **{f"runtime/{name}": text for name, text in runtime.items()},
     }
     files = {name: text.encode() for name, text in texts.items()}
-    files["model.json"] = _manifest(program, arena, files)
+    files["model.json"] = _manifest(writer, arena, files)
     return Model(files=files, tensors=writer.kept, arena_size=arena.size)
 
 
@@ -99,9 +106,14 @@ def _header(name: str, writer: Writer) -> str:
     return f"{NOTE}#ifndef {guard}\n#define {guard}\n\n{includes}\n\n{body}\n#endif\n"
 
 
-def _manifest(program: Program, arena: Arena, files: Files) -> bytes:
+def _manifest(writer: Writer, arena: Arena, files: Files) -> bytes:
+    program = writer.program
     said = {
         "arena_bytes": arena.size,
+        "weights": {
+            name: {"encoding": stored.encoding, "bytes": stored.weights.nbytes}
+            for name, stored in writer.weights.items()
+        },
         "inputs": {name: str(kind) for name, kind in program.inputs.items()},
         "outputs": {name: str(program.types[name]) for name in program.outputs},
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},

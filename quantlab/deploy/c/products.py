@@ -1,6 +1,7 @@
 """Convolutions and fully connected layers, with what is made of their sums."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -8,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.arena import Gap
+from quantlab.deploy.c.kernels.choice import factors_of
+from quantlab.deploy.c.kernels.kernel import Factors
+from quantlab.deploy.c.kernels.table import KERNELS
 from quantlab.deploy.c.made import Sums, finish
 from quantlab.deploy.c.overlap import Places, place_gap, window_gap
 from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.text import braces
-from quantlab.deploy.c.weights import BLOCK, packed
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, owner
 from quantlab.errors import UsageError
 from quantlab.integer.groups import Group
-from quantlab.integer.operations import Convolution, Linear, Operation, Windows
-from quantlab.integer.tensor_type import IntegerType, TensorType
+from quantlab.integer.operations import Convolution, Linear, Windows
+from quantlab.integer.tensor_type import IntegerType
 
 _MOST = np.iinfo(np.uint16).max
 
@@ -26,28 +29,8 @@ def product(group: Group, writer: Writer) -> None:
     """Append the call of a layer."""
     layer = group.operation
     assert isinstance(layer, Convolution | Linear)
-    name = layer.inputs[0]
-    if isinstance(layer, Convolution):
-        x = writer.ordered(name)
-        sizes = _image(layer, x)
-        windows, is_depthwise = layer.windows, _is_depthwise(layer)
-        weights = layer.weight.transpose(0, 2, 3, 1)
-        is_joined = layer.groups == windows.dilation[1] == 1
-        weights = (
-            weights.transpose(3, 1, 2, 0)
-            if is_depthwise
-            else packed(weights, layer.groups, is_joined=is_joined)
-        )
-    else:
-        x, weights = _flat(layer, writer, name)
-        is_depthwise = False
-        weights = packed(weights[:, None, None], 1, is_joined=True)
-        sizes = {"rows": prod(x.kind.shape[:-1]), "columns": 1, "channels": x.kind.shape[-1]}
-        sizes |= {"result_rows": sizes["rows"], "result_columns": 1}
-        sizes |= dict.fromkeys(("kernel_rows", "kernel_columns", "groups"), 1)
-        sizes |= dict.fromkeys(("stride_rows", "stride_columns"), 1)
-        sizes |= dict.fromkeys(("dilation_rows", "dilation_columns"), 1)
-        sizes |= {"top": 0, "left": 0}
+    factors, x = _factors(layer, writer)
+    sizes = _sizes(layer, x)
     for key, size in sizes.items():
         if size > _MOST:
             raise UsageError(f"{owner(layer)}: {key} {size} given, at most {_MOST} allowed in C")
@@ -57,39 +40,26 @@ def product(group: Group, writer: Writer) -> None:
     lacks_bias = sums.can_lack_bias()
     finished, stored, places = finish(sums, writer, lacks_bias=lacks_bias)
     has_bias = not lacks_bias and layer.bias.any()
+    kept = writer.weights[layer.output] = KERNELS[writer.encodings[layer.output]].store(factors)
+    weights = writer.constants("weights", kept.weights)
+    if kept.weights.dtype != np.int8:
+        weights = f"(const int8_t*){weights}"
     fields: dict[str, Any] = {
         **sizes,
         "outputs": len(layer.bias),
-        "weights": writer.constants("weights", np.ascontiguousarray(weights)),
+        "weights": weights,
         "bias": writer.constants("bias", layer.bias) if has_bias else "NULL",
         "padding": _padding(layer, writer),
         "finish": finished,
     }
     found = writer.structure("ql_product", "layer", fields)
-    kind = str(x.kind.kind)
-    function = "depthwise" if is_depthwise else "product"
-    if all(map(_is_of_places, writer.program.operations)):
-        function = "places"  # smaller, but not where the others are needed too
-    function = f"{function}_{kind}"
-    writer.runtime.add(function)
-    if not function.startswith("places"):
-        writer.runtime |= {"find_window", "fill_window"}
+    writer.runtime |= {kept.function, *kept.runtime}
     scratch: Argument = None
-    if isinstance(layer, Convolution) and _needs_scratch(layer, is_depthwise=is_depthwise):
-        rows, columns = layer.windows.kernel
-        kind_of_window = TensorType((rows, columns * x.kind.shape[0]), x.kind.kind)
-        scratch = Pointer(writer.temporary(kind_of_window, (0, 1)).buffer, is_written=True)
+    if kept.scratch is not None:
+        scratch = Pointer(writer.temporary(kept.scratch, (0, 1)).buffer, is_written=True)
     arguments = (f"&{found}", Pointer(x.buffer), stored)
     over = _over(layer, x, [(None, stored), *places], writer)
-    writer.call(f"ql_{function}", *arguments, places=places, after=(scratch,), over=over)
-
-
-def _is_of_places(operation: Operation) -> bool:
-    """Return whether each window of a layer, if it is one, is the place that it makes."""
-    if not isinstance(operation, Convolution):
-        return True
-    windows = operation.windows
-    return windows.kernel == windows.stride == (1, 1) and not windows.is_padded
+    writer.call(f"ql_{kept.function}", *arguments, places=places, after=(scratch,), over=over)
 
 
 def _over(
@@ -121,19 +91,30 @@ def _over(
     return found
 
 
-def _needs_scratch(layer: Convolution, *, is_depthwise: bool) -> bool:
-    """Return whether windows at the border cannot be taken in parts: their numbers beyond it are
-    not zeros, or the part of a row of the kernel is no whole number of squares of weights."""
-    if not layer.windows.is_padded:
-        return False
-    is_joined = layer.groups == layer.windows.dilation[1] == 1
-    has_parts = is_depthwise or not is_joined or layer.weight.shape[1] % BLOCK == 0
-    return bool(layer.padding_codes.any()) or not has_parts
+def _factors(layer: Convolution | Linear, writer: Writer) -> tuple[Factors, Placed]:
+    """Return what the layer's kernel multiplies, and its input."""
+    found = factors_of(layer, writer.program)
+    if isinstance(layer, Convolution):
+        return found, writer.ordered(layer.inputs[0])
+    x, weight = _flat(layer, writer, layer.inputs[0])
+    return replace(found, weight=weight[:, None, None]), x
 
 
-def _is_depthwise(layer: Convolution) -> bool:
-    """Return whether each output has one channel of its own."""
-    return layer.groups == len(layer.weight) and layer.weight.shape[1] == 1
+def _sizes(layer: Convolution | Linear, x: Placed) -> dict[str, int]:
+    """Return the sizes of `ql_product`."""
+    if isinstance(layer, Convolution):
+        return _image(layer, x)
+    rows = prod(x.kind.shape[:-1])
+    ones = ("kernel_rows", "kernel_columns", "groups", "stride_rows", "stride_columns")
+    return {
+        "rows": rows,
+        "columns": 1,
+        "channels": x.kind.shape[-1],
+        "result_rows": rows,
+        "result_columns": 1,
+        **dict.fromkeys((*ones, "dilation_rows", "dilation_columns"), 1),
+        **dict.fromkeys(("top", "left"), 0),
+    }
 
 
 def _image(layer: Convolution, x: Placed) -> dict[str, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.arena import Arena, Gap, Lifetime, place
+from quantlab.deploy.c.kernels.kernel import Stored
 from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
 from quantlab.deploy.c.text import array, braces, identifier, structure, table
 from quantlab.integer.groups import LAYERS, CanMake, Group, grouped
@@ -32,10 +33,12 @@ Argument = str | Pointer | None
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A call of the runtime. places: of what is made with a layer's sums, see `ql_place`, or None
-    for a function that takes none. after: arguments behind them. over: what the buffers that it
-    writes may lie over, by their names; then its last argument says whether it goes backward."""
+    """A call of the runtime. layer: that it computes, nothing for what copies inputs. places: of
+    what is made with a layer's sums, see `ql_place`, or None for a function that takes none. after:
+    arguments behind them. over: what the buffers that it writes may lie over, by their names; then
+    its last argument says whether it goes backward."""
 
+    layer: str
     function: str
     arguments: tuple[Argument, ...]
     places: tuple[tuple[Argument, Argument], ...] | None = None
@@ -54,11 +57,14 @@ class Writer:
     """See the module.
 
     placed: where each tensor lies. kept: the same of those that `QL_TRACE` gives, by name.
-    numbers: of tensors, as `ql_keep` gets them. given: the parameters that are buffers.
+    numbers: of tensors, as `ql_keep` gets them. given: the parameters that are buffers. encodings:
+    of the layers' weights, by the names of their outputs. weights: as they are stored, likewise.
     """
 
-    def __init__(self, program: Program, can_make: CanMake) -> None:
+    def __init__(self, program: Program, can_make: CanMake, encodings: Mapping[str, str]) -> None:
         self.program = program
+        self.encodings = encodings
+        self.weights: dict[str, Stored] = {}
         self.groups = grouped(program, can_make, MOST_MADE, (*LAYERS, SumPool, AdaptiveSumPool))
         self.numbers = {name: i for i, name in enumerate(program.types)}
         self.placed: dict[str, Placed] = {}
@@ -67,6 +73,8 @@ class Writer:
         self.definitions: dict[str, list[str]] = {}
         self.runtime: set[str] = set()
         self.given: dict[str, str] = {}
+        self.constant_bytes: dict[str, int] = {}
+        self.layers: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
         self._read = {name for group in self.groups for name in group.inputs}
         self._read |= set(program.outputs)
@@ -74,9 +82,11 @@ class Writer:
 
     def begin(self, group: Group) -> None:
         """Let the constants that follow stand in the header of a group."""
-        layer = identifier(group.operation.layer or group.operation.output)
-        self._header = f"{len(self.definitions):03d}_{layer}"
+        layer = group.operation.layer or group.operation.output
+        self._header = f"{len(self.definitions):03d}_{identifier(layer)}"
         self.definitions[self._header] = []
+        self.constant_bytes[self._header] = 0
+        self.layers[self._header] = layer
 
     def is_read(self, name: str) -> bool:
         """Return whether a tensor is an output, or read by another group than makes it."""
@@ -107,6 +117,7 @@ class Writer:
 
     def constants(self, name: str, values: NDArray[Any]) -> str:
         """Define an array; return its name in C."""
+        self.constant_bytes[self._header] += values.nbytes
         return self._define(name, lambda found: array(found, values))
 
     def shared_constants(self, name: str, values: NDArray[Any]) -> str:
@@ -142,7 +153,14 @@ class Writer:
         """Append a call."""
         made = None if places is None else tuple(places)
         self.calls.append(
-            Call(function=function, arguments=arguments, places=made, after=after, over=over)
+            Call(
+                layer=self.layers.get(self._header, ""),
+                function=function,
+                arguments=arguments,
+                places=made,
+                after=after,
+                over=over,
+            )
         )
 
     def keep(self, name: str) -> None:

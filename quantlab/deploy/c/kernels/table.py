@@ -1,0 +1,12 @@
+"""The kernels by the names of their encodings."""
+
+from collections.abc import Mapping
+
+from quantlab.deploy.c.kernels.dense import Dense
+from quantlab.deploy.c.kernels.kernel import Kernel
+
+_ROWS: tuple[Kernel, ...] = (Dense(),)
+
+KERNELS: Mapping[str, Kernel] = {kernel.encoding: kernel for kernel in _ROWS}
+DENSE = _ROWS[0].encoding
+AUTO = "auto"
