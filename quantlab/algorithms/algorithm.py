@@ -49,8 +49,12 @@ class AlgorithmConfig(Settings, ABC):
         """Raise UsageError if a setting is impossible or without effect on such a tensor."""
 
     @abstractmethod
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
-        """Return a new quantizer for a tensor of the layer that has this weight."""
+    def quantizer(self, on: Target, weight: Tensor, *, output_axis: int = 0) -> Quantizer:
+        """Return a new quantizer for a tensor of the layer that has this weight.
+
+        output_axis: of the weight, along which its outputs lie: one scale for each is per_axis of
+            it.
+        """
 
     @abstractmethod
     def controller(self, sites: Sequence[Site[Quantizer]]) -> Controller:

@@ -256,7 +256,7 @@ class AnaConfig(AlgorithmConfig):
         if on != "weight" and self.granularity is not None:
             raise UsageError(f"granularity: '{self.granularity}' has no effect on an {on}")
 
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
+    def quantizer(self, on: Target, weight: Tensor, *, output_axis: int = 0) -> Quantizer:
         is_weight = on == "weight"
         codes = level_codes(self.num_levels, "uniform") if is_weight else range(self.num_levels)
         source: Observer | WeightRange = self.weight_range or "mse"

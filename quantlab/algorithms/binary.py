@@ -114,7 +114,8 @@ class BinaryConfig(AlgorithmConfig):
     """The settings of binary weights, inputs and outputs.
 
     gradient: see the module; None: straight for weights, bireal for inputs and outputs.
-    granularity: which weights share a scale; None for per_axis:0.
+    granularity: which weights share a scale; None for those of each output, per_axis:0 (of
+        transposed convolutions per_axis:1).
     start_epoch: float before.
     """
 
@@ -133,9 +134,9 @@ class BinaryConfig(AlgorithmConfig):
         if on != "weight" and self.granularity is not None:
             raise UsageError(f"granularity: '{self.granularity}' has no effect on an {on}")
 
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
+    def quantizer(self, on: Target, weight: Tensor, *, output_axis: int = 0) -> Quantizer:
         is_weight = on == "weight"
-        granularity = (self.granularity or PerAxis(0)) if is_weight else PerTensor()
+        granularity = (self.granularity or PerAxis(output_axis)) if is_weight else PerTensor()
         spec = QuantSpec(num_bits=1, signed=True, granularity=granularity, levels=(-1, 1))
         quantizer = BinaryQuantizer(
             spec,

@@ -154,7 +154,7 @@ class DorefaConfig(AlgorithmConfig):
             tensor = f"an {on}" if on != "weight" else "a weight of 1 bit"
             raise UsageError(f"keep_range: False has no effect on {tensor}")
 
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
+    def quantizer(self, on: Target, weight: Tensor, *, output_axis: int = 0) -> Quantizer:
         if on != "weight":
             return DorefaActivationQuantizer(
                 QuantSpec(num_bits=self.num_bits, signed=False), clip=self.clip or 1.0

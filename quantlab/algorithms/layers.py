@@ -76,10 +76,40 @@ class QuantizedConv2d(nn.Conv2d):
         return y if self.has_open_edges else through(self.output_quantizer, y)
 
 
+class QuantizedConvTranspose1d(nn.ConvTranspose1d):
+    """A ConvTranspose1d with quantizers; made by `attach` only."""
+
+    has_open_edges: bool = False
+    weight_quantizer: Quantizer | None
+    input_quantizer: Quantizer | None
+    output_quantizer: Quantizer | None
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        x = input if self.has_open_edges else through(self.input_quantizer, input)
+        y = transposed(self, x, through(self.weight_quantizer, self.weight), self.bias, output_size)
+        return y if self.has_open_edges else through(self.output_quantizer, y)
+
+
+class QuantizedConvTranspose2d(nn.ConvTranspose2d):
+    """A ConvTranspose2d with quantizers; made by `attach` only."""
+
+    has_open_edges: bool = False
+    weight_quantizer: Quantizer | None
+    input_quantizer: Quantizer | None
+    output_quantizer: Quantizer | None
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        x = input if self.has_open_edges else through(self.input_quantizer, input)
+        y = transposed(self, x, through(self.weight_quantizer, self.weight), self.bias, output_size)
+        return y if self.has_open_edges else through(self.output_quantizer, y)
+
+
 QUANTIZED: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: QuantizedLinear,
     nn.Conv1d: QuantizedConv1d,
     nn.Conv2d: QuantizedConv2d,
+    nn.ConvTranspose1d: QuantizedConvTranspose1d,
+    nn.ConvTranspose2d: QuantizedConvTranspose2d,
 }
 
 
@@ -89,6 +119,35 @@ def through(quantizer: Quantizer | None, x: Tensor) -> Tensor:
         return x
     quantized: Tensor = quantizer(x)
     return quantized
+
+
+def transposed(
+    layer: nn.ConvTranspose1d | nn.ConvTranspose2d,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    output_size: list[int] | None = None,
+) -> Tensor:
+    """Return what a transposed convolution computes with another weight and bias.
+
+    output_size: of height and width, or all axes; None: as its `output_padding` has it.
+    """
+    is_flat, padding = isinstance(layer, nn.ConvTranspose1d), layer.padding
+    assert not isinstance(padding, str)  # of a transposed convolution it never is
+    added = layer._output_padding(
+        x,
+        output_size,
+        list(layer.stride),
+        list(padding),
+        list(layer.kernel_size),
+        1 if is_flat else 2,
+        list(layer.dilation),
+    )
+    function = functional.conv_transpose1d if is_flat else functional.conv_transpose2d
+    y: Tensor = function(
+        x, weight, bias, layer.stride, padding, added, layer.groups, layer.dilation
+    )
+    return y
 
 
 def carries(layer: nn.Module) -> dict[Target, Quantizer]:

@@ -57,7 +57,7 @@ class PartialConfig(AlgorithmConfig):
     def check(self, on: Target) -> None:
         check_weight_only(self.kind, on)
 
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
+    def quantizer(self, on: Target, weight: Tensor, *, output_axis: int = 0) -> Quantizer:
         quantizer = PartialQuantizer(
             level_spec(self.num_levels, self.level_kind, self.granularity or PerTensor()),
             tuple(weight.shape),

@@ -32,7 +32,8 @@ class RangedConfig(AlgorithmConfig):
     """The settings of an algorithm whose grid starts from a range.
 
     num_bits: of a code; 1 bit only for unsigned inputs and outputs.
-    granularity: of weights, None for per_axis:0; inputs and outputs are always per_tensor.
+    granularity: of weights, None for a scale of each output, per_axis:0 (of transposed convolutions
+        per_axis:1); inputs and outputs are always per_tensor.
     weight_range: of weights, see `weight_range`; None for the algorithm's own choice.
     signed: of inputs and outputs; None: found from the observed range.
     symmetric: of inputs and outputs; False gives them a zero point of their own.
@@ -102,13 +103,13 @@ class RangedConfig(AlgorithmConfig):
                 "(signed: false)"
             )
 
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
+    def quantizer(self, on: Target, weight: Tensor, *, output_axis: int = 0) -> Quantizer:
         if on == "weight":
             spec = QuantSpec(
                 num_bits=self.num_bits,
                 signed=True,
                 narrow=self.is_narrow,
-                granularity=self.granularity or PerAxis(0),
+                granularity=self.granularity or PerAxis(output_axis),
             )
             setup = Setup(
                 spec=spec,

@@ -25,6 +25,7 @@ from quantlab.controller import Controller
 from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.select import quantizable_layers, select
 from quantlab.graphs.values import makes_value, value_layers
+from quantlab.graphs.weights import output_axis
 from quantlab.quantizer import Quantizer
 from quantlab.settings import Settings
 from quantlab.tagged import Tagged
@@ -105,7 +106,9 @@ def quantize(
                 else:
                     check_attention(attention, name, rule.on)
             with _within(f"{where}.algorithm."):
-                quantizer = rule.algorithm.quantizer(rule.on, _weight_of(network, layer))
+                quantizer = rule.algorithm.quantizer(
+                    rule.on, _weight_of(network, layer), output_axis=output_axis(layer)
+                )
             plan[name] = (layer, quantizer)
         plans.append((rule, plan))
     controllers = [_carry_out(network, rule, plan) for rule, plan in plans]

@@ -90,7 +90,8 @@ class TernaryQuantizer(Quantizer):
 class TernaryConfig(AlgorithmConfig):
     """The settings of TWN.
 
-    granularity: which weights share a threshold and a scale; None for per_axis:0.
+    granularity: which weights share a threshold and a scale; None for those of each
+        output, per_axis:0 (of transposed convolutions per_axis:1).
     threshold_factor: D over mean|w|.
     start_epoch: float before.
     """
@@ -103,9 +104,12 @@ class TernaryConfig(AlgorithmConfig):
     def check(self, on: Target) -> None:
         check_weight_only(self.kind, on)
 
-    def quantizer(self, on: Target, weight: Tensor) -> Quantizer:
+    def quantizer(self, on: Target, weight: Tensor, *, output_axis: int = 0) -> Quantizer:
         spec = QuantSpec(
-            num_bits=2, signed=True, narrow=True, granularity=self.granularity or PerAxis(0)
+            num_bits=2,
+            signed=True,
+            narrow=True,
+            granularity=self.granularity or PerAxis(output_axis),
         )
         shape = tuple(weight.shape)
         quantizer = TernaryQuantizer(spec, shape, threshold_factor=self.threshold_factor)

@@ -4,6 +4,7 @@ from torch import fx, nn
 
 from quantlab.graphs.operations import Operation
 from quantlab.graphs.paths import function_name, module_of
+from quantlab.graphs.select import LAYER_TYPES
 from quantlab.graphs.shapes import shape_of
 from quantlab.graphs.slots import applied
 from quantlab.quantizer import Quantizer
@@ -67,7 +68,7 @@ def _function(node: fx.Node) -> list[str]:
 
 def _settings(module: nn.Module) -> str:
     match module:
-        case nn.Conv1d() | nn.Conv2d():
+        case nn.Conv1d() | nn.Conv2d() | nn.ConvTranspose1d() | nn.ConvTranspose2d():
             return ", ".join(_convolution(module))
         case nn.Linear():
             return f"{module.in_features} to {module.out_features}"
@@ -87,7 +88,9 @@ def _settings(module: nn.Module) -> str:
             return module.extra_repr()
 
 
-def _convolution(conv: nn.Conv1d | nn.Conv2d) -> list[str]:
+def _convolution(
+    conv: nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d,
+) -> list[str]:
     words = [_times(conv.kernel_size), f"{conv.in_channels} to {conv.out_channels}"]
     for name, usual in (("stride", 1), ("dilation", 1)):
         if set(getattr(conv, name)) != {usual}:
@@ -119,7 +122,7 @@ def family(gm: fx.GraphModule, node: fx.Node) -> str:
     match module:
         case None:
             return "function"
-        case nn.Conv1d() | nn.Conv2d() | nn.Linear():
+        case _ if isinstance(module, LAYER_TYPES):
             return "layer"
         case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.LayerNorm() | nn.GroupNorm():
             return "norm"

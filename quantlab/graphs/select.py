@@ -8,9 +8,9 @@
     first last  the first and last layer with weights, in the order of definition
     !a  a & b  a | b  (a)     not, and, or; `!` binds tightest, then `&`, then `|`
 
-Selectors choose among the layers that have weights to quantize: Linear, Conv1d and Conv2d and their
-subclasses, each once. Transposed convolutions are not among them: their output channels lie on
-another axis. A layer that is really called `first` is written `[f]irst`.
+Selectors choose among the layers that have weights to quantize: Linear, Conv1d, Conv2d,
+ConvTranspose1d, ConvTranspose2d and their subclasses, each once. A layer that is really called
+`first` is written `[f]irst`.
 """
 
 import re
@@ -24,7 +24,13 @@ from torch import nn
 
 from quantlab.errors import UsageError, check_kind, did_you_mean
 
-LAYER_TYPES: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d)
+LAYER_TYPES: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+)
 
 Layers = Mapping[str, nn.Module]
 

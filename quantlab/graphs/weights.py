@@ -9,6 +9,7 @@ from quantlab.graphs.leaves import SLOTS
 from quantlab.graphs.slots import applied
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
 def is_linear(layer: nn.Module) -> bool:
@@ -17,6 +18,18 @@ def is_linear(layer: nn.Module) -> bool:
     carries = all(slot in layer._modules for slot in SLOTS)
     is_usual = any(type(layer).forward is cls.forward for cls in LAYERS)
     return (is_usual or carries) and layer._parameters.get("weight") is not None
+
+
+def output_axis(layer: nn.Module) -> int:
+    """Return the axis of a layer's weight along which its outputs lie, those of one group."""
+    return 1 if isinstance(layer, TRANSPOSED) else 0
+
+
+def num_outputs(layer: nn.Module) -> int:
+    """Return how many outputs a layer has: features, or channels."""
+    weight = layer.get_parameter("weight")
+    groups = layer.groups if isinstance(layer, TRANSPOSED) else 1
+    return weight.shape[output_axis(layer)] * groups
 
 
 def check_own_weight(layer: nn.Module, path: str) -> None:

@@ -37,6 +37,7 @@ from quantlab.algorithms.after_training.layerwise import (
 from quantlab.algorithms.after_training.modes import float_copy, weight_layers
 from quantlab.algorithms.layers import carries
 from quantlab.errors import DivergedError, UsageError
+from quantlab.graphs.weights import num_outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,14 +122,15 @@ def _moments(
     """Return the moments of what a layer computes, before its output quantizer."""
     weight = present_weight(layer)
     channels = -1 if isinstance(layer, nn.Linear) else 1
-    total = square = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
+    size = num_outputs(layer)
+    total = square = torch.zeros(size, dtype=torch.float64, device=weight.device)
     count = 0
     for x in inputs_of(network, layer, num_calls, inputs):
         y = respond(layer, x, weight).double().movedim(channels, -1).flatten(0, -2)
         total = total + y.sum(0)
         square = square + y.square().sum(0)
         count += len(y)
-    variance = (square.sum() / count - (total.sum() / count).square() / len(weight)) / len(weight)
+    variance = (square.sum() / count - (total.sum() / count).square() / size) / size
     return _Moments(mean=total / count, deviation=variance.clamp(min=0).sqrt().item())
 
 

@@ -10,8 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from quantlab.algorithms.after_training.modes import evaluating
-from quantlab.algorithms.layers import carries, through
+from quantlab.algorithms.layers import carries, through, transposed
 from quantlab.errors import UsageError
+from quantlab.graphs.weights import LAYERS, TRANSPOSED
 
 _RELU, _RELU_IN_PLACE = torch.ops.aten.relu.default, torch.ops.aten.relu_.default
 
@@ -80,8 +81,10 @@ def inputs_of(
 def respond(layer: nn.Module, x: Tensor, weight: Tensor) -> Tensor:
     """Return what a layer would compute with another weight, before its output quantizer; with a
     gradient for that weight only."""
-    assert isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
+    assert isinstance(layer, LAYERS + TRANSPOSED)
     bias = None if layer.bias is None else layer.bias.detach()
+    if isinstance(layer, TRANSPOSED):
+        return transposed(layer, x, weight, bias)
     if isinstance(layer, nn.Linear):
         return functional.linear(x, weight, bias)
     result: Tensor = layer._conv_forward(x, weight, bias)

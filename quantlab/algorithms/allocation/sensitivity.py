@@ -33,6 +33,7 @@ from quantlab.algorithms.allocation.layer_rules import STE, Settings, rule_for
 from quantlab.algorithms.layers import check_attachable
 from quantlab.errors import DivergedError, UsageError
 from quantlab.graphs.select import select as parse_selector
+from quantlab.graphs.weights import output_axis
 from quantlab.quantizer import Quantizer
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -212,7 +213,8 @@ def _quantizer(
     check_attachable(layer, name)
     weight = layer.get_parameter("weight").detach()
     algorithm_config = rule_for([name], on, algorithm, num_bits).algorithm
-    return algorithm_config.quantizer(on, weight).to(weight.device).eval()
+    quantizer = algorithm_config.quantizer(on, weight, output_axis=output_axis(layer))
+    return quantizer.to(weight.device).eval()
 
 
 def _calibrate_inputs(

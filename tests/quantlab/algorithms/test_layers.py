@@ -32,6 +32,8 @@ LAYERS = [
     (lambda: nn.Conv1d(2, 4, 3, padding=1, padding_mode="reflect"), (2, 2, 7)),
     (lambda: nn.Conv2d(2, 4, 3, groups=2, padding=1, padding_mode="circular"), (2, 2, 6, 6)),
     (lambda: nn.Conv2d(2, 4, 3, stride=2, dilation=2, bias=False), (2, 2, 9, 9)),
+    (lambda: nn.ConvTranspose1d(2, 4, 3, stride=3, padding=1, output_padding=2), (2, 2, 7)),
+    (lambda: nn.ConvTranspose2d(2, 4, 3, stride=2, groups=2, dilation=2), (2, 2, 4, 5)),
 ]
 layers = pytest.mark.parametrize(("make", "shape"), LAYERS)
 
@@ -104,7 +106,7 @@ def test_other_classes_are_refused() -> None:
     class Own(nn.Linear):
         pass
 
-    with pytest.raises(UsageError, match="fc: a Own given, Linear, Conv1d, Conv2d allowed"):
+    with pytest.raises(UsageError, match=r"fc: a Own given, Linear, .*ConvTr.* allowed"):
         check_attachable(Own(2, 2), "fc")
     assert carries(Own(2, 2)) == {}
 

@@ -146,3 +146,26 @@ def test_errors_name_their_place(change, where, message: str) -> None:
 def test_json_schema_lists_the_algorithms() -> None:
     schema = QuantizeConfig.model_json_schema()
     assert "SteConfig" in schema["$defs"]
+
+
+@pytest.mark.parametrize("kind", ["ste", "lsq", "pact", "tqt", "twn", "binary"])
+def test_a_transposed_convolution_has_a_scale_of_each_output(kind: str) -> None:
+    """Its weight is `[inputs, outputs, ...]`."""
+    settings = {"kind": kind} if kind in ("twn", "binary") else {"kind": kind, "num_bits": 4}
+    network = nn.Sequential(
+        nn.ConvTranspose2d(3, 5, 2), nn.ConvTranspose1d(5, 4, 2), nn.Linear(2, 6)
+    )
+    quantize(network, [{"select": "*", "on": "weight", "algorithm": settings}])
+    shapes = [tuple(layer.weight_quantizer.scale.shape) for layer in network]
+    assert shapes == [(1, 5, 1, 1), (1, 4, 1), (6, 1)]
+
+
+def test_a_transposed_convolution_learns_its_scales(rules) -> None:
+    network = nn.Sequential(nn.ConvTranspose2d(3, 4, 3, stride=2, groups=1))
+    (controller,) = quantize(network, rules(("*", "weight", {**STE, "kind": "lsq"})))
+    assert controller.learned
+    quantizer = network[0].weight_quantizer
+    quantizer.set_enabled(True)
+    network(torch.randn(2, 3, 4, 4)).square().sum().backward()
+    assert (quantizer.step_size.grad != 0).all()
+    assert network[0].weight.grad is not None

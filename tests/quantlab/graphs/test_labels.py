@@ -29,6 +29,11 @@ from tests.quantlab.graphs.networks import CarryingConv2d, Grid, Residual
             "layer",
         ),
         (nn.Conv1d(1, 2, 3), ["Conv1d 3, 1 to 2, 8 parameters"], "layer"),
+        (
+            nn.ConvTranspose2d(3, 2, 2, stride=2),
+            ["ConvTranspose2d 2x2, 3 to 2, stride 2", "26 parameters"],
+            "layer",
+        ),
         (nn.Linear(5, 7), ["Linear 5 to 7, 42 parameters"], "layer"),
         (nn.BatchNorm2d(8), ["BatchNorm2d 8, 16 parameters"], "norm"),
         (nn.PReLU(), ["PReLU num_parameters=1", "1 parameter"], "activation"),

@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ from torch.nn import functional
 
 from quantlab.algorithms import quantize
 from quantlab.algorithms.after_training import calibrate
+from quantlab.algorithms.after_training.bias_correction import correct_biases
 from quantlab.algorithms.after_training.layerwise import (
     before_relu,
     call_order,
@@ -130,3 +132,24 @@ def test_quantizers_that_rest_are_no_readers(network, batches, rules) -> None:
     quantize(network, rules(("*", "output", W4)))
     found = before_relu(network, {"0": network[0], "2": network[2]}, batches[0][0])
     assert found == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.ConvTranspose1d(4, 6, 3, stride=2, output_padding=1), (2, 4, 5)),
+        (nn.ConvTranspose2d(4, 6, 3, padding=1, groups=2), (2, 4, 5, 5)),
+    ],
+)
+def test_transposed_convolutions_respond_and_their_biases_are_corrected(
+    layer: nn.Module, shape: tuple[int, ...]
+) -> None:
+    network = nn.Sequential(layer)
+    x = torch.randn(shape)
+    reference = copy.deepcopy(network)
+    quantize(network, [{"select": "*", "on": "weight", "algorithm": W4}])
+    calibrate(network, [x])
+    torch.testing.assert_close(respond(layer, x, present_weight(layer)), network(x))
+    correct_biases(network, [x], reference=reference)
+    axes = (0, *range(2, x.ndim))
+    torch.testing.assert_close(network(x).mean(axes), reference(x).mean(axes))
