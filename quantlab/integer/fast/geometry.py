@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.backend import WindowPlaces
+from quantlab.integer.layout.words import num_words
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.tensor_type import TensorType
 
@@ -52,7 +53,7 @@ class Geometry:
 
     def in_words(self, channels: int) -> "Geometry":
         """Return the same where each pixel's channels are bits in words of 64."""
-        words = -(-channels // 64)
+        words = num_words(channels)
 
         def counted(numbers: int) -> int:
             return numbers // channels * words

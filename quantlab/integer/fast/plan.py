@@ -6,11 +6,12 @@ from quantlab.backend import CodesRule
 from quantlab.integer.fast.geometry import constant_groups
 from quantlab.integer.fast.layout import whole_rows
 from quantlab.integer.fast.pools import Pooled, windows_of
-from quantlab.integer.fast.products import Bits, Bytes, Made, Product, are_bits
+from quantlab.integer.fast.products import Bits, Bytes, Made, Product
 from quantlab.integer.fast.rules import rule_of
 from quantlab.integer.fast.single import Interpreted, Requantized
 from quantlab.integer.fast.step import Step
 from quantlab.integer.groups import Group, grouped
+from quantlab.integer.layout.choice import are_bits
 from quantlab.integer.operations import (
     AdaptiveSumPool,
     Convolution,

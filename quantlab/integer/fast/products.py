@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from quantlab import backend
 from quantlab.backend import Codes, CodesRule, PackedBits, PackedWeights
-from quantlab.integer.bounds import Bound
 from quantlab.integer.fast.geometry import geometry_of, weights_of
 from quantlab.integer.fast.layout import Integers, new, packed, plain
 from quantlab.integer.fast.padded import SIGN, SLACK, PaddedInput
 from quantlab.integer.fast.step import Step, Tensors
+from quantlab.integer.layout.choice import num_channels
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.tensor_type import S8, S16, TensorType
-
-_LEAST_FILLED = 0.5  # of the words of bits; with fewer channels bytes are as fast
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,7 +128,7 @@ class Bits:
     """Multiplies -1, 0 and 1 by -1, 0 and 1, 64 channels in a word."""
 
     def __init__(self, operation: Convolution | Linear, given: TensorType) -> None:
-        self._channels = _channels(operation, given)
+        self._channels = num_channels(operation, given)
         geometry = geometry_of(operation, given)
         self._num_numbers, self._geometry = geometry.size, geometry.in_words(self._channels)
         self._input = PaddedInput(geometry, np.int8, is_shifted=False, may_read_on=False)
@@ -152,19 +150,3 @@ class Bits:
         backend.convolve_bits(
             planes, places, self._weights, sums=sums, codes=codes, num_threads=num_threads
         )
-
-
-def are_bits(operation: Convolution | Linear, given: TensorType, bound: Bound) -> bool:
-    """Return whether a layer's numbers and weights are -1, 0 and 1 in words full enough."""
-    if isinstance(operation, Convolution) and operation.groups > 1:
-        return False
-    codes = operation.padding_codes if isinstance(operation, Convolution) else np.zeros(1, np.int32)
-    lowest = min(bound.lowest, int(operation.weight.min()), int(codes.min()))
-    highest = max(bound.highest, int(operation.weight.max()), int(codes.max()))
-    channels = _channels(operation, given)
-    is_full = channels >= _LEAST_FILLED * 64 * -(-channels // 64)
-    return is_full and given.kind != S16 and lowest >= -1 and highest <= 1
-
-
-def _channels(operation: Convolution | Linear, given: TensorType) -> int:
-    return given.shape[0] if isinstance(operation, Convolution) else given.shape[-1]

@@ -1,0 +1,1 @@
+"""How the tensors of a program lie in memory: as elements, channels last, or as planes of bits."""
