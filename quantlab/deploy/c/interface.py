@@ -44,10 +44,12 @@ def selftest_signature(program: Program) -> str:
     return f"int ql_selftest(void* arena, {', '.join(f'void* {name}' for name in names)})"
 
 
-def interface(program: Program, arena_size: int) -> str:
-    """Return `model.h`. arena_size: in bytes."""
+def interface(program: Program, arena_size: int, *, has_vectors: bool = False) -> str:
+    """Return `model.h`. arena_size: in bytes. has_vectors: whether the model's own test has inputs
+    of the user's."""
     shared = {**program.inputs, **{name: program.types[name] for name in program.outputs}}
     sizes = "\n".join(_size(name, kind) for name, kind in shared.items())
+    also = "\n   The vectors of headers/input.h are tested too." if has_vectors else ""
     return f"""{NOTE}#ifndef MODEL_H
 #define MODEL_H
 
@@ -63,7 +65,7 @@ def interface(program: Program, arena_size: int) -> str:
 {run_signature(program)};
 
 /* Run the model on numbers of its own in memory of these sizes, which it overwrites. Returns QL_OK,
-   or QL_WRONG_RESULT where the integers are not those of the program. */
+   or QL_WRONG_RESULT where the integers are not those of the program.{also} */
 {selftest_signature(program)};
 
 #endif

@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quantlab.deploy.artefact import Files
-from quantlab.deploy.c.arena import Arena
 from quantlab.deploy.c.emit import emit
 from quantlab.deploy.c.interface import (
     input_name,
@@ -22,8 +23,10 @@ from quantlab.deploy.c.kernels.table import AUTO
 from quantlab.deploy.c.placed import Placed, channels_last, in_order
 from quantlab.deploy.c.rows import can_make
 from quantlab.deploy.c.runtime_files import headers_for, runtime_files
+from quantlab.deploy.c.sizes import Sizes, sizes_of
 from quantlab.deploy.c.source import source
 from quantlab.deploy.c.text import NOTE
+from quantlab.deploy.c.vectors import HEADER, vectors_header
 from quantlab.deploy.c.writer import Pointer, Writer
 from quantlab.errors import UsageError
 from quantlab.integer.operations import Operation
@@ -33,19 +36,30 @@ from quantlab.integer.program import Program
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """files: by path. tensors: how each one lies that QL_TRACE gives, in the order of its numbers,
-    which are those of `program.types`. arena_size: in bytes."""
+    which are those of `program.types`."""
 
     files: Files
     tensors: Mapping[str, Placed]
-    arena_size: int
+    sizes: Sizes
+
+    @property
+    def arena_size(self) -> int:
+        """The bytes of the memory that the model works in."""
+        return self.sizes.arena
 
 
-def c_model(program: Program, encoding: Encoding = AUTO) -> Model:
+def c_model(
+    program: Program,
+    encoding: Encoding = AUTO,
+    *,
+    vectors: Mapping[str, NDArray[Any]] | None = None,
+) -> Model:
     """Return a program as C.
 
     encoding: of the layers' weights, see `kernels/choice.py`: `auto` for the fewest bytes, a name
-    of `kernels/table.py`, or a name for each layer. Raises UsageError, with the layer, for what C
-    cannot hold.
+    of `kernels/table.py`, or a name for each layer. vectors: samples of each input by name,
+    integers `[N, ...]`, for `headers/input.h`, see `vectors.py`. Raises UsageError, with the layer,
+    for what C cannot hold.
     """
     if not program.operations:
         raise UsageError("c: a program of 0 operations given, at least 1 allowed")
@@ -60,18 +74,23 @@ def c_model(program: Program, encoding: Encoding = AUTO) -> Model:
     _give_outputs(writer)
     arena = writer.arena()
     most_made = max(len(group.made) for group in writer.groups)
-    runtime = runtime_files(writer.runtime | {"selftest"}, most_made=max(most_made, 1))
+    tests = {"selftest"} if vectors is None else {"selftest", "is_same"}
+    runtime = runtime_files(writer.runtime | tests, most_made=max(most_made, 1))
     headers = {f"headers/{name}.h": _header(name, writer) for name in writer.definitions}
+    has_vectors = vectors is not None
+    if vectors is not None:
+        headers[f"headers/{HEADER}.h"] = vectors_header(program, vectors)
     includes = [*(f"runtime/{name}" for name in runtime if name.endswith(".h")), *headers]
     texts = {
-        "model.c": source(writer, arena, includes),
-        "model.h": interface(program, arena.size),
+        "model.c": source(writer, arena, includes, has_vectors=has_vectors),
+        "model.h": interface(program, arena.size, has_vectors=has_vectors),
         **headers,
         **{f"runtime/{name}": text for name, text in runtime.items()},
     }
     files = {name: text.encode() for name, text in texts.items()}
-    files["model.json"] = _manifest(writer, arena, files)
-    return Model(files=files, tensors=writer.kept, arena_size=arena.size)
+    sizes = sizes_of(writer, arena)
+    files["model.json"] = _manifest(writer, sizes, files)
+    return Model(files=files, tensors=writer.kept, sizes=sizes)
 
 
 def _take_inputs(writer: Writer) -> None:
@@ -106,10 +125,13 @@ def _header(name: str, writer: Writer) -> str:
     return f"{NOTE}#ifndef {guard}\n#define {guard}\n\n{includes}\n\n{body}\n#endif\n"
 
 
-def _manifest(writer: Writer, arena: Arena, files: Files) -> bytes:
+def _manifest(writer: Writer, sizes: Sizes, files: Files) -> bytes:
     program = writer.program
     said = {
-        "arena_bytes": arena.size,
+        "arena_bytes": sizes.arena,
+        "input_bytes": sizes.inputs,
+        "output_bytes": sizes.outputs,
+        "constant_bytes": {f"headers/{name}.h": size for name, size in sizes.constants.items()},
         "weights": {
             name: {"encoding": stored.encoding, "bytes": stored.weights.nbytes}
             for name, stored in writer.weights.items()

@@ -11,12 +11,14 @@ from quantlab.deploy.c.interface import (
 )
 from quantlab.deploy.c.selftest import SEED, expected_crc32
 from quantlab.deploy.c.text import NOTE
+from quantlab.deploy.c.vectors import expected_name, given_name
 from quantlab.deploy.c.writer import Argument, Call, Writer
 from quantlab.integer.program import Program
 
 
-def source(writer: Writer, arena: Arena, headers: list[str]) -> str:
-    """Return `model.c`. headers: of the project that it includes."""
+def source(writer: Writer, arena: Arena, headers: list[str], *, has_vectors: bool = False) -> str:
+    """Return `model.c`. headers: of the project that it includes. has_vectors: whether one of them
+    has inputs of the user's."""
     program = writer.program
     includes = "\n".join(f'#include "{header}"' for header in ["model.h", *headers])
     checks = [
@@ -45,7 +47,7 @@ def source(writer: Writer, arena: Arena, headers: list[str]) -> str:
     return QL_OK;
 }}
 
-{_selftest(program)}"""
+{_selftest(program, has_vectors=has_vectors)}"""
 
 
 def _call(call: Call, writer: Writer, arena: Arena, *, is_backward: bool) -> str:
@@ -76,7 +78,7 @@ def _argument(given: Argument, writer: Writer, arena: Arena) -> str:
     return f"at(arena, {arena.offsets[given.buffer]})"
 
 
-def _selftest(program: Program) -> str:
+def _selftest(program: Program, *, has_vectors: bool) -> str:
     given = [(input_name(name), size_name(name)) for name in program.inputs]
     found = [(output_name(name), size_name(name)) for name in outputs_of(program)]
     fill = [f"    seed = ql_fill({name}, {size}, seed);" for name, size in given]
@@ -89,7 +91,30 @@ def _selftest(program: Program) -> str:
         "    (void)seed;",
         f"    if (ql_run(arena, {arguments}) != QL_OK) return QL_WRONG_RESULT;",
         *sums,
-        f"    return crc == UINT32_C({expected_crc32(program)}) ? QL_OK : QL_WRONG_RESULT;",
+        *_verdict(program, has_vectors=has_vectors),
         "}\n",
     ]
     return "\n".join(lines)
+
+
+def _verdict(program: Program, *, has_vectors: bool) -> list[str]:
+    """Return the end of the model's own test: whether the checksum is right, then the vectors."""
+    crc = f"UINT32_C({expected_crc32(program)})"
+    if not has_vectors:
+        return [f"    return crc == {crc} ? QL_OK : QL_WRONG_RESULT;"]
+    given = [f"{given_name(name)}[i], {size_name(name)}" for name in program.inputs]
+    found = [f"{output_name(name)}, {size_name(name)}" for name in outputs_of(program)]
+    wrong = [
+        f"ql_run(arena, {', '.join([*given, *found])}) != QL_OK",
+        *(
+            f"!ql_is_same({output_name(name)}, {expected_name(name)}[i], {size_name(name)})"
+            for name in outputs_of(program)
+        ),
+    ]
+    return [
+        f"    if (crc != {crc}) return QL_WRONG_RESULT;",
+        "    for (int i = 0; i < QL_NUM_VECTORS; i++) {",
+        *(f"        if ({one}) return QL_WRONG_RESULT;" for one in wrong),
+        "    }",
+        "    return QL_OK;",
+    ]

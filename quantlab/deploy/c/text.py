@@ -38,6 +38,22 @@ def number(value: int) -> str:
 def array(name: str, values: NDArray[Any]) -> str:
     """Return the definition of an array of constants."""
     kind = C_TYPES[values.dtype.name]
+    body = "\n".join(f"    {line}" for line in _lines(values))
+    return f"static const {kind} {name}[{values.size}] = {{\n{body}\n}};\n"
+
+
+def rows(name: str, values: NDArray[Any]) -> str:
+    """Return the definition of an array of rows, `[N, elements]`."""
+    kind, (count, size) = C_TYPES[values.dtype.name], values.shape
+    body = ",\n".join(
+        "    {\n" + "\n".join(f"        {line}" for line in _lines(row)) + "\n    }"
+        for row in values
+    )
+    return f"static const {kind} {name}[{count}][{size}] = {{\n{body}\n}};\n"
+
+
+def _lines(values: NDArray[Any]) -> list[str]:
+    """Return numbers and the commas between them, in lines."""
     numbers = [number(value) for value in values.reshape(-1).tolist()]
     lines, line = [], ""
     for text in numbers:
@@ -46,8 +62,7 @@ def array(name: str, values: NDArray[Any]) -> str:
             line = ""
         line += ("" if not line else " ") + text + ","
     lines.append(line.rstrip(","))
-    body = "\n".join(f"    {line}" for line in lines)
-    return f"static const {kind} {name}[{values.size}] = {{\n{body}\n}};\n"
+    return lines
 
 
 def structure(kind: str, name: str, fields: Mapping[str, Any], before: str = "") -> str:

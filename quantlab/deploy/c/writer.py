@@ -106,6 +106,11 @@ class Writer:
         """Return a buffer for a tensor that the program does not have."""
         return self.new(f".{len(self._sizes)}", order, kind)
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The bytes of the buffers that are part of the arena, by their names."""
+        return self._sizes
+
     def is_own(self, buffer: str) -> bool:
         """Return whether a buffer is part of the arena."""
         return buffer in self._sizes

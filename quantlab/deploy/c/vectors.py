@@ -1,0 +1,61 @@
+"""Golden vectors: inputs of the user's own and the outputs that the program gives, as C.
+
+`headers/input.h` has them as they lie in memory, images row by row, the channels of a place
+together. `ql_selftest` runs the model on them too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.interface import outputs_of
+from quantlab.deploy.c.text import NOTE, identifier, rows
+from quantlab.deploy.c.traced import laid_out
+from quantlab.errors import UsageError
+from quantlab.integer.interpreter import check_inputs, run
+from quantlab.integer.program import Program
+
+HEADER = "input"
+
+
+def given_name(name: str) -> str:
+    """Return the array with the vectors of an input."""
+    return f"ql_vectors_{identifier(name)}"
+
+
+def expected_name(name: str) -> str:
+    """Return the array with what an output has to be for each vector."""
+    return f"ql_expected_{identifier(name)}"
+
+
+def vectors_header(program: Program, vectors: Mapping[str, NDArray[Any]]) -> str:
+    """Return `headers/input.h`.
+
+    vectors: of each input by name, integers `[N, ...]`. Raises UsageError if they are not those
+    that the program takes, and for none.
+    """
+    check_inputs(program, vectors)
+    count = len(next(iter(vectors.values())))
+    if count == 0:
+        raise UsageError("vectors: 0 samples given, at least 1 allowed")
+    expected = run(program, vectors)
+    arrays = [(given_name(name), vectors[name]) for name in program.inputs]
+    arrays += [(expected_name(name), expected[name]) for name in outputs_of(program)]
+    body = "\n".join(rows(name, _flat(values)) for name, values in arrays)
+    return f"""{NOTE}#ifndef QL_INPUT_H
+#define QL_INPUT_H
+
+#include "../runtime/ql.h"
+
+/* Inputs of the model, and the outputs that it has to give. */
+enum {{ QL_NUM_VECTORS = {count} }};
+
+{body}
+#endif
+"""
+
+
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(laid_out(values)).reshape(len(values), -1)
