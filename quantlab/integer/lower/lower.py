@@ -22,7 +22,6 @@ from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
 from quantlab.graphs.paths import function_name
 from quantlab.graphs.shapes import evaluating, propagate_shapes
 from quantlab.graphs.slots import applied
-from quantlab.graphs.trace import EXPORT_HINT, UntraceableError, trace
 from quantlab.integer.lower.batches import check_batches
 from quantlab.integer.lower.builder import Builder
 from quantlab.integer.lower.elementwise import (
@@ -34,7 +33,7 @@ from quantlab.integer.lower.elementwise import (
 from quantlab.integer.lower.endings import LAST, is_ending, left_out, name_of
 from quantlab.integer.lower.finite import check_finite
 from quantlab.integer.lower.gating import lower_multiply
-from quantlab.integer.lower.handlers import COMMUTING, LAYERS, handler_of, is_passing, passing_types
+from quantlab.integer.lower.handlers import COMMUTING, LAYERS, handler_of, is_passing
 from quantlab.integer.lower.input_spec import INPUT, InputSpec
 from quantlab.integer.lower.known import Known, known_values
 from quantlab.integer.lower.limits import Limits
@@ -44,6 +43,7 @@ from quantlab.integer.lower.memory import kept
 from quantlab.integer.lower.ranges import observe_ranges
 from quantlab.integer.lower.rearranging import FUNCTIONS, lower_concat, lower_function
 from quantlab.integer.lower.remedies import refused_setting, without_operation
+from quantlab.integer.lower.traced import check_inputs, traced
 from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
@@ -84,8 +84,8 @@ def lower(
         for parameter in network.parameters():
             example = example.to(parameter)  # its type and device
             break
-        gm = network if isinstance(network, fx.GraphModule) else _traced(network, example)
-        _check_inputs(gm)
+        gm = network if isinstance(network, fx.GraphModule) else traced(network, example)
+        check_inputs(gm)
         propagate_shapes(gm, example)
         known = known_values(gm, example)
         check_batches(gm, example, known)
@@ -101,38 +101,6 @@ def _real(samples: Tensor) -> Tensor:
             "network takes them allowed; of raw ones (integer - zero_point) * scale"
         )
     return samples
-
-
-def _traced(network: nn.Module, example: Tensor) -> fx.GraphModule:
-    """Return a network's graph, followed on an example where it cannot be for all inputs at once.
-
-    Raises the error of the former, if both fail.
-    """
-    try:
-        return trace(network, leaves=passing_types(network), keeps_modes=False)
-    except UntraceableError as error:
-        try:
-            return trace(
-                network,
-                example,
-                leaves=passing_types(network),
-                method="export",
-                keeps_modes=False,
-            )
-        except UsageError:
-            reason = str(error).removesuffix(EXPORT_HINT)
-            raise UsageError(f"{reason}, nor on an example") from None
-
-
-def _check_inputs(gm: fx.GraphModule) -> None:
-    """Raise UsageError unless a graph has one input; others may have defaults."""
-    inputs = [node for node in gm.graph.find_nodes(op="placeholder") if not node.args]
-    if len(inputs) != 1:
-        names = ", ".join(f"'{node.name}'" for node in inputs) or "none"
-        raise UsageError(
-            f"lower: a network with {len(inputs)} inputs ({names}) given, one allowed; give the "
-            "others a default, or make them part of the network"
-        )
 
 
 class _Lowerer:
