@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.integer.lower import obstacles
-from tests.quantlab.integer.constructs import LOWERED, REFUSED, TutorialLeNet, quantized
+from tests.quantlab.integer.constructs import TutorialLeNet, quantized
+from tests.quantlab.integer.lowered_constructs import LOWERED
+from tests.quantlab.integer.refused_constructs import REFUSED
 
 # What only shapes, values or an example tell.
 UNSEEN = (
