@@ -10,6 +10,7 @@ from quantlab.formats.weights.bitmap import Bitmap
 from quantlab.formats.weights.bits import Bits
 from quantlab.formats.weights.blocks import Blocks
 from quantlab.formats.weights.csr import Csr
+from quantlab.formats.weights.csr8 import Csr8
 from quantlab.formats.weights.dense import Dense
 from quantlab.formats.weights.encoding import Encoding
 from quantlab.formats.weights.pattern import Pattern
@@ -21,6 +22,7 @@ _ROWS: tuple[Encoding, ...] = (
     *(Pattern(n, m) for n, m in ((2, 4), (1, 2), (1, 4), (2, 8), (1, 8), (1, 16))),
     Csr(),
     Blocks(1),
+    Csr8(),
     Bitmap(),
 )
 

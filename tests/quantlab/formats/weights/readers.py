@@ -37,7 +37,7 @@ def _reader(encoding: Encoding) -> Callable[[Streams, Row], None]:
         return lambda streams, row: _blocks(streams, row, encoding.size)
     if isinstance(encoding, Pattern):
         return lambda streams, row: _pattern(streams, row, encoding.n, encoding.m)
-    return {"dense": _dense, "csr": _csr, "bitmap": _bitmap}[encoding.name]
+    return {"dense": _dense, "csr": _csr, "csr8": _csr8, "bitmap": _bitmap}[encoding.name]
 
 
 def _dense(streams: Streams, row: Row) -> None:
@@ -62,6 +62,14 @@ def _bits(streams: Streams, row: Row, b: int) -> None:
 def _csr(streams: Streams, row: Row) -> None:
     for _ in range(next(streams["sizes"])):
         row[next(streams["columns"])] += next(streams["values"])
+
+
+def _csr8(streams: Streams, row: Row) -> None:
+    for k in range(0, len(row), 255):
+        for _ in range(next(streams["stream"])):
+            column = next(streams["stream"])
+            code = next(streams["stream"])
+            row[k + column] += code - 256 if code > 127 else code
 
 
 def _bitmap(streams: Streams, row: Row) -> None:
