@@ -6,10 +6,10 @@ operations it can do so is its own affair.
 """
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from quantlab.integer.operations import Convolution, Linear, Operation
+from quantlab.integer.operations import Convolution, Linear, MaxPool, Operation
 from quantlab.integer.program import Program
 
 
@@ -19,13 +19,20 @@ class Made:
 
     side: which of its inputs is the sums, or what was made of them. source: the place among the
     group's `made` of the one whose result it takes; None: it takes the sums. other: the tensor that
-    is its second input; None: it has none.
+    is its second input; None: it has none. pooling: of its result, which only this one reads; None:
+    it has none.
     """
 
     operation: Operation
     side: int
     source: int | None
     other: str | None
+    pooling: MaxPool | None = None
+
+    @property
+    def result(self) -> str:
+        """The tensor that others read: the pooled one if there is a pooling."""
+        return self.operation.output if self.pooling is None else self.pooling.output
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +55,8 @@ class Group:
 
 # Of an operation, which of its inputs is the sums, and what makes them.
 CanMake = Callable[[Operation, int, Operation], bool]
+# A pooling of what is made of sums, and what makes these.
+CanPool = Callable[[MaxPool, Operation], bool]
 LAYERS = (Convolution, Linear)
 
 
@@ -56,15 +65,20 @@ def grouped(
     can_make: CanMake,
     most: int | None = None,
     sources: tuple[type[Operation], ...] = LAYERS,
+    can_pool: CanPool | None = None,
 ) -> list[Group]:
     """Return the groups of a program, in the order in which they can be done.
 
     What is made of two tensors is done with the one that comes last, when the other is there
     already. can_make: whether a back end can do an operation with sums. most: how many are made
-    with the same sums; None: any number. sources: the operations that make sums.
+    with the same sums; None: any number. sources: the operations that make sums. can_pool: whether
+    it can pool what it makes, before it is stored; None: nothing.
     """
     made = _made(program, can_make, most, sources)
+    if can_pool is not None:
+        made = _pooled(program, made, can_pool)
     with_sums = {one.operation.output for several in made.values() for one in several}
+    with_sums |= {one.result for several in made.values() for one in several}
     readers = Counter(
         name for o in program.operations if o.output not in with_sums for name in set(o.inputs)
     )
@@ -115,3 +129,24 @@ def _made(
             )
         )
     return made
+
+
+def _pooled(
+    program: Program, made: Mapping[str, list[Made]], can_pool: CanPool
+) -> dict[str, list[Made]]:
+    """Return what is made with the sums of each source, with the pooling of what else nothing
+    reads."""
+    readers: dict[str, list[Operation]] = {}
+    for operation in program.operations:
+        for name in set(operation.inputs):
+            readers.setdefault(name, []).append(operation)
+    layers = {operation.output: operation for operation in program.operations}
+
+    def with_pooling(sums: str, one: Made) -> Made:
+        name = one.operation.output
+        match readers.get(name, []):
+            case [MaxPool() as pooling] if name not in program.outputs:
+                return replace(one, pooling=pooling) if can_pool(pooling, layers[sums]) else one
+        return one
+
+    return {sums: [with_pooling(sums, one) for one in several] for sums, several in made.items()}

@@ -15,10 +15,11 @@ ALIGNMENT = 4
 @dataclass(frozen=True, kw_only=True)
 class Gap:
     """How far a step's result lies from what it reads, in bytes: at least `forward` before it where
-    the step goes forward, `backward` behind it where it goes backward. Both may be negative."""
+    the step goes forward, `backward` behind it where it goes backward; None if it cannot. Both may
+    be negative."""
 
     forward: int
-    backward: int
+    backward: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +57,21 @@ def place(lifetimes: Mapping[str, Lifetime]) -> Arena:
     first.
     """
     steps = sorted({one.first for one in lifetimes.values() if one.over})
-    choices = [frozenset(steps[start::2]) for start in (1, 0)] if steps else []
+    free = [step for step in steps if _may_go_backward(lifetimes, step)]
+    # Every other step, of all or of those that may.
+    every_other = [chosen[start::2] for chosen in (steps, free) for start in (1, 0)]
+    choices = [frozenset(chosen) & frozenset(free) for chosen in every_other] if free else []
     arenas = [
         _in_order(lifetimes, order, backward)
-        for backward in (frozenset[int](), *choices)
+        for backward in dict.fromkeys((frozenset[int](), *choices))
         for order in _orders(lifetimes)
     ]
     return min(arenas, key=lambda arena: arena.size)
+
+
+def _may_go_backward(lifetimes: Mapping[str, Lifetime], step: int) -> bool:
+    written = (one for one in lifetimes.values() if one.first == step)
+    return all(gap.backward is not None for one in written for gap in one.over.values())
 
 
 def _orders(lifetimes: Mapping[str, Lifetime]) -> list[list[str]]:
@@ -122,12 +131,12 @@ def _closed(
     first, last = offset - own.size + 1, offset + others.size - 1
     if other in own.over:
         gap = own.over[other]
-        if own.first in backward:
+        if own.first in backward and gap.backward is not None:
             return first, min(last, offset + gap.backward - 1)
         return max(first, offset - gap.forward + 1), last
     if name in others.over:
         gap = others.over[name]
-        if others.first in backward:
+        if others.first in backward and gap.backward is not None:
             return max(first, offset - gap.backward + 1), last
         return first, min(last, offset + gap.forward - 1)
     return first, last

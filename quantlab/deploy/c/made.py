@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.placed import Order, Placed
+from quantlab.deploy.c.pooled import define_pooling
 from quantlab.deploy.c.rows import define_compact, define_row, without_bias
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type
-from quantlab.integer.groups import Group
+from quantlab.integer.groups import Group, Made
 
 Places = list[tuple[Argument, Argument]]
 
@@ -43,7 +44,7 @@ def finish(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[str, Argume
     lacks_bias: whether the sums come without their bias.
     """
     output = sums.group.operation.output
-    places, made, has_rows = _made(sums, writer, lacks_bias=lacks_bias)
+    places, made, rows = _made(sums, writer, lacks_bias=lacks_bias)
     left_out = "NULL"
     if lacks_bias and sums.bias.any():
         left_out = writer.traced_constants("bias", sums.bias)
@@ -54,12 +55,19 @@ def finish(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[str, Argume
         writer.kept[output] = _unplaced(writer, output, sums.order)
     fields = (
         f".made = {made}",
+        f".rows = {rows}",
         f".num_made = {len(sums.group.made)}",
-        f".has_rows = {int(has_rows)}",
     )
     traced = f"QL_TENSOR({writer.numbers[output]}) QL_LEFT_OUT({left_out})"
-    writer.runtime |= {"finish_row", "make_rows", "load_row", "store_row"}
+    writer.runtime |= {"finish_row", "load_row", "store_row"}
     return f"{{{traced} {', '.join(fields)}}}", stored, places
+
+
+def keep_pooled(group: Group, writer: Writer) -> None:
+    """Append what gives the pooled images of a group to whoever traces the model."""
+    for one in group.made:
+        if one.pooling is not None:
+            writer.keep(one.result)
 
 
 def _row(sums: Sums, place: int, writer: Writer, *, lacks_bias: bool) -> tuple[str, str, str]:
@@ -81,46 +89,65 @@ def _row(sums: Sums, place: int, writer: Writer, *, lacks_bias: bool) -> tuple[s
     return function, "NULL", constants
 
 
-def _made(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[Places, str, bool]:
-    """Return the places of what is made, the name of the array that says how, and whether anything
-    but bytes is made, or bytes that are not stored or that something is made of."""
+def _made(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[Places, str, str]:
+    """Return the places of what is made, the name of the array that says how, and of the function
+    that makes all of it if that is not bytes alone, of sums alone."""
     places: Places = []
-    has_rows = False
+    makers = []
+    made = sums.group.made
+    for place, one in enumerate(made):
+        makers.append(_row(sums, place, writer, lacks_bias=lacks_bias))
+        places.append(_place(one, sums, writer))
+    taken = {one.source for one in made}
+    has_rows = any(
+        bytes_function == "NULL" or place in taken or places[place][1] is None
+        for place, (_, bytes_function, _) in enumerate(makers)
+    )
+    rows = "NULL"
+    if has_rows:
+        writer.runtime.add("make_rows")
+        rows = "ql_make_rows"
     entries = []
-    for place, one in enumerate(sums.group.made):
-        output = one.operation.output
-        function, bytes_function, constants = _row(sums, place, writer, lacks_bias=lacks_bias)
-        other: Argument = None
-        other_type = "QL_U8"
-        if one.other is not None:
-            found = writer.ordered(one.other, sums.order)
-            other, other_type = Pointer(found.buffer), c_type(found.kind)
-        to: Argument = None
-        if writer.is_read(output):
-            to = Pointer(writer.new(output, sums.order).buffer, is_written=True)
-        else:
-            writer.kept[output] = _unplaced(writer, output, sums.order)
-        places.append((other, to))
-        is_taken = any(taking.source == place for taking in sums.group.made)
-        has_rows |= bytes_function == "NULL" or is_taken or to is None
-        source = 0 if one.source is None else one.source + 1
-        kind = c_type(writer.program.types[output])
+    for place, (one, (function, bytes_function, constants)) in enumerate(
+        zip(made, makers, strict=True)
+    ):
+        pooling = "NULL"
+        if one.pooling is not None:
+            pool = "pool_row" if has_rows else "pool_bytes"
+            pooling = define_pooling(one.pooling, pool, writer)
+        other = writer.program.types[one.other or one.operation.output]
         entries.append(
             braces(
                 [
-                    f"QL_TENSOR({writer.numbers[output]}) .source = {source}",
-                    f".type = {kind}",
-                    f".other_type = {other_type}",
-                    f".is_taken = {int(is_taken)}",
+                    f"QL_TENSOR({writer.numbers[one.operation.output]}) "
+                    f".source = {0 if one.source is None else one.source + 1}",
+                    f".type = {c_type(writer.program.types[one.operation.output])}",
+                    f".other_type = {c_type(other)}",
+                    f".is_taken = {int(place in taken)}",
                     f".function = {function}",
                     f".bytes = {bytes_function}",
                     f".constants = &{constants}",
+                    f".pooling = {pooling}",
                 ]
             )
         )
     if not entries:
-        return places, "NULL", has_rows
-    return places, writer.table("ql_make", "made", entries), has_rows
+        return places, "NULL", rows
+    return places, writer.table("ql_make", "made", entries), rows
+
+
+def _place(one: Made, sums: Sums, writer: Writer) -> tuple[Argument, Argument]:
+    """Return where the second input lies of what is made, and where the result does."""
+    output = one.operation.output
+    other: Argument = None
+    if one.other is not None:
+        other = Pointer(writer.ordered(one.other, sums.order).buffer)
+    if one.pooling is None and writer.is_read(output):
+        return other, Pointer(writer.new(output, sums.order).buffer, is_written=True)
+    writer.kept[output] = _unplaced(writer, output, sums.order)
+    if one.pooling is None:
+        return other, None
+    return other, Pointer(writer.new(one.result, sums.order).buffer, is_written=True)
 
 
 def _unplaced(writer: Writer, name: str, order: Order) -> Placed:

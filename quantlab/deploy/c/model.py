@@ -21,6 +21,7 @@ from quantlab.deploy.c.interface import (
 from quantlab.deploy.c.kernels.choice import Encoding, chosen
 from quantlab.deploy.c.kernels.table import AUTO
 from quantlab.deploy.c.placed import Placed, channels_last, in_order
+from quantlab.deploy.c.pooled import can_pool
 from quantlab.deploy.c.rows import can_make
 from quantlab.deploy.c.runtime_files import headers_for, runtime_files
 from quantlab.deploy.c.sizes import Sizes, sizes_of
@@ -29,7 +30,7 @@ from quantlab.deploy.c.text import NOTE
 from quantlab.deploy.c.vectors import HEADER, vectors_header
 from quantlab.deploy.c.writer import Pointer, Writer
 from quantlab.errors import UsageError
-from quantlab.integer.operations import Operation
+from quantlab.integer.operations import MaxPool, Operation
 from quantlab.integer.program import Program
 
 
@@ -67,7 +68,10 @@ def c_model(
     def makes(operation: Operation, side: int, source: Operation) -> bool:
         return can_make(operation, [program.types[name] for name in operation.inputs])
 
-    writer = Writer(program, makes, chosen(program, encoding))
+    def pools(pooling: MaxPool, source: Operation) -> bool:
+        return can_pool(pooling, source, program)
+
+    writer = Writer(program, makes, pools, chosen(program, encoding))
     _take_inputs(writer)
     for group in writer.groups:
         emit(group, writer)

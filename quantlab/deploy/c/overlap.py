@@ -27,24 +27,39 @@ class Places:
         return self.rows * self.columns
 
 
-def window_gap(windows: Windows, given: Places, result: Places) -> Gap:
-    """Return the gap of a step that makes a place of each window."""
-    row_begins, row_ends = _reach(windows, given.rows, result.rows, 0)
-    column_begins, column_ends = _reach(windows, given.columns, result.columns, 1)
+def window_gap(
+    windows: Windows, given: Places, result: Places, pooling: Windows | None = None
+) -> Gap:
+    """Return the gap of a step that makes a place of each window.
+
+    pooling: of these places, by windows that do not overlap; each place is then written to that of
+    its window in the result. The first one there makes it, so that such a step only goes forward.
+    """
+    rows, columns = windows.output_size(given.rows, given.columns)
+    row_begins, row_ends = _reach(windows, given.rows, rows, 0)
+    column_begins, column_ends = _reach(windows, given.columns, columns, 1)
     begins = (row_begins[:, None] * given.columns + column_begins).reshape(-1) * given.size
     ends = ((row_ends - 1)[:, None] * given.columns + column_ends).reshape(-1) * given.size
-    written = np.arange(result.count) * result.size
     # What is still read from here on, and up to here.
     from_here = np.minimum.accumulate(begins[::-1])[::-1]
     to_here = np.maximum.accumulate(ends)
-    return Gap(
-        forward=int((written + result.size - from_here).max()),
-        backward=int((to_here - written).max()),
-    )
+    if pooling is None:
+        written = np.arange(result.count) * result.size
+        backward = int((to_here - written).max())
+        return Gap(forward=int((written + result.size - from_here).max()), backward=backward)
+    row, is_row = _pooled(pooling, rows, result.rows, 0)
+    column, is_column = _pooled(pooling, columns, result.columns, 1)
+    written = (row[:, None] * result.columns + column).reshape(-1) * result.size
+    is_written = (is_row[:, None] & is_column).reshape(-1)
+    forward = int((written + result.size - from_here)[is_written].max())
+    return Gap(forward=forward, backward=None)
 
 
-def place_gap(given: Places, result: Places) -> Gap:
-    """Return the gap of a step that makes each number of that in its place."""
+def place_gap(given: Places, result: Places, pooling: Windows | None = None) -> Gap:
+    """Return the gap of a step that makes each number of that in its place. pooling: as of
+    `window_gap`."""
+    if pooling is not None:
+        return window_gap(Windows(kernel=(1, 1)), given, result, pooling)
     at = np.arange(given.count)
     return Gap(
         forward=max(0, given.count * (result.size - given.size)),
@@ -57,3 +72,11 @@ def _reach(windows: Windows, size: int, count: int, axis: int) -> tuple[NDArray[
     first = np.arange(count) * windows.stride[axis] - windows.padding[axis]
     last = first + windows.dilation[axis] * (windows.kernel[axis] - 1) + 1
     return first.clip(0, size - 1), last.clip(1, size)
+
+
+def _pooled(
+    pooling: Windows, size: int, count: int, axis: int
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return in which window each of `size` steps along an axis lies, and whether in any."""
+    window, step = np.divmod(np.arange(size), pooling.stride[axis])
+    return window, (window < count) & (step < pooling.kernel[axis])

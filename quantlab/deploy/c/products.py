@@ -12,7 +12,7 @@ from quantlab.deploy.c.arena import Gap
 from quantlab.deploy.c.kernels.choice import factors_of
 from quantlab.deploy.c.kernels.kernel import Factors
 from quantlab.deploy.c.kernels.table import KERNELS
-from quantlab.deploy.c.made import Sums, finish
+from quantlab.deploy.c.made import Sums, finish, keep_pooled
 from quantlab.deploy.c.overlap import Places, place_gap, window_gap
 from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.text import braces
@@ -58,19 +58,21 @@ def product(group: Group, writer: Writer) -> None:
     if kept.scratch is not None:
         scratch = Pointer(writer.temporary(kept.scratch, (0, 1)).buffer, is_written=True)
     arguments = (f"&{found}", Pointer(x.buffer), stored)
-    over = _over(layer, x, [(None, stored), *places], writer)
+    over = _over(group, x, [(None, stored), *places], writer)
     writer.call(f"ql_{kept.function}", *arguments, places=places, after=(scratch,), over=over)
+    keep_pooled(group, writer)
 
 
 def _over(
-    layer: Convolution | Linear,
+    group: Group,
     x: Placed,
     places: Sequence[tuple[Argument, Argument]],
     writer: Writer,
 ) -> Mapping[str, Mapping[str, Gap]]:
     """Return what each buffer that a layer writes may lie over, by its name."""
-    types = writer.program.types
+    types, layer = writer.program.types, group.operation
     result, given = types[layer.output].shape, x.kind.shape
+    poolings = {one.result: one.pooling.windows for one in group.made if one.pooling is not None}
 
     def places_of(shape: Sequence[int], kind: IntegerType) -> Places:
         size = np.dtype(kind.dtype).itemsize
@@ -83,12 +85,22 @@ def _over(
     for other, to in places:
         if not isinstance(to, Pointer):
             continue
-        written = places_of(result, types[to.buffer].kind)
+        pooling = poolings.get(to.buffer)
+        written = places_of(types[to.buffer].shape, types[to.buffer].kind)
         gaps = found[to.buffer] = {}
-        gaps[x.buffer] = window_gap(windows, places_of(given, x.kind.kind), written)
+        gaps[x.buffer] = window_gap(windows, places_of(given, x.kind.kind), written, pooling)
         if isinstance(other, Pointer) and other.buffer in types and other.buffer != x.buffer:
-            gaps[other.buffer] = place_gap(places_of(result, types[other.buffer].kind), written)
-    return found
+            added = places_of(result, types[other.buffer].kind)
+            gaps[other.buffer] = place_gap(added, written, pooling)
+    return found if not poolings else _only_forward(found)
+
+
+def _only_forward(gaps: Mapping[str, Mapping[str, Gap]]) -> Mapping[str, Mapping[str, Gap]]:
+    """Return the same of a layer that cannot go backward."""
+    return {
+        to: {name: replace(gap, backward=None) for name, gap in several.items()}
+        for to, several in gaps.items()
+    }
 
 
 def _factors(layer: Convolution | Linear, writer: Writer) -> tuple[Factors, Placed]:

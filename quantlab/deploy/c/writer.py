@@ -12,7 +12,7 @@ from quantlab.deploy.c.arena import Arena, Gap, Lifetime, place
 from quantlab.deploy.c.kernels.kernel import Stored
 from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
 from quantlab.deploy.c.text import array, braces, identifier, structure, table
-from quantlab.integer.groups import LAYERS, CanMake, Group, grouped
+from quantlab.integer.groups import LAYERS, CanMake, CanPool, Group, grouped
 from quantlab.integer.operations import AdaptiveSumPool, Operation, SumPool
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
@@ -61,11 +61,18 @@ class Writer:
     of the layers' weights, by the names of their outputs. weights: as they are stored, likewise.
     """
 
-    def __init__(self, program: Program, can_make: CanMake, encodings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        can_make: CanMake,
+        can_pool: CanPool,
+        encodings: Mapping[str, str],
+    ) -> None:
         self.program = program
         self.encodings = encodings
         self.weights: dict[str, Stored] = {}
-        self.groups = grouped(program, can_make, MOST_MADE, (*LAYERS, SumPool, AdaptiveSumPool))
+        sources = (*LAYERS, SumPool, AdaptiveSumPool)
+        self.groups = grouped(program, can_make, MOST_MADE, sources, can_pool)
         self.numbers = {name: i for i, name in enumerate(program.types)}
         self.placed: dict[str, Placed] = {}
         self.kept: dict[str, Placed] = {}

@@ -75,14 +75,21 @@ def layers(draw: st.DrawFn) -> tuple[Windows, Places, Places]:
 
 
 def is_safe(
-    windows: Windows, given_: Places, result: Places, offset: int, *, is_backward: bool
+    windows: Windows,
+    given_: Places,
+    result: Places,
+    offset: int,
+    *,
+    is_backward: bool,
+    pooling: Windows | None = None,
 ) -> bool:
     """Write place after place, the result at an offset from the input; return whether nothing is
     read that was written before."""
     written: set[int] = set()
-    numbers = range(result.count)
+    rows, columns = windows.output_size(given_.rows, given_.columns)
+    numbers = range(rows * columns)
     for number in reversed(numbers) if is_backward else numbers:
-        i, j = divmod(number, result.columns)
+        i, j = divmod(number, columns)
         read = {
             (row * given_.columns + column) * given_.size + byte
             for k in range(windows.kernel[0])
@@ -95,10 +102,65 @@ def is_safe(
             and column < given_.columns
         }
         # A place is written while its window is read.
-        written |= {offset + number * result.size + byte for byte in range(result.size)}
+        to = number if pooling is None else pooled(pooling, i, j, result)
+        if to is not None:
+            written |= {offset + to * result.size + byte for byte in range(result.size)}
         if read & written:
             return False
     return True
+
+
+def pooled(pooling: Windows, i: int, j: int, result: Places) -> int | None:
+    """Return the place of the result in whose window a place lies, if in any."""
+    for number in range(result.count):
+        rest = (
+            i - number // result.columns * pooling.stride[0],
+            j - number % result.columns * pooling.stride[1],
+        )
+        if all(0 <= at < edge for at, edge in zip(rest, pooling.kernel, strict=True)):
+            return number
+    return None
+
+
+@settings(max_examples=150, deadline=None)
+@given(layers(), st.tuples(*[st.integers(1, 3)] * 4), st.integers(0, 3))
+def test_images_that_are_pooled_are_read_before_they_are_written_over(
+    layer: tuple[Windows, Places, Places], sizes: tuple[int, int, int, int], more: int
+) -> None:
+    windows, given_, image = layer
+    kernel = sizes[0], sizes[1]
+    pooling = Windows(kernel=kernel, stride=(kernel[0] + sizes[2] - 1, kernel[1] + sizes[3] - 1))
+    try:
+        rows, columns = pooling.output_size(image.rows, image.columns)
+    except UsageError:
+        assume(condition=False)
+    result = Places(rows=rows, columns=columns, size=image.size)
+    gap = window_gap(windows, given_, result, pooling)
+    assert gap.backward is None
+    offset = -gap.forward - more
+    assert is_safe(windows, given_, result, offset, is_backward=False, pooling=pooling)
+
+
+def test_the_gap_of_a_pooled_image_is_a_row_of_it() -> None:
+    image = Places(rows=6, columns=4, size=2)
+    windows = Windows(kernel=(3, 3), padding=(1, 1, 1, 1))
+    pooling, result = Windows(kernel=(2, 2), stride=(2, 2)), Places(rows=3, columns=2, size=2)
+    gap = window_gap(windows, image, result, pooling)
+    assert gap == Gap(forward=2 * 2, backward=None)
+    assert not is_safe(windows, image, result, 1 - 4, is_backward=False, pooling=pooling)
+
+
+def test_a_step_that_cannot_go_backward_never_does() -> None:
+    gaps = [Gap(forward=8, backward=8), Gap(forward=8, backward=None)]
+    chain = {
+        f"t{i}": Lifetime(
+            size=80, first=i, last=i + 1, over={f"t{i - 1}": gaps[i % 2]} if i else {}
+        )
+        for i in range(9)
+    }
+    arena = place(chain)
+    assert arena.backward <= {2, 4, 6, 8}
+    assert arena.size == 80 + 8
 
 
 @settings(max_examples=150, deadline=None)
@@ -108,6 +170,7 @@ def test_windows_are_read_before_they_are_written_over(
 ) -> None:
     windows, given_, result = layer
     gap = window_gap(windows, given_, result)
+    assert gap.backward is not None
     assert is_safe(windows, given_, result, -gap.forward - more, is_backward=False)
     assert is_safe(windows, given_, result, gap.backward + more, is_backward=True)
 
@@ -116,9 +179,9 @@ def test_the_gap_of_a_kernel_of_three_is_one_row_and_two_places() -> None:
     image = Places(rows=5, columns=4, size=2)
     windows = Windows(kernel=(3, 3), padding=(1, 1, 1, 1))
     gap = window_gap(windows, image, image)
-    assert gap == Gap(forward=(4 + 2) * 2, backward=(4 + 2) * 2)
+    assert gap == Gap(forward=(backward := (4 + 2) * 2), backward=backward)
     assert not is_safe(windows, image, image, 1 - gap.forward, is_backward=False)
-    assert not is_safe(windows, image, image, gap.backward - 1, is_backward=True)
+    assert not is_safe(windows, image, image, backward - 1, is_backward=True)
 
 
 @pytest.mark.parametrize(("given_size", "size"), [(1, 1), (4, 1), (1, 4), (2, 2)])
@@ -126,8 +189,9 @@ def test_numbers_in_their_places(given_size: int, size: int) -> None:
     """Each is read just before it is written, from the first to the last of a place."""
     given_, result = (Places(rows=2, columns=3, size=one) for one in (given_size, size))
     windows = Windows(kernel=(1, 1))
-    gap = place_gap(given_, result)
-    assert is_safe(windows, given_, result, gap.backward, is_backward=True)
+    backward = place_gap(given_, result).backward
+    assert backward is not None
+    assert is_safe(windows, given_, result, backward, is_backward=True)
     forward = place_gap(given_, result).forward
     for number in range(given_.count):
         written = -forward + (number + 1) * size
