@@ -23,8 +23,13 @@ CONFIGS = sorted(
     for pattern in ("*/*/config.yaml", "*/*/configs/*.yaml")
     for path in PROBLEMS.glob(pattern)
 )
-SHAPES = {"MNIST": (1, 28, 28), "CIFAR10": (3, 32, 32), "ImageNet": (3, 96, 96)}
-NUM_CLASSES = {"MNIST": 10, "CIFAR10": 10, "ImageNet": 1000}
+SHAPES = {
+    "MNIST": (1, 28, 28),
+    "CIFAR10": (3, 32, 32),
+    "ImageNet": (3, 96, 96),
+    "SpokenDigits": (1, 49, 10),
+}
+NUM_CLASSES = {"MNIST": 10, "CIFAR10": 10, "ImageNet": 1000, "SpokenDigits": 10}
 SECTIONS = {"extends", *Config.model_fields}
 
 

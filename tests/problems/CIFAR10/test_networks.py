@@ -29,6 +29,12 @@ def test_resnet18_has_its_usual_size() -> None:
     assert num_parameters(ResNet(18)) == 11_173_962
 
 
+def test_resnet8_has_the_weights_of_mlperf_tinys() -> None:
+    """tests/benchmarks/test_torch_networks.py compares all layers with its file."""
+    layers = [m for m in ResNet(8).modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert sum(layer.weight.numel() for layer in layers) == 77_360
+
+
 @pytest.mark.parametrize(("depth", "num_layers"), [(18, 18), (20, 20), (56, 56)])
 def test_depth_counts_the_layers(depth: int, num_layers: int) -> None:
     layers = [

@@ -17,9 +17,11 @@ from problems.images.normalize import CIFAR10, normalize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.deploy.onnx.exact import exact_model
 from quantlab.deploy.onnx.runtime import OnnxEngine
+from quantlab.integer.fast import FastEngine
 from quantlab.integer.interpreter import run
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.verify import compare
+from tests.quantlab.integer.test_properties import outliving
 
 SHAPE = (3, 32, 32)
 
@@ -79,3 +81,22 @@ def test_the_same_integers_in_onnxruntime(topology: str, config: str, width: str
     # Untrained, 50 layers make a code that differs by one into many. Still the program is nearer to
     # the network that it was lowered from than that one is to the network in float.
     assert np.linalg.norm(found - wanted) < 0.5 * np.linalg.norm(wanted - in_float)
+
+
+def test_resnet8_keeps_the_networks_bytes_alone() -> None:
+    """The first layer takes the pixels themselves, and what outlives a layer has 8 bits."""
+    network = quantized("ResNet8", "w8a8", [])
+    preprocess = load_library("CIFAR10", "ResNet8").preprocess
+    samples, raw = preprocess.evaluate(photos(8, 1)), photos(20, 2)
+    settle_batch_norms(network, samples)
+    calibrate(network, [samples])
+    normalization = preprocess.NORMALIZATION
+    spec = InputSpec(shape=SHAPE, scale=normalization.scale, zero_point=normalization.zero_point)
+    program = lower(network, spec, samples, memory_bits=8, sum_bits=32)
+    assert (program.operations[0].layer, program.operations[0].inputs) == ("conv1", ("input",))
+    assert set(outliving(program).values()) == {8}
+    assert outliving(program).keys() - {*program.quantizers.values()} == {"flatten"}
+    (output,) = program.outputs
+    found = program.reals[output](FastEngine(program).run({"input": raw.numpy()})[output])
+    wanted = scores(network, preprocess.evaluate(raw))
+    assert np.abs(found - wanted).max() < 0.03 * np.abs(wanted).max()

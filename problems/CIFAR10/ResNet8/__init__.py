@@ -1,0 +1,1 @@
+"""A residual network of eight layers for microcontrollers."""
