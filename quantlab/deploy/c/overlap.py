@@ -28,9 +28,16 @@ class Places:
 
 
 def window_gap(
-    windows: Windows, given: Places, result: Places, pooling: Windows | None = None
+    windows: Windows,
+    given: Places,
+    result: Places,
+    pooling: Windows | None = None,
+    at_once: int = 1,
 ) -> Gap:
     """Return the gap of a step that makes a place of each window.
+
+    at_once: how many neighbors in a row it makes at once, at most; all that they are made of is
+    read until the last of them is written.
 
     pooling: of these places, by windows that do not overlap; each place is then written to that of
     its window in the result. The first one there makes it, so that such a step only goes forward.
@@ -40,9 +47,12 @@ def window_gap(
     column_begins, column_ends = _reach(windows, given.columns, columns, 1)
     begins = (row_begins[:, None] * given.columns + column_begins).reshape(-1) * given.size
     ends = ((row_ends - 1)[:, None] * given.columns + column_ends).reshape(-1) * given.size
-    # What is still read from here on, and up to here.
-    from_here = np.minimum.accumulate(begins[::-1])[::-1]
-    to_here = np.maximum.accumulate(ends)
+    # What is still read from the first of those at once on, and up to the last of them.
+    row = np.arange(rows * columns) // columns * columns
+    first = np.maximum(np.arange(rows * columns) - at_once + 1, row)
+    last = np.minimum(np.arange(rows * columns) + at_once, row + columns) - 1
+    from_here = np.minimum.accumulate(begins[::-1])[::-1][first]
+    to_here = np.maximum.accumulate(ends)[last]
     if pooling is None:
         written = np.arange(result.count) * result.size
         backward = int((to_here - written).max())
@@ -55,11 +65,13 @@ def window_gap(
     return Gap(forward=forward, backward=None)
 
 
-def place_gap(given: Places, result: Places, pooling: Windows | None = None) -> Gap:
-    """Return the gap of a step that makes each number of that in its place. pooling: as of
+def place_gap(
+    given: Places, result: Places, pooling: Windows | None = None, at_once: int = 1
+) -> Gap:
+    """Return the gap of a step that makes each number of that in its place. pooling, at_once: as of
     `window_gap`."""
-    if pooling is not None:
-        return window_gap(Windows(kernel=(1, 1)), given, result, pooling)
+    if pooling is not None or at_once > 1:
+        return window_gap(Windows(kernel=(1, 1)), given, result, pooling, at_once)
     at = np.arange(given.count)
     return Gap(
         forward=max(0, given.count * (result.size - given.size)),

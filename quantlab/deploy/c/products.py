@@ -58,7 +58,7 @@ def product(group: Group, writer: Writer) -> None:
     if kept.scratch is not None:
         scratch = Pointer(writer.temporary(kept.scratch, (0, 1)).buffer, is_written=True)
     arguments = (f"&{found}", Pointer(x.buffer), stored)
-    over = _over(group, x, [(None, stored), *places], writer)
+    over = _over(group, x, [(None, stored), *places], writer, kept.places_at_once)
     writer.call(f"ql_{kept.function}", *arguments, places=places, after=(scratch,), over=over)
     keep_pooled(group, writer)
 
@@ -68,6 +68,7 @@ def _over(
     x: Placed,
     places: Sequence[tuple[Argument, Argument]],
     writer: Writer,
+    at_once: int,
 ) -> Mapping[str, Mapping[str, Gap]]:
     """Return what each buffer that a layer writes may lie over, by its name."""
     types, layer = writer.program.types, group.operation
@@ -88,10 +89,11 @@ def _over(
         pooling = poolings.get(to.buffer)
         written = places_of(types[to.buffer].shape, types[to.buffer].kind)
         gaps = found[to.buffer] = {}
-        gaps[x.buffer] = window_gap(windows, places_of(given, x.kind.kind), written, pooling)
+        read = places_of(given, x.kind.kind)
+        gaps[x.buffer] = window_gap(windows, read, written, pooling, at_once)
         if isinstance(other, Pointer) and other.buffer in types and other.buffer != x.buffer:
             added = places_of(result, types[other.buffer].kind)
-            gaps[other.buffer] = place_gap(added, written, pooling)
+            gaps[other.buffer] = place_gap(added, written, pooling, at_once)
     return found if not poolings else _only_forward(found)
 
 

@@ -1,26 +1,50 @@
 """How C stores weights: the encoding of each layer, and sparse kernels here and on boards."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import which
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from quantlab.deploy.c.artefact import FOLDER, host, on_board
+from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.kernels.choice import Encoding
 from quantlab.deploy.c.model import c_model
+from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
-from quantlab.integer.operations import Linear
+from quantlab.integer.operations import Convolution, Linear, Operation, Requantize, Windows
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S8, TensorType
+from quantlab.integer.tensor_type import S8, S16, U8, IntegerType, TensorType
+from quantlab.integer.verify import Engine, compare
+from tests.quantlab.deploy.boards import engine
+from tests.quantlab.integer.oracle import evaluate
+
+needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
+SPARSE = ("csr",)
+DENSITIES = (0, 0.01, 0.1, 0.5, 1)
+GAPS = (254, 255, 256, 509)
 
 
-def linear(weight: np.ndarray) -> Program:
+def codes(outputs: int) -> Requantize:
+    """Return a requantization of the sums to bytes."""
+    return Requantize(
+        inputs=("sums",), output="y", multiplier=np.array(2**30), offset=np.array(3 << 40),
+        shift=np.array(41), low=-128, high=127, kind=S8,
+    )  # fmt: skip
+
+
+def linear(weight: NDArray[Any], kind: IntegerType = S8) -> Program:
     """Return one layer."""
     layer = Linear(
         inputs=("x",), output="y", weight=weight.astype(np.int8), weight_bits=8,
-        bias=np.zeros(len(weight), np.int32),
+        bias=np.arange(len(weight), dtype=np.int32),
     )  # fmt: skip
-    kind = TensorType((weight.shape[1],), S8)
-    return Program(inputs={"x": kind}, operations=(layer,), outputs=("y",))
+    types = {"x": TensorType((weight.shape[1],), kind)}
+    return Program(inputs=types, operations=(layer,), outputs=("y",))
 
 
 def weights_of(program: Program, encoding: Encoding) -> dict[str, dict[str, object]]:
@@ -31,8 +55,88 @@ def weights_of(program: Program, encoding: Encoding) -> dict[str, dict[str, obje
     return found
 
 
+def written(program: Program, encoding: Encoding, folder: Path) -> Path:
+    """Write a program as C where engines look for it."""
+    write_files(c_model(program, encoding).files, folder / FOLDER)
+    return folder
+
+
+def samples(program: Program, count: int, seed: int = 0) -> Mapping[str, NDArray[Any]]:
+    """Return elements of all values that the input can have."""
+    (kind,) = program.inputs.values()
+    random = np.random.default_rng(seed)
+    values = random.integers(kind.kind.minimum, kind.kind.maximum + 1, (count, *kind.shape))
+    return {"x": values.astype(kind.kind.dtype)}
+
+
+def check(program: Program, engine: Engine, batch: Mapping[str, NDArray[Any]]) -> None:
+    (found,) = compare(program, {"c": engine}, [batch])
+    assert found.num_mismatches == 0, f"{found.first}\n{program}"
+    assert found.num_values > 0
+
+
+def check_here(program: Program, encoding: str, folder: Path) -> None:
+    """Check a program whose layer's weights have an encoding on this machine."""
+    layer = program.operations[0].output
+    assert weights_of(program, {layer: encoding})[layer]["encoding"] == encoding
+    written(program, {layer: encoding}, folder)
+    check(program, host({"network": program}, folder), samples(program, 2))
+
+
+def sparse(random: np.random.Generator, shape: tuple[int, ...], density: float) -> NDArray[Any]:
+    """Return weights of which a share is not zero; the first row has none at all."""
+    weight = random.integers(1, 128, shape) * random.choice([-1, 1], shape)
+    weight[random.random(shape) >= density] = 0
+    if density < 1:
+        weight[0] = 0
+    return weight.astype(np.int8)
+
+
+def layer(seed: int, density: float) -> Program:
+    """Return a convolution of any sizes and its codes."""
+    random = np.random.default_rng(seed)
+
+    def any_of(*values: int) -> int:
+        return int(random.choice(values))
+
+    sizes = (1, 2, 3, 5, 16, 17, 31, 64, 65, 129, 257, 513)
+    groups = any_of(1, 1, 1, 2, 3)
+    channels, outputs = any_of(*sizes), any_of(*sizes[:9])
+    channels, outputs = (-(-size // groups) * groups for size in (channels, outputs))
+    if groups == outputs == channels:
+        outputs *= 2  # not one channel each: that stays dense
+    kernel = (any_of(1, 1, 2, 3), any_of(1, 2, 3))
+    kind = (U8, S8, S16)[any_of(0, 1, 2)]
+    windows = Windows(
+        kernel=kernel,
+        stride=(any_of(1, 2), any_of(1, 2, 3)),
+        padding=(any_of(0, 1), any_of(0, 2), any_of(0, 1), any_of(0, 1)),
+        dilation=(any_of(1, 2), any_of(1, 2)),
+    )
+    weight = sparse(random, (outputs, channels // groups, *kernel), density)
+    if kind is S16:
+        weight //= 64  # so that sums have 32 bits
+    low, high = kind.minimum, kind.maximum
+    padding = random.integers(low, high + 1, channels if any_of(0, 1) else 1)
+    padding = np.broadcast_to(padding * any_of(0, 1), channels).astype(np.int32)
+    convolution = Convolution(
+        inputs=("x",), output="sums", weight=weight, weight_bits=8, windows=windows, groups=groups,
+        bias=random.integers(-999, 999, outputs), padding_codes=padding,
+    )  # fmt: skip
+    types = {"x": TensorType((channels, any_of(5, 6), any_of(5, 6, 9)), kind)}
+    operations: tuple[Operation, ...] = (convolution, codes(outputs))
+    return Program(inputs=types, operations=operations, outputs=("y",))
+
+
 def test_the_manifest_has_the_encoding_and_the_bytes_of_each_layer() -> None:
-    assert weights_of(linear(np.ones((3, 4))), "dense") == {"y": {"encoding": "dense", "bytes": 12}}
+    weight = np.zeros((4, 248))
+    assert weights_of(linear(weight), "dense") == {"y": {"encoding": "dense", "bytes": 992}}
+    weight[1, 7] = 1
+    assert weights_of(linear(weight), "csr") == {"y": {"encoding": "csr", "bytes": 6}}
+
+
+def test_a_name_is_for_layers_that_become_smaller() -> None:
+    assert weights_of(linear(np.ones((4, 8))), "csr") == {"y": {"encoding": "dense", "bytes": 32}}
 
 
 @pytest.mark.parametrize(
@@ -46,3 +150,44 @@ def test_the_manifest_has_the_encoding_and_the_bytes_of_each_layer() -> None:
 def test_what_is_no_encoding_is_refused(encoding: Encoding, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         c_model(linear(np.ones((3, 4))), encoding)
+
+
+@needs_compiler
+@pytest.mark.parametrize("encoding", SPARSE)
+@pytest.mark.parametrize("seed", [0, 5, 8])
+def test_some_layers(encoding: str, seed: int, tmp_path: Path) -> None:
+    check_here(layer(seed, DENSITIES[seed % 5]), encoding, tmp_path)
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("encoding", SPARSE)
+@pytest.mark.parametrize("density", DENSITIES)
+@pytest.mark.parametrize("seed", range(10, 40))
+def test_many_layers(encoding: str, density: float, seed: int, tmp_path: Path) -> None:
+    check_here(layer(seed, density), encoding, tmp_path)
+
+
+@needs_compiler
+@pytest.mark.parametrize("encoding", SPARSE)
+def test_gaps(encoding: str, tmp_path: Path) -> None:
+    """A row for each gap before the first weight and between two, and one without weights."""
+    weight = np.zeros((1 + 2 * len(GAPS), 1100), np.int8)
+    for row, gap in enumerate(GAPS):
+        weight[row, gap] = -128
+        weight[-1 - row, [0, gap + 1]] = 127, 3
+    program = linear(weight)
+    check_here(program, encoding, tmp_path)
+    batch = samples(program, 2)
+    expected = evaluate(program, batch)["y"]
+    dense = (weight.astype(int) @ batch["x"].T.astype(int)).T + np.arange(len(weight))
+    assert expected.tolist() == dense.tolist()
+
+
+@pytest.mark.parametrize("name", [engine(name) for name in BOARDS])
+@pytest.mark.parametrize("encoding", SPARSE)
+def test_on_boards(encoding: str, name: str, tmp_path: Path) -> None:
+    program = layer(5, 0.3)
+    written(program, {"sums": encoding}, tmp_path)
+    running = on_board(BOARDS[name], {"network": program}, tmp_path)
+    check(program, running, samples(program, 2))

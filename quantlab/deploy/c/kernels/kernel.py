@@ -71,7 +71,9 @@ class Stored:
 
     encoding: its name. weights: flat, of any type of `text.C_TYPES`. function: of the runtime,
     without `ql_`. runtime: the other files that the function calls, without `.c`. scratch: the
-    memory that the function needs beside input and result, None for none.
+    memory that the function needs beside input and result, None for none. places_at_once: how many
+    neighbors in a row of the result are made at once, at most: they are written in any order, and
+    all that they are made of is read until the last one is written.
     """
 
     encoding: str
@@ -79,6 +81,7 @@ class Stored:
     function: str
     runtime: frozenset[str] = frozenset()
     scratch: TensorType | None = None
+    places_at_once: int = 1
 
 
 class Kernel(ABC):

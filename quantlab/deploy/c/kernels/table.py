@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from quantlab.deploy.c.kernels.csr import CsrKernel
 from quantlab.deploy.c.kernels.dense import Dense
 from quantlab.deploy.c.kernels.kernel import Kernel
 
-_ROWS: tuple[Kernel, ...] = (Dense(),)
+_ROWS: tuple[Kernel, ...] = (Dense(), CsrKernel())
 
 KERNELS: Mapping[str, Kernel] = {kernel.encoding: kernel for kernel in _ROWS}
 DENSE = _ROWS[0].encoding

@@ -1,0 +1,46 @@
+"""Rows of nonzero weights, each with its column in a byte, as `runtime/sparse_csr.inc` reads them.
+
+A row is one output. Its columns are the elements of a patch, which is what the windows of four
+places read that are neighbors in a row of the result: so each weight is read once for four places.
+The encoding is `Csr8` of `quantlab.formats.weights`: two bytes for each nonzero weight, and one for
+each 255 columns of a row.
+"""
+
+from dataclasses import dataclass
+
+from numpy import int8
+
+from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
+from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, on_patch, patch
+from quantlab.formats.weights.csr8 import Csr8
+
+
+@dataclass(frozen=True)
+class CsrKernel(Kernel):
+    """Two bytes for each nonzero weight."""
+
+    @property
+    def encoding(self) -> str:
+        return "csr"
+
+    @property
+    def code_bytes(self) -> int:
+        return 1300
+
+    def obstacle(self, factors: Factors) -> str | None:
+        if factors.is_depthwise:
+            return "each of its outputs has one channel of its own"
+        return None
+
+    def nbytes(self, factors: Factors) -> int:
+        return Csr8().nbytes(on_patch(factors))
+
+    def store(self, factors: Factors) -> Stored:
+        return Stored(
+            encoding=self.encoding,
+            weights=Csr8().encode(on_patch(factors)).arrays["stream"].view(int8),
+            function=f"csr_{factors.kind}",
+            runtime=frozenset({"sparse_patch"}),
+            scratch=None if is_in_place(factors) else patch(factors),
+            places_at_once=PLACES,
+        )

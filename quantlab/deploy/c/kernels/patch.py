@@ -1,0 +1,47 @@
+"""What the windows of neighboring places read: `ql_fill_patch` copies it, unless it is one stretch
+of memory as it is."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.kernels.kernel import Factors
+from quantlab.integer.tensor_type import TensorType
+
+PLACES = 4  # QL_SPARSE_PLACES
+
+
+def is_in_place(factors: Factors) -> bool:
+    """Return whether windows are of one row and within the input, so that nothing is copied."""
+    return factors.windows.kernel[0] == 1 and not factors.windows.is_padded
+
+
+def patch(factors: Factors) -> TensorType:
+    """Return the elements of a patch, row by row."""
+    rows, _ = factors.windows.kernel
+    return TensorType((rows, _pitch(factors)), factors.kind)
+
+
+def on_patch(factors: Factors) -> NDArray[np.int8]:
+    """Return the weights `[O, elements of a patch]` of the first of its windows, up to the last
+    element that the window reads."""
+    outputs, rows, _, per_group = factors.weight.shape
+    channels, dilation = per_group * factors.groups, factors.windows.dilation[1]
+    found = np.zeros((outputs, rows, _pitch(factors) // channels, channels), np.int8)
+    per_output = outputs // factors.groups
+    for group in range(factors.groups):
+        own = slice(group * per_output, (group + 1) * per_output)
+        read = slice(group * per_group, (group + 1) * per_group)
+        found[own, :, : _reach(factors) : dilation, read] = factors.weight[own]
+    size = (rows - 1) * _pitch(factors) + _reach(factors) * channels
+    return found.reshape(outputs, -1)[:, :size]
+
+
+def _reach(factors: Factors) -> int:
+    """Return the columns of the input from the first to the last of a window."""
+    return (factors.windows.kernel[1] - 1) * factors.windows.dilation[1] + 1
+
+
+def _pitch(factors: Factors) -> int:
+    """Return the elements of a row of a patch."""
+    width = _reach(factors) + (PLACES - 1) * factors.windows.stride[1]
+    return width * factors.weight.shape[3] * factors.groups
