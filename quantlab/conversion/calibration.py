@@ -1,0 +1,59 @@
+"""From a float network to one that can be lowered, by what it computes on a few samples."""
+
+import copy
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from quantlab.algorithms import quantize
+from quantlab.algorithms.after_training import calibrate
+from quantlab.algorithms.layers import carries
+from quantlab.graphs.select import quantizable_layers
+from quantlab.quantizer import Quantizer
+
+Rule = dict[str, Any]
+_WEIGHTS: Rule = {"select": "*", "on": "weight", "algorithm": {"kind": "ste", "num_bits": 8}}
+_SUM_BITS = 31  # beside the sign
+_BIAS_BITS = 1  # so that a sum and its bias fit
+
+
+def has_quantizers(network: nn.Module) -> bool:
+    """Return whether a network quantizes anything itself."""
+    return any(isinstance(module, Quantizer) for module in network.modules())
+
+
+def quantized_copy(network: nn.Module, samples: Tensor, *, most_bits: int) -> nn.Module:
+    """Return a copy whose weights have 8 bits, with a scale for each output, and inputs of layers
+    at most `most_bits`, for the ranges of samples `[N, ...]`.
+
+    Layers whose sums would not fit in 32 bits get inputs of fewer bits. The first layer reads the
+    program's input as it is. Raises UsageError for networks that cannot carry quantizers.
+    """
+    chosen = copy.deepcopy(network).eval()
+    quantize(chosen, [_WEIGHTS])
+    calibrate(chosen, [samples])
+    rules = list(_input_rules(chosen, most_bits))
+    if rules:
+        quantize(chosen, rules)
+        calibrate(chosen, [samples])
+    return chosen
+
+
+def _input_rules(network: nn.Module, most_bits: int) -> Iterator[Rule]:
+    """Yield a rule for the input of each layer but the first, which weights have quantizers."""
+    for name, layer in list(quantizable_layers(network).items())[1:]:
+        quantizer, weight = carries(layer).get("weight"), layer.get_parameter("weight")
+        if quantizer is None:
+            continue
+        largest = quantizer.codes(weight).abs().flatten(1).sum(1).max().item()
+        room = _SUM_BITS - _BIAS_BITS - math.ceil(math.log2(max(largest, 1)))
+        algorithm = {"kind": "ste", "num_bits": min(most_bits, room), "observer": "minmax"}
+        yield {"select": _exactly(name), "on": "input", "algorithm": algorithm}
+
+
+def _exactly(name: str) -> str:
+    """Return the selector of one layer: names may be words of selectors."""
+    return re.sub(r"^(first|last)$", lambda found: f"[{found[0][0]}]{found[0][1:]}", name)

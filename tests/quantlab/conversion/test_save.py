@@ -1,0 +1,252 @@
+"""`save_compressed_model`: the documented call, what is written, and what is refused."""
+
+import copy
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from quantlab.algorithms import quantize
+from quantlab.algorithms.after_training import calibrate
+from quantlab.conversion import save_compressed_model
+from quantlab.deploy.c.compiler import compile_model
+from quantlab.errors import UsageError
+from quantlab.integer.file import to_bytes
+from quantlab.integer.interpreter import run
+from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.operations import Linear
+from quantlab.integer.tensor_type import S8, S16, S32, U8
+
+needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
+COUNT = 64
+
+
+def network() -> nn.Sequential:
+    """A float network with a pruned layer, which trained a little on `data`."""
+    return copy.deepcopy(_trained())
+
+
+@cache
+def _trained() -> nn.Sequential:
+    torch.manual_seed(0)
+    made = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(4 * 16, 12), nn.ReLU(), nn.Linear(12, 3),
+    )  # fmt: skip
+    images, classes = data()
+    optimizer = torch.optim.Adam(made.parameters(), 0.01)
+    for _ in range(20):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(made(images), classes).backward()
+        optimizer.step()
+    with torch.no_grad():
+        weight = made[5].weight
+        weight[weight.abs() < weight.abs().quantile(0.8)] = 0
+    return made.eval()
+
+
+def data() -> tuple[Tensor, Tensor]:
+    """Images, and in which third they are brightest."""
+    images = torch.rand(COUNT, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    classes = torch.arange(COUNT) % 3
+    for image, place in zip(images, classes.tolist(), strict=True):
+        image[:, :, 3 * place : 3 * place + 2] += 1
+    return images / 2, classes
+
+
+def selftest(folder: Path) -> int:
+    """Compile a model with inputs `input` and outputs `scores`; return the code of its test."""
+    source = folder.parent / "caller.c"
+    source.write_text(
+        '#include "model.h"\n\nint main(void) {\n'
+        "  static uint32_t arena[QL_ARENA_SIZE / 4 + 1], scores[QL_SCORES_SIZE];\n"
+        "  static uint8_t image[QL_INPUT_SIZE];\n"
+        "  return ql_selftest(arena, image, scores);\n}\n"
+    )
+    compile_model(folder, folder.parent / "caller", ["cc"], [source])
+    return subprocess.run([folder.parent / "caller"], check=False).returncode
+
+
+@needs_compiler
+def test_the_documented_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, (images, _) = network(), data()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.warns(UserWarning, match="^samples: 1 given to read the ranges"):
+        saved = save_compressed_model(model, "csr", input_data=images[0])
+    assert saved.folder == Path("my_model")
+    written = {p.relative_to("my_model").as_posix() for p in Path("my_model").rglob("*.*")}
+    assert written == set(saved.hashes) >= {"model.c", "model.h", "headers/input.h"}
+    assert selftest(tmp_path / "my_model") == 0
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
+
+
+def test_both_accuracies_are_told_and_printed_if_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, (images, classes) = network(), data()
+    saved = save_compressed_model(
+        model, "auto", None, images, classes, directory=tmp_path / "c", verbose=True
+    )
+    scale, zero = saved.spec.scale[0], saved.spec.zero_point[0]
+    codes = np.floor(images.double().numpy() / scale + 0.5) + zero
+    (scores,) = run(saved.program, {"input": codes.clip(0, 255).astype(np.uint8)}).values()
+    right = scores.argmax(1) == classes.numpy()
+    assert saved.accuracy == 100 * right.mean()
+    theirs = model(images).argmax(1) == classes
+    assert saved.network_accuracy == 100 * theirs.double().mean().item() > 80
+    assert abs(saved.accuracy - saved.network_accuracy) < 5
+    assert "headers/input.h" not in saved.hashes
+    said = capsys.readouterr().out
+    assert said == f"{saved}\n"
+    assert f"accuracy: {saved.accuracy:.2f} %" in said
+
+
+def test_without_verbose_nothing_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_compressed_model(network(), "dense", None, data()[0], directory=tmp_path / "c")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_eight_bits_are_all_that_lies_between_layers(tmp_path: Path) -> None:
+    saved = save_compressed_model(network(), "auto", None, data()[0], directory=tmp_path)
+    kinds = {saved.program.types[op.inputs[0]].kind for op in saved.program.operations}
+    assert kinds <= {U8, S8, S32}
+    assert all(op.weight_bits == 8 for op in saved.program.operations if isinstance(op, Linear))
+
+
+def test_sixteen_bits_lie_between_layers_and_are_nearer_to_the_network(tmp_path: Path) -> None:
+    model, (images, _) = network(), data()
+    with torch.no_grad():
+        expected = model(images)
+    errors = []
+    for dtype in ("s8", "s16"):
+        saved = save_compressed_model(
+            model, "auto", None, images, directory=tmp_path / dtype, dtype=dtype
+        )
+        kinds = {saved.program.types[op.inputs[0]].kind for op in saved.program.operations}
+        assert (S16 in kinds) == (dtype == "s16")
+        scale, zero = saved.spec.scale[0], saved.spec.zero_point[0]
+        codes = (images / scale + 0.5).floor() + zero
+        inputs = {"input": codes.clamp(0, 255).to(torch.uint8).numpy()}
+        (name,) = saved.program.outputs
+        scores = saved.program.reals[name](run(saved.program, inputs)[name])
+        errors.append(np.abs(scores - expected.numpy()).mean())
+    assert errors[1] < errors[0]
+
+
+def test_a_layer_gets_as_many_bits_as_its_sums_have_room_for(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 700), nn.ReLU(), nn.Linear(700, 2))
+    with torch.no_grad():
+        model[2].weight.fill_(1)  # the code 127 in all places
+    samples = torch.rand(32, 4)
+    saved = save_compressed_model(model, "auto", None, samples, directory=tmp_path, dtype="s16")
+    last = [op for op in saved.program.operations if isinstance(op, Linear)][-1]
+    most = int(np.max(saved.program.bounds[last.inputs[0]].high))
+    assert most == 2**13 - 1
+    assert 700 * 127 * most < 2**31 <= 700 * 127 * (4 * most)
+
+
+def test_a_network_with_quantizers_is_written_as_it_is(tmp_path: Path) -> None:
+    model, (images, _) = network(), data()
+    rules = [
+        {"select": on, "on": what, "algorithm": {"kind": "ste", "num_bits": 4}}
+        for on, what in (("*", "weight"), ("!first", "input"))
+    ]
+    quantize(model, rules)
+    calibrate(model, [images])
+    spec = InputSpec(shape=(1, 8, 8), scale=(1 / 255,), zero_point=(0,))
+    saved = save_compressed_model(model, "auto", images[:2], directory=tmp_path, spec=spec)
+    expected = lower(model, spec, images[:2], memory_bits=8)
+    assert to_bytes(saved.program) == to_bytes(expected)
+    assert saved.spec == spec
+
+
+def test_bytes_are_taken_as_they_are(tmp_path: Path) -> None:
+    raw = torch.randint(256, (20, 1, 8, 8), dtype=torch.uint8)
+    saved = save_compressed_model(network(), "auto", raw.numpy()[0], raw, directory=tmp_path)
+    assert (saved.spec.scale, saved.spec.zero_point) == ((1.0,), (0,))
+    text = (tmp_path / "headers" / "input.h").read_text()
+    first = ", ".join(map(str, raw[0].reshape(-1)[:5].tolist()))
+    assert f"        {first}," in text
+
+
+def test_a_row_is_a_sample_too(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(5, 2))
+    rows = torch.randn(20, 5)
+    saved = save_compressed_model(model, "auto", rows[0], rows, directory=tmp_path)
+    assert saved.program.inputs["input"].shape == (5,)
+    assert "ql_vectors_input[1][5]" in (tmp_path / "headers" / "input.h").read_text()
+
+
+def test_a_second_call_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+    model, (images, _) = network(), data()
+    save_compressed_model(model, "auto", images[0], images, directory=tmp_path, dtype="s16")
+    smaller = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    saved = save_compressed_model(smaller, "auto", None, images, directory=tmp_path)
+    left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == set(saved.hashes)
+
+
+def test_a_directory_with_other_files_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text("mine")
+    with pytest.raises(UsageError, match=r"main\.c: no file of an earlier export"):
+        save_compressed_model(network(), "auto", None, IMAGES, directory=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["main.c"]
+
+
+IMAGES, CLASSES = data()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"representation": "csc"}, "representation: 'csc' given, .* allowed, which stores col"),
+        ({"representation": "pair"}, "representation: 'pair' given, .* allowed, which stores pai"),
+        ({"representation": "csrr"}, "representation: 'csrr' given, .*; did you mean 'csr'"),
+        ({"representation": 1}, "representation: a int given, a name allowed"),
+        ({"dtype": "s4"}, "dtype: 's4' given, s8, s16"),
+        ({"model": "network"}, "model: a str given, a torch.nn.Module allowed"),
+        ({"directory": 3}, "directory: a int given, a path allowed"),
+        ({"example_data": None}, "input_data: None given, a sample needed"),
+        ({"example_data": IMAGES[:, 0]}, r"example_data: shape \[64, 8, 8\] given, a batch"),
+        ({"example_data": IMAGES.expand(-1, 2, -1, -1)},
+         r"example_data: float32\[1, 2, 8, 8\] given, which the network does not take"),
+        ({"example_data": IMAGES.numpy().astype(complex)}, "example_data: a complex128 array"),
+        ({"example_data": IMAGES * float("nan")}, "example_data: nan given, finite numbers"),
+        ({"example_data": IMAGES[:0]}, "example_data: .* given, .* of at least 1 sample needed"),
+        ({"input_data": IMAGES[:, :, :6]}, r"input_data: float32\[1, 1, 6, 8\] given, which the"),
+        ({"input_data": IMAGES[0, 0]}, r"input_data: float32\[1, 8\] given, which the"),
+        ({"example_targets": CLASSES[1:]}, r"example_targets: int64\[63\] given, integers \[64\]"),
+        ({"example_targets": IMAGES}, r"example_targets: float32\[64, 1, 8, 8\] given, integers"),
+        ({"example_targets": CLASSES, "example_data": None, "input_data": IMAGES},
+         "example_targets: given without example_data"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_one_line_and_nothing_is_written(
+    changed: Mapping[str, Any], said: str, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {
+        "model": network(), "representation": "auto", "example_data": IMAGES,
+        "directory": tmp_path / "c", **changed,
+    }  # fmt: skip
+    with pytest.raises(UsageError, match=f"^{said}") as caught:
+        save_compressed_model(**given)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_c_has_no_form_of_is_told_with_its_line(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(144, 3))
+    with pytest.raises(UsageError, match="layer '1': GroupNorm"):
+        save_compressed_model(model, "auto", None, IMAGES, directory=tmp_path / "c")
+    assert not (tmp_path / "c").exists()
