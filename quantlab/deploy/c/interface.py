@@ -6,8 +6,7 @@ import numpy as np
 
 from quantlab.deploy.c.placed import channels_last
 from quantlab.deploy.c.text import NOTE, identifier
-from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import TensorType
+from quantlab.deploy.c.written import Interface, Tensor
 
 
 def input_name(name: str) -> str:
@@ -25,26 +24,26 @@ def size_name(name: str) -> str:
     return f"QL_{identifier(name).upper()}_SIZE"
 
 
-def outputs_of(program: Program) -> list[str]:
+def outputs_of(program: Interface) -> list[str]:
     """Return the outputs, each once."""
     return list(dict.fromkeys(program.outputs))
 
 
-def run_signature(program: Program) -> str:
+def run_signature(program: Interface) -> str:
     """Return the declaration of `ql_run`, without the semicolon."""
     lines = [f"const void* {input_name(n)}, size_t {input_name(n)}_size" for n in program.inputs]
     lines += [f"void* {output_name(n)}, size_t {output_name(n)}_size" for n in outputs_of(program)]
     return "int ql_run(void* arena, " + ",\n           ".join(lines) + ")"
 
 
-def selftest_signature(program: Program) -> str:
+def selftest_signature(program: Interface) -> str:
     """Return the declaration of `ql_selftest`, without the semicolon."""
     names = [input_name(name) for name in program.inputs]
     names += [output_name(name) for name in outputs_of(program)]
     return f"int ql_selftest(void* arena, {', '.join(f'void* {name}' for name in names)})"
 
 
-def interface(program: Program, arena_size: int, *, has_vectors: bool = False) -> str:
+def interface(program: Interface, arena_size: int, *, has_vectors: bool = False) -> str:
     """Return `model.h`. arena_size: in bytes. has_vectors: whether the model's own test has inputs
     of the user's."""
     shared = {**program.inputs, **{name: program.types[name] for name in program.outputs}}
@@ -72,7 +71,7 @@ def interface(program: Program, arena_size: int, *, has_vectors: bool = False) -
 """
 
 
-def _size(name: str, kind: TensorType) -> str:
+def _size(name: str, kind: Tensor) -> str:
     axes = "".join(f"[{kind.shape[axis]}]" for axis in channels_last(kind.shape))
     what = ": rows, columns, channels" if len(kind.shape) == 3 else ""
     num_bytes = prod(kind.shape) * np.dtype(kind.kind.dtype).itemsize

@@ -24,8 +24,9 @@ from quantlab.deploy.c.placed import Placed, channels_last, in_order
 from quantlab.deploy.c.pooled import can_pool
 from quantlab.deploy.c.rows import can_make
 from quantlab.deploy.c.runtime_files import headers_for, runtime_files
+from quantlab.deploy.c.selftest import expected_crc32
 from quantlab.deploy.c.sizes import Sizes, sizes_of
-from quantlab.deploy.c.source import source
+from quantlab.deploy.c.source import selftest, source
 from quantlab.deploy.c.text import NOTE
 from quantlab.deploy.c.vectors import HEADER, vectors_header
 from quantlab.deploy.c.writer import Pointer, Writer
@@ -85,8 +86,9 @@ def c_model(
     if vectors is not None:
         headers[f"headers/{HEADER}.h"] = vectors_header(program, vectors)
     includes = [*(f"runtime/{name}" for name in runtime if name.endswith(".h")), *headers]
+    test = selftest(program, expected_crc32(program), has_vectors=has_vectors)
     texts = {
-        "model.c": source(writer, arena, includes, has_vectors=has_vectors),
+        "model.c": source(writer, arena, includes, test),
         "model.h": interface(program, arena.size, has_vectors=has_vectors),
         **headers,
         **{f"runtime/{name}": text for name, text in runtime.items()},

@@ -8,9 +8,8 @@ import numpy as np
 
 from quantlab.deploy.c.arena import Arena
 from quantlab.deploy.c.interface import outputs_of
-from quantlab.deploy.c.writer import Writer
+from quantlab.deploy.c.written import Interface, Written
 from quantlab.errors import UsageError
-from quantlab.integer.program import Program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,7 @@ class Sizes:
         return sum(self.constants.values())
 
 
-def sizes_of(writer: Writer, arena: Arena) -> Sizes:
+def sizes_of(writer: Written, arena: Arena) -> Sizes:
     """Return the sizes of a model whose calls are all written."""
     program = writer.program
     layer, most = _largest(writer, arena)
@@ -73,12 +72,12 @@ def check_limits(sizes: Sizes, *, ram: int | None = None, flash: int | None = No
         )
 
 
-def _num_bytes(program: Program, name: str) -> int:
+def _num_bytes(program: Interface, name: str) -> int:
     kind = program.types[name]
     return prod(kind.shape) * np.dtype(kind.kind.dtype).itemsize
 
 
-def _largest(writer: Writer, arena: Arena) -> tuple[str, int]:
+def _largest(writer: Written, arena: Arena) -> tuple[str, int]:
     """Return `Sizes`' layer and layer_arena."""
     uses: dict[str, list[int]] = {}
     for number, call in enumerate(writer.calls):
@@ -93,7 +92,7 @@ def _largest(writer: Writer, arena: Arena) -> tuple[str, int]:
     return writer.calls[number].layer, most
 
 
-def _span(writer: Writer, arena: Arena, buffer: str) -> tuple[int, int]:
+def _span(writer: Written, arena: Arena, buffer: str) -> tuple[int, int]:
     begin = arena.offsets[buffer]
     return begin, begin + writer.sizes[buffer]
 

@@ -1,6 +1,7 @@
 """`model.c`: the calls of a model, and its own test."""
 
 from quantlab.deploy.c.arena import Arena
+from quantlab.deploy.c.call import Argument, Call
 from quantlab.deploy.c.interface import (
     input_name,
     output_name,
@@ -9,16 +10,14 @@ from quantlab.deploy.c.interface import (
     selftest_signature,
     size_name,
 )
-from quantlab.deploy.c.selftest import SEED, expected_crc32
+from quantlab.deploy.c.selftest import SEED
 from quantlab.deploy.c.text import NOTE
 from quantlab.deploy.c.vectors import expected_name, given_name
-from quantlab.deploy.c.writer import Argument, Call, Writer
-from quantlab.integer.program import Program
+from quantlab.deploy.c.written import Interface, Written
 
 
-def source(writer: Writer, arena: Arena, headers: list[str], *, has_vectors: bool = False) -> str:
-    """Return `model.c`. headers: of the project that it includes. has_vectors: whether one of them
-    has inputs of the user's."""
+def source(writer: Written, arena: Arena, headers: list[str], test: str) -> str:
+    """Return `model.c`. headers: of the project that it includes. test: the model's own."""
     program = writer.program
     includes = "\n".join(f'#include "{header}"' for header in ["model.h", *headers])
     checks = [
@@ -47,13 +46,13 @@ def source(writer: Writer, arena: Arena, headers: list[str], *, has_vectors: boo
     return QL_OK;
 }}
 
-{_selftest(program, has_vectors=has_vectors)}"""
+{test}"""
 
 
-def _call(call: Call, writer: Writer, arena: Arena, *, is_backward: bool) -> str:
+def _call(call: Call, writer: Written, arena: Arena, *, is_backward: bool) -> str:
     arguments = [_argument(one, writer, arena) for one in call.arguments]
     after = [_argument(one, writer, arena) for one in call.after]
-    after += [] if call.over is None else [str(int(is_backward))]
+    after += [str(int(is_backward))] if call.over is not None and call.is_directed else []
     if not call.places:
         if call.places is not None:
             arguments.append("NULL")
@@ -68,7 +67,7 @@ def _call(call: Call, writer: Writer, arena: Arena, *, is_backward: bool) -> str
     }}"""
 
 
-def _argument(given: Argument, writer: Writer, arena: Arena) -> str:
+def _argument(given: Argument, writer: Written, arena: Arena) -> str:
     if given is None:
         return "NULL"
     if isinstance(given, str):
@@ -78,10 +77,19 @@ def _argument(given: Argument, writer: Writer, arena: Arena) -> str:
     return f"at(arena, {arena.offsets[given.buffer]})"
 
 
-def _selftest(program: Program, *, has_vectors: bool) -> str:
+def selftest(
+    program: Interface, crc32: int, *, has_vectors: bool, numbers: str | None = None
+) -> str:
+    """Return the definition of `ql_selftest`.
+
+    crc32: of the outputs. has_vectors: whether a header has inputs of the user's. numbers: a
+    function that makes numbers of an input's bytes; None: they are some already.
+    """
     given = [(input_name(name), size_name(name)) for name in program.inputs]
     found = [(output_name(name), size_name(name)) for name in outputs_of(program)]
     fill = [f"    seed = ql_fill({name}, {size}, seed);" for name, size in given]
+    if numbers is not None:
+        fill += [f"    {numbers}({name}, {size});" for name, size in given]
     sums = [f"    crc = ql_crc32(crc, {name}, {size});" for name, size in found]
     arguments = ", ".join(one for pair in (*given, *found) for one in pair)
     lines = [
@@ -91,15 +99,15 @@ def _selftest(program: Program, *, has_vectors: bool) -> str:
         "    (void)seed;",
         f"    if (ql_run(arena, {arguments}) != QL_OK) return QL_WRONG_RESULT;",
         *sums,
-        *_verdict(program, has_vectors=has_vectors),
+        *_verdict(program, crc32, has_vectors=has_vectors),
         "}\n",
     ]
     return "\n".join(lines)
 
 
-def _verdict(program: Program, *, has_vectors: bool) -> list[str]:
+def _verdict(program: Interface, crc32: int, *, has_vectors: bool) -> list[str]:
     """Return the end of the model's own test: whether the checksum is right, then the vectors."""
-    crc = f"UINT32_C({expected_crc32(program)})"
+    crc = f"UINT32_C({crc32})"
     if not has_vectors:
         return [f"    return crc == {crc} ? QL_OK : QL_WRONG_RESULT;"]
     given = [f"{given_name(name)}[i], {size_name(name)}" for name in program.inputs]

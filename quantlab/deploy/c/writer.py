@@ -1,56 +1,27 @@
 """A program on its way to C: calls, the buffers that they read and write, and constants."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.deploy.c.arena import Arena, Gap, Lifetime, place
+from quantlab.deploy.c.arena import Arena, Gap
+from quantlab.deploy.c.call import Argument as Argument
+from quantlab.deploy.c.call import Call
+from quantlab.deploy.c.call import Pointer as Pointer
 from quantlab.deploy.c.kernels.kernel import Stored
 from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
 from quantlab.deploy.c.text import array, braces, identifier, structure, table
+from quantlab.deploy.c.written import arena_of
 from quantlab.integer.groups import LAYERS, CanMake, CanPool, Group, grouped
 from quantlab.integer.operations import AdaptiveSumPool, Operation, SumPool
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
 MOST_MADE = 4  # QL_MOST_MADE
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """An argument that points to a buffer."""
-
-    buffer: str
-    is_written: bool = False
-
-
-Argument = str | Pointer | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """A call of the runtime. layer: that it computes, nothing for what copies inputs. places: of
-    what is made with a layer's sums, see `ql_place`, or None for a function that takes none. after:
-    arguments behind them. over: what the buffers that it writes may lie over, by their names; then
-    its last argument says whether it goes backward."""
-
-    layer: str
-    function: str
-    arguments: tuple[Argument, ...]
-    places: tuple[tuple[Argument, Argument], ...] | None = None
-    after: tuple[Argument, ...] = ()
-    over: Mapping[str, Mapping[str, Gap]] | None = None
-
-    @property
-    def buffers(self) -> list[str]:
-        """The names of the buffers that it reads or writes."""
-        given = [*self.arguments, *(one for place in self.places or () for one in place)]
-        given += self.after
-        return [one.buffer for one in given if isinstance(one, Pointer)]
 
 
 class Writer:
@@ -209,29 +180,7 @@ class Writer:
 
     def arena(self) -> Arena:
         """Return where the buffers lie."""
-        uses: dict[str, list[int]] = {}
-        over: dict[str, dict[str, Gap]] = {}
-        for number, call in enumerate(self.calls):
-            for buffer in call.buffers:
-                uses.setdefault(buffer, []).append(number)
-            for written, gaps in (call.over or {}).items():
-                over[written] = dict(gaps)
-        return place(
-            {
-                name: Lifetime(
-                    size=size,
-                    first=uses[name][0],
-                    last=uses[name][-1],
-                    over={
-                        other: gap
-                        for other, gap in over.get(name, {}).items()
-                        if other in self._sizes and uses[other][-1] == uses[name][0]
-                    },
-                )
-                for name, size in self._sizes.items()
-                if name in uses
-            }
-        )
+        return arena_of(self)
 
 
 def c_type(kind: TensorType) -> str:
