@@ -36,11 +36,12 @@ def product(group: Group, writer: Writer) -> None:
             raise UsageError(f"{owner(layer)}: {key} {size} given, at most {_MOST} allowed in C")
     shape = writer.program.types[layer.output].shape
     order = channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
-    sums = Sums(group=group, order=order, bias=layer.bias)
+    kept = writer.weights[layer.output] = KERNELS[writer.encodings[layer.output]].store(factors)
+    bias = layer.bias if kept.added is None else layer.bias + kept.added
+    sums = Sums(group=group, order=order, bias=bias)
     lacks_bias = sums.can_lack_bias()
     finished, stored, places = finish(sums, writer, lacks_bias=lacks_bias)
-    has_bias = not lacks_bias and layer.bias.any()
-    kept = writer.weights[layer.output] = KERNELS[writer.encodings[layer.output]].store(factors)
+    has_bias = not lacks_bias and bias.any()
     weights = writer.constants("weights", kept.weights)
     if kept.weights.dtype != np.int8:
         weights = f"(const int8_t*){weights}"
@@ -48,7 +49,7 @@ def product(group: Group, writer: Writer) -> None:
         **sizes,
         "outputs": len(layer.bias),
         "weights": weights,
-        "bias": writer.constants("bias", layer.bias) if has_bias else "NULL",
+        "bias": writer.constants("bias", bias) if has_bias else "NULL",
         "padding": _padding(layer, writer),
         "finish": finished,
     }

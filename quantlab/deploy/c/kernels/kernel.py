@@ -73,7 +73,8 @@ class Stored:
     without `ql_`. runtime: the other files that the function calls, without `.c`. scratch: the
     memory that the function needs beside input and result, None for none. places_at_once: how many
     neighbors in a row of the result are made at once, at most: they are written in any order, and
-    all that they are made of is read until the last one is written.
+    all that they are made of is read until the last one is written. added: what the function leaves
+    out of the sums of each output, a part of its bias then; None for nothing.
     """
 
     encoding: str
@@ -82,6 +83,7 @@ class Stored:
     runtime: frozenset[str] = frozenset()
     scratch: TensorType | None = None
     places_at_once: int = 1
+    added: NDArray[np.int32] | None = None
 
 
 class Kernel(ABC):

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 
+from quantlab.deploy.c.kernels.bits import BitsKernel
 from quantlab.deploy.c.kernels.csr import CsrKernel
 from quantlab.deploy.c.kernels.dense import Dense
 from quantlab.deploy.c.kernels.kernel import Kernel
 
-_ROWS: tuple[Kernel, ...] = (Dense(), CsrKernel())
+_ROWS: tuple[Kernel, ...] = (
+    Dense(),
+    *(BitsKernel(num_bits) for num_bits in (1, 2, 4)),
+    CsrKernel(),
+)
 
 KERNELS: Mapping[str, Kernel] = {kernel.encoding: kernel for kernel in _ROWS}
 DENSE = _ROWS[0].encoding
