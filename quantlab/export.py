@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from quantlab.deploy.folder import check_places, manifest, write_files
-from quantlab.deploy.table import ARTEFACTS, artefacts_named
+from quantlab.deploy.folder import check_places, manifest, replace_files
+from quantlab.deploy.table import ARTEFACTS, artefacts_named, options_for
 from quantlab.errors import UsageError, check_kind
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
@@ -34,22 +34,28 @@ def export_network(
     samples: Tensor | NDArray[Any] | None = None,
     memory_bits: int = 32,
     sum_bits: int = 64,
+    options: Mapping[str, str] | None = None,
 ) -> Exported:
     """Lower a network and write it, in place of what is there.
 
     spec, samples, memory_bits, sum_bits: as of `lower`. to: names of artefacts, such as
-    `onnx-exact`; without them all whose packages are installed. Raises UsageError, before anything
-    is written, for a network that cannot be lowered, a name that does not exist, packages that are
-    missing and places where no file can be; OSError.
+    `onnx-exact`; without them all whose packages are installed. options: of artefacts, by name,
+    such as `{"encoding": "csr"}`. Raises UsageError, before anything is written, for a network that
+    cannot be lowered, a name that does not exist, packages that are missing, places where no file
+    can be, and files in the folder of C that no export wrote; OSError.
     """
     check_kind("folder", folder, str | PathLike, "a path")
     names = artefacts_named(to)
     if not names:
         raise UsageError(f"to: {to!r} given, at least one of {', '.join(ARTEFACTS)} allowed")
+    asked = options_for(names, options or {})
     program = lower(network, spec, samples, memory_bits=memory_bits, sum_bits=sum_bits)
     files: dict[str, bytes] = {}
+    stale: list[Path] = []
     for name in names:
-        files |= ARTEFACTS[name].files({"network": program}, {})
-    check_places(files, Path(folder))
-    write_files(files, Path(folder))
+        own = ARTEFACTS[name].files({"network": program}, asked[name])
+        check_places(own, Path(folder))
+        stale += ARTEFACTS[name].stale(own, Path(folder))
+        files |= own
+    replace_files(files, Path(folder), stale)
     return Exported(program=program, folder=Path(folder), hashes=manifest(files))

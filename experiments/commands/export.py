@@ -10,21 +10,32 @@ from experiments.command_line import Invocation
 from experiments.commands.restored import limits_of, lowered, restore
 from experiments.deployment.artefacts import write
 from experiments.progress import console, show
-from quantlab.deploy.table import artefacts_named
+from quantlab.deploy.table import artefacts_named, options_for
 
 
 def run(invocation: Invocation) -> int:
     """Lower the network, write the files, say where they are."""
     names = artefacts_named(invocation.options.get("to"))
+    options = options_for(names, _options(invocation))
     found = lowered(restore(invocation), limits_of(invocation))
     folder = found.restored.artefacts
     table = Table("artefact", "bytes", "file")
-    for name in names:
-        files = write(name, found.program, folder)
+    for name, files in write(options, found.program, folder).items():
         table.add_row(name, f"{sum(path.stat().st_size for path in files):,}", _said(files, folder))
     show(table)
     console.print(f"folder: {folder}", markup=False)
     return 0
+
+
+def _options(invocation: Invocation) -> dict[str, str]:
+    """Return the options of artefacts that are given."""
+    found = {
+        "encoding": invocation.options.get("encoding"),
+        "ram": invocation.options.get("ram"),
+        "flash": invocation.options.get("flash"),
+        "board": invocation.options.get("board"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _said(files: Sequence[Path], folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 from experiments.command_line import Invocation, Option, Syntax
@@ -36,6 +37,12 @@ def _artefacts() -> str:
     from quantlab.deploy.table import ARTEFACTS
 
     return f"{', '.join(ARTEFACTS)}; by default all that can be made"
+
+
+def _meaning(name: str) -> str:
+    from quantlab.deploy.table import ARTEFACTS
+
+    return next(row.options[name] for row in ARTEFACTS.values() if name in row.options)
 
 
 def _engines() -> str:
@@ -149,6 +156,10 @@ COMMANDS: Mapping[str, Command] = {
                 **options.STORED_NETWORK,
                 **options.LOWERING,
                 "to": Option(help=_artefacts),
+                **{
+                    name: Option(help=partial(_meaning, name), at_least=least)
+                    for name, least in options.OF_ARTEFACTS.items()
+                },
             },
             required=("problem", "exp_id"),
         ),

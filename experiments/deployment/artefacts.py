@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.runs.files import storage_error
-from quantlab.deploy.folder import write_files
+from quantlab.deploy.artefact import Options
+from quantlab.deploy.folder import replace_files
 from quantlab.deploy.table import ARTEFACTS
 from quantlab.deploy.verification import open_engines
 from quantlab.integer.program import Program
@@ -18,11 +19,20 @@ from quantlab.integer.verify import Engine
 _PART = "network"
 
 
-def write(name: str, program: Program, folder: Path) -> list[Path]:
-    """Write an artefact's files, in place of what is there; return their paths."""
+def write(
+    options: Mapping[str, Options], program: Program, folder: Path
+) -> Mapping[str, Sequence[Path]]:
+    """Write the files of artefacts, in place of what is there; return their paths.
+
+    options: of each artefact, by its name. Raises UsageError, before anything is written, for what
+    an artefact cannot hold and for files that have to stay.
+    """
+    parts = {_PART: program}
+    files = {name: ARTEFACTS[name].files(parts, asked) for name, asked in options.items()}
     with _storage(folder):
+        stale = {name: ARTEFACTS[name].stale(own, folder) for name, own in files.items()}
         folder.mkdir(parents=True, exist_ok=True)
-        return write_files(ARTEFACTS[name].files({_PART: program}, {}), folder)
+        return {name: replace_files(own, folder, stale[name]) for name, own in files.items()}
 
 
 def engines_of(names: Sequence[str], program: Program, folder: Path) -> Mapping[str, Engine]:

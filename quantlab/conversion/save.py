@@ -16,7 +16,7 @@ from quantlab.deploy.c.folder import leftovers
 from quantlab.deploy.c.kernels.table import AUTO, KERNELS
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.sizes import Sizes
-from quantlab.deploy.folder import check_places, manifest, write_files
+from quantlab.deploy.folder import check_places, manifest, replace_files
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
@@ -115,9 +115,7 @@ def save_compressed_model(
     check_places(written.files, folder)
     stale = leftovers(written.files, folder)
     of_network, of_program = _accuracies(given, program)
-    write_files(written.files, folder)
-    for path in stale:
-        path.unlink()
+    replace_files(written.files, folder, stale)
     saved = SavedModel(
         folder=folder,
         program=program,

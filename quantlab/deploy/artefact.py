@@ -34,6 +34,16 @@ def refuse_difference(found: bytes, expected: bytes, source: str) -> None:
     )
 
 
+def no_options(folder: Path) -> Options:
+    """Return the options of what lies in a folder: none."""
+    return {}
+
+
+def nothing_stale(files: Files, folder: Path) -> Sequence[Path]:
+    """Return the files that are to go from a folder: none."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Artefact:
     """Something that programs are deployed as.
@@ -42,14 +52,19 @@ class Artefact:
     for the same parts; raises UsageError, with the operation, for a program that it cannot hold.
     check: called with the bytes of a file that differ from those expected, and the file's name:
     raises VerificationError, with the tensor if one differs, unless both mean the same.
-    engines: by the names of `--backends`. options: what each option means, by name. needs: the
-    packages that `files` imports, which the extra `extra` of quantlab installs.
+    engines: by the names of `--backends`. options: what each option means, by name. stored: returns
+    the options that what lies in a folder was written with. stale: returns the files in a folder
+    that an earlier artefact left and new ones do not replace, which are to go; raises UsageError
+    for one that nothing may be written beside. needs: the packages that `files` imports, which the
+    extra `extra` of quantlab installs.
     """
 
     files: Callable[[Parts, Options], Files]
     check: Callable[[bytes, bytes, str], None] = refuse_difference
     engines: Mapping[str, EngineSource] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    stored: Callable[[Path], Options] = no_options
+    stale: Callable[[Files, Path], Sequence[Path]] = nothing_stale
     needs: Sequence[str] = ()
     extra: str = ""
 

@@ -1,7 +1,7 @@
 """Artefacts in folders: written whole, and checked against what they should be."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,14 @@ def write_files(files: Files, folder: Path) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data)
         written.append(path)
+    return written
+
+
+def replace_files(files: Files, folder: Path, stale: Iterable[Path]) -> list[Path]:
+    """Write files, then remove stale ones; return the paths of those written. Raises OSError."""
+    written = write_files(files, folder)
+    for path in stale:
+        path.unlink(missing_ok=True)
     return written
 
 

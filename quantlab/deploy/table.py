@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from shutil import which
 
-from quantlab.deploy.artefact import Artefact, EngineSource
+from quantlab.deploy.artefact import Artefact, EngineSource, Options
 from quantlab.deploy.c import artefact as c
 from quantlab.deploy.onnx import artefact as onnx
 from quantlab.deploy.program import artefact as program
@@ -26,6 +26,26 @@ def engines() -> Mapping[str, str]:
 def engine_source(name: str) -> EngineSource:
     """Return an engine of the table."""
     return ARTEFACTS[engines()[name]].engines[name]
+
+
+def options_for(names: Sequence[str], given: Options) -> Mapping[str, Options]:
+    """Return the options that each of these artefacts is to have, by its name.
+
+    given: by name. Raises UsageError for an option that none of them has.
+    """
+    for option in given:
+        able = [name for name, row in ARTEFACTS.items() if option in row.options]
+        if not able:
+            known = [known for row in ARTEFACTS.values() for known in row.options]
+            raise UsageError(f"no artefact has the option '{option}'{did_you_mean(option, known)}")
+        if not set(able) & set(names):
+            raise UsageError(
+                f"--{option}: no effect on {', '.join(names)}; {', '.join(able)} allowed"
+            )
+    return {
+        name: {one: value for one, value in given.items() if one in ARTEFACTS[name].options}
+        for name in names
+    }
 
 
 def packages() -> Sequence[str]:

@@ -24,7 +24,8 @@ def open_engines(names: Sequence[str], parts: Parts, folder: str | Path) -> Mapp
     check_single(parts)
     folder.mkdir(parents=True, exist_ok=True)
     for artefact in dict.fromkeys(["program", *(of_artefact[name] for name in names)]):
-        complete(ARTEFACTS[artefact], parts, folder, {})
+        row = ARTEFACTS[artefact]
+        complete(row, parts, folder, row.stored(folder))
     return {name: engine_source(name).open(parts, folder) for name in names}
 
 

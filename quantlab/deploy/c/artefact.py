@@ -1,10 +1,13 @@
 """`c`: a folder of C files, and as engines this machine and emulated boards."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from quantlab.deploy.artefact import Artefact, EngineSource, Files, Options, Parts, only_path, paths
 from quantlab.deploy.c.boards.table import BOARDS, Board
+from quantlab.deploy.c.folder import leftovers, stored_encoding
+from quantlab.deploy.c.options import OPTIONS, read
 from quantlab.integer.verify import Engine
 
 FOLDER, FILE = Path("c"), "model.c"
@@ -13,12 +16,25 @@ FOLDER, FILE = Path("c"), "model.c"
 def files(parts: Parts, options: Options) -> Files:
     from quantlab.deploy.c.model import c_model
 
+    asked = read(options)
     found: dict[str, bytes] = {}
     for name, path in paths(parts, FILE).items():
         folder = FOLDER / Path(path).parent
-        for file, data in c_model(parts[name]).files.items():
+        model = c_model(parts[name], asked.encoding)
+        asked.check(model.sizes)
+        for file, data in model.files.items():
             found[str(folder / file)] = data
     return found
+
+
+def stale(files: Files, folder: Path) -> Sequence[Path]:
+    own = {str(Path(name).relative_to(FOLDER)): data for name, data in files.items()}
+    return leftovers(own, folder / FOLDER)
+
+
+def stored(folder: Path) -> Options:
+    encoding = stored_encoding(folder / FOLDER)
+    return {} if encoding is None else {"encoding": encoding}
 
 
 def host(parts: Parts, folder: Path) -> Engine:
@@ -43,4 +59,10 @@ _ON_BOARDS = {
     for name, board in BOARDS.items()
 }
 
-C = Artefact(files=files, engines={"c": _HOST, **_ON_BOARDS})
+C = Artefact(
+    files=files,
+    engines={"c": _HOST, **_ON_BOARDS},
+    options=OPTIONS,
+    stored=stored,
+    stale=stale,
+)

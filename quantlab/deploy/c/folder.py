@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from quantlab.deploy.artefact import Files
 from quantlab.errors import UsageError
@@ -34,6 +35,12 @@ def leftovers(files: Files, folder: Path) -> list[Path]:
     return found
 
 
+def stored_encoding(folder: Path) -> str | None:
+    """Return the encoding that the model in a folder was written with, None if it says none."""
+    encoding = _said(folder / MANIFEST).get("encoding")
+    return encoding if isinstance(encoding, str) else None
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """Yield all that is no folder, sorted."""
     return (path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
@@ -50,10 +57,15 @@ def _is_ours(path: Path, data: bytes, manifests: Mapping[Path, Mapping[str, str]
 
 
 def _manifest(path: Path) -> Mapping[str, str]:
-    """Return the hashes in a manifest, none of a file that is no manifest."""
+    """Return the hashes in a manifest."""
+    hashes = _said(path).get("sha256")
+    return hashes if isinstance(hashes, dict) else {}
+
+
+def _said(path: Path) -> Mapping[str, Any]:
+    """Return what a manifest says, nothing of a file that is none."""
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    hashes = said.get("sha256") if isinstance(said, dict) else None
-    return hashes if isinstance(hashes, dict) else {}
+    return said if isinstance(said, dict) else {}

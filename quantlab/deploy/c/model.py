@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.artefact import Files
 from quantlab.deploy.c.emit import emit
+from quantlab.deploy.c.folder import MANIFEST
 from quantlab.deploy.c.interface import (
     input_name,
     interface,
@@ -95,7 +96,7 @@ def c_model(
     }
     files = {name: text.encode() for name, text in texts.items()}
     sizes = sizes_of(writer, arena)
-    files["model.json"] = _manifest(writer, sizes, files)
+    files[MANIFEST] = _manifest(writer, encoding, sizes, files)
     return Model(files=files, tensors=writer.kept, sizes=sizes)
 
 
@@ -131,13 +132,14 @@ def _header(name: str, writer: Writer) -> str:
     return f"{NOTE}#ifndef {guard}\n#define {guard}\n\n{includes}\n\n{body}\n#endif\n"
 
 
-def _manifest(writer: Writer, sizes: Sizes, files: Files) -> bytes:
+def _manifest(writer: Writer, encoding: Encoding, sizes: Sizes, files: Files) -> bytes:
     program = writer.program
     said = {
         "arena_bytes": sizes.arena,
         "input_bytes": sizes.inputs,
         "output_bytes": sizes.outputs,
         "constant_bytes": {f"headers/{name}.h": size for name, size in sizes.constants.items()},
+        "encoding": encoding if isinstance(encoding, str) else dict(encoding),
         "weights": {
             name: {"encoding": stored.encoding, "bytes": stored.weights.nbytes}
             for name, stored in writer.weights.items()

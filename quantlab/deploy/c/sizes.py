@@ -53,22 +53,25 @@ def sizes_of(writer: Written, arena: Arena) -> Sizes:
     )
 
 
-def check_limits(sizes: Sizes, *, ram: int | None = None, flash: int | None = None) -> None:
-    """Raise UsageError, with what is needed and given, for a model that takes more than its limits.
+def check_limits(
+    sizes: Sizes, *, ram: int | None = None, flash: int | None = None, place: str = ""
+) -> None:
+    """Raise UsageError, with what is needed and given, for a model that exceeds its limits.
 
-    ram: bytes for the arena, inputs and outputs. flash: bytes for constants.
+    ram: bytes for the arena, inputs and outputs. flash: bytes for constants. place: what has these
+    limits, for the error.
     """
     if ram is not None and sizes.ram > ram:
         raise UsageError(
-            f"ram: {sizes.ram:,} bytes needed, {ram:,} given: {sizes.inputs:,} of inputs, "
+            f"{place}ram: {sizes.ram:,} bytes needed, {ram:,} given: {sizes.inputs:,} of inputs, "
             f"{sizes.outputs:,} of outputs, an arena of {sizes.arena:,}, of which layer "
             f"'{sizes.layer}' needs {sizes.layer_arena:,}"
         )
     if flash is not None and sizes.flash > flash:
         header, most = max(sizes.constants.items(), key=lambda item: item[1])
         raise UsageError(
-            f"flash: {sizes.flash:,} bytes of constants needed, {flash:,} given; the largest are "
-            f"the {most:,} of headers/{header}.h"
+            f"{place}flash: {sizes.flash:,} bytes of constants needed, {flash:,} given; the largest "
+            f"are the {most:,} of headers/{header}.h"
         )
 
 

@@ -72,12 +72,43 @@ def test_a_folder_in_the_place_of_a_file(
         ("--to=programs", f"--to: 'programs' given, {', '.join(ARTEFACTS)} allowed; did"),
         ("--to=", f"--to: '' given, {', '.join(ARTEFACTS)} allowed"),
         ("--exp_id=7", "--exp_id=7: Toy has no such run"),
+        ("--encoding=csrr", "encoding: 'csrr' given, auto, dense, "),
+        ("--encoding=csr --to=onnx-qdq", "--encoding: no effect on onnx-qdq; c allowed"),
+        ("--board=c-m5", "--board: 'c-m5' given, c-m0, "),
+        ("--ram=0", "--ram=0: "),
+        ("--ram=10", "ram: "),
+        ("--flash=10", "flash: "),
     ],
 )
 def test_wrong_options(
     trained: Lab, capsys: pytest.CaptureFixture[str], argument: str, message: str
 ) -> None:
     capsys.readouterr()
-    arguments = [*EXPORT[:2], argument] if "exp_id" in argument else [*EXPORT, argument]
+    arguments = [*(EXPORT[:2] if "exp_id" in argument else EXPORT), *argument.split()]
     assert main.main(arguments) == 2
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not deployed(trained).exists()
+
+
+def test_what_was_exported_with_an_option_is_verified(
+    trained: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main([*EXPORT, "--to=c", "--encoding=dense", "--ram=100000", "--board=c-m0"]) == 0
+    assert '"encoding": "dense"' in (deployed(trained) / "c" / "model.json").read_text()
+    assert main.main([*VERIFY, "--samples=2", "--backends=c"]) == 0
+
+
+def test_what_is_in_the_folder_of_c_beside_it_stays(
+    trained: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main([*EXPORT, "--to=c"]) == 0
+    own = deployed(trained) / "c" / "main.c"
+    own.write_text("mine")
+    capsys.readouterr()
+    assert main.main([*EXPORT, "--to=program,c"]) == 2
+    assert "main.c: no file of an earlier export" in capsys.readouterr().err
+    assert [path.name for path in deployed(trained).iterdir()] == ["c"]
+    own.unlink()
+    assert main.main([*EXPORT, "--to=program,c"]) == 0

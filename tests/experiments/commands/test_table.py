@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 
 import pytest
 
-from experiments.commands import predict, report, verify, verify_torchvision
+from experiments.commands import options, predict, report, verify, verify_torchvision
 from experiments.commands.table import COMMANDS
 from experiments.processes.launcher import LAUNCHERS
 from quantlab.deploy.table import ARTEFACTS, engines
@@ -36,6 +36,13 @@ def options_read(function: Callable[..., object], seen: set[object]) -> set[str]
 @commands
 def test_options_are_those_that_are_read(name: str) -> None:
     assert options_read(implementation(name).run, set()) == set(COMMANDS[name].syntax.options)
+
+
+def test_export_has_the_options_of_all_artefacts() -> None:
+    meanings = {name: text for row in ARTEFACTS.values() for name, text in row.options.items()}
+    assert set(options.OF_ARTEFACTS) == set(meanings)
+    for name, text in meanings.items():
+        assert COMMANDS["export"].syntax.options[name].text() == text
 
 
 @pytest.mark.parametrize(

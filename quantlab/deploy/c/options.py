@@ -1,0 +1,63 @@
+"""What can be asked of a model in C: how weights are stored, and what it has to fit into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from quantlab.deploy.artefact import Options
+from quantlab.deploy.c.boards.table import BOARDS, Board
+from quantlab.deploy.c.kernels.table import AUTO, KERNELS
+from quantlab.deploy.c.sizes import Sizes, check_limits
+from quantlab.errors import UsageError, did_you_mean
+
+OPTIONS: Mapping[str, str] = {
+    "encoding": f"of weights in C: {', '.join([AUTO, *KERNELS])}; by default {AUTO}",
+    "ram": "the most bytes of the C's arena, inputs and outputs",
+    "flash": "the most bytes of the C's constants",
+    "board": f"that the C has to fit on: {', '.join(BOARDS)}",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Options, read. ram, flash: bytes; None for no limit."""
+
+    encoding: str = AUTO
+    ram: int | None = None
+    flash: int | None = None
+    board: Board | None = None
+
+    def check(self, sizes: Sizes) -> None:
+        """Raise UsageError, with what is needed and given, for a model that takes more."""
+        check_limits(sizes, ram=self.ram, flash=self.flash)
+        if self.board is not None:
+            check_limits(
+                sizes,
+                ram=self.board.ram.size - self.board.stack_size,
+                flash=self.board.flash.size,
+                place=f"{self.board.core} ({self.board.machine}), ",
+            )
+
+
+def read(options: Options) -> Asked:
+    """Return options in their types. Raises UsageError for a value that is not allowed; the names
+    of encodings are checked when they are used."""
+    name = options.get("board")
+    if name is not None and name not in BOARDS:
+        raise UsageError(
+            f"--board: '{name}' given, {', '.join(BOARDS)} allowed{did_you_mean(name, BOARDS)}"
+        )
+    return Asked(
+        encoding=options.get("encoding", AUTO),
+        ram=_bytes("ram", options),
+        flash=_bytes("flash", options),
+        board=None if name is None else BOARDS[name],
+    )
+
+
+def _bytes(name: str, options: Options) -> int | None:
+    given = options.get(name)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdecimal() and int(given) > 0):
+        raise UsageError(f"--{name}: '{given}' given, a whole number of bytes from 1 allowed")
+    return int(given)
