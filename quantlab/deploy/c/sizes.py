@@ -70,8 +70,8 @@ def check_limits(
     if flash is not None and sizes.flash > flash:
         header, most = max(sizes.constants.items(), key=lambda item: item[1])
         raise UsageError(
-            f"{place}flash: {sizes.flash:,} bytes of constants needed, {flash:,} given; the largest "
-            f"are the {most:,} of headers/{header}.h"
+            f"{place}flash: {sizes.flash:,} bytes of constants needed, {flash:,} given; the "
+            f"largest are the {most:,} of headers/{header}.h"
         )
 
 
