@@ -8,10 +8,11 @@ from quantlab.deploy.c.arena import Gap
 
 @dataclass(frozen=True)
 class Pointer:
-    """An argument that points to a buffer."""
+    """An argument that points to a buffer, `offset` bytes behind its begin."""
 
     buffer: str
     is_written: bool = False
+    offset: int = 0
 
 
 Argument = str | Pointer | None

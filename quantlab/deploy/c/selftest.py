@@ -18,7 +18,7 @@ def expected_crc32(program: Program) -> int:
     inputs, seed = {}, SEED
     for name, kind in program.inputs.items():
         size = int(np.prod(kind.shape)) * np.dtype(kind.kind.dtype).itemsize
-        raw, seed = _fill(size, seed)
+        raw, seed = fill(size, seed)
         order = channels_last(kind.shape)
         laid_out = raw.view(np.dtype(kind.kind.dtype).newbyteorder("<")).reshape(
             [kind.shape[axis] for axis in order]
@@ -33,7 +33,7 @@ def expected_crc32(program: Program) -> int:
     return crc
 
 
-def _fill(size: int, seed: int) -> tuple[NDArray[np.uint8], int]:
+def fill(size: int, seed: int) -> tuple[NDArray[np.uint8], int]:
     found = np.empty(size, np.uint8)
     for place in range(size):
         seed ^= seed << 13 & _MASK

@@ -74,7 +74,7 @@ def _argument(given: Argument, writer: Written, arena: Arena) -> str:
         return given
     if given.buffer in writer.given:
         return writer.given[given.buffer]
-    return f"at(arena, {arena.offsets[given.buffer]})"
+    return f"at(arena, {arena.offsets[given.buffer] + given.offset})"
 
 
 def selftest(

@@ -11,10 +11,12 @@ _WIDTH = 100
 C_TYPES = {
     "int8": "int8_t",
     "uint8": "uint8_t",
+    "uint16": "uint16_t",
     "int16": "int16_t",
     "int32": "int32_t",
     "uint32": "uint32_t",
     "int64": "int64_t",
+    "float32": "float",
 }
 
 
@@ -24,8 +26,11 @@ def identifier(text: str) -> str:
     return name if re.match(r"[A-Za-z]", name) else f"t{name}"
 
 
-def number(value: int) -> str:
-    """Return an integer constant of the type that holds it; the least ones have no literal."""
+def number(value: int | float) -> str:
+    """Return an integer constant of the type that holds it, the least ones have no literal; or a
+    finite float of 32 bits, as it is to the bit."""
+    if isinstance(value, float):
+        return _float(value)
     if value == -(2**63):
         return "INT64_MIN"
     if value == -(2**31):
@@ -33,6 +38,11 @@ def number(value: int) -> str:
     if -(2**31) < value < 2**31:
         return str(value)
     return f"UINT32_C({value})" if 0 < value < 2**32 else f"INT64_C({value})"
+
+
+def _float(value: float) -> str:
+    digits, exponent = value.hex().split("p")
+    return f"{digits.rstrip('0').removesuffix('.')}p{exponent}f"
 
 
 def array(name: str, values: NDArray[Any]) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.interface import outputs_of
 from quantlab.deploy.c.text import NOTE, identifier, rows
 from quantlab.deploy.c.traced import laid_out
+from quantlab.deploy.c.written import Interface
 from quantlab.errors import UsageError
 from quantlab.integer.interpreter import check_inputs, run
 from quantlab.integer.program import Program
@@ -37,10 +38,17 @@ def vectors_header(program: Program, vectors: Mapping[str, NDArray[Any]]) -> str
     that the program takes, and for none.
     """
     check_inputs(program, vectors)
+    return header_of(program, vectors, run(program, vectors))
+
+
+def header_of(
+    program: Interface, vectors: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]
+) -> str:
+    """Return `headers/input.h`. expected: of each output by name, `[N, ...]`. Raises UsageError for
+    no vectors."""
     count = len(next(iter(vectors.values())))
     if count == 0:
         raise UsageError("vectors: 0 samples given, at least 1 allowed")
-    expected = run(program, vectors)
     arrays = [(given_name(name), vectors[name]) for name in program.inputs]
     arrays += [(expected_name(name), expected[name]) for name in outputs_of(program)]
     body = "\n".join(rows(name, _flat(values)) for name, values in arrays)

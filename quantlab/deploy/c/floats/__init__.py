@@ -1,0 +1,1 @@
+"""Float programs as C."""

@@ -1,0 +1,3 @@
+#include "scalar.h"
+
+QL_FLOAT_ROW(ql_float_silu, *x* ql_scalar_sigmoid(*x))

@@ -1,0 +1,3 @@
+#include "floats.h"
+
+QL_FLOAT_ROW(ql_float_subtract, *x - *other)
