@@ -84,6 +84,14 @@ class RowsModule(DataModule, Protocol):
         """Return the samples in a file as raw inputs `[N, ...]`. Raises DataError."""
 
 
+class FilesModule(DataModule, Protocol):
+    """What `data.py` of a problem adds whose samples on disk are files that `predict` reads, but no
+    images."""
+
+    def read_file(self, path: Path) -> Any:
+        """Return the sample in a file, as `read` of `OnDisk` does. Raises DataError."""
+
+
 class Meter(Protocol):
     """`problems/<Problem>/meter.py` has a class Meter, created with the class names.
 

@@ -1,4 +1,5 @@
-"""Files as raw batches, such as a network gets them of its data set: images, `.npz`, rows."""
+"""Files as raw batches, such as a network gets them of its data set: images, `.npz`, rows, and what
+else a problem reads."""
 
 import zipfile
 import zlib
@@ -32,7 +33,8 @@ class FileReader:
 
     def read(self, path: Path) -> Tensor:
         """Return what is in a file as a raw batch `[N, ...]`: an image, the array `inputs` of an
-        `.npz` file, or the rows that the problem's `read_rows` reads.
+        `.npz` file, the rows that the problem's `read_rows` reads, or the sample that its
+        `read_file` does.
 
         Raises DataError for a file that cannot be read, UsageError where the problem has no
         `read_rows`.
@@ -40,18 +42,28 @@ class FileReader:
         if _is_array(path):
             return self._array(path)
         sample = self._in_memory()
+        if sample is None and hasattr(self.problem.data, "read_file"):
+            return self._file(path)
         if sample is None or _are_pixels(sample):
             return self._image(path, sample)
         return self._rows(path, sample)
 
     def is_sample(self, path: Path) -> bool:
-        """Return whether a file is one sample, an image, and not several."""
+        """Return whether a file is one sample, such as an image, and not several."""
         sample = self._in_memory()
         return not _is_array(path) and (sample is None or _are_pixels(sample))
 
     def _in_memory(self) -> Tensor | None:
         """Return a raw batch of one; None for data on disk, whose images the library reads."""
         return self.samples.inputs[:1] if isinstance(self.samples, InMemory) else None
+
+    def _file(self, path: Path) -> Tensor:
+        problem: Any = self.problem.data
+        try:
+            sample = problem.read_file(path)
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror or error}") from error
+        return reading_of(self.library.preprocess).read_evaluate(sample).unsqueeze(0)
 
     def _image(self, path: Path, sample_NCHW: Tensor | None) -> Tensor:
         """Return an image as a batch of one: read as the library reads files, or resized to the

@@ -46,6 +46,11 @@ def fetch(folder: Path) -> str:
     return f"{data.source}: {len(data.train)} + {len(data.test)} recordings"
 
 
+def read_file(path: Path) -> Samples:
+    """Return the samples of one recording, of any name. Raises DataError."""
+    return parse_wav(path.read_bytes(), path)
+
+
 def _read(folder: Path) -> Data:
     samples = {parse_name(path): parse_wav(raw, path) for path, raw in _files(folder).items()}
     tests = {name for name in samples if name.index < _NUM_TESTS}

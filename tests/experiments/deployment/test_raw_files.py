@@ -66,6 +66,14 @@ def test_arrays_for_data_on_disk(tmp_path: Path) -> None:
     assert tiles.read(tmp_path / "tiles.npz").shape == (3, 4)
 
 
+def test_files_of_samples_on_disk_are_read_as_the_problem_says(tmp_path: Path) -> None:
+    tiles = reader(write_tiles(tmp_path, 2), read_file=Path.read_bytes)
+    assert tiles.read(tmp_path / "1.tile").tolist() == [[1, 1, 1, 1]]
+    assert tiles.is_sample(tmp_path / "1.tile")
+    with pytest.raises(DataError, match=r"^/.*gone\.tile: No such file or directory$"):
+        tiles.read(tmp_path / "gone.tile")
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

@@ -60,6 +60,8 @@ def test_from_recordings_to_c(lab: Lab, storage: Path) -> None:
     few = ("--network.params.channels=4", "--experiment.epochs=3", "--data.batch_size=4")
     assert main.main([*TRAIN, QUANTIZED, *few]) == 0
     assert main.main(["test", PROBLEM, "--exp_id=0"]) == 0
+    files = [str(storage / "recordings" / f"{digit}_ann_0.wav") for digit in (3, 8)]
+    assert main.main(["predict", PROBLEM, "--exp_id=0", *files]) == 0
     check_deployed(lab, 0, "numpy,c", samples=2)
 
 
