@@ -8,7 +8,8 @@ from rich.table import Table
 
 from experiments.command_line import Invocation
 from experiments.commands.restored import limits_of, lowered, restore
-from experiments.deployment.artefacts import write
+from experiments.deployment.artefacts import files_of, write
+from experiments.deployment.cost import cost_on_board
 from experiments.progress import console, show
 from quantlab.deploy.table import artefacts_named, options_for
 
@@ -19,10 +20,14 @@ def run(invocation: Invocation) -> int:
     options = options_for(names, _options(invocation))
     found = lowered(restore(invocation), limits_of(invocation))
     folder = found.restored.artefacts
+    made = files_of(options, found.program)
+    lines = cost_on_board(made, options)
     table = Table("artefact", "bytes", "file")
-    for name, files in write(options, found.program, folder).items():
+    for name, files in write(made, folder).items():
         table.add_row(name, f"{sum(path.stat().st_size for path in files):,}", _said(files, folder))
     show(table)
+    for line in lines:
+        console.print(line, markup=False)
     console.print(f"folder: {folder}", markup=False)
     return 0
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.runs.files import storage_error
-from quantlab.deploy.artefact import Options
+from quantlab.deploy.artefact import Files, Options
 from quantlab.deploy.folder import replace_files
 from quantlab.deploy.table import ARTEFACTS
 from quantlab.deploy.verification import open_engines
@@ -19,16 +19,19 @@ from quantlab.integer.verify import Engine
 _PART = "network"
 
 
-def write(
-    options: Mapping[str, Options], program: Program, folder: Path
-) -> Mapping[str, Sequence[Path]]:
+def files_of(options: Mapping[str, Options], program: Program) -> Mapping[str, Files]:
+    """Return the files of artefacts by the artefacts' names.
+
+    options: of each artefact, by its name. Raises UsageError for what an artefact cannot hold.
+    """
+    return {name: ARTEFACTS[name].files({_PART: program}, asked) for name, asked in options.items()}
+
+
+def write(files: Mapping[str, Files], folder: Path) -> Mapping[str, Sequence[Path]]:
     """Write the files of artefacts, in place of what is there; return their paths.
 
-    options: of each artefact, by its name. Raises UsageError, before anything is written, for what
-    an artefact cannot hold and for files that have to stay.
+    Raises UsageError, before anything is written, for files in the folder that have to stay.
     """
-    parts = {_PART: program}
-    files = {name: ARTEFACTS[name].files(parts, asked) for name, asked in options.items()}
     with _storage(folder):
         stale = {name: ARTEFACTS[name].stale(own, folder) for name, own in files.items()}
         folder.mkdir(parents=True, exist_ok=True)

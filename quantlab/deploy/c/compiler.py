@@ -32,13 +32,9 @@ def compile_model(
     runtime and of `support` are kept while this process lives: most models share them. Raises
     VerificationError if anything does not compile.
     """
-    flags = (*command, *STANDARD, *WARNINGS)
-    objects = [
-        _object(_with_includes(path), path, flags)
-        for path in [*sorted((folder / "runtime").glob("*.c")), *support]
-    ]
+    objects = [*_runtime_objects(folder, command), *_kept_objects(support, command)]
     own = [folder / "model.c", *sources]
-    flags = (*flags, f"-I{folder}")
+    flags = (*command, *STANDARD, *WARNINGS, f"-I{folder}")
     if not has_linker:
         _call([*flags, *linking, "-o", str(result), *map(str, [*own, *objects])])
         return
@@ -46,6 +42,26 @@ def compile_model(
         objects.append(result.with_name(f"{path.stem}.o"))
         _call([*flags, "-c", "-o", str(objects[-1]), str(path)])
     _call([*linking, "-o", str(result), *map(str, objects)])
+
+
+def model_objects(folder: Path, directory: Path, command: Sequence[str]) -> list[Path]:
+    """Compile the model in a folder; return its objects, that of `model.c` in a directory.
+
+    Raises VerificationError if anything does not compile.
+    """
+    own = directory / "model.o"
+    flags = [*command, *STANDARD, *WARNINGS, f"-I{folder}"]
+    _call([*flags, "-c", "-o", str(own), str(folder / "model.c")])
+    return [own, *_runtime_objects(folder, command)]
+
+
+def _runtime_objects(folder: Path, command: Sequence[str]) -> list[Path]:
+    return _kept_objects(sorted((folder / "runtime").glob("*.c")), command)
+
+
+def _kept_objects(sources: Sequence[Path], command: Sequence[str]) -> list[Path]:
+    flags = (*command, *STANDARD, *WARNINGS)
+    return [_object(_with_includes(path), path, flags) for path in sources]
 
 
 def _call(command: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """`main.py export` on runs of the toy problem, in this process."""
 
+import re
 from pathlib import Path
 
 import onnx
@@ -96,6 +97,8 @@ def test_what_was_exported_with_an_option_is_verified(
     trained: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main([*EXPORT, "--to=c", "--encoding=dense", "--ram=100000", "--board=c-m0"]) == 0
+    assert re.search(r"Cortex-M0\+ \(microbit\): [\d,]{3,} bytes of code|not measured without",
+                     capsys.readouterr().out.replace("\n", " "))  # fmt: skip
     assert '"encoding": "dense"' in (deployed(trained) / "c" / "model.json").read_text()
     assert main.main([*VERIFY, "--samples=2", "--backends=c"]) == 0
 

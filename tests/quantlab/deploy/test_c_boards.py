@@ -281,6 +281,17 @@ def test_tracing_is_not_measured(name: str, tmp_path: Path) -> None:
 
 
 @boards
+def test_flash_is_what_the_linker_places(name: str, tmp_path: Path) -> None:
+    """A model that is larger by so many bytes of constants takes so many more; RAM counts not."""
+    small_one = measure(by_hand(tmp_path / "small"), BOARDS[name]).flash_bytes
+    source = by_hand(tmp_path / "large") / "model.c"
+    more = "const uint8_t table[1000] = {1};\nuint8_t memory[100];\n"
+    source.write_text(source.read_text() + more)
+    assert 0 < small_one < 400
+    assert measure(tmp_path / "large", BOARDS[name]).flash_bytes == small_one + 1000
+
+
+@boards
 def test_a_stack_that_is_too_small_is_a_fault(name: str, tmp_path: Path) -> None:
     board = BOARDS[name]
     message = f"stopped with a fault; the stack has {board.stack_size:,} bytes"

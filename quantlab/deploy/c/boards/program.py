@@ -38,7 +38,7 @@ def compiled(
         call.write_text(_call(inputs, outputs), encoding="utf-8")
         script.write_text(_linker_script(board), encoding="utf-8")
         linking = [*(board.linker or ["-nostartfiles"]), f"-T{script}"]
-        command = [board.compiler, *board.flags, f"-I{SUPPORT}", *flags]
+        command = [*command_of(board), *flags]
         try:
             compile_model(
                 folder,
@@ -54,6 +54,11 @@ def compiled(
             _refuse_missing_library(board, str(error))
             raise
         return result.read_bytes()
+
+
+def command_of(board: Board) -> list[str]:
+    """Return the command that compiles for a board."""
+    return [board.compiler, *board.flags, f"-I{SUPPORT}"]
 
 
 def _linker_script(board: Board) -> str:
