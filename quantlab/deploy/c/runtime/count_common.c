@@ -2,7 +2,9 @@
 
 /* Words that are added up bit by bit before their bits are counted: R. Harley; H. S. Warren,
    "Hacker's Delight", 2nd edition, section 5-1. */
-enum { BLOCK = 4, MOST_BLOCKS = 31 }; /* whose counts, at most 8 a byte, fit into bytes */
+enum { BLOCK = 4 };
+/* Their counts, 32 a byte, fit into bytes with those of what is left, 24. */
+enum { MOST_BLOCKS = 7 };
 
 /* The bits of each byte, counted. */
 static uint32_t count_in_bytes(uint32_t bits) {
@@ -25,19 +27,22 @@ static inline uint32_t add(uint32_t* sum, uint32_t one, uint32_t other) {
 }
 
 uint32_t ql_count_common(const uint32_t* x, const uint32_t* weights, size_t num_words) {
-  uint32_t total = 0, ones = 0, twos = 0;
+  uint32_t total = 0, ones = 0, twos = 0, fours = 0;
+  const size_t rest = num_words % BLOCK;
+  if (rest > 0) ones = x[0] & weights[0];
+  if (rest > 1) twos = add(&ones, x[1] & weights[1], rest > 2 ? x[2] & weights[2] : 0);
+  x += rest;
+  weights += rest;
   for (size_t blocks = num_words / BLOCK; blocks > 0;) {
     size_t some = blocks < MOST_BLOCKS ? blocks : MOST_BLOCKS;
     blocks -= some;
-    uint32_t fours = 0;
+    total += sum_of_bytes(4 * fours);
+    fours = 0;
     for (; some > 0; some--, x += BLOCK, weights += BLOCK) {
       const uint32_t first = add(&ones, x[0] & weights[0], x[1] & weights[1]);
       const uint32_t second = add(&ones, x[2] & weights[2], x[3] & weights[3]);
       fours += count_in_bytes(add(&twos, first, second));
     }
-    total += 4 * sum_of_bytes(fours);
   }
-  uint32_t rest = count_in_bytes(ones) + 2 * count_in_bytes(twos);
-  for (size_t i = num_words % BLOCK; i > 0; i--) rest += count_in_bytes(*x++ & *weights++);
-  return total + sum_of_bytes(rest);
+  return total + sum_of_bytes(4 * fours + 2 * count_in_bytes(twos) + count_in_bytes(ones));
 }
