@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from quantlab.conversion.samples import codes_of
 from quantlab.errors import UsageError, check_kind
+from quantlab.floats.interpreter import run
+from quantlab.floats.program import FloatProgram
 from quantlab.graphs.shapes import evaluating
 from quantlab.integer.fast import FastEngine
 from quantlab.integer.lower import InputSpec
@@ -39,11 +41,21 @@ def network_accuracy(network: nn.Module, batch: Tensor, targets: Tensor) -> floa
     return _accuracy(torch.cat(scores).cpu(), targets)
 
 
-def program_accuracy(program: Program, spec: InputSpec, batch: Tensor, targets: Tensor) -> float:
-    """Return the same of a program. The C computes its integers."""
+def integer_accuracy(program: Program, spec: InputSpec, batch: Tensor, targets: Tensor) -> float:
+    """Return the same of an integer program, whose integers the C computes."""
     engine, name = FastEngine(program), program.outputs[0]
     scores = [
         torch.from_numpy(program.reals[name](engine.run({"input": codes_of(samples, spec)})[name]))
+        for samples in batch.split(_BATCH)
+    ]
+    return _accuracy(torch.cat(scores), targets)
+
+
+def float_accuracy(program: FloatProgram, batch: Tensor, targets: Tensor) -> float:
+    """Return the same of a float program, whose floats the C computes."""
+    name = program.outputs[0]
+    scores = [
+        torch.from_numpy(run(program, {"input": samples.float().cpu().numpy()})[name])
         for samples in batch.split(_BATCH)
     ]
     return _accuracy(torch.cat(scores), targets)

@@ -2,7 +2,7 @@
 
 import copy
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import which
@@ -17,6 +17,7 @@ from quantlab.algorithms import quantize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.conversion import save_compressed_model
 from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.interface import size_name
 from quantlab.errors import UsageError
 from quantlab.integer.file import to_bytes
 from quantlab.integer.interpreter import run
@@ -61,12 +62,13 @@ def data() -> tuple[Tensor, Tensor]:
     return images / 2, classes
 
 
-def selftest(folder: Path) -> int:
-    """Compile a model with inputs `input` and outputs `scores`; return the code of its test."""
+def selftest(folder: Path, outputs: Sequence[str] = ("scores",)) -> int:
+    """Compile a model with one input and one output; return the code of its test."""
+    (output,) = outputs
     source = folder.parent / "caller.c"
     source.write_text(
         '#include "model.h"\n\nint main(void) {\n'
-        "  static uint32_t arena[QL_ARENA_SIZE / 4 + 1], scores[QL_SCORES_SIZE];\n"
+        f"  static uint32_t arena[QL_ARENA_SIZE / 4 + 1], scores[{size_name(output)}];\n"
         "  static uint8_t image[QL_INPUT_SIZE];\n"
         "  return ql_selftest(arena, image, scores);\n}\n"
     )
@@ -143,6 +145,20 @@ def test_sixteen_bits_lie_between_layers_and_are_nearer_to_the_network(tmp_path:
     assert errors[1] < errors[0]
 
 
+@needs_compiler
+def test_floats_are_those_of_the_network(tmp_path: Path) -> None:
+    model, (images, classes) = network(), data()
+    folder = tmp_path / "c"
+    saved = save_compressed_model(
+        model, "csr", images[:2], images, classes, directory=folder, dtype="f32"
+    )
+    assert saved.accuracy == saved.network_accuracy
+    assert saved.spec is None
+    text = (folder / "headers" / "input.h").read_text()
+    assert "static const float ql_vectors_input[2][64]" in text
+    assert selftest(folder, list(saved.program.outputs)) == 0
+
+
 def test_a_layer_gets_as_many_bits_as_its_sums_have_room_for(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 700), nn.ReLU(), nn.Linear(700, 2))
@@ -214,7 +230,12 @@ IMAGES, CLASSES = data()
         ({"representation": "pair"}, "representation: 'pair' given, .* allowed, which stores pai"),
         ({"representation": "csrr"}, "representation: 'csrr' given, .*; did you mean 'csr'"),
         ({"representation": 1}, "representation: a int given, a name allowed"),
-        ({"dtype": "s4"}, "dtype: 's4' given, s8, s16"),
+        ({"dtype": "s4"}, "dtype: 's4' given, s8, s16, f32 allowed"),
+        ({"dtype": "f32", "flit": True}, "flit: True given with dtype 'f32'; fixed-point numbers"),
+        ({"dtype": "f32", "spec": InputSpec(shape=(2,), scale=(1,), zero_point=(0,))},
+         "spec: no effect with dtype 'f32'"),
+        ({"dtype": "f32", "example_data": None}, "input_data: None given, a sample needed"),
+        ({"dtype": "f32", "representation": "bits1"}, "encoding: 'bits1' given, auto, csr, dense"),
         ({"model": "network"}, "model: a str given, a torch.nn.Module allowed"),
         ({"directory": 3}, "directory: a int given, a path allowed"),
         ({"example_data": None}, "input_data: None given, a sample needed"),
