@@ -474,6 +474,13 @@ FUNCTIONS = (
         parameters=(*_POOL, "ceil_mode", "count_include_pad", "divisor_override"),
     ),
     Functional(
+        name="adaptive_max_pool1d",
+        cls=nn.AdaptiveMaxPool1d,
+        targets=(functional.adaptive_max_pool1d,),
+        parameters=("output_size", "return_indices"),
+        needed={"return_indices": False},
+    ),
+    Functional(
         name="adaptive_avg_pool1d",
         cls=nn.AdaptiveAvgPool1d,
         targets=(functional.adaptive_avg_pool1d, aten.adaptive_avg_pool1d.default),

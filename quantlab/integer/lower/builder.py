@@ -1,6 +1,6 @@
 """The program while it is being built."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -8,11 +8,12 @@ import numpy as np
 
 from quantlab.errors import UsageError
 from quantlab.integer.bounds import bound_of, prove
+from quantlab.integer.lower.arrangement import Arrangement, Row
 from quantlab.integer.lower.grid import Grid, Reals, wide_grid
 from quantlab.integer.lower.limits import Limits
 from quantlab.integer.lower.multipliers import choose
 from quantlab.integer.lower.thresholds import has_rows, thresholds_for
-from quantlab.integer.lower.value import Value, codes_of
+from quantlab.integer.lower.value import Term, Value, codes_of
 from quantlab.integer.operations import Add, Operation, Requantize
 from quantlab.integer.program import Reading
 from quantlab.integer.tensor_type import TensorType
@@ -21,7 +22,10 @@ _MOST_TERMS = 2
 
 
 class Builder:
-    """Operations one after the other, with types and bounds as they come."""
+    """Operations one after the other, with types and bounds as they come.
+
+    Those that arrange parts wait until something reads what they make.
+    """
 
     def __init__(self, inputs: Mapping[str, TensorType], limits: Limits) -> None:
         self.operations: list[Operation] = []
@@ -30,6 +34,8 @@ class Builder:
         self.reals: dict[str, Reading] = {}
         self.rounded: dict[str, Reading] = {}
         self._made: dict[tuple[Any, ...], str] = {}
+        self._waiting: dict[str, Operation] = {}
+        self._arranged: dict[str, tuple[Arrangement, tuple[str, ...]]] = {}
         self.limits = limits
 
     def name(self, wanted: str) -> str:
@@ -41,6 +47,49 @@ class Builder:
     def emit(self, operation: Operation) -> str:
         """Append an operation, unless there is one that computes the same; return the name of its
         output."""
+        made = self._later(operation)
+        self.need(made)
+        return made
+
+    def need(self, tensor: str) -> None:
+        """Append the operation that makes a tensor, if it waits, behind those that it waits for."""
+        operation = self._waiting.pop(tensor, None)
+        if operation is not None:
+            for name in operation.inputs:
+                self.need(name)
+            self.operations.append(operation)
+
+    def arrange(self, arrangement: Arrangement, parts: Sequence[str], name: str, layer: str) -> str:
+        """Return the tensor that an arrangement makes of others."""
+
+        def move(kind: type[Operation], inputs: Sequence[str], settings: dict[str, Any]) -> str:
+            given: dict[str, Any] = {"inputs": tuple(inputs), "layer": layer, **settings}
+            return self._later(kind(output=self.name(name), **given))
+
+        whole = arrangement.join(parts, self.types[parts[0]].shape, move)
+        self._arranged[whole] = arrangement, tuple(parts)
+        return whole
+
+    def lifted(self, tensor: str) -> str | None:
+        """Return what a tensor is a `Row` of, None if it is none."""
+        arrangement, parts = self._arranged.get(tensor, (None, ()))
+        return parts[0] if isinstance(arrangement, Row) else None
+
+    def made(self, tensor: str) -> str:
+        """Return the tensor, or what it is a `Row` of if nothing has read it as such."""
+        while tensor in self._waiting and (lifted := self.lifted(tensor)) is not None:
+            tensor = lifted
+        self.need(tensor)
+        return tensor
+
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """What the integers of tensors stand for that something reads."""
+        return {name: one for name, one in self.reals.items() if name not in self._waiting}
+
+    def _later(self, operation: Operation) -> str:
+        """Note an operation, unless there is one that computes the same; return the name of its
+        output."""
         made = self._made.setdefault(_meaning(operation), operation.output)
         if made != operation.output:
             return made
@@ -48,13 +97,22 @@ class Builder:
         self.types[operation.output] = operation.infer(types)
         bounds = [self.bounds[name] for name in operation.inputs]
         self.bounds[operation.output] = bound_of(operation, bounds, types)
-        self.operations.append(operation)
+        self._waiting[operation.output] = operation
         return operation.output
 
     def quantize(self, value: Value, grid: Grid, name: str) -> Value:
-        """Return a value as codes of a grid, rounded and clamped by one operation."""
+        """Return a value as codes of a grid, rounded and clamped by one operation, or by one for
+        each part of which its tensors are arranged."""
         if grid.is_same(value.grid):
             return value
+        parts = self._parts(value)
+        if parts:
+            arrangement, _ = self._arranged[value.terms[0].tensor]
+            made = [self.quantize(part, grid, name).terms[0].tensor for part in parts]
+            tensor = self.arrange(arrangement, made, f"{name}_arranged", value.node)
+            codes = codes_of(tensor, grid, value.shape, value.node)
+            self.read(codes)
+            return codes
         is_few = grid.num_levels <= self.limits.threshold_levels and has_rows(value)
         if is_few or grid.step > 1:
             value = value if has_rows(value) else self._widened(value, f"{name}_wide")
@@ -65,6 +123,33 @@ class Builder:
         codes = codes_of(tensor, grid, value.shape, value.node)
         self.read(codes)
         return codes
+
+    def _parts(self, value: Value) -> list[Value]:
+        """Return the values of which one is arranged; none if its tensors are not arranged alike,
+        or elements of one part have factors of their own."""
+        tensors = [term.tensor for term in value.terms]
+        arranged = [self._arranged[tensor] for tensor in tensors if tensor in self._arranged]
+        if len(arranged) < len(tensors) or len({arrangement for arrangement, _ in arranged}) > 1:
+            return []
+        arrangement = arranged[0][0]
+        scales = [arrangement.split(term.scale) for term in value.terms]
+        offsets = arrangement.split(value.offset)
+        if offsets is None or any(scale is None for scale in scales):
+            return []
+        return [
+            replace(
+                value,
+                terms=tuple(
+                    Term(tensor=parts[index], scale=scale[index])
+                    for (_, parts), scale in zip(arranged, scales, strict=True)
+                    if scale is not None
+                ),
+                offset=offset,
+                shape=self.types[arranged[0][1][index]].shape,
+                grid=None,
+            )
+            for index, offset in enumerate(offsets)
+        ]
 
     def read(self, value: Value) -> bool:
         """Note what the integers of a value's one tensor stand for, unless that is known; return

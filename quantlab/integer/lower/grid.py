@@ -124,9 +124,10 @@ def sum_grid(end: float, num_bits: int = 32) -> Grid:
     return _even(scale, np.array(0), -most, most, S32)
 
 
-def pixel_grid(scale: Reals, zero_point: NDArray[np.int64]) -> Grid:
-    """Return that of raw images, a scale and zero point for all channels or for each, `[C]`."""
-    axes = (-1, 1, 1) if scale.size > 1 else ()
+def pixel_grid(scale: Reals, zero_point: NDArray[np.int64], num_axes: int = 3) -> Grid:
+    """Return that of raw images or signals, a scale and zero point for all channels or for each,
+    `[C]`. num_axes: of the image, channels first."""
+    axes = (-1, *[1] * (num_axes - 1)) if scale.size > 1 else ()
     return _even(scale.reshape(axes), zero_point.reshape(axes), 0, 255, U8)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from torch import fx, nn
 
 from quantlab.graphs.operations import Mean, Sum
+from quantlab.graphs.weights import LAYERS as PLAIN
+from quantlab.graphs.weights import TRANSPOSED
 from quantlab.integer.lower.elementwise import (
     BATCH_NORMS,
     CLAMPS,
@@ -20,7 +22,9 @@ from quantlab.integer.lower.layers import lower_layer
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.padding import PADS, lower_pad
 from quantlab.integer.lower.pooling import (
+    ADAPTIVE_MAX_POOLS,
     AVERAGES,
+    MAX_POOLS,
     lower_adaptive_max_pool,
     lower_average,
     lower_max_pool,
@@ -42,14 +46,14 @@ _PASSING = (
 )  # fmt: skip
 # Of packages that need not be there.
 _PASSING_NAMES = frozenset({"torchvision.ops.stochastic_depth.StochasticDepth"})
-LAYERS = (nn.Conv2d, nn.Linear)  # which apply their quantizers themselves
+LAYERS = (*PLAIN, *TRANSPOSED)  # which apply their quantizers themselves
 HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (
     (LAYERS, lower_layer),
     (BATCH_NORMS, lower_batch_norm),
     (CLAMPS, lower_clamp),
-    ((nn.MaxPool2d,), lower_max_pool),
+    (MAX_POOLS, lower_max_pool),
     (AVERAGES, lower_average),
-    ((nn.AdaptiveMaxPool2d,), lower_adaptive_max_pool),
+    (ADAPTIVE_MAX_POOLS, lower_adaptive_max_pool),
     ((Mean, Sum), lower_reduction),
     (TABULATED, lower_function_of_one),
     (LEAKY, lower_leaky),
@@ -62,7 +66,7 @@ HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (
 # Quantizing before these gives the same codes as after them.
 COMMUTING = (
     *(*_PASSING, *CLAMPS, *PADS, *REARRANGING, *SHUFFLES),
-    *(nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Upsample),
+    *(*MAX_POOLS, *ADAPTIVE_MAX_POOLS, nn.Upsample),
 )
 
 

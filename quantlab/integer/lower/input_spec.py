@@ -19,8 +19,9 @@ INPUT = "input"  # its name in programs
 class InputSpec:
     """An input of u8: real = (integer - zero_point) * scale.
 
-    Of a raw image, `[C, H, W]`, each channel has its scale and zero point; of a row, `[F]`, all
-    features share one. encoding: how the numbers of a row become integers, if they are none.
+    Of a raw image, `[C, H, W]`, or signal, `[C, W]`, each channel has its scale and zero point; of
+    a row, `[F]`, all features share one. encoding: how the numbers of a row become integers, if
+    they are none.
     """
 
     shape: tuple[int, ...]
@@ -39,9 +40,10 @@ class InputSpec:
             object.__setattr__(self, name, tuple(given))
         if self.encoding is not None:
             check_kind("input.encoding", self.encoding, Encoding, "an Encoding")
-        if len(self.shape) not in (1, 3):
+        if len(self.shape) not in (1, 2, 3):
             raise UsageError(
-                f"input: shape {list(self.shape)} given, an image [C, H, W] or a row [F] allowed"
+                f"input: shape {list(self.shape)} given, an image [C, H, W], a signal [C, W] or a "
+                "row [F] allowed"
             )
         is_row = len(self.shape) == 1
         wanted, why = (1, "for all features") if is_row else (self.shape[0], "one a channel")
@@ -68,7 +70,7 @@ class InputSpec:
         scale, zero_point = np.array(self.scale), np.array(self.zero_point, dtype=np.int64)
         if len(set(zip(self.scale, self.zero_point, strict=True))) == 1:
             scale, zero_point = scale[:1], zero_point[:1]
-        return pixel_grid(scale, zero_point)
+        return pixel_grid(scale, zero_point, len(self.shape))
 
     @property
     def encodings(self) -> dict[str, Encoding]:

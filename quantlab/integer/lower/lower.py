@@ -22,6 +22,7 @@ from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
 from quantlab.graphs.paths import function_name
 from quantlab.graphs.shapes import evaluating, propagate_shapes
 from quantlab.graphs.slots import applied
+from quantlab.graphs.weights import TRANSPOSED
 from quantlab.integer.lower.batches import check_batches
 from quantlab.integer.lower.builder import Builder
 from quantlab.integer.lower.elementwise import (
@@ -141,13 +142,15 @@ class _Lowerer:
         assert output is not None
         final = state.builder.scores(output, "scores")
         tensor = final.terms[0].tensor
+        state.builder.need(tensor)
+        quantizers = {path: state.builder.made(name) for path, name in state.quantizers.items()}
         return Program(
             inputs=self._inputs,
             operations=tuple(state.builder.operations),
             outputs=(tensor,),
-            reals=state.builder.reals,
+            reals=state.builder.readings,
             rounded=state.builder.rounded,
-            quantizers=state.quantizers,
+            quantizers=quantizers,
             encodings=self._spec.encodings,
             ending=self._ending,
         )
@@ -168,7 +171,11 @@ class _Lowerer:
         state = self._state
         args, kwargs = self._arguments(node)
         if node.op == "call_module":
-            return self._quantized(node, self._of_module(node, state.module(node), args))
+            module = state.module(node)
+            inputs = (*args, *kwargs.values())
+            if isinstance(module, TRANSPOSED):  # without `output_size`, which the shape tells
+                inputs = tuple(x for x in inputs if _is_tensor(x))
+            return self._quantized(node, self._of_module(node, module, inputs))
         line = BY_TARGET.get(node.target)
         found = None
         if line is not None and not is_always_on(line, args, kwargs):

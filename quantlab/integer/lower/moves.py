@@ -42,6 +42,8 @@ class Moves:
 
     def reshape(self, shape: Sequence[int]) -> "Moves":
         if tuple(shape) != self.shape:
+            self.tensor = self._lowering.builder.lifted(self.tensor) or self.tensor
+        if tuple(shape) != self.shape:
             self._emit(Reshape, (self.tensor,), shape=tuple(shape))
         return self
 

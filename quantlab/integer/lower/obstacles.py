@@ -14,7 +14,7 @@ from quantlab.graphs.slots import applied
 from quantlab.graphs.trace import trace
 from quantlab.integer.lower.elementwise import BATCH_NORMS, OF_TWO
 from quantlab.integer.lower.endings import LAST, is_last
-from quantlab.integer.lower.handlers import handler_of, is_passing, passing_types
+from quantlab.integer.lower.handlers import LAYERS, handler_of, is_passing, passing_types
 from quantlab.integer.lower.known import sources_of
 from quantlab.integer.lower.maxima import is_maximum
 from quantlab.integer.lower.rearranging import FUNCTIONS
@@ -23,7 +23,6 @@ from quantlab.integer.tensor_type import S8, S16
 from quantlab.quantizer import Quantizer, QuantSpec
 
 _JOINING = (Add, Subtract, Multiply, Concat, Stack, Quantizer)
-_WITH_WEIGHT = (nn.Conv2d, nn.Linear)
 
 
 def obstacles(network: nn.Module) -> list[str]:
@@ -69,7 +68,7 @@ def _of_module(gm: fx.GraphModule, node: fx.Node, module: nn.Module) -> Iterator
     path, setting = str(node.target), refused_setting(module)
     if setting is not None:
         yield f"layer '{path}': {setting}"
-    if isinstance(module, _WITH_WEIGHT):
+    if isinstance(module, LAYERS):
         yield from _of_layer(module, path)
     elif isinstance(module, BATCH_NORMS) and module.running_mean is None:
         yield f"layer '{path}': batch norm without running statistics; track_running_stats has them"

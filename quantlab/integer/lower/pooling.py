@@ -11,6 +11,7 @@ from torch import fx, nn
 from quantlab.graphs.operations import Mean, Sum
 from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.moves import Moves
+from quantlab.integer.lower.rows import lifted, lowered_to, pair
 from quantlab.integer.lower.value import Term, Value, codes_of
 from quantlab.integer.operations import (
     AdaptiveSumPool,
@@ -23,17 +24,20 @@ from quantlab.integer.operations import (
 )
 from quantlab.integer.operations.pooling import adaptive_ends
 
-AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d)
+Pool = nn.MaxPool1d | nn.MaxPool2d | nn.AvgPool1d | nn.AvgPool2d
+ADAPTIVE_MAX_POOLS = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
 
 
 def lower_max_pool(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
     """Return the largest codes; a value in another form is quantized first."""
-    assert isinstance(layer, nn.MaxPool2d)
+    assert isinstance(layer, MAX_POOLS)
     codes = lowering.codes(x, lowering.source(node), may_be_wide=True)
-    assert codes.grid is not None
-    windows = _windows(layer, _pair(layer.dilation))
-    tensor = lowering.builder.emit(MaxPool(windows=windows, **_common(lowering, node, codes)))
-    return codes_of(tensor, codes.grid, lowering.shape(node), str(node.target))
+    axes, image = len(codes.shape) - 1, lifted(lowering, node, codes)
+    windows = _windows(layer, axes, pair(layer.dilation, axes))
+    tensor = lowering.builder.emit(MaxPool(windows=windows, **_common(lowering, node, image)))
+    return _pooled(lowering, node, tensor, image)
 
 
 def lower_average(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
@@ -44,27 +48,29 @@ def lower_average(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value)
     """
     assert isinstance(layer, AVERAGES)
     codes = lowering.codes(x, lowering.source(node))
+    axes, codes = len(codes.shape) - 1, lifted(lowering, node, codes)
     assert codes.grid is not None
     zero, common = int(codes.grid.zero_point), _common(lowering, node, codes)
-    if isinstance(layer, nn.AdaptiveAvgPool2d):
-        rows, columns = lowering.shape(node)[1:]
-        tensor = lowering.builder.emit(AdaptiveSumPool(size=(rows, columns), **common))
-        terms = _adaptive_counts(codes.shape[1:], (rows, columns))
+    if isinstance(layer, nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d):
+        size = pair(lowering.shape(node)[1:], axes)
+        tensor = lowering.builder.emit(AdaptiveSumPool(size=size, **common))
+        terms = _adaptive_counts(codes.shape[1:], size)
         share = 1.0 / terms
     else:
-        windows = _windows(layer, (1, 1))
+        windows = _windows(layer, axes, (1, 1))
         tensor = lowering.builder.emit(SumPool(windows=windows, padding_code=zero, **common))
-        share = _shares(layer, torch.ones(1, 1, *codes.shape[1:], dtype=torch.float64))
+        share = _shares(layer, windows, codes.shape[1:])
         terms = np.full(share.shape, float(np.prod(windows.kernel)))
     if np.unique(share).size == 1:
         share, terms = share.reshape(-1)[0].reshape(()), terms.reshape(-1)[0].reshape(())
     scale = codes.grid.scale * share
-    return Value(
+    y = Value(
         terms=(Term(tensor=tensor, scale=np.asarray(scale)),),
         offset=np.asarray(-zero * terms * scale),
-        shape=lowering.shape(node),
+        shape=lowering.builder.types[tensor].shape,
         node=str(node.target),
     )
+    return lowered_to(lowering, node, y)
 
 
 def lower_reduction(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
@@ -103,11 +109,18 @@ def lower_reduction(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Valu
 def lower_adaptive_max_pool(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
     """Return the largest codes of adaptive windows: rows first, then columns."""
     codes = lowering.codes(x, lowering.source(node), may_be_wide=True)
-    assert codes.grid is not None
-    tensor = codes.terms[0].tensor
-    for axis, count in enumerate(lowering.shape(node)[1:]):
+    axes, image = len(codes.shape) - 1, lifted(lowering, node, codes)
+    tensor = image.terms[0].tensor
+    for axis, count in enumerate(pair(lowering.shape(node)[1:], axes)):
         tensor = _adaptive_maxima(lowering, node, tensor, axis, count)
-    return codes_of(tensor, codes.grid, lowering.shape(node), str(node.target))
+    return _pooled(lowering, node, tensor, image)
+
+
+def _pooled(lowering: Lowering, node: fx.Node, tensor: str, codes: Value) -> Value:
+    """Return what pooling makes of codes, in the node's shape."""
+    assert codes.grid is not None
+    shape = lowering.builder.types[tensor].shape
+    return lowered_to(lowering, node, codes_of(tensor, codes.grid, shape, str(node.target)))
 
 
 def _adaptive_maxima(lowering: Lowering, node: fx.Node, tensor: str, axis: int, count: int) -> str:
@@ -154,23 +167,31 @@ def _of(lowering: Lowering, node: fx.Node, tensor: str) -> dict[str, Any]:
     }
 
 
-def _windows(layer: nn.MaxPool2d | nn.AvgPool2d, dilation: tuple[int, int]) -> Windows:
-    rows, columns = _pair(layer.padding)
+def _windows(layer: Pool, axes: int, dilation: tuple[int, int]) -> Windows:
+    rows, columns = pair(layer.padding, axes, 0)
     return Windows(
-        kernel=_pair(layer.kernel_size),
-        stride=_pair(layer.stride),
+        kernel=pair(layer.kernel_size, axes),
+        stride=pair(layer.stride, axes),
         padding=(rows, columns, rows, columns),
         dilation=dilation,
         ceil_mode=layer.ceil_mode,
     )
 
 
-def _shares(layer: nn.AvgPool2d, ones: torch.Tensor) -> Any:
-    """Return what each sum is multiplied by, `[1, H', W']`."""
+def _shares(layer: nn.AvgPool1d | nn.AvgPool2d, windows: Windows, size: tuple[int, ...]) -> Any:
+    """Return what each sum over an image of a size is multiplied by, `[1, H', W']`."""
+    ones = torch.ones(1, 1, *size, dtype=torch.float64)
     sums = nn.functional.avg_pool2d(
-        ones, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode, divisor_override=1
+        ones,
+        windows.kernel,
+        windows.stride,
+        windows.padding[:2],
+        layer.ceil_mode,
+        divisor_override=1,
     )
-    return (layer.forward(ones) / sums)[0].numpy()  # without the quantizer of its output
+    given = ones[:, :, 0] if isinstance(layer, nn.AvgPool1d) else ones
+    means = layer.forward(given).reshape(sums.shape)  # without the quantizer of its output
+    return (means / sums)[0].numpy()
 
 
 def _adaptive_counts(size: tuple[int, ...], windows: tuple[int, int]) -> Any:
@@ -180,7 +201,3 @@ def _adaptive_counts(size: tuple[int, ...], windows: tuple[int, int]) -> Any:
         for n, count in zip(size, windows, strict=True)
     ]
     return np.outer(ends[0], ends[1])[None].astype(np.float64)
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))

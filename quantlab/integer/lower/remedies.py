@@ -7,7 +7,6 @@ from torch import nn
 from quantlab.graphs.operations import Pad
 
 _NORM = "BatchNorm2d and BatchNorm1d fold into the layers before them"
-_FLAT = "the layer of two axes does the same on a height of 1"
 _ZEROS = "ZeroPad2d and ConstantPad2d have one"
 _LARGER = "a + F.relu(b - a) has one, and amax over axes"
 _SMALLER = "a - F.relu(a - b) has one"
@@ -27,15 +26,9 @@ REMEDIES: Mapping[str, str] = {
     "RMSNorm": _NORM,
     "Softmax": _END,
     "LogSoftmax": _END,
-    "Conv1d": _FLAT,
-    "MaxPool1d": _FLAT,
-    "AvgPool1d": _FLAT,
-    "AdaptiveAvgPool1d": _FLAT,
-    "AdaptiveMaxPool1d": _FLAT,
     "ReflectionPad2d": _ZEROS,
     "ReplicationPad2d": _ZEROS,
     "CircularPad2d": _ZEROS,
-    "ConvTranspose2d": "Upsample with mode 'nearest' and a Conv2d have one",
     "Divide": "a product with a constant has one",
     "div": "a product with a constant has one",
     "abs": "x.relu() + (-x).relu() has one",

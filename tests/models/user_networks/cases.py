@@ -107,9 +107,7 @@ BRANCHES: Table = {
     "squeeze and excitation": case(b.SENet, STE8),
     "unet": case(b.UNet, LSQ48),
     "bilinear unet": case(b.bilinear_unet, STE8, refused=("export", "layer 'upsample': mode")),
-    "transposed unet": case(
-        b.transposed_unet, STE8, refused=("export", "layer 'upsample': ConvTranspose2d has no")
-    ),
+    "transposed unet": case(b.transposed_unet, STE8),
     "two heads": case(b.TwoHeads, ENDS8),
     "pyramid": case(b.Pyramid, STE8),
     "siamese": case(b.Siamese, LSQ4),
@@ -268,9 +266,7 @@ TABLES: Table = {
     "feature gates": case(tables.FeatureGates, STE8, ROW, refused=("export", "Softmax has no")),
 }
 SEQUENCES: Table = {
-    "ecg": case(
-        sequences.Ecg, STE8, ROW, refused=("export", "layer 'conv1': Conv1d has no .*height of 1")
-    ),
+    "ecg": case(sequences.Ecg, STE8, ROW),
     "ecg as image": case(sequences.EcgAsImage, LSQ4, SIGNAL),
     "text": case(
         sequences.TextCnn, STE8, CODES, refused=("export", "long has no .*; features of zeros")

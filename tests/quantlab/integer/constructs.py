@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.algorithms.after_training import calibrate
+from quantlab.graphs.select import LAYER_TYPES
 from quantlab.quantizer import Quantizer
 from tests.quantlab.integer.networks import pixels, reals
 
@@ -104,7 +105,7 @@ def built(network: nn.Module) -> nn.Module:
     """Return a network quantized to 8 bits and calibrated, its batch norms of either sign."""
     with torch.no_grad():
         for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.weight.normal_()
                 module.bias.normal_()
     return quantized(network, on_inputs="!first")
@@ -115,7 +116,7 @@ def quantized(network: nn.Module, on_inputs: str | None = None) -> nn.Module:
     calibrated then."""
     network = network.double().eval()
     algorithm = {"kind": "ste", "num_bits": 8}
-    layers = [n for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    layers = [n for n, m in network.named_modules() if isinstance(m, LAYER_TYPES)]
     rules = [{"select": " | ".join(layers), "on": "weight", "algorithm": algorithm}]
     if on_inputs is not None:
         rules.append({"select": on_inputs, "on": "input", "algorithm": algorithm})

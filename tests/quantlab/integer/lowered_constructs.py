@@ -79,6 +79,11 @@ def expanded(self: Any, x: Tensor) -> Tensor:
     return x * y.view(x.size(0), -1, 1, 1).expand_as(x)
 
 
+def signal(self: Any, x: Tensor) -> Tensor:
+    x = functional.max_pool1d(functional.relu(self.bn(self.one(x.flatten(2)))), 2)
+    return functional.relu6(self.two(x)).flatten(1)
+
+
 def best_of_channels(self: Any, x: Tensor) -> Tensor:
     best, _ = x.max(dim=1, keepdim=True)
     return x - best
@@ -280,6 +285,65 @@ LOWERED: dict[str, Callable[[], nn.Module]] = {
     "max_pool2d": middle(lambda self, x: functional.max_pool2d(x, kernel_size=3, stride=2)),
     "avg_pool2d of all": middle(lambda self, x: functional.avg_pool2d(x, x.size()[2:]).flatten(1)),
     "avg_pool2d": middle(lambda self, x: functional.avg_pool2d(x, 3)),
+    # one axis
+    "Conv1d": middle(signal, one=lambda: nn.Conv1d(CHANNELS, 6, 5, stride=2, padding=3),
+                     bn=lambda: nn.BatchNorm1d(6), two=lambda: nn.Conv1d(6, 4, 3, dilation=2)),
+    "Conv1d of groups": middle(
+        lambda self, x: self.two(self.one(x.flatten(2)).relu()).mean(-1),
+        one=lambda: nn.Conv1d(CHANNELS, 12, 3, padding="same", groups=4),
+        two=lambda: nn.Conv1d(12, 12, 4, padding="valid", groups=12),
+    ),
+    "Conv1d with a residual": middle(
+        lambda self, x: (self.one(x.flatten(2)).relu_() + self.two(x.flatten(2))).mean(2),
+        one=lambda: nn.Conv1d(CHANNELS, 4, 3, padding=1), two=lambda: nn.Conv1d(CHANNELS, 4, 1),
+    ),
+    "Conv1d and what is its own": middle(
+        lambda self, x: self.up(self.act(self.one(x.flatten(2)))[..., 1:]).flatten(1),
+        one=lambda: nn.Conv1d(CHANNELS, 4, 3), act=nn.SiLU, up=lambda: nn.Upsample(scale_factor=2),
+    ),
+    "MaxPool1d": middle(
+        lambda self, x: functional.max_pool1d(self.pool(x.flatten(2)), 2, padding=1).flatten(1),
+        pool=lambda: nn.MaxPool1d(4, 3, padding=1, dilation=2, ceil_mode=True),
+    ),
+    "AvgPool1d": middle(
+        lambda self, x: functional.avg_pool1d(self.pool(x.flatten(2)), 3).flatten(1),
+        pool=lambda: nn.AvgPool1d(4, 2, padding=1, ceil_mode=True, count_include_pad=False),
+    ),
+    "AdaptiveAvgPool1d": middle(
+        lambda self, x: functional.adaptive_avg_pool1d(self.pool(x.flatten(2)), 2).flatten(1),
+        pool=lambda: nn.AdaptiveAvgPool1d(7),
+    ),
+    "AdaptiveMaxPool1d": middle(
+        lambda self, x: functional.adaptive_max_pool1d(self.pool(x.flatten(2)), 2).flatten(1),
+        pool=lambda: nn.AdaptiveMaxPool1d(7),
+    ),
+    # transposed convolutions
+    "ConvTranspose2d": middle(
+        lambda self, x: self.bn(self.up(x)).relu().flatten(1), bn=lambda: nn.BatchNorm2d(6),
+        up=lambda: nn.ConvTranspose2d(CHANNELS, 6, 2, stride=2),
+    ),
+    "ConvTranspose2d with outputs of the bias": middle(
+        lambda self, x: self.up(x).flatten(1),
+        up=lambda: nn.ConvTranspose2d(CHANNELS, 6, 2, stride=3),
+    ),
+    "ConvTranspose2d of all settings": middle(
+        lambda self, x: self.up(input=self.conv(x)).flatten(1), conv=conv,
+        up=lambda: nn.ConvTranspose2d(CHANNELS, 6, (3, 4), (2, 3), (1, 2), (1, 2), 2, False, 2),
+    ),
+    "ConvTranspose2d of one step": middle(
+        lambda self, x: self.up(x).flatten(1),
+        up=lambda: nn.ConvTranspose2d(CHANNELS, 4, 3, padding=1),
+    ),
+    "ConvTranspose2d to a size": middle(
+        lambda self, x: (self.up(functional.max_pool2d(x, 2), x.size()[2:]) + x).flatten(1),
+        up=lambda: nn.ConvTranspose2d(CHANNELS, CHANNELS, 3, 2),
+    ),
+    "ConvTranspose1d": middle(
+        lambda self, x: self.down(self.up(self.conv(x.flatten(2))).relu()).flatten(1),
+        conv=lambda: nn.Conv1d(CHANNELS, 4, 9, 9),
+        up=lambda: nn.ConvTranspose1d(4, 6, 4, stride=2, padding=1),
+        down=lambda: nn.Conv1d(6, 3, 2, 2),
+    ),
     # what passes
     "Dropout": middle(lambda self, x: self.drop(self.same(x)), drop=nn.Dropout, same=nn.Identity),
     "dropout": middle(lambda self, x: functional.dropout(x, 0.4, self.training)),

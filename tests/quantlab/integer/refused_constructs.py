@@ -97,7 +97,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         middle(lambda self, x: self.conv(x), conv=lambda: conv(padding_mode="circular")),
         "layer 'middle.conv': padding_mode 'circular', 'zeros' or a constant",
     ),
-    "transposed": (bare(nn.ConvTranspose2d(CHANNELS, 4, 2)), "ConvTranspose2d has no .* Upsample"),
     "one divided": (middle(lambda self, x: 1 / (1 + x)), "truediv has no integer operation"),
     "divided by a tensor": (
         middle(lambda self, x: x / (1 + x)),
@@ -166,11 +165,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         middle(lambda self, x: x if x.sum() > 0 else -x),
         r"used as inputs to control flow\), nor on an example$",
     ),
-    "a layer of one axis": (
-        middle(lambda self, x: self.conv(x.flatten(2)).flatten(1),
-               conv=lambda: nn.Conv1d(CHANNELS, 4, SIDE**2)),
-        "layer 'middle.conv': Conv1d has no integer operation; the layer of two axes",
-    ),
     "a cell": (
         middle(lambda self, x: self.cell(x.mean((2, 3)), x.new_zeros(x.size(0), 4)),
                cell=lambda: nn.GRUCell(CHANNELS, 4)),
@@ -186,10 +180,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "random numbers": (
         middle(lambda self, x: x + torch.rand(x.size(1), 1, 1)), "rand.default has no .*; called in"
-    ),
-    "one dimension": (
-        middle(lambda self, x: self.pool(x.flatten(2)).mean(2), pool=lambda: nn.MaxPool1d(2)),
-        "MaxPool1d has no integer operation; the layer of two axes",
     ),
     "NaN in a constant": (
         middle(lambda self, x: x + self.shift, shift=torch.tensor([float("nan")])),

@@ -1,6 +1,7 @@
 """Each construct that people write is lowered, to what all engines compute, or refused by name."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from quantlab.integer.interpreter import execute
 from quantlab.integer.lower import lower
 from quantlab.integer.operations import Lookup
 from quantlab.integer.verify import compare
+from tests.quantlab.deploy.test_c import check, needs_compiler
 from tests.quantlab.deploy.test_qdq import check_network, run_all
 from tests.quantlab.integer.constructs import built, quantized
 from tests.quantlab.integer.lowered_constructs import LOWERED
@@ -23,6 +25,13 @@ from tests.quantlab.integer.networks import SPEC, pixels, reals
 from tests.quantlab.integer.refused_constructs import REFUSED
 
 ENDINGS = {"": nn.Identity(), "Softmax": nn.Softmax(1), "LogSoftmax": nn.LogSoftmax(1)}
+
+
+def check_c(name: str, folder: Path) -> None:
+    """Check that C, compiled for this machine, computes every tensor as it is defined."""
+    torch.manual_seed(0)
+    program = lower(built(LOWERED[name]()), SPEC, reals(pixels(32, 1)))
+    check(program, {"input": pixels(2, 2).numpy()}, folder)
 
 
 @pytest.mark.filterwarnings("ignore:.* is left out of the integer program:UserWarning")
@@ -48,6 +57,19 @@ def test_the_program_computes_what_the_network_computes(name: str) -> None:
     for comparison in compare(program, engines, [raw]):
         comparison.check()
     check_network(program, tensors, run_all(program, raw))
+
+
+@needs_compiler
+def test_c_computes_one_of_them(tmp_path: Path) -> None:
+    check_c("ConvTranspose1d", tmp_path)
+
+
+@pytest.mark.long
+@needs_compiler
+@pytest.mark.filterwarnings("ignore:.* is left out of the integer program:UserWarning")
+@pytest.mark.parametrize("name", LOWERED)
+def test_c_computes_all_of_them(name: str, tmp_path: Path) -> None:
+    check_c(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", REFUSED)
