@@ -36,8 +36,8 @@ def window_gap(
 ) -> Gap:
     """Return the gap of a step that makes a place of each window.
 
-    at_once: how many neighbors in a row it makes at once, at most; all that they are made of is
-    read until the last of them is written.
+    at_once: how many places, one behind the other, it makes at once at most; all that they are made
+    of is read until the last of them is written.
 
     pooling: of these places, by windows that do not overlap; each place is then written to that of
     its window in the result. The first one there makes it, so that such a step only goes forward.
@@ -48,9 +48,8 @@ def window_gap(
     begins = (row_begins[:, None] * given.columns + column_begins).reshape(-1) * given.size
     ends = ((row_ends - 1)[:, None] * given.columns + column_ends).reshape(-1) * given.size
     # What is still read from the first of those at once on, and up to the last of them.
-    row = np.arange(rows * columns) // columns * columns
-    first = np.maximum(np.arange(rows * columns) - at_once + 1, row)
-    last = np.minimum(np.arange(rows * columns) + at_once, row + columns) - 1
+    at = np.arange(rows * columns)
+    first, last = (at - at_once + 1).clip(0), (at + at_once - 1).clip(None, len(at) - 1)
     from_here = np.minimum.accumulate(begins[::-1])[::-1][first]
     to_here = np.maximum.accumulate(ends)[last]
     if pooling is None:

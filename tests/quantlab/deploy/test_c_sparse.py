@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.artefact import FOLDER, host, on_board
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.kernels.choice import Encoding
 from quantlab.deploy.c.model import c_model
+from quantlab.deploy.c.overlap import Places, window_gap
 from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
 from quantlab.integer.operations import Convolution, Linear, Operation, Requantize, Windows
@@ -21,10 +24,11 @@ from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, U8, IntegerType, TensorType
 from quantlab.integer.verify import Engine, compare
 from tests.quantlab.deploy.boards import engine
+from tests.quantlab.deploy.test_c_arena import layers
 from tests.quantlab.integer.oracle import evaluate
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
-SPARSE = ("csr",)
+SPARSE = ("csr", "bitmap")
 DENSITIES = (0, 0.01, 0.1, 0.5, 1)
 GAPS = (254, 255, 256, 509)
 
@@ -83,13 +87,15 @@ def check_here(program: Program, encoding: str, folder: Path) -> None:
     check(program, host({"network": program}, folder), samples(program, 2))
 
 
-def sparse(random: np.random.Generator, shape: tuple[int, ...], density: float) -> NDArray[Any]:
+def sparse(random: np.random.Generator, shape: tuple[int, ...], density: float) -> NDArray[np.int8]:
     """Return weights of which a share is not zero; the first row has none at all."""
-    weight = random.integers(1, 128, shape) * random.choice([-1, 1], shape)
+    weight: NDArray[np.int8] = random.integers(1, 128, shape, np.int8) * random.choice(
+        np.array([-1, 1], np.int8), shape
+    )
     weight[random.random(shape) >= density] = 0
     if density < 1:
         weight[0] = 0
-    return weight.astype(np.int8)
+    return weight
 
 
 def layer(seed: int, density: float) -> Program:
@@ -117,11 +123,11 @@ def layer(seed: int, density: float) -> Program:
     if kind is S16:
         weight //= 64  # so that sums have 32 bits
     low, high = kind.minimum, kind.maximum
-    padding = random.integers(low, high + 1, channels if any_of(0, 1) else 1)
-    padding = np.broadcast_to(padding * any_of(0, 1), channels).astype(np.int32)
+    padding = random.integers(low, high + 1, channels if any_of(0, 1) else 1, np.int32)
+    padding = np.broadcast_to(padding * np.int32(any_of(0, 1)), channels)
     convolution = Convolution(
         inputs=("x",), output="sums", weight=weight, weight_bits=8, windows=windows, groups=groups,
-        bias=random.integers(-999, 999, outputs), padding_codes=padding,
+        bias=random.integers(-999, 999, outputs, np.int32), padding_codes=padding,
     )  # fmt: skip
     types = {"x": TensorType((channels, any_of(5, 6), any_of(5, 6, 9)), kind)}
     operations: tuple[Operation, ...] = (convolution, codes(outputs))
@@ -142,7 +148,10 @@ def test_a_name_is_for_layers_that_become_smaller() -> None:
 @pytest.mark.parametrize(
     ("encoding", "message"),
     [
-        ("dens", r"encoding: 'dens' given, auto, dense.* allowed; did you mean 'dense'\?"),
+        (
+            "dens",
+            r"encoding: 'dens' given, auto, smallest, dense.* allowed; did you mean 'dense'\?",
+        ),
         ({"z": "dense"}, "encoding: no layer makes 'z'"),
         ({"y": "auto"}, r"encoding\['y'\]: 'auto' given, dense.* allowed"),
     ],
@@ -150,6 +159,56 @@ def test_a_name_is_for_layers_that_become_smaller() -> None:
 def test_what_is_no_encoding_is_refused(encoding: Encoding, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         c_model(linear(np.ones((3, 4))), encoding)
+
+
+def test_auto_takes_fewer_bytes_at_no_more_instructions() -> None:
+    """Of half of the weights a bitmap takes fewer bytes than sparse rows, but is slow."""
+    random = np.random.default_rng(0)
+    few, half = (sparse(random, (128, 256), density) for density in (0.05, 0.6))
+    for weight, auto, smallest in ((few, "csr", "csr"), (half, "dense", "bitmap")):
+        program = linear(weight)
+        assert weights_of(program, "auto")["y"]["encoding"] == auto
+        assert weights_of(program, "smallest")["y"]["encoding"] == smallest
+    # What saves less than code takes, and what saves nothing.
+    assert weights_of(linear(few[:2, :100]), "auto")["y"]["encoding"] == "csr"
+    assert weights_of(linear(np.full((3, 4), 100)), "smallest")["y"]["encoding"] == "dense"
+
+
+@settings(max_examples=100, deadline=None)
+@given(layers(), st.integers(2, 5))
+def test_places_made_at_once_are_read_before_they_are_written_over(
+    layer: tuple[Windows, Places, Places], at_once: int
+) -> None:
+    """Whatever of them is written first: all at the last moment at which one is read."""
+    windows, given_, result = layer
+    gap = window_gap(windows, given_, result, at_once=at_once)
+    for is_backward, offset in ((False, -gap.forward), (True, gap.backward)):
+        numbers = list(range(result.count))[:: -1 if is_backward else 1]
+        assert offset is not None
+        written: set[int] = set()
+        for first in range(0, result.count, at_once):
+            turn = numbers[first : first + at_once]
+            for number in turn:
+                begin = offset + number * result.size
+                written |= set(range(begin, begin + result.size))
+            assert not written & {at for one in turn for at in read(windows, given_, result, one)}
+
+
+def read(windows: Windows, given_: Places, result: Places, number: int) -> set[int]:
+    """Return the bytes that a window reads."""
+    place = divmod(number, result.columns)
+    steps = [
+        [place[axis] * windows.stride[axis] - windows.padding[axis] + k * windows.dilation[axis]
+         for k in range(windows.kernel[axis])]
+        for axis in (0, 1)
+    ]  # fmt: skip
+    return {
+        (row * given_.columns + column) * given_.size + byte
+        for row in steps[0]
+        for column in steps[1]
+        for byte in range(given_.size)
+        if 0 <= row < given_.rows and 0 <= column < given_.columns
+    }
 
 
 @needs_compiler

@@ -1,16 +1,19 @@
 """Which kernel multiplies each layer of a program.
 
 A name gives its kernel to all layers that it can multiply and whose weights take fewer bytes then;
-the others stay dense. `auto` makes the bytes of all weights and of the code of all kernels that are
-needed as few as possible: a kernel that only one layer takes has to save more than its own code. A
+the others stay dense. `smallest` makes the bytes of all weights, and of the code of all kernels
+that are needed, as few as possible: a kernel that only one layer takes has to save more than its
+own code. It keeps a program dense whose weights alone take no fewer bytes otherwise. `auto` is the
+same among what takes no more instructions in all than dense weights do, as kernels estimate them. A
 mapping names the encoding of each layer, by the name of its output; layers that it lacks are dense.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from quantlab.deploy.c.kernels.kernel import Factors
-from quantlab.deploy.c.kernels.table import AUTO, DENSE, KERNELS
+from quantlab.deploy.c.kernels.table import AUTO, CHOICES, DENSE, KERNELS
 from quantlab.errors import UsageError, did_you_mean
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.program import Program
@@ -32,8 +35,8 @@ def chosen(program: Program, encoding: Encoding) -> Mapping[str, str]:
     if not isinstance(encoding, str):
         _check_layers(encoding, layers)
         return {name: encoding.get(name, DENSE) for name in layers}
-    if encoding == AUTO:
-        return _smallest(layers)
+    if encoding in CHOICES:
+        return _smallest(layers, is_fast=encoding == AUTO)
     _check_name(encoding)
     return {name: _least(factors, (DENSE, encoding)) for name, factors in layers.items()}
 
@@ -47,8 +50,8 @@ def factors_of(layer: Convolution | Linear, program: Program) -> Factors:
 
 def _check_name(name: str, place: str = "encoding") -> None:
     if name not in KERNELS:
-        allowed = ", ".join([AUTO, *KERNELS] if place == "encoding" else KERNELS)
-        hint = did_you_mean(name, [AUTO, *KERNELS])
+        allowed = ", ".join([*CHOICES, *KERNELS] if place == "encoding" else KERNELS)
+        hint = did_you_mean(name, [*CHOICES, *KERNELS])
         raise UsageError(f"{place}: '{name}' given, {allowed} allowed{hint}")
 
 
@@ -69,39 +72,75 @@ def _least(factors: Factors, allowed: Sequence[str]) -> str:
     return min(able, key=lambda name: KERNELS[name].nbytes(factors))
 
 
-def _smallest(layers: Mapping[str, Factors]) -> dict[str, str]:
-    """Return the encodings of the fewest bytes in all; functions are made anew for each type of
-    input, so that layers of different types share none."""
-    found: dict[str, str] = {}
-    for kind in dict.fromkeys(factors.kind for factors in layers.values()):
-        own = {name: factors for name, factors in layers.items() if factors.kind == kind}
-        sizes = {
-            name: {
-                kernel.encoding: kernel.nbytes(factors)
-                for kernel in KERNELS.values()
-                if kernel.obstacle(factors) is None
-            }
-            for name, factors in own.items()
-        }
-        totals = [(_total(choice, sizes), choice) for choice in _choices(sizes)]
-        _, best = min(totals, key=lambda one: one[0])
-        found |= best
-    return {name: found[name] for name in layers}
+def _smallest(layers: Mapping[str, Factors], *, is_fast: bool) -> dict[str, str]:
+    """Return the encodings of the fewest bytes. is_fast: at no more instructions than dense ones.
+
+    Functions are made anew for each type of input, so that layers of different types share none;
+    depthwise layers have a function of their own in any case.
+    """
+    found = dict.fromkeys(layers, DENSE)
+    choosing = {name: factors for name, factors in layers.items() if not factors.is_depthwise}
+    for kind in dict.fromkeys(factors.kind for factors in choosing.values()):
+        found |= _best({n: _costs(f) for n, f in choosing.items() if f.kind == kind}, is_fast)
+    return found
 
 
-def _choices(sizes: Mapping[str, Mapping[str, int]]) -> Iterator[dict[str, str]]:
-    """Yield for each set of kernels the smallest encoding of each layer; first for the dense one
-    alone, which all layers can have."""
-    others = [name for name in KERNELS if name != DENSE]
-    for count in range(len(others) + 1):
-        for more in combinations(others, count):
-            allowed = (DENSE, *more)
-            yield {
-                layer: min((n for n in allowed if n in able), key=able.__getitem__)
-                for layer, able in sizes.items()
-            }
+@dataclass(frozen=True, kw_only=True)
+class _Cost:
+    """Of a layer with an encoding."""
+
+    nbytes: int
+    instructions: float
 
 
-def _total(choice: Mapping[str, str], sizes: Mapping[str, Mapping[str, int]]) -> int:
-    code = sum(KERNELS[name].code_bytes for name in set(choice.values()))
-    return code + sum(sizes[layer][name] for layer, name in choice.items())
+_Costs = Mapping[str, Mapping[str, _Cost]]
+"""By layer and encoding."""
+
+
+def _costs(factors: Factors) -> dict[str, _Cost]:
+    """Return the costs of a layer with each encoding that can store it."""
+    return {
+        kernel.encoding: _Cost(
+            nbytes=kernel.nbytes(factors), instructions=kernel.instructions(factors)
+        )
+        for kernel in KERNELS.values()
+        if kernel.obstacle(factors) is None
+    }
+
+
+def _best(costs: _Costs, is_fast: bool) -> Mapping[str, str]:
+    """Return the encoding of each layer."""
+    dense = dict.fromkeys(costs, DENSE)
+    smaller = [
+        choice
+        for choice in _choices(costs)
+        if _weights(choice, costs) < _weights(dense, costs)
+        and (not is_fast or _instructions(choice, costs) <= _instructions(dense, costs))
+    ]
+    return min([dense, *smaller], key=lambda choice: _weights(choice, costs) + _code(choice))
+
+
+def _choices(costs: _Costs) -> Iterator[dict[str, str]]:
+    """Yield for each set of kernels that is enough the smallest encoding of each layer; few kernels
+    come first, and the dense one before others."""
+    for count in range(1, len(KERNELS) + 1):
+        for allowed in combinations(KERNELS, count):
+            able = {name: [one for one in allowed if one in own] for name, own in costs.items()}
+            if all(able.values()):
+                yield {name: _first_least(able[name], own) for name, own in costs.items()}
+
+
+def _first_least(able: Sequence[str], costs: Mapping[str, _Cost]) -> str:
+    return min(able, key=lambda name: costs[name].nbytes)
+
+
+def _weights(choice: Mapping[str, str], costs: _Costs) -> int:
+    return sum(costs[layer][name].nbytes for layer, name in choice.items())
+
+
+def _instructions(choice: Mapping[str, str], costs: _Costs) -> float:
+    return sum(costs[layer][name].instructions for layer, name in choice.items())
+
+
+def _code(choice: Mapping[str, str]) -> int:
+    return sum(KERNELS[name].code_bytes for name in set(choice.values()))

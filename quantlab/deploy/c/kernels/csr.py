@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from numpy import int8
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
-from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, on_patch, patch
+from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, on_patch, patch
 from quantlab.formats.weights.csr8 import Csr8
 
 
@@ -25,12 +25,17 @@ class CsrKernel(Kernel):
 
     @property
     def code_bytes(self) -> int:
-        return 1300
+        return 1340
 
     def obstacle(self, factors: Factors) -> str | None:
         if factors.is_depthwise:
             return "each of its outputs has one channel of its own"
         return None
+
+    def instructions(self, factors: Factors) -> float:
+        stored = Csr8().nbytes(on_patch(factors))
+        num_at_once, num_single = num_turns(factors)
+        return stored / 2 * (13 * num_at_once + 4.8 * num_single)
 
     def nbytes(self, factors: Factors) -> int:
         return Csr8().nbytes(on_patch(factors))

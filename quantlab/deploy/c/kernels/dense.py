@@ -18,7 +18,7 @@ class Dense(Kernel):
 
     @property
     def code_bytes(self) -> int:
-        return 1000
+        return 2200
 
     def nbytes(self, factors: Factors) -> int:
         return factors.weight.size

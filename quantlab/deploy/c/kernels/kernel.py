@@ -8,6 +8,7 @@ Shapes: O outputs, C channels of the input, G groups.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,14 @@ class Factors:
         return bool(layer.padding_codes.any())
 
     @property
+    def num_places(self) -> tuple[int, int]:
+        """The rows and columns of the result; all places of a fully connected layer are rows."""
+        shape = self.program.types[self.layer.output].shape
+        if isinstance(self.layer, Convolution):
+            return shape[1], shape[2]
+        return prod(shape[:-1]), 1
+
+    @property
     def window(self) -> TensorType:
         """All elements of a window, those of all groups."""
         rows, columns = self.windows.kernel
@@ -72,9 +81,9 @@ class Stored:
     encoding: its name. weights: flat, of any type of `text.C_TYPES`. function: of the runtime,
     without `ql_`. runtime: the other files that the function calls, without `.c`. scratch: the
     memory that the function needs beside input and result, None for none. places_at_once: how many
-    neighbors in a row of the result are made at once, at most: they are written in any order, and
-    all that they are made of is read until the last one is written. added: what the function leaves
-    out of the sums of each output, a part of its bias then; None for nothing.
+    places, one behind the other, are made at once at most: they are written in any order, and all
+    that they are made of is read until the last one is written. added: what the function leaves out
+    of the sums of each output, a part of its bias then; None for nothing.
     """
 
     encoding: str
@@ -106,6 +115,11 @@ class Kernel(ABC):
     @abstractmethod
     def nbytes(self, factors: Factors) -> int:
         """Return the bytes of the weights of a layer that it can multiply."""
+
+    def instructions(self, factors: Factors) -> float:
+        """Return about how many instructions a Cortex-M4 takes for the products of a layer that it
+        can multiply; here those of the dense kernel."""
+        return 1.5 * factors.weight.size * prod(factors.num_places)
 
     @abstractmethod
     def store(self, factors: Factors) -> Stored:

@@ -15,6 +15,15 @@ def is_in_place(factors: Factors) -> bool:
     return factors.windows.kernel[0] == 1 and not factors.windows.is_padded
 
 
+def num_turns(factors: Factors) -> tuple[int, int]:
+    """Return how often places are made at once, and how many one by one."""
+    rows, columns = factors.num_places
+    windows = factors.windows
+    if windows.kernel == windows.stride == (1, 1) and not windows.is_padded:
+        rows, columns = 1, rows * columns
+    return rows * (columns // PLACES), rows * (columns % PLACES)
+
+
 def patch(factors: Factors) -> TensorType:
     """Return the elements of a patch, row by row."""
     rows, _ = factors.windows.kernel
@@ -44,4 +53,5 @@ def _reach(factors: Factors) -> int:
 def _pitch(factors: Factors) -> int:
     """Return the elements of a row of a patch."""
     width = _reach(factors) + (PLACES - 1) * factors.windows.stride[1]
-    return width * factors.weight.shape[3] * factors.groups
+    channels: int = factors.weight.shape[3] * factors.groups
+    return width * channels

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from quantlab.deploy.c.kernels.bitmap import BitmapKernel
 from quantlab.deploy.c.kernels.bits import BitsKernel
 from quantlab.deploy.c.kernels.csr import CsrKernel
 from quantlab.deploy.c.kernels.dense import Dense
@@ -11,8 +12,11 @@ _ROWS: tuple[Kernel, ...] = (
     Dense(),
     *(BitsKernel(num_bits) for num_bits in (1, 2, 4)),
     CsrKernel(),
+    BitmapKernel(),
 )
 
 KERNELS: Mapping[str, Kernel] = {kernel.encoding: kernel for kernel in _ROWS}
 DENSE = _ROWS[0].encoding
 AUTO = "auto"
+CHOICES = (AUTO, "smallest")
+"""Names that leave the choice to `choice.py`."""

@@ -26,4 +26,7 @@ void ql_fill_patch(const ql_product* layer, const void* input, ql_type type, uin
    a patch; NULL where windows are of one row and all within the input, so that they need none. */
 ql_product_function ql_csr_u8, ql_csr_s8, ql_csr_s16;
 
+/* The same with a bit for each weight that says whether it is zero: see sparse_bitmap.inc. */
+ql_product_function ql_bitmap_u8, ql_bitmap_s8, ql_bitmap_s16;
+
 #endif

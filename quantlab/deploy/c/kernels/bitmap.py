@@ -1,0 +1,71 @@
+"""A bit for each weight that says whether it is zero, as `runtime/sparse_bitmap.inc` reads them.
+
+The encoding is `Bitmap` of `quantlab.formats.weights`, whose rows are the spans of all outputs: a
+row of the kernel, or one place of it where the kernel has gaps or groups. The nonzero weights of
+eight elements stand behind their byte, so that both are read with one pointer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
+from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, patch
+from quantlab.formats.weights.bitmap import Bitmap
+
+
+@dataclass(frozen=True)
+class BitmapKernel(Kernel):
+    """A bit for each weight, a byte for each nonzero one."""
+
+    @property
+    def encoding(self) -> str:
+        return "bitmap"
+
+    @property
+    def code_bytes(self) -> int:
+        return 1450
+
+    def obstacle(self, factors: Factors) -> str | None:
+        if factors.is_depthwise:
+            return "each of its outputs has one channel of its own"
+        return None
+
+    def instructions(self, factors: Factors) -> float:
+        num_at_once, num_single = num_turns(factors)
+        return np.count_nonzero(factors.weight) * (22 * num_at_once + 12.0 * num_single)
+
+    def nbytes(self, factors: Factors) -> int:
+        return Bitmap().nbytes(_spans(factors))
+
+    def store(self, factors: Factors) -> Stored:
+        arrays = Bitmap().encode(_spans(factors)).arrays
+        return Stored(
+            encoding=self.encoding,
+            weights=_joined(arrays["bitmap"], arrays["values"]),
+            function=f"bitmap_{factors.kind}",
+            runtime=frozenset({"sparse_patch"}),
+            scratch=None if is_in_place(factors) else patch(factors),
+            places_at_once=PLACES,
+        )
+
+
+def _spans(factors: Factors) -> NDArray[np.int8]:
+    """Return the weights `[spans of all outputs, elements of a span]`."""
+    weight = np.ascontiguousarray(factors.weight)
+    outputs, rows, columns, channels = weight.shape
+    if factors.groups == factors.windows.dilation[1] == 1:
+        return weight.reshape(outputs * rows, columns * channels)
+    return weight.reshape(outputs * rows * columns, channels)
+
+
+def _joined(bitmap: NDArray[np.uint8], values: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return each byte of a bitmap, and behind it the values that it has bits for."""
+    counts = np.bitwise_count(bitmap).astype(np.intp)
+    found = np.empty(len(bitmap) + len(values), np.int8)
+    is_value = np.ones(len(found), bool)
+    is_value[np.arange(len(bitmap)) + np.cumsum(counts) - counts] = False
+    found[~is_value] = bitmap.view(np.int8)
+    found[is_value] = values
+    return found
