@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.made_bytes import define_bytes
 from quantlab.deploy.c.placed import Order, Placed
 from quantlab.deploy.c.pooled import define_pooling
-from quantlab.deploy.c.rows import define_compact, define_row, without_bias
+from quantlab.deploy.c.rows import define_row, without_bias
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type
 from quantlab.integer.groups import Group, Made
@@ -75,15 +76,14 @@ def _row(sums: Sums, place: int, writer: Writer, *, lacks_bias: bool) -> tuple[s
     makes bytes in its place, and of its constants."""
     one = sums.group.made[place]
     operation = one.operation
-    if one.source is None:
-        bias = sums.bias if lacks_bias else np.zeros_like(sums.bias)
-        found = define_compact(writer, operation, bias)
-        if found is not None:
-            return "NULL", *found
-        if lacks_bias:
-            moved = without_bias(operation, one.side, sums.shaped_bias)
-            assert moved is not None
-            operation = moved
+    lacks_bias = lacks_bias and one.source is None
+    found = define_bytes(writer, operation, sums.bias if lacks_bias else np.zeros_like(sums.bias))
+    if found is not None:
+        return "NULL", *found
+    if lacks_bias:
+        moved = without_bias(operation, one.side, sums.shaped_bias)
+        assert moved is not None
+        operation = moved
     shape = writer.program.types[operation.output].shape
     function, constants = define_row(writer, operation, one.side, sums.order, shape)
     return function, "NULL", constants

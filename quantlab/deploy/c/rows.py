@@ -1,41 +1,19 @@
 """What makes a row of numbers of another row: functions of the runtime, and their constants."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.deploy.c.compact import compact
+from quantlab.deploy.c.narrow import narrow
 from quantlab.deploy.c.placed import Order
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Writer
-from quantlab.integer.operations import Lookup, Multiply, Operation, Requantize, Threshold
+from quantlab.integer.operations import Lookup, Multiply, Operation, Threshold
 from quantlab.integer.operations.rescale import Rescale
-from quantlab.integer.tensor_type import S8, U8, TensorType
-
-
-def define_compact(
-    writer: Writer, operation: Operation, bias: NDArray[np.int32]
-) -> tuple[str, str] | None:
-    """Define the constants of what makes bytes of a layer's sums without their bias, eight bytes a
-    channel; return the names of its function and of them. None for another operation than a
-    requantization to bytes, and where that would give other codes."""
-    if not isinstance(operation, Requantize) or operation.kind not in (U8, S8):
-        return None
-    found = compact(operation, bias, writer.program.bounds[operation.inputs[0]])
-    if found is None:
-        return None
-    fields = {
-        "words": writer.shared_constants("words", found.words),
-        "offsets": writer.shared_constants("offsets", found.offsets),
-        "low": operation.low,
-        "span": operation.high - operation.low,
-        "doublings": found.doublings,
-    }
-    writer.runtime.add("compact_bytes")
-    return "ql_compact_bytes", writer.structure("ql_compact", "rule", fields)
+from quantlab.integer.tensor_type import TensorType
 
 
 def without_bias(operation: Operation, side: int, bias: NDArray[np.int32]) -> Operation | None:
@@ -62,52 +40,70 @@ def without_bias(operation: Operation, side: int, bias: NDArray[np.int32]) -> Op
 
 
 def define_row(
-    writer: Writer, operation: Operation, side: int, order: Order, shape: Sequence[int]
+    writer: Writer,
+    operation: Operation,
+    side: int,
+    order: Order,
+    shape: Sequence[int],
+    *,
+    is_moving: bool = False,
 ) -> tuple[str, str]:
     """Define the constants of an operation; return the names of its function and of them.
 
     side: which input is x; the other one is `other`. order, shape: of the result. Rows lie along
-    the last axis of memory.
+    the last axis of memory. is_moving: whether the constants differ along others too.
     """
-    arrays = [laid_out(one, order, shape) for one in arrays_of(operation, side, len(shape))]
-    steps = [0 if one.shape[-1] == 1 else 1 for one in arrays] if order else [0] * len(arrays)
+
+    def constants(name: str, values: NDArray[Any]) -> str:
+        """Return an array in the order of memory, and its step along a row."""
+        found = laid_out(values, order, shape)
+        return braces([writer.constants(name, found), int(bool(order) and found.shape[-1] > 1)])
+
+    bound = writer.program.bounds[operation.output]
     match operation:
         case Rescale():
+            limits = {"low": _number(operation.low), "high": _number(operation.high)}
+            found = None if is_moving else narrow(operation, side, bound)
+            if found is not None:
+                fields: dict[str, Any] = {
+                    "words": constants("words", found.words),
+                    "offsets": constants("offsets", found.offsets),
+                    **limits,
+                    "fine": found.fine,
+                    "fine_shift": found.fine_shift,
+                }
+                has_other = len(operation.inputs) == 2
+                function = "narrow_sum_row" if has_other else "narrow_row"
+                return defined(writer, function, "ql_narrow", fields)
             names = ["multiplier", "other_multiplier", "offset", "shift"]
             if len(operation.inputs) == 1:
                 names.remove("other_multiplier")
-            fields: dict[str, Any] = {
-                name: braces([writer.constants(name, one), step])
-                for name, one, step in zip(names, arrays, steps, strict=True)
-            }
-            fields |= {"low": _number(operation.low), "high": _number(operation.high)}
+            arrays = arrays_of(operation, side, len(shape))
+            fields = {name: constants(name, one) for name, one in zip(names, arrays, strict=True)}
             is_high = operation.shift.min() >= 32
-            function, kind = f"rescale{'_high' if is_high else ''}_row", "ql_rescale"
+            function = f"rescale{'_high' if is_high else ''}_row"
+            return defined(writer, function, "ql_rescale", fields | limits)
         case Threshold():
+            inverted = -(operation.signs < 0).astype(np.int8)
+            wide = operation.thresholds.clip(-(2**62), 2**62) + inverted[:, None].astype(np.int64)
+            step = int(len(wide) > 1 and not is_moving)
             fields = {
-                "thresholds": braces(
-                    [writer.constants("thresholds", operation.thresholds), steps[0]]
-                ),
-                "sign": braces([writer.constants("sign", arrays[1]), steps[1]]),
-                "low": operation.low,
-                "step": operation.step,
-                "levels": operation.thresholds.shape[1],
+                "thresholds": braces([writer.constants("thresholds", wide), step]),
+                "inverted": braces([writer.constants("inverted", inverted), step]),
+                **levels_of(operation),
             }
-            function, kind = "threshold_row", "ql_threshold"
+            return defined(writer, "threshold_row", "ql_threshold", fields)
         case Lookup():
-            given = writer.program.types[operation.inputs[0]]
             fields = {
                 "table": writer.constants("table", operation.table),
-                "lowest": given.kind.minimum,
+                "lowest": writer.program.types[operation.inputs[0]].kind.minimum,
             }
-            function, kind = "lookup_row", "ql_lookup"
+            return defined(writer, "lookup_row", "ql_lookup", fields)
         case Multiply():
             fields = {"left_zero": operation.left_zero, "right_zero": operation.right_zero}
-            function, kind = "multiply_row", "ql_multiply"
+            return defined(writer, "multiply_row", "ql_multiply", fields)
         case _:
             raise TypeError(f"{type(operation).__name__}: has no row in quantlab.deploy.c.rows")
-    writer.runtime.add(function)
-    return f"ql_{function}", writer.structure(kind, "rule", fields)
 
 
 def arrays_of(operation: Operation, side: int, num_axes: int) -> list[NDArray[Any]]:
@@ -150,3 +146,21 @@ def can_make(operation: Operation, types: Sequence[TensorType]) -> bool:
 
 def _number(value: int) -> str:
     return "INT32_MIN" if value == -(2**31) else str(value)
+
+
+def levels_of(operation: Threshold) -> dict[str, int]:
+    """Return what is made of how many thresholds are reached. The first step of the search is the
+    largest power of two that there are as many of."""
+    levels = operation.thresholds.shape[1]
+    return {
+        "low": operation.low,
+        "step": operation.step,
+        "levels": levels,
+        "first_step": 1 << (levels.bit_length() - 1) if levels else 0,
+    }
+
+
+def defined(writer: Writer, function: str, kind: str, fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Define the constants of a function of the runtime; return the names of both."""
+    writer.runtime.add(function)
+    return f"ql_{function}", writer.structure(kind, "rule", fields)

@@ -1,16 +1,16 @@
 """Operations number by number, on any axes: what changes numbers alone, and what moves them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.made_bytes import define_bytes
 from quantlab.deploy.c.placed import Order, Placed, channels_last
 from quantlab.deploy.c.rows import arrays_of, define_row
-from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Pointer, Writer, c_type
 from quantlab.deploy.emitter import Emitters
 from quantlab.errors import UsageError
@@ -29,7 +29,28 @@ from quantlab.integer.operations import (
 )
 
 AXES = 6  # QL_AXES
-Steps = tuple[int, Sequence[int]]
+_MOST = np.iinfo(np.uint16).max
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Where the numbers of a tensor lie: from `start`, so far apart along each axis of a walk."""
+
+    start: int
+    axes: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What is made of each row: a function of rows or of bytes with its constants; by default it is
+    copied. move: moves the constants' arrays with the rows, along `arrays`, in the order of their
+    fields; NULL where all rows have the same."""
+
+    row: str = "NULL"
+    bytes: str = "NULL"
+    constants: str = "NULL"
+    move: str = "NULL"
+    arrays: Sequence[Steps] = ()
 
 
 def copy(writer: Writer, x: Placed, to: Placed) -> None:
@@ -37,46 +58,77 @@ def copy(writer: Writer, x: Placed, to: Placed) -> None:
     sizes = [to.axes[axis] for axis in to.order]
     steps = x.steps()
     assert steps is not None
-    _walk(writer, "copy", sizes, x, (0, [steps[axis] for axis in to.order]), to, None)
+    given = (x, Steps(0, [steps[axis] for axis in to.order]))
+    _walk(writer, "copy", sizes, (to, Steps(0, _plain_steps(sizes))), [given])
 
 
 def _walk(
     writer: Writer,
     name: str,
     sizes: Sequence[int],
-    x: Placed,
-    x_steps: Steps,
-    to: Placed,
-    to_steps: Steps | None,
-    other: tuple[Placed, Steps] | None = None,
-    function: tuple[str, str, str] | None = None,
-    arrays: Sequence[Steps] = (),
+    to: tuple[Placed, Steps],
+    given: Sequence[tuple[Placed, Steps]],
+    maker: Maker = Maker(),
+    fixed: Sequence[Steps] = (),
 ) -> None:
-    """sizes: of the axes of memory, the outermost first, as all steps have them. function: its
-    name, its constants and what of these moves."""
-    row, constants, moving = function or ("NULL", "NULL", "QL_FIXED")
+    """Append a walk.
+
+    sizes: of the axes of memory, the outermost first, as all steps have them. given: one tensor or
+    two. fixed: steps of constants that do not move with the rows.
+    """
+    _check(sizes)
+    steps = [to[1], *(one for _, one in given), *maker.arrays]
+    sizes, steps = merged(sizes, steps, fixed)
+    other = given[1][0] if len(given) > 1 else None
     fields = {
-        "size": braces(_padded(sizes, 1)),
-        "type": c_type(to.kind),
-        "x_type": c_type(x.kind),
-        "other_type": "QL_U8" if other is None else c_type(other[0].kind),
-        "moving": moving,
-        "to": _steps(to_steps or (0, _plain_steps(sizes))),
-        "x": _steps(x_steps),
-        "other": _steps((0, [0] * len(sizes)) if other is None else other[1]),
-        "arrays": braces([_steps(one) for one in arrays or [(0, [])]]),
-        "function": row,
-        "constants": constants if constants == "NULL" else f"&{constants}",
+        "size": writer.constants("size", np.array(sizes, np.uint16)),
+        "steps": writer.constants("steps", _laid_out(steps)),
+        "row": maker.row,
+        "bytes": maker.bytes,
+        "move": maker.move,
+        "constants": maker.constants if maker.constants == "NULL" else f"&{maker.constants}",
+        "axes": len(sizes),
+        "type": c_type(to[0].kind),
+        "x_type": c_type(given[0][0].kind),
+        "other_type": c_type((other or to[0]).kind),
     }
     found = writer.structure("ql_walk", name, fields)
-    writer.runtime |= {"walk_rows", "load_row", "store_row"}
+    writer.runtime |= {"walk_rows", "row_place", "next_row", "load_row", "store_row"}
     writer.call(
         "ql_walk_rows",
         f"&{found}",
-        Pointer(x.buffer),
-        None if other is None else Pointer(other[0].buffer),
-        Pointer(to.buffer, is_written=True),
+        Pointer(given[0][0].buffer),
+        None if other is None else Pointer(other.buffer),
+        Pointer(to[0].buffer, is_written=True),
     )
+
+
+def merged(
+    sizes: Sequence[int], steps: Sequence[Steps], fixed: Sequence[Steps] = ()
+) -> tuple[list[int], list[Steps]]:
+    """Return the fewest axes of the same walk, at least one: neighbors are one axis where all steps
+    go on from one to the other. fixed: steps that have a say in that alone."""
+    every = [*steps, *fixed]
+    kept = [axis for axis, size in enumerate(sizes) if size > 1 or axis == len(sizes) - 1]
+    columns = [(sizes[axis], [one.axes[axis] for one in every]) for axis in kept] or [
+        (1, [0] * len(every))
+    ]
+    found = columns[-1:]
+    for size, outer in reversed(columns[:-1]):
+        inner_size, inner = found[0]
+        goes_on = all(o == i * inner_size for o, i in zip(outer, inner, strict=True))
+        if goes_on and size * inner_size <= _MOST:
+            found[0] = (size * inner_size, inner)
+        else:
+            found.insert(0, (size, outer))
+    return [size for size, _ in found], [
+        Steps(one.start, [column[place] for _, column in found]) for place, one in enumerate(steps)
+    ]
+
+
+def _laid_out(steps: Sequence[Steps]) -> NDArray[np.uint32]:
+    """Return starts and steps as the runtime has them."""
+    return np.array([[one.start, *one.axes] for one in steps], np.uint32)
 
 
 def elementwise(operation: Operation, writer: Writer) -> None:
@@ -85,25 +137,41 @@ def elementwise(operation: Operation, writer: Writer) -> None:
     order = channels_last(kind.shape)
     to = writer.new(operation.output, order)
     given = [_with_steps(writer, name) for name in operation.inputs]
-    steps = [(0, _broadcast(one, order)) for one in given]
-    row = define_row(writer, operation, 0, order, kind.shape)
+    sizes = [kind.shape[axis] for axis in order]
     arrays = [_constant_steps(one, order) for one in arrays_of(operation, 0, len(order))]
-    if isinstance(operation, Requantize):
-        arrays.insert(1, (0, []))  # the other multiplier's place in the runtime
-    moving = {Requantize: "QL_RESCALING", Add: "QL_RESCALING", Threshold: "QL_COUNTING"}
+    is_moving = any(any(one.axes[:-1]) for one in arrays)
+    maker = _maker(operation, writer, order, arrays, is_moving=is_moving)
     _walk(
         writer,
         "walk",
-        [kind.shape[axis] for axis in order],
-        given[0],
-        steps[0],
-        to,
-        None,
-        (given[1], steps[1]) if len(given) > 1 else None,
-        (*row, moving.get(type(operation), "QL_FIXED")),
-        arrays,
+        sizes,
+        (to, Steps(0, _plain_steps(sizes))),
+        [(one, Steps(0, _broadcast(one, order))) for one in given],
+        maker,
+        [] if is_moving else arrays,
     )
     writer.keep(operation.output)
+
+
+def _maker(
+    operation: Operation, writer: Writer, order: Order, arrays: Sequence[Steps], *, is_moving: bool
+) -> Maker:
+    shape = writer.program.types[operation.output].shape
+    if not is_moving:
+        channels = shape[order[-1]] if any(any(one.axes) for one in arrays) else 1
+        found = define_bytes(writer, operation, np.zeros(channels, np.int32))
+        if found is not None:
+            function, constants = found
+            return Maker(bytes=function, constants=constants)
+    row, constants = define_row(writer, operation, 0, order, shape, is_moving=is_moving)
+    if not is_moving:
+        return Maker(row=row, constants=constants)
+    move = "move_threshold" if isinstance(operation, Threshold) else "move_rescale"
+    writer.runtime.add(move)
+    several = list(arrays)
+    if isinstance(operation, Requantize):
+        several.insert(1, Steps(0, [0] * len(order)))  # the other multiplier's place
+    return Maker(row=row, constants=constants, move=f"ql_{move}", arrays=several)
 
 
 def reshape(operation: Reshape, writer: Writer) -> None:
@@ -135,7 +203,8 @@ def _moved(
     order = channels_last(kind.shape)
     to = writer.new(operation.output, order)
     sizes = [kind.shape[axis] for axis in order]
-    _walk(writer, "move", sizes, x, (start, [steps[axis] for axis in order]), to, None)
+    given = (x, Steps(start, [steps[axis] for axis in order]))
+    _walk(writer, "move", sizes, (to, Steps(0, _plain_steps(sizes))), [given])
     writer.keep(operation.output)
 
 
@@ -152,10 +221,8 @@ def concatenate(operation: Concatenate, writer: Writer) -> None:
             writer,
             "part",
             [shape[axis] for axis in order],
-            x,
-            (0, [steps[axis] for axis in order]),
-            to,
-            (start * to_steps[operation.axis], [to_steps[axis] for axis in order]),
+            (to, Steps(start * to_steps[operation.axis], [to_steps[axis] for axis in order])),
+            [(x, Steps(0, [steps[axis] for axis in order]))],
         )
         start += shape[operation.axis]
     writer.keep(operation.output)
@@ -168,16 +235,20 @@ def arg_max(operation: ArgMax, writer: Writer) -> None:
     order = channels_last(kind.shape)
     to = writer.new(operation.output, order)
     step = steps.pop(operation.axis)
-    sizes = _padded([kind.shape[axis] for axis in order], 1)
+    sizes = [kind.shape[axis] for axis in order]
+    _check(sizes)
+    places = [Steps(0, [steps[axis] for axis in order]), Steps(0, _plain_steps(sizes))]
+    sizes, (given, _) = merged(sizes, places)
     fields = {
-        "size": braces(sizes),
+        "size": writer.constants("size", np.array(sizes, np.uint16)),
+        "steps": writer.constants("steps", _laid_out([given])),
+        "axes": len(sizes),
         "x_type": c_type(x.kind),
-        "x": _steps((0, [steps[axis] for axis in order])),
         "count": x.kind.shape[operation.axis],
         "step": step,
     }
     found = writer.structure("ql_argmax", "argmax", fields)
-    writer.runtime |= {"argmax_all", "load_row"}
+    writer.runtime |= {"argmax_all", "row_place", "next_row", "load_row"}
     writer.call(
         "ql_argmax_all", f"&{found}", Pointer(x.buffer), Pointer(to.buffer, is_written=True)
     )
@@ -200,26 +271,20 @@ def _constant_steps(values: NDArray[Any], order: Order) -> Steps:
     """Return the steps of an array that `rows.laid_out` has made of a constant."""
     full = (1,) * (len(order) - values.ndim) + values.shape
     sizes = [full[axis] for axis in order]
-    return 0, [
-        0 if size == 1 else step for size, step in zip(sizes, _plain_steps(sizes), strict=True)
-    ]
+    plain = zip(sizes, _plain_steps(sizes), strict=True)
+    return Steps(0, [0 if size == 1 else step for size, step in plain])
 
 
 def _plain_steps(sizes: Sequence[int]) -> list[int]:
     return [prod(sizes[place + 1 :]) for place in range(len(sizes))]
 
 
-def _padded(values: Sequence[int], filler: int) -> list[int]:
-    if len(values) > AXES:
-        raise UsageError(f"C: a tensor of {len(values)} axes given, at most {AXES} allowed")
-    if values and max(values) > np.iinfo(np.uint16).max and filler:
-        raise UsageError(f"C: an axis of {max(values)} given, at most 65535 allowed")
-    return [filler] * (AXES - len(values)) + list(values)
-
-
-def _steps(steps: Steps) -> str:
-    start, each = steps
-    return braces([start, braces(_padded(list(each), 0))])
+def _check(sizes: Sequence[int]) -> None:
+    """Raise UsageError for what the runtime cannot walk through."""
+    if len(sizes) > AXES:
+        raise UsageError(f"C: a tensor of {len(sizes)} axes given, at most {AXES} allowed")
+    if sizes and max(sizes) > _MOST:
+        raise UsageError(f"C: an axis of {max(sizes)} given, at most {_MOST} allowed")
 
 
 EMITTERS: Emitters = {

@@ -33,13 +33,26 @@ typedef struct {
   uint8_t span, doublings;
 } ql_compact;
 
-/* low + step * how many of its `levels` thresholds, which rise, a number reaches; where sign is -1
-   it is negated first. */
+/* clamp(((word >> 5) * x + other_multiplier * other + offset) >> (word mod 32), low, high) in 32
+   bits, which hold the sum; terms may wrap around. other_multiplier: fine / 2^(fine_shift - shift),
+   rounded. */
 typedef struct {
-  QL_CONSTANTS(int64_t) thresholds;
-  QL_CONSTANTS(int8_t) sign;
+  QL_CONSTANTS(int32_t) words;
+  QL_CONSTANTS(int32_t) offsets;
+  int32_t low, high;
+  int32_t fine;
+  uint8_t fine_shift;
+} ql_narrow;
+
+/* low + step * how many of its `levels` thresholds, which rise, a number reaches, whose bits are
+   inverted first where `inverted` is -1. thresholds: of the type that a function has in its name,
+   64 bits for ql_threshold_row; their step is 1 where each channel has its own. first_step: the
+   largest power of two up to `levels`. */
+typedef struct {
+  QL_CONSTANTS(void) thresholds;
+  QL_CONSTANTS(int8_t) inverted;
   int32_t low, step;
-  uint16_t levels;
+  uint16_t levels, first_step;
 } ql_threshold;
 
 /* table[x - lowest]. */
@@ -47,6 +60,12 @@ typedef struct {
   const int16_t* table;
   int16_t lowest;
 } ql_lookup;
+
+/* The same of bytes, signed or not. */
+typedef struct {
+  const uint8_t* table;
+  int16_t lowest;
+} ql_byte_lookup;
 
 /* (x - left_zero) * (other - right_zero). */
 typedef struct {
@@ -59,14 +78,15 @@ typedef void ql_row_function(const void* constants, size_t first, const int32_t*
                              const int32_t* other, int32_t* y, size_t count);
 
 /* ql_rescale_high_row: the same where all shifts are 32 or more. */
-ql_row_function ql_rescale_row, ql_rescale_high_row, ql_threshold_row, ql_lookup_row,
-    ql_multiply_row;
+ql_row_function ql_rescale_row, ql_rescale_high_row, ql_narrow_row, ql_narrow_sum_row,
+    ql_threshold_row, ql_lookup_row, ql_multiply_row;
 
 /* What makes bytes, signed or not, of a row. */
 typedef void ql_bytes_function(const void* constants, size_t first, const int32_t* x, size_t count,
                                uint8_t* to);
 
-ql_bytes_function ql_compact_bytes;
+ql_bytes_function ql_compact_bytes, ql_narrow_bytes, ql_threshold_s16_bytes, ql_threshold_s32_bytes,
+    ql_lookup_bytes;
 
 /* Numbers first, first + step, ... of a tensor. */
 void ql_load_row(const void* tensor, ql_type type, size_t first, size_t step, int32_t* row,

@@ -4,36 +4,49 @@
 
 #include "rows.h"
 
-enum { QL_AXES = 6, QL_CONSTANT_ARRAYS = 4 };
+enum { QL_AXES = 6 };
 
-/* Where a tensor's numbers lie: those of place (i, j, ...) at start + i * step[0] + ... */
+/* Room for constants whose arrays have been moved. */
+typedef union {
+  ql_rescale rescale;
+  ql_threshold threshold;
+} ql_moved;
+
+/* Write the constants of the row at `at` into `moved`, and return them. steps: of their arrays. */
+typedef const void* ql_move_function(const void* constants, const uint32_t* steps,
+                                     const uint16_t* at, uint8_t axes, ql_moved* moved);
+
+ql_move_function ql_move_rescale, ql_move_threshold;
+
+/* size: of `axes` axes. steps: of the result, of x, of `other` if there is any, and of the arrays
+   of constants if these move, in the order of their fields. Each has where it starts and its step
+   along each axis: number (i, j, ...) lies at start + i * step[0] + j * step[1] ... Of the result
+   the last step is 1. row, bytes: what is made of a row; both NULL copy. move: NULL where all rows
+   have the same constants. */
 typedef struct {
-  uint32_t start;
-  uint32_t step[QL_AXES];
-} ql_steps;
-
-/* What the arrays of constants are that move with the place. */
-typedef enum { QL_FIXED, QL_RESCALING, QL_COUNTING } ql_moving;
-
-/* to: of the result, whose last step is 1. function: NULL copies. constants: of the function; their
-   arrays move by `arrays`, in the order of their fields. */
-typedef struct {
-  uint16_t size[QL_AXES];
-  uint8_t type, x_type, other_type;
-  uint8_t moving;
-  ql_steps to, x, other;
-  ql_steps arrays[QL_CONSTANT_ARRAYS];
-  ql_row_function* function;
+  const uint16_t* size;
+  const uint32_t* steps;
+  ql_row_function* row;
+  ql_bytes_function* bytes;
+  ql_move_function* move;
   const void* constants;
+  uint8_t axes;
+  uint8_t type, x_type, other_type;
 } ql_walk;
+
+/* Where the row of a tensor lies. at: the place along each axis. */
+size_t ql_row_place(const uint32_t* steps, const uint16_t* at, uint8_t axes);
+/* Go to the next row: the last axis but one counts first. Returns 0 behind the end. */
+int ql_next_row(const uint16_t* size, uint16_t* at, uint8_t axes);
 
 void ql_walk_rows(const ql_walk* walk, const void* x, const void* other, void* to);
 
 /* Which is the largest of `count` numbers that lie `step` apart: to[place] for each place. */
 typedef struct {
-  uint16_t size[QL_AXES];
+  const uint16_t* size;
+  const uint32_t* steps;
+  uint8_t axes;
   uint8_t x_type;
-  ql_steps x;
   uint16_t count;
   uint32_t step;
 } ql_argmax;
