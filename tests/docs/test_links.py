@@ -36,6 +36,7 @@ MADE = {
         "model.h",
         "model.json",
         "headers",
+        "my_model",
     ),
     *("checkout.json", "storage", "data", "logs", "configs", "build"),
     "loss.py",

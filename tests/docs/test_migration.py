@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import threading
 import time
+import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 import main
 from experiments.configuration.documents import parse_document
@@ -205,6 +209,40 @@ def test_a_config_in_json_with_the_hand_scheduler() -> None:
             "lr_scheduler": {"class": "Hand", "params": {"schedule": {"0": 1, "25": 0.1}}}}}"""
     config = validate(Config, parse_document(text, name="config.json"))
     assert config.experiment.epochs == 100
+
+
+CONVERSION = PAGE.section("Conversion by SparseComp").rows
+CALLS = [row for row in CONVERSION if row[1].startswith("`save_")]
+
+
+@pytest.mark.parametrize("row", CALLS, ids=lambda row: row[0])
+def test_calls_of_the_conversion(
+    row: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    layers = {"conv1": nn.Conv2d(1, 4, 3), "relu": nn.ReLU(), "flatten": nn.Flatten()}
+    model = nn.Sequential(OrderedDict(layers, fc1=nn.Linear(4 * 16, 3)))
+    names: dict[str, object] = {"model": model, "single_sample": torch.rand(1, 1, 6, 6)}
+    imported = next(spans(row[1])[0] for row in CONVERSION if "import" in row[1])
+    exec(compile(imported, "migration.md", "exec"), names)
+    call = spans(row[1])[0]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        exec(compile(call, "migration.md", "exec"), names)
+    assert len(said) == ("f32" not in call)
+    for path in (spans(row[1])[0] for row in CONVERSION if row[1].startswith("`my_model/")):
+        assert (tmp_path / path).is_file(), path
+
+
+def test_each_call_of_the_conversion_is_told() -> None:
+    original = [row[0] for row in CONVERSION if "save_compressed" in row[0]]
+    documented = (
+        "from conversion import save_compressed_model",
+        "save_compressed_model(model, 'csr', input_data=single_sample)",
+        "save_compressed_early_exit_model(baseline, exit_model, 'csr', ",
+    )
+    assert [any(call in row for row in original) for call in documented] == [True] * 3
+    assert all(row[2] for row in CONVERSION if row[1] == "none")
 
 
 @pytest.mark.parametrize("row", PAGE.section("Imports").rows, ids=lambda row: row[0])

@@ -174,9 +174,10 @@ def test_the_pages_measurement_runs(
     *_, example = (block.text for block in read_page(PAGE).blocks if block.language == "python")
     assert f'BOARDS["{name}"]' in example
     exec(compile(example, "c.md", "exec"), {"__name__": "__example__"})
-    instructions, stack_bytes = map(int, capsys.readouterr().out.split())
+    instructions, stack_bytes, flash_bytes = map(int, capsys.readouterr().out.split())
     assert instructions > 100
     assert stack_bytes > 50
+    assert flash_bytes > 100
 
 
 def test_programs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
