@@ -35,7 +35,7 @@ const uint8_t* ql_gather_window(const ql_product* layer, const uint8_t* input, i
     const uint8_t* from =
         input + ((size_t)row * layer->columns + column) * layer->channels + group * channels;
     if (is_row && first == 0 && last == layer->kernel_columns) return from;
-    to = fill(layer, group, first, to);
+    if (first > 0) to = fill(layer, group, first, to);
     const size_t places = (size_t)(last - first);
     const size_t length = is_joined ? places * channels : channels;
     for (size_t j = is_joined ? 1 : places; j > 0; j--) {
@@ -43,7 +43,8 @@ const uint8_t* ql_gather_window(const ql_product* layer, const uint8_t* input, i
       to += length;
       from += (size_t)layer->dilation_columns * layer->channels;
     }
-    to = fill(layer, group, (size_t)(layer->kernel_columns - last), to);
+    if (last < layer->kernel_columns)
+      to = fill(layer, group, (size_t)(layer->kernel_columns - last), to);
   }
   return begin;
 }

@@ -21,7 +21,8 @@ const uint8_t* ql_gather_window(const ql_product* layer, const uint8_t* input, i
 /* Make what all outputs of a group share. */
 typedef void ql_prepare_function(const ql_product* layer, ql_gathered* x);
 
-/* Add the products of `count` outputs from `first` on, which are of one group. */
+/* Add the products of `count` outputs from `first` on, which are of one group. sums: a row, which
+   may be written behind these. */
 typedef void ql_outputs_function(const ql_product* layer, const ql_gathered* x, size_t first,
                                  size_t count, int32_t* sums);
 
