@@ -1,6 +1,7 @@
 """C chooses its arithmetic by what the program proves: 32 bits, tables and thresholds as small as
 what can come; sums at both ends of their bounds."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.narrow import narrow
+from quantlab.deploy.c.runtime_files import RUNTIME
 from quantlab.integer.bounds import Bound
 from quantlab.integer.operations import (
     Add,
@@ -263,3 +265,34 @@ def test_tables_have_what_can_come(kind: IntegerType, tmp_path: Path) -> None:
     text = b"".join(c_model(given_).files.values()).decode()
     assert ("_table[13]" if kind is not S16 else "_table[256]") in text
     check(given_, samples(), tmp_path)
+
+
+WIDE = """#include <stdio.h>
+#include "wide.h"
+int main(void) {
+  static const int32_t ends[] = {INT32_MIN, INT32_MIN + 1, -65537, -65536, -65535, -32769, -1, 0,
+                                 1, 32767, 65535, 65536, 65537, INT32_MAX - 1, INT32_MAX};
+  enum { COUNT = sizeof ends / sizeof *ends };
+  uint32_t seed = 1;
+  for (int i = 0; i < COUNT * COUNT + 100000; i++) {
+    const int is_end = i < COUNT * COUNT;
+    const int32_t a = is_end ? ends[i / COUNT] : (int32_t)(seed = seed * 1664525u + 1013904223u);
+    const int32_t b = is_end ? ends[i % COUNT] : (int32_t)(seed = seed * 1664525u + 1013904223u);
+    const int64_t product = (int64_t)a * b;
+    if (ql_wide_product(a, b) != product || ql_high_word(a, b) != (int32_t)(product >> 32))
+      return printf("%d * %d\\n", (int)a, (int)b);
+  }
+  return 0;
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("flags", [(), ("-DQL_NO_WIDE_PRODUCT",)])
+def test_products_of_64_bits_in_halves(flags: tuple[str, ...], tmp_path: Path) -> None:
+    source, test = tmp_path / "wide.c", tmp_path / "wide"
+    source.write_text(WIDE)
+    command = ["cc", "-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all", *flags]
+    subprocess.run([*command, f"-I{RUNTIME}", "-o", test, source], check=True)
+    done = subprocess.run([test], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

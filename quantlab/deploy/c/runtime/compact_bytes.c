@@ -1,4 +1,5 @@
 #include "rows.h"
+#include "wide.h"
 
 /* Inlined twice: a span of all bytes has an instruction of its own on most processors. */
 static inline void make(const ql_compact* rule, int32_t span, size_t first, const int32_t* x,
@@ -12,7 +13,7 @@ static inline void make(const ql_compact* rule, int32_t span, size_t first, cons
   for (const int32_t* end = x + count; x != end; x++) {
     const int32_t word = *words;
     const int32_t doubled = (int32_t)((uint32_t)*x << doublings);
-    int32_t code = (int32_t)(((int64_t)word * doubled) >> 32) + *offset;
+    int32_t code = ql_high_word(word, doubled) + *offset;
     offset += offset_step;
     words += step;
     code >>= word & 31;

@@ -1,4 +1,5 @@
 #include "rows.h"
+#include "wide.h"
 
 void ql_rescale_high_row(const void* constants, size_t first, const int32_t* x,
                          const int32_t* other, int32_t* y, size_t count) {
@@ -13,9 +14,9 @@ void ql_rescale_high_row(const void* constants, size_t first, const int32_t* x,
   const int32_t* other_multiplier = NULL;
   if (other != NULL) other_multiplier = rule->other_multiplier.at + first * other_step;
   for (const int32_t* end = x + count; x != end; x++, y++) {
-    int64_t wide = *offset + (int64_t)*multiplier * *x;
+    int64_t wide = *offset + ql_wide_product(*multiplier, *x);
     if (other != NULL) {
-      wide += (int64_t)*other_multiplier * *other++;
+      wide += ql_wide_product(*other_multiplier, *other++);
       other_multiplier += other_step;
     }
     int32_t sum = (int32_t)(wide >> 32);

@@ -1,4 +1,5 @@
 #include "rows.h"
+#include "wide.h"
 
 void ql_rescale_row(const void* constants, size_t first, const int32_t* x, const int32_t* other,
                     int32_t* y, size_t count) {
@@ -10,9 +11,9 @@ void ql_rescale_row(const void* constants, size_t first, const int32_t* x, const
   if (other != NULL)
     other_multiplier = rule->other_multiplier.at + first * rule->other_multiplier.step;
   for (size_t i = 0; i < count; i++) {
-    int64_t sum = *offset + (int64_t)*multiplier * x[i];
+    int64_t sum = *offset + ql_wide_product(*multiplier, x[i]);
     if (other != NULL) {
-      sum += (int64_t)*other_multiplier * other[i];
+      sum += ql_wide_product(*other_multiplier, other[i]);
       other_multiplier += rule->other_multiplier.step;
     }
     sum >>= *shift;
