@@ -8,30 +8,30 @@ from torch import Tensor, nn
 
 from quantlab.errors import UsageError
 from quantlab.graphs.inputs import as_input, taking
+from quantlab.graphs.select import quantizable_layers
 from quantlab.graphs.shapes import evaluating
 from quantlab.integer.lower import InputSpec
 
 Samples = Tensor | NDArray[Any]
-_OF_ONE = (1, 3)  # axes of a row and of an image
-_OF_SEVERAL = (2, 4)
+_SHAPES = {1: "a row [F]", 2: "a signal [C, W]", 3: "an image [C, H, W]"}
 _BYTES = 255
 
 
 def batch_of(given: Samples, network: nn.Module, name: str, *, may_be_one: bool = False) -> Tensor:
     """Return samples as a batch of real numbers on the network's device.
 
-    given: rows `[N, F]` or images `[N, C, H, W]`. name: of them, for errors. may_be_one: whether
-    one row or image will do. Raises UsageError for what the network does not take, and for numbers
-    that are not finite.
+    given: rows `[N, F]` or images `[N, C, H, W]`, of a network of 1-d convolutions signals
+    `[N, C, W]`. name: of them, for errors. may_be_one: whether one row, image or signal will do.
+    Raises UsageError for what the network does not take, and for numbers that are not finite.
     """
     shape = list(getattr(given, "shape", ()))
-    is_one = may_be_one and len(shape) in _OF_ONE
+    num_axes = _axes_of_samples(network)
+    is_one = may_be_one and len(shape) in num_axes
     batch = as_input(given[None] if is_one else given, network, name)
-    if batch.ndim not in _OF_SEVERAL:
-        also = "a row [F], an image [C, H, W] or " if may_be_one else ""
-        raise UsageError(
-            f"{name}: shape {shape} given, {also}a batch [N, F] or [N, C, H, W] allowed"
-        )
+    if batch.ndim - 1 not in num_axes:
+        kinds = " or ".join(_SHAPES[count] for count in num_axes)
+        also = ", or a batch of them," if may_be_one else " in a batch [N, ...]"
+        raise UsageError(f"{name}: shape {shape} given, {kinds}{also} allowed")
     if not batch.is_floating_point():
         batch = as_input(batch.float(), network, name)
     if not bool(batch.isfinite().all()):
@@ -40,6 +40,13 @@ def batch_of(given: Samples, network: nn.Module, name: str, *, may_be_one: bool 
     with torch.no_grad(), evaluating(network), taking(batch[:1], name):
         network(batch[:1])
     return batch
+
+
+def _axes_of_samples(network: nn.Module) -> tuple[int, ...]:
+    """Return how many axes a network's samples can have."""
+    layers = quantizable_layers(network).values()
+    has_signals = any(isinstance(layer, nn.Conv1d | nn.ConvTranspose1d) for layer in layers)
+    return (2,) if has_signals else (1, 3)
 
 
 def are_bytes(given: Samples) -> bool:
@@ -53,7 +60,7 @@ def spec_of(batch: Tensor, *, is_raw: bool) -> InputSpec:
     is_raw: whether its numbers are bytes, which stay as they are. Otherwise the 256 codes go from
     the smallest number to the largest, or to 0 if that is beyond them.
     """
-    channels = batch.shape[1] if batch.ndim == 4 else 1
+    channels = 1 if batch.ndim == 2 else batch.shape[1]
     low, high = min(batch.min().item(), 0.0), max(batch.max().item(), 0.0)
     scale = 1.0 if is_raw or low == high else (high - low) / _BYTES
     zero_point = 0 if is_raw else round(-low / scale)

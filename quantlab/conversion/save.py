@@ -80,8 +80,8 @@ def save_compressed_model(
     model: in its present state, as it evaluates.
     representation: of the weights: `csr`, sparse layers by rows; `auto`, the fewest bytes for each
         layer; `dense`; or another encoding of C.
-    input_data: a sample `[F]` or `[C, H, W]`, or a batch, as the network takes it; it becomes
-        `headers/input.h`, with the outputs that the C has to give for it.
+    input_data: a sample, `[F]`, `[C, H, W]`, or `[C, W]` of 1-d convolutions, or a batch, as the
+        network takes it; it becomes `headers/input.h`, with the outputs that the C has to give.
     example_data: a batch. example_targets: a class for each of its samples, to measure with.
     flit: fixed-point numbers, in the original: `dtype` says which numbers are written.
     verbose: whether the result is printed.

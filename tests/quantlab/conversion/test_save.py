@@ -204,6 +204,16 @@ def test_a_row_is_a_sample_too(tmp_path: Path) -> None:
     assert "ql_vectors_input[1][5]" in (tmp_path / "headers" / "input.h").read_text()
 
 
+def test_a_signal_is_a_sample_of_one_dimensional_convolutions(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8, 2))
+    signals = torch.randn(20, 2, 10)
+    saved = save_compressed_model(model, "auto", signals[0], signals, directory=tmp_path)
+    assert saved.program.inputs["input"].shape == (2, 10)
+    assert "ql_vectors_input[1][20]" in (tmp_path / "headers" / "input.h").read_text()
+    with pytest.raises(UsageError, match=r"input_data: shape \[10\] given, a signal \[C, W\]"):
+        save_compressed_model(model, "auto", signals[0, 0], signals, directory=tmp_path)
+
+
 def test_a_second_call_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     model, (images, _) = network(), data()
     save_compressed_model(model, "auto", images[0], images, directory=tmp_path, dtype="s16")
@@ -239,7 +249,7 @@ IMAGES, CLASSES = data()
         ({"model": "network"}, "model: a str given, a torch.nn.Module allowed"),
         ({"directory": 3}, "directory: a int given, a path allowed"),
         ({"example_data": None}, "input_data: None given, a sample needed"),
-        ({"example_data": IMAGES[:, 0]}, r"example_data: shape \[64, 8, 8\] given, a batch"),
+        ({"example_data": IMAGES[:, 0]}, r"example_data: shape \[64, 8, 8\] given, a row \[F\] or"),
         ({"example_data": IMAGES.expand(-1, 2, -1, -1)},
          r"example_data: float32\[1, 2, 8, 8\] given, which the network does not take"),
         ({"example_data": IMAGES.numpy().astype(complex)}, "example_data: a complex128 array"),
