@@ -248,10 +248,46 @@ def difference(draw: Draw, shape: Shape) -> nn.Module:
     return Both("subtract", nn.Identity(), branch(draw, shape, shape[0]))
 
 
+def transposed(draw: Draw, shape: Shape) -> nn.Module:
+    """A transposed convolution, as far as the image is small."""
+    channels, is_small = shape[0], max(shape[1:]) <= MOST_SIDE // 2
+    groups = draw(st.sampled_from([g for g in (1, 2, channels) if channels % g == 0]))
+    stride = _pair(draw, 1, (3, 3)) if is_small else (1, 1)
+    kernel = _pair(draw, 1, (3, 3))
+    room = [s * (n - 1) + k for s, n, k in zip(stride, shape[1:], kernel, strict=True)]
+    return nn.ConvTranspose2d(
+        channels,
+        groups * draw(st.integers(1, max(1, MOST_CHANNELS // groups))),
+        kernel,
+        stride=stride,
+        padding=[draw(st.integers(0, min(2, (n - 1) // 2))) for n in room],
+        output_padding=[draw(st.integers(0, s - 1)) for s in stride],
+        groups=groups,
+        bias=draw(st.booleans()),
+        dilation=draw(st.integers(1, 2)),
+    )
+
+
+def one_axis(draw: Draw, shape: Shape) -> nn.Module:
+    """Layers of one axis, over all places of an image."""
+    channels, width = shape[0], math.prod(shape[1:])
+    outputs = draw(st.integers(1, MOST_CHANNELS))
+    kernel = draw(st.integers(1, min(3, width)))
+    layers: list[nn.Module] = [
+        Of("rows", lambda x: x.flatten(2)),
+        nn.Conv1d(channels, outputs, kernel, draw(st.integers(1, 2)), draw(st.integers(0, 1))),
+    ]
+    layers += [nn.BatchNorm1d(outputs)] if draw(st.booleans()) else []
+    layers.append(activation(draw, shape))
+    pools = (nn.MaxPool1d(1, 2), nn.AvgPool1d(1), nn.AdaptiveAvgPool1d(3), nn.AdaptiveMaxPool1d(2))
+    layers += [draw(st.sampled_from(pools))] if draw(st.booleans()) else []
+    return nn.Sequential(*layers, Of("image", lambda x: x.unsqueeze(2)))
+
+
 BLOCKS = (
     convolution, batch_norm, activation, max_pool, average_pool, adaptive_pool, addition,
     concatenation, gate, padding, constants, moving, adaptive_max_pool, average_over_axes,
-    difference,
+    difference, transposed, one_axis,
 )  # fmt: skip
 
 
