@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from quantlab.deploy.artefact import Files, Options
 from quantlab.deploy.c.artefact import FOLDER
 from quantlab.deploy.c.boards.measure import measure
+from quantlab.deploy.c.boards.selftest import selftest
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.folder import write_files
 from quantlab.deploy.table import absent
@@ -34,7 +35,9 @@ def _lines(files: Files, name: str) -> Iterator[str]:
         return
     with TemporaryDirectory() as folder:
         write_files(files, Path(folder))
+        selftest(Path(folder) / FOLDER, board)
         found = measure(Path(folder) / FOLDER, board)
+    yield f"{place}: the model's own test passes"
     yield (
         f"{place}: {found.flash_bytes:,} bytes of code and constants, {found.stack_bytes:,} of "
         f"stack, {found.instructions:,} instructions (no cycles)"

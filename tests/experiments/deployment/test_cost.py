@@ -8,7 +8,7 @@ import pytest
 from experiments.deployment.cost import cost_on_board
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.table import ARTEFACTS, absent
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, VerificationError
 from tests.quantlab.integer.programs import Author
 
 OPTIONS = {"c": {"board": "c-m0"}, "program": {}}
@@ -29,12 +29,22 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.skipif(bool(absent(BOARDS["c-m0"].programs)), reason="needs gcc-arm-none-eabi, QEMU")
 def test_flash_stack_and_instructions_are_told() -> None:
-    (line,) = cost_on_board(FILES, OPTIONS)
+    test, line = cost_on_board(FILES, OPTIONS)
+    assert test == "Cortex-M0+ (microbit): the model's own test passes"
     assert re.fullmatch(
         r"Cortex-M0\+ \(microbit\): [\d,]+ bytes of code and constants, [\d,]+ of stack, "
         r"[\d,]+ instructions \(no cycles\)",
         line,
     )
+
+
+@pytest.mark.skipif(bool(absent(BOARDS["c-m0"].programs)), reason="needs gcc-arm-none-eabi, QEMU")
+def test_a_model_that_fails_its_own_test_is_refused() -> None:
+    source = FILES["c"]["c/model.c"]
+    wrong = re.sub(rb"crc == UINT32_C\(\d+", b"crc == UINT32_C(1", source)
+    assert wrong != source
+    with pytest.raises(VerificationError, match="ql_selftest returned 2, 0 expected"):
+        cost_on_board({**FILES, "c": {**FILES["c"], "c/model.c": wrong}}, OPTIONS)
 
 
 @pytest.mark.skipif(bool(absent(BOARDS["c-m0"].programs)), reason="needs gcc-arm-none-eabi, QEMU")

@@ -15,6 +15,7 @@ from quantlab.deploy.c.artefact import FOLDER, files, on_board
 from quantlab.deploy.c.boards import emulator
 from quantlab.deploy.c.boards.measure import Measured, measure
 from quantlab.deploy.c.boards.program import compiled
+from quantlab.deploy.c.boards.selftest import selftest
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.traced import Traced
@@ -279,6 +280,20 @@ def test_tracing_is_not_measured(name: str, tmp_path: Path) -> None:
     assert isinstance(found, Measured)
     assert 100 < found.instructions < 3000
     assert 64 < found.stack_bytes < 1500
+
+
+@boards
+def test_golden_vectors_hold_on_the_board(name: str, tmp_path: Path) -> None:
+    program = small()
+    vectors = inputs(program, 3, 0)
+    write_files(c_model(program, vectors=vectors).files, tmp_path)
+    selftest(tmp_path, BOARDS[name])
+    header = tmp_path / "headers" / "input.h"
+    text = header.read_text()
+    last = text.rindex("\n", 0, text.index("}\n};", text.index("ql_expected_")) - 5)
+    header.write_text(f"{text[:last]} 1 + {text[last:].lstrip()}")
+    with pytest.raises(VerificationError, match=r"\): ql_selftest returned 2, 0 expected$"):
+        selftest(tmp_path, BOARDS[name])
 
 
 @boards

@@ -105,8 +105,8 @@ def _refuse_missing_library(board: Board, complaint: str) -> None:
 
 
 def _call(inputs: Sequence[str], outputs: Sequence[str]) -> str:
-    """Return the source of the model's call. Inputs and outputs lie at odd addresses, which the
-    model has to bear."""
+    """Return the source of the model's call, with CALL_SELFTEST of its own test. Inputs and outputs
+    lie at odd addresses, which the model has to bear."""
     given = [(input_name(name), size_name(name)) for name in inputs]
     made = [(output_name(name), size_name(name)) for name in outputs]
     memory = "\n".join(
@@ -114,6 +114,7 @@ def _call(inputs: Sequence[str], outputs: Sequence[str]) -> str:
         for name, size in (*given, *made)
     )
     arguments = ", ".join(f"{name} + 1, {size}" for name, size in (*given, *made))
+    tested = ", ".join(f"{name} + 1" for name, _ in (*given, *made))
     return f"""#include "call.h"
 
 #include "model.h"
@@ -124,7 +125,11 @@ static uint32_t arena[QL_ARENA_SIZE / 4 + (QL_ARENA_SIZE == 0)];
 {_table("inputs", given)}
 {_table("outputs", made)}
 
+#ifdef CALL_SELFTEST
+int call_model(void) {{ return ql_selftest(arena, {tested}); }}
+#else
 int call_model(void) {{ return ql_run(arena, {arguments}); }}
+#endif
 """
 
 
