@@ -33,18 +33,18 @@ class Operation(ABC):
     layer: str = ""
 
     def __post_init__(self) -> None:
-        is_constant = {field.name: get_origin(field.type) is np.ndarray for field in fields(self)}
+        dtypes = {field.name: _dtype_of(field.type) for field in fields(self)}
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, np.integer):
                 value = value.item()
                 object.__setattr__(self, field.name, value)
-            if not is_constant[field.name] and not _is_a(value, field.type):
+            if dtypes[field.name] is None and not _is_a(value, field.type):
                 self.refuse(f"{field.name} {value!r}", _name_of(field.type))
-        for field in fields(self):
-            if is_constant[field.name]:
-                given, dtype = getattr(self, field.name), _dtype_of(field.type)
-                object.__setattr__(self, field.name, self._constant(field.name, given, dtype))
+        for name, dtype in dtypes.items():
+            if dtype is not None:
+                constant = self._constant(name, getattr(self, name), dtype)
+                object.__setattr__(self, name, constant)
 
     def constants(self) -> Mapping[str, Array]:
         """Return the tensors that are part of the operation, by the names of its fields."""
@@ -114,10 +114,14 @@ class Operation(ABC):
         )
 
 
-def _dtype_of(annotation: Any) -> np.dtype[Any]:
-    """Return the type of the elements of an annotation `NDArray[...]`."""
-    _, dtype = get_args(annotation)
-    found: np.dtype[Any] = np.dtype(get_args(dtype)[0])
+def _dtype_of(annotation: Any) -> np.dtype[Any] | None:
+    """Return the type of the elements of an annotation `NDArray[...]`; None for another one."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is np.ndarray:
+        arguments = get_args(arguments[1])
+    elif origin is not NDArray:  # which it is from NumPy 2.5 on, with Python 3.12
+        return None
+    found: np.dtype[Any] = np.dtype(arguments[0])
     return found
 
 

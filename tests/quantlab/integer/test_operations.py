@@ -1,12 +1,14 @@
 """What operations and programs refuse when they are made: one line each, with the field's name."""
 
 import json
+import types
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, get_origin
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from quantlab.deploy.table import ARTEFACTS
 from quantlab.deploy.verification import verify
@@ -32,6 +34,7 @@ from quantlab.integer.operations import (
     Threshold,
     Windows,
 )
+from quantlab.integer.operations.operation import _dtype_of
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, U8, TensorType
 
@@ -72,7 +75,7 @@ def constants() -> list[tuple[type[Operation], str]]:
         (cls, field.name)
         for cls in OPERATIONS.values()
         for field in fields(cls)
-        if get_origin(field.type) is np.ndarray
+        if _dtype_of(field.type) is not None
     ]
 
 
@@ -101,7 +104,7 @@ def others() -> list[tuple[type[Operation], str]]:
         (cls, field.name)
         for cls in OPERATIONS.values()
         for field in fields(cls)
-        if get_origin(field.type) is not np.ndarray
+        if _dtype_of(field.type) is None
     ]
 
 
@@ -219,3 +222,10 @@ def test_a_program_that_computes_nothing() -> None:
         verify(program, [{"x": np.zeros((1, 3), np.uint8)}])
     with pytest.raises(UsageError, match="onnx-exact: a program of 0 operations given"):
         ARTEFACTS["onnx-exact"].files({"network": program}, {})
+
+
+def test_annotations_of_arrays_are_known_to_every_numpy() -> None:
+    """From 2.5 on `NDArray` is an alias of its own; before, of `ndarray`."""
+    alias = types.GenericAlias(cast(Any, NDArray), (np.int16,))
+    assert _dtype_of(alias) == _dtype_of(NDArray[np.int16]) == np.dtype(np.int16)
+    assert _dtype_of(tuple[int, ...]) is _dtype_of(int) is None
