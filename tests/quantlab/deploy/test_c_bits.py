@@ -16,6 +16,7 @@ from quantlab.deploy.c.artefact import FOLDER, host, on_board
 from quantlab.deploy.c.boards.measure import measure
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.kernels.choice import chosen
 from quantlab.deploy.c.kernels.counted import counted_bytes, counted_words
 from quantlab.deploy.c.kernels.fields import field_bytes, field_words, most_inputs
 from quantlab.deploy.c.model import c_model
@@ -278,6 +279,33 @@ def test_auto_takes_bits_where_they_are_smaller() -> None:
     assert {one["encoding"] for one in kept.values()} == {"bits1"}
     few = json.loads(c_model(chain("bits1"), "dense").files["model.json"])["weights"]
     assert {one["encoding"] for one in few.values()} == {"dense"}
+
+
+def test_auto_keeps_a_layer_dense_that_would_be_slower() -> None:
+    """Of 25 inputs, most instructions would prepare them."""
+    random = np.random.default_rng(0)
+    values = np.array([-1, 1], np.int8)
+    first = Convolution(
+        inputs=("x",), output="sums", weight=random.choice(values, (16, 1, 5, 5)), weight_bits=1,
+        bias=np.zeros(16, np.int32), padding_codes=np.zeros(1, np.int32),
+        windows=Windows(kernel=(5, 5)),
+    )  # fmt: skip
+    few = Threshold(
+        inputs=("sums",), output="few", thresholds=np.zeros((1, 1), int),
+        signs=np.ones(1, np.int8), low=0, step=1, kind=U8,
+    )  # fmt: skip
+    row = Reshape(inputs=("few",), output="row", shape=(16 * 16 * 16,))
+    last = Linear(
+        inputs=("row",), output="y", weight=random.choice(values, (64, 4096)), weight_bits=1,
+        bias=np.zeros(64, np.int32),
+    )  # fmt: skip
+    program = Program(
+        inputs={"x": TensorType((1, 20, 20), U8)},
+        operations=(first, few, row, last),
+        outputs=("y",),
+    )
+    assert chosen(program, "auto") == {"sums": "dense", "y": "bits1"}
+    assert chosen(program, "smallest") == {"sums": "bits1", "y": "bits1"}
 
 
 def large() -> Program:

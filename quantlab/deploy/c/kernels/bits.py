@@ -1,18 +1,29 @@
 """Weights of 1, 2 and 4 bits.
 
-Where inputs have few levels too, products are counted: see `counted.py`. A count of 32 products
-takes 9 to 10 instructions of a Cortex-M3 for each plane of the inputs and of the weights, so that
-up to three pairs of planes take fewer than the other way, `fields.py`, whose products take 9
-instructions for eight.
+Where inputs have few levels too, products are counted, see `counted.py`, if that takes fewer
+instructions than the other way, `fields.py`: a count of 32 products takes about ten for each pair
+of planes of inputs and weights, and fields nine for eight products.
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.deploy.c.kernels.counted import counted_bytes, counted_words, plane_bytes
-from quantlab.deploy.c.kernels.fields import field_bytes, field_words, most_inputs
+from quantlab.deploy.c.kernels.counted import (
+    COUNTED,
+    counted_bytes,
+    counted_instructions,
+    counted_words,
+    plane_bytes,
+)
+from quantlab.deploy.c.kernels.fields import (
+    field_bytes,
+    field_instructions,
+    field_words,
+    most_inputs,
+)
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.formats.weights.bits import Bits
 from quantlab.integer.layout.choice import padded_levels
@@ -20,8 +31,8 @@ from quantlab.integer.layout.levels import Levels, levels_of
 from quantlab.integer.layout.planes import Planes, planes_of
 from quantlab.integer.tensor_type import S16, U8, TensorType
 
-_MOST_COUNTED = 3  # pairs of planes of inputs and weights
-_CODE_BYTES = {1: 1900, 2: 1900, 4: 1800}
+_CODE_BYTES = {1: 2000, 2: 2000, 4: 1800}
+_GATHERING = 40  # instructions of a row of a window
 
 
 @dataclass(frozen=True)
@@ -48,42 +59,58 @@ class BitsKernel(Kernel):
 
     def nbytes(self, factors: Factors) -> int:
         codes = _codes(factors)
-        if self._counted(_levels(factors)) is not None:
+        if self._counted(factors) is not None:
             return counted_bytes(codes.shape, self.num_bits)
         return field_bytes(codes.shape, self.num_bits, factors.groups)
 
+    def instructions(self, factors: Factors) -> float:
+        planes, shape = self._counted(factors), _shape(factors)
+        if planes is not None:
+            of_window = counted_instructions(shape, self.num_bits, planes)
+        else:
+            of_window = field_instructions(shape, self.num_bits, self._most(factors))
+        if not _is_in_place(factors):
+            of_window += _GATHERING * factors.windows.kernel[0] + shape[1]
+        return of_window * factors.groups * prod(factors.num_places)
+
     def store(self, factors: Factors) -> Stored:
-        levels = _levels(factors)
-        planes = self._counted(levels)
-        columns = _codes(factors).shape[1]
-        scratch = 0 if _is_in_place(factors) else columns
+        codes, planes = _codes(factors), self._counted(factors)
+        scratch = 0 if _is_in_place(factors) else codes.shape[1]
         if planes is None:
+            words = field_words(codes, self.num_bits, factors.groups, self._most(factors))
             function, more = f"field_product_{self.num_bits}_{factors.kind}", set[str]()
         else:
+            words = counted_words(codes, self.num_bits, planes)
             function, more = "bit_product", {"pack_bits", "count_common"}
-            scratch += plane_bytes(columns, planes)
+            scratch += plane_bytes(codes.shape[1], planes)
         return Stored(
             encoding=self.encoding,
-            weights=self._words(factors),
+            weights=words,
             function=function,
             runtime=frozenset({"multiply_gathered", "gather_window", *more}),
             scratch=TensorType((1, scratch), U8) if scratch else None,
             added=None if planes is None else _added(factors, planes),
         )
 
-    def _words(self, factors: Factors) -> NDArray[np.uint32]:
-        codes, levels = _codes(factors), _levels(factors)
-        planes = self._counted(levels)
-        if planes is not None:
-            return counted_words(codes, self.num_bits, planes)
-        most = most_inputs(self.num_bits, max(-levels.low, levels.high))
-        return field_words(codes, self.num_bits, factors.groups, most)
-
-    def _counted(self, levels: Levels) -> Planes | None:
+    def _counted(self, factors: Factors) -> Planes | None:
         """Return the planes of the inputs where products are counted, None where they are not."""
-        planes = planes_of(levels)
-        is_few = self.num_bits <= 2 and self.num_bits * planes.count <= _MOST_COUNTED
-        return planes if is_few else None
+        planes, shape = planes_of(_levels(factors)), _shape(factors)
+        if self.num_bits not in COUNTED:
+            return None
+        counted = counted_instructions(shape, self.num_bits, planes)
+        fields = field_instructions(shape, self.num_bits, self._most(factors))
+        return planes if counted < fields else None
+
+    def _most(self, factors: Factors) -> int:
+        """Return how many inputs give sums of 16 bits."""
+        levels = _levels(factors)
+        return most_inputs(self.num_bits, max(-levels.low, levels.high))
+
+
+def _shape(factors: Factors) -> tuple[int, int]:
+    """Return the outputs and columns of a group."""
+    num_outputs, columns = _codes(factors).shape
+    return num_outputs // factors.groups, columns
 
 
 def _codes(factors: Factors) -> NDArray[np.int8]:

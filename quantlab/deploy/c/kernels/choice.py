@@ -4,11 +4,12 @@ A name gives its kernel to all layers that it can multiply and whose weights tak
 the others stay dense. `smallest` makes the bytes of all weights, and of the code of all kernels
 that are needed, as few as possible: a kernel that only one layer takes has to save more than its
 own code. It keeps a program dense whose weights alone take no fewer bytes otherwise. `auto` is the
-same among what takes no more instructions in all than dense weights do, as kernels estimate them. A
-mapping names the encoding of each layer, by the name of its output; layers that it lacks are dense.
+same among what takes at most a quarter more instructions in all than the fastest kernels do, as
+kernels estimate them. A mapping names the encoding of each layer, by the name of its output; layers
+that it lacks are dense.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,6 +20,7 @@ from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.program import Program
 
 Encoding = str | Mapping[str, str]
+_LEEWAY = 1.25  # instructions over those of the fastest kernels
 
 
 def chosen(program: Program, encoding: Encoding) -> Mapping[str, str]:
@@ -73,7 +75,8 @@ def _least(factors: Factors, allowed: Sequence[str]) -> str:
 
 
 def _smallest(layers: Mapping[str, Factors], *, is_fast: bool) -> dict[str, str]:
-    """Return the encodings of the fewest bytes. is_fast: at no more instructions than dense ones.
+    """Return the encodings of the fewest bytes. is_fast: at hardly more instructions than the
+    fastest.
 
     Functions are made anew for each type of input, so that layers of different types share none;
     depthwise layers have a function of their own in any case.
@@ -111,27 +114,39 @@ def _costs(factors: Factors) -> dict[str, _Cost]:
 def _best(costs: _Costs, is_fast: bool) -> Mapping[str, str]:
     """Return the encoding of each layer."""
     dense = dict.fromkeys(costs, DENSE)
+    most = _LEEWAY * sum(_fewest(own, own) for own in costs.values())
     smaller = [
         choice
         for choice in _choices(costs)
         if _weights(choice, costs) < _weights(dense, costs)
-        and (not is_fast or _instructions(choice, costs) <= _instructions(dense, costs))
+        and (not is_fast or _instructions(choice, costs) <= most)
     ]
     return min([dense, *smaller], key=lambda choice: _weights(choice, costs) + _code(choice))
 
 
 def _choices(costs: _Costs) -> Iterator[dict[str, str]]:
-    """Yield for each set of kernels that is enough the smallest encoding of each layer; few kernels
-    come first, and the dense one before others."""
+    """Yield for each set of kernels that is enough the smallest encoding of each layer, and that
+    among those which make no layer much slower than the fastest of the set; few kernels come first,
+    and the dense one before others."""
     for count in range(1, len(KERNELS) + 1):
         for allowed in combinations(KERNELS, count):
             able = {name: [one for one in allowed if one in own] for name, own in costs.items()}
             if all(able.values()):
                 yield {name: _first_least(able[name], own) for name, own in costs.items()}
+                yield {name: _first_fast(able[name], own) for name, own in costs.items()}
 
 
 def _first_least(able: Sequence[str], costs: Mapping[str, _Cost]) -> str:
     return min(able, key=lambda name: costs[name].nbytes)
+
+
+def _first_fast(able: Sequence[str], costs: Mapping[str, _Cost]) -> str:
+    most = _LEEWAY * _fewest(able, costs)
+    return _first_least([name for name in able if costs[name].instructions <= most], costs)
+
+
+def _fewest(able: Iterable[str], costs: Mapping[str, _Cost]) -> float:
+    return min(costs[name].instructions for name in able)
 
 
 def _weights(choice: Mapping[str, str], costs: _Costs) -> int:

@@ -17,6 +17,9 @@ _PLANES = {
     2: planes_of(Levels(low=-2, high=1)),
 }
 
+COUNTED = tuple(_PLANES)
+"""Bits of a weight that can be counted."""
+
 
 def counted_words(codes: NDArray[np.int8], num_bits: int, x: Planes) -> NDArray[np.uint32]:
     """Return the weights `[O, K]` of a layer: a word that says how, then output by output.
@@ -41,3 +44,10 @@ def counted_bytes(shape: tuple[int, ...], num_bits: int) -> int:
 def plane_bytes(columns: int, x: Planes) -> int:
     """Return the bytes of the planes of a window of `columns` inputs."""
     return x.count * num_words(columns, WIDTH) * WIDTH // 8
+
+
+def counted_instructions(shape: tuple[int, ...], num_bits: int, x: Planes) -> float:
+    """Return about how many instructions a Cortex-M4 takes for a window and weights `[O, K]`."""
+    num_outputs, columns = shape
+    count = 10 * num_words(columns, WIDTH) + 60
+    return x.count * (columns + count + num_outputs * num_bits * count) + 50 * num_outputs

@@ -53,3 +53,14 @@ def most_inputs(num_bits: int, largest: int) -> int:
     inputs = _HALF // num_bits
     most = (2 ** (_HALF - 1) - 1) // (((1 << num_bits) - 1) * max(largest, 1))
     return int(min(most, 2**_HALF - inputs) // inputs * inputs)
+
+
+def field_instructions(shape: tuple[int, ...], num_bits: int, most: int) -> float:
+    """Return about how many instructions a Cortex-M4 takes for a window and weights `[O, K]` of one
+    group."""
+    num_outputs, columns = shape
+    eights, left = divmod(num_outputs, _EIGHT)
+    splits = -(-columns // most)
+    of_eight = (1.2 + num_bits / 20) * _EIGHT * columns + 75 * splits + 80
+    of_two = 7 * columns + 30 * splits + 50
+    return 4 * columns + eights * of_eight + -(-left // 2) * of_two
