@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.made_bytes import define_bytes
 from quantlab.deploy.c.placed import Order, Placed
 from quantlab.deploy.c.pooled import define_pooling
-from quantlab.deploy.c.rows import define_row, without_bias
+from quantlab.deploy.c.rows import define_row, grows_by_bias, without_bias
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type
 from quantlab.integer.groups import Group, Made
+from quantlab.integer.program import Program
 
 Places = list[tuple[Argument, Argument]]
 
@@ -29,11 +30,15 @@ class Sums:
         """The bias in a shape that broadcasts against the sums."""
         return self.bias[:, None, None] if len(self.order) == 3 else self.bias
 
-    def can_lack_bias(self) -> bool:
-        """Return whether what is made of the sums can add their bias with its own constants."""
+    def can_lack_bias(self, program: Program) -> bool:
+        """Return whether what is made of the sums adds their bias with its own constants: it can,
+        and takes no more bytes so."""
         return not self.group.is_read and all(
             one.source is not None
-            or without_bias(one.operation, one.side, self.shaped_bias) is not None
+            or (
+                without_bias(one.operation, one.side, self.shaped_bias) is not None
+                and not (self.bias.any() and grows_by_bias(one.operation, one.side, program))
+            )
             for one in self.group.made
         )
 

@@ -39,7 +39,7 @@ def product(group: Group, writer: Writer) -> None:
     kept = writer.weights[layer.output] = KERNELS[writer.encodings[layer.output]].store(factors)
     bias = layer.bias if kept.added is None else layer.bias + kept.added
     sums = Sums(group=group, order=order, bias=bias)
-    lacks_bias = sums.can_lack_bias()
+    lacks_bias = sums.can_lack_bias(writer.program)
     finished, stored, places = finish(sums, writer, lacks_bias=lacks_bias)
     has_bias = not lacks_bias and bias.any()
     weights = writer.constants("weights", kept.weights)

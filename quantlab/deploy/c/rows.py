@@ -13,7 +13,8 @@ from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Writer
 from quantlab.integer.operations import Lookup, Multiply, Operation, Threshold
 from quantlab.integer.operations.rescale import Rescale
-from quantlab.integer.tensor_type import TensorType
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import S8, U8, TensorType
 
 
 def without_bias(operation: Operation, side: int, bias: NDArray[np.int32]) -> Operation | None:
@@ -39,6 +40,21 @@ def without_bias(operation: Operation, side: int, bias: NDArray[np.int32]) -> Op
             return None
 
 
+def grows_by_bias(operation: Operation, side: int, program: Program) -> bool:
+    """Return whether one offset of 64 bits for all would become one for each channel."""
+    return (
+        isinstance(operation, Rescale)
+        and (len(operation.inputs) > 1 or program.types[operation.output].kind not in (U8, S8))
+        and _is_one(operation.offset)
+        and narrow(operation, side, program.bounds[operation.output]) is None
+    )
+
+
+def _is_one(values: NDArray[Any]) -> bool:
+    """Return whether all elements are equal."""
+    return bool((values == values.flat[0]).all())
+
+
 def define_row(
     writer: Writer,
     operation: Operation,
@@ -55,8 +71,12 @@ def define_row(
     """
 
     def constants(name: str, values: NDArray[Any]) -> str:
-        """Return an array in the order of memory, and its step along a row."""
+        """Return an array in the order of memory, and its step along a row: one element where all
+        rows have the same of it."""
         found = laid_out(values, order, shape)
+        if not is_moving and _is_one(found):
+            found = found.reshape(-1)[:1]
+            return braces([writer.constants(name, found), 0])
         return braces([writer.constants(name, found), int(bool(order) and found.shape[-1] > 1)])
 
     bound = writer.program.bounds[operation.output]

@@ -36,6 +36,7 @@ def source(writer: Written, arena: Arena, headers: list[str], test: str) -> str:
     if arena.offsets:
         begin = ""
         at = "static void* at(void* arena, size_t offset) { return (uint8_t*)arena + offset; }\n\n"
+    begin += "".join(f"    (void){input_name(name)};\n" for name in _unread(writer))
     return f"""{NOTE}#include <string.h>
 
 {includes}
@@ -47,6 +48,12 @@ def source(writer: Written, arena: Arena, headers: list[str], test: str) -> str:
 }}
 
 {test}"""
+
+
+def _unread(writer: Written) -> list[str]:
+    """Return the inputs that no call reads."""
+    read = {buffer for call in writer.calls for buffer in call.buffers}
+    return [name for name in writer.program.inputs if name in writer.given and name not in read]
 
 
 def _call(call: Call, writer: Written, arena: Arena, *, is_backward: bool) -> str:

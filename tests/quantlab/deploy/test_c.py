@@ -60,6 +60,15 @@ def test_a_requantization_with_a_shift_for_each_place(tmp_path: Path) -> None:
     check(program, {"x": raw}, tmp_path)
 
 
+@needs_compiler
+def test_an_input_that_nothing_reads(tmp_path: Path) -> None:
+    program = Author(3).program(2)
+    kinds = {"x": program.inputs["x"], "a": TensorType((4,), U8), "b": TensorType((2,), S16)}
+    several = Program(inputs=kinds, operations=program.operations, outputs=program.outputs)
+    batch = {"a": np.zeros((2, 4), np.uint8), "b": np.ones((2, 2), np.int16)}
+    check(several, {**inputs(program, 2, 0), **batch}, tmp_path)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 300))
 def test_many_random_programs(seed: int, tmp_path: Path) -> None:
