@@ -11,6 +11,12 @@ from pathlib import Path
 
 from quantlab.deploy.c.boards.emulator import run
 from quantlab.deploy.c.boards.table import MIB, SUPPORT, Board
+from quantlab.deploy.c.interface import size_name
+from quantlab.deploy.c.kernels.choice import Encoding
+from quantlab.deploy.c.kernels.table import AUTO
+from quantlab.deploy.c.model import c_model
+from quantlab.deploy.folder import write_files
+from quantlab.integer.program import Program
 
 _SECONDS = 600
 _SECTIONS = ("-O2", "-ffunction-sections", "-fdata-sections")
@@ -40,6 +46,29 @@ class Cost:
     flash_bytes: int
     stack_bytes: int
     instructions: int
+
+
+def sources_of(
+    program: Program, folder: Path, *, encoding: Encoding = AUTO, is_test: bool = False
+) -> Sources:
+    """Write our model into a folder. is_test: whether its call is its own test, which compares the
+    outputs with the interpreter's."""
+    model = c_model(program, encoding)
+    write_files(model.files, folder)
+    sizes = dict(re.findall(r"#define (\w+_SIZE) (\d+)", model.files["model.h"].decode()))
+    (given,), (made,) = program.inputs, program.outputs
+    call = f"ql_run(arena, input, {size_name(given)}, output, {size_name(made)})"
+    if is_test:
+        call = "ql_selftest(arena, input, output)"
+    return Sources(
+        files=[folder / "model.c", *sorted((folder / "runtime").glob("*.c"))],
+        includes=[folder],
+        headers=["model.h"],
+        call=call,
+        arena_bytes=model.arena_size,
+        input_bytes=int(sizes[size_name(given)]),
+        output_bytes=int(sizes[size_name(made)]),
+    )
 
 
 def cost(board: Board, sources: Sources) -> Cost:

@@ -3,42 +3,26 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
 import bakenn
 import onnx
+from bakenn import MemoryReport
 from bakenn.backend.portable_c import CBackendOptions, KernelPolicy
 from bakenn.targets import CORTEX_M4
+from torch import Tensor, nn
 
-from benchmarks.boards import Sources
+from benchmarks.boards import Sources, sources_of
 from benchmarks.tflite import read
-from quantlab.deploy.c.interface import size_name
-from quantlab.deploy.c.model import c_model
-from quantlab.deploy.folder import write_files
 from quantlab.deploy.onnx.qdq import qdq_model
 
 
 def ours(file: Path, folder: Path, *, is_test: bool = False) -> Sources:
     """Write our model into a folder. is_test: whether its call is its own test, which compares the
     outputs with the interpreter's."""
-    program = read(file).program
-    model = c_model(program)
-    write_files(model.files, folder)
-    sizes = dict(re.findall(r"#define (\w+_SIZE) (\d+)", model.files["model.h"].decode()))
-    (given,), (made,) = program.inputs, program.outputs
-    call = f"ql_run(arena, input, {size_name(given)}, output, {size_name(made)})"
-    if is_test:
-        call = "ql_selftest(arena, input, output)"
-    return Sources(
-        files=[folder / "model.c", *sorted((folder / "runtime").glob("*.c"))],
-        includes=[folder],
-        headers=["model.h"],
-        call=call,
-        arena_bytes=model.arena_size,
-        input_bytes=int(sizes[size_name(given)]),
-        output_bytes=int(sizes[size_name(made)]),
-    )
+    return sources_of(read(file).program, folder, is_test=is_test)
 
 
 def bakenn_portable(file: Path, folder: Path) -> Sources:
@@ -54,10 +38,20 @@ def bakenn_cmsis_nn(file: Path, folder: Path) -> Sources:
     return _bakenn(file, folder, options)
 
 
+def bakenn_of_torch(model: nn.Module, samples: Sequence[Tensor], folder: Path) -> Sources:
+    """Write BakeNN's model of plain C, quantized by BakeNN, into a folder."""
+    compiled = bakenn.compile_torch_ptq(model, samples[0], samples, folder, name="net")
+    return _sources(compiled.memory_report, folder)
+
+
 def _bakenn(file: Path, folder: Path, options: CBackendOptions) -> Sources:
     """file: one of the patched ones; BakeNN refuses the others."""
     model = bakenn.compile_tflite(file, folder, name="net", backend_options=options)
-    report = model.memory_report
+    return _sources(model.memory_report, folder)
+
+
+def _sources(report: MemoryReport, folder: Path) -> Sources:
+    """Return what BakeNN wrote into a folder."""
     lists = (folder / "bakenn_sources.cmake").read_text(encoding="utf-8")
     sources, includes, definitions = (
         re.findall(r'"\$\{CMAKE_CURRENT_LIST_DIR\}/([^"]*)"|^  (\w+=?\w*)$', block, re.MULTILINE)
