@@ -7,19 +7,25 @@ from pathlib import Path
 from rich.table import Table
 
 from experiments.command_line import Invocation
-from experiments.commands.restored import limits_of, lowered, restore
+from experiments.commands.restored import Lowered, limits_of, lowered, restore
 from experiments.deployment.artefacts import files_of, write
 from experiments.deployment.cost import cost_on_board
+from experiments.deployment.samples import raw_samples
 from experiments.progress import console, show
+from quantlab.deploy.c.vectors import to_text
 from quantlab.deploy.table import artefacts_named, options_for
 
 
 def run(invocation: Invocation) -> int:
     """Lower the network, write the files, say where they are."""
     names = artefacts_named(invocation.options.get("to"))
-    options = options_for(names, _options(invocation))
+    given = _options(invocation)
+    options_for(names, given)
     found = lowered(restore(invocation), limits_of(invocation))
     folder = found.restored.artefacts
+    if invocation.has("vectors"):
+        given["vectors"] = _vectors(found, invocation.number("vectors"))
+    options = options_for(names, given)
     made = files_of(options, found.program)
     lines = cost_on_board(made, options)
     table = Table("artefact", "bytes", "file")
@@ -38,9 +44,17 @@ def _options(invocation: Invocation) -> dict[str, str]:
         "encoding": invocation.options.get("encoding"),
         "ram": invocation.options.get("ram"),
         "flash": invocation.options.get("flash"),
+        "vectors": invocation.options.get("vectors"),
         "board": invocation.options.get("board"),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _vectors(found: Lowered, count: int) -> str:
+    """Return so many test samples as an option has them."""
+    samples, _ = raw_samples(found.data.test, found.restored.library, count)
+    (name,) = found.program.inputs
+    return to_text({name: found.program.encode(name, samples.numpy())})
 
 
 def _said(files: Sequence[Path], folder: Path) -> str:

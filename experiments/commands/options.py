@@ -25,7 +25,7 @@ LOWERING = {
 
 # What artefacts can be asked for, with the least of what is a number. The table of artefacts says
 # what each means.
-OF_ARTEFACTS = {"encoding": None, "ram": 1, "flash": 1, "board": None}
+OF_ARTEFACTS = {"encoding": None, "ram": 1, "flash": 1, "vectors": 1, "board": None}
 
 # Which network of which run.
 STORED_NETWORK = {

@@ -13,7 +13,7 @@ from quantlab.conversion.forms import FORMS
 from quantlab.conversion.given import given_of
 from quantlab.conversion.samples import Samples
 from quantlab.deploy.c.folder import leftovers
-from quantlab.deploy.c.kernels.table import AUTO, KERNELS
+from quantlab.deploy.c.kernels.table import CHOICES, KERNELS
 from quantlab.deploy.c.sizes import Sizes
 from quantlab.deploy.folder import check_places, manifest, replace_files
 from quantlab.errors import UsageError, check_kind, did_you_mean
@@ -78,8 +78,8 @@ def save_compressed_model(
     or on `input_data` without it. The network itself does not change.
 
     model: in its present state, as it evaluates.
-    representation: of the weights: `csr`, sparse layers by rows; `auto`, the fewest bytes for each
-        layer; `dense`; or another encoding of C.
+    representation: of the weights: `csr`, sparse layers by rows; `auto`, few bytes at hardly more
+        instructions than it could take; `smallest`; `dense`; or another encoding of C.
     input_data: a sample, `[F]`, `[C, H, W]`, or `[C, W]` of 1-d convolutions, or a batch, as the
         network takes it; it becomes `headers/input.h`, with the outputs that the C has to give.
     example_data: a batch. example_targets: a class for each of its samples, to measure with.
@@ -126,7 +126,7 @@ def save_compressed_model(
 
 def _check_representation(given: str) -> None:
     check_kind("representation", given, str, "a name")
-    allowed = [AUTO, *KERNELS]
+    allowed = [*CHOICES, *KERNELS]
     if given not in allowed:
         hint = f", {_REPLACED[given]}" if given in _REPLACED else did_you_mean(given, allowed)
         raise UsageError(f"representation: '{given}' given, {', '.join(allowed)} allowed{hint}")

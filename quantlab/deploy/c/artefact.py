@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quantlab.deploy.artefact import Artefact, EngineSource, Files, Options, Parts, only_path, paths
 from quantlab.deploy.c.boards.table import BOARDS, Board
-from quantlab.deploy.c.folder import leftovers, stored_encoding
+from quantlab.deploy.c.folder import leftovers, stored_options
 from quantlab.deploy.c.options import OPTIONS, read
 from quantlab.integer.verify import Engine
 
@@ -15,12 +15,14 @@ FOLDER, FILE = Path("c"), "model.c"
 
 def files(parts: Parts, options: Options) -> Files:
     from quantlab.deploy.c.model import c_model
+    from quantlab.deploy.c.vectors import from_text
 
     asked = read(options)
     found: dict[str, bytes] = {}
     for name, path in paths(parts, FILE).items():
         folder = FOLDER / Path(path).parent
-        model = c_model(parts[name], asked.encoding)
+        vectors = None if asked.vectors is None else from_text(parts[name], asked.vectors)
+        model = c_model(parts[name], asked.encoding, vectors=vectors)
         asked.check(model.sizes)
         for file, data in model.files.items():
             found[str(folder / file)] = data
@@ -33,8 +35,7 @@ def stale(files: Files, folder: Path) -> Sequence[Path]:
 
 
 def stored(folder: Path) -> Options:
-    encoding = stored_encoding(folder / FOLDER)
-    return {} if encoding is None else {"encoding": encoding}
+    return stored_options(folder / FOLDER)
 
 
 def host(parts: Parts, folder: Path) -> Engine:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from quantlab.deploy.artefact import Files
+from quantlab.deploy.artefact import Files, Options
 from quantlab.errors import UsageError
 
 MANIFEST = "model.json"
+_STORED = ("encoding", "vectors")
 
 
 def leftovers(files: Files, folder: Path) -> list[Path]:
@@ -35,10 +36,11 @@ def leftovers(files: Files, folder: Path) -> list[Path]:
     return found
 
 
-def stored_encoding(folder: Path) -> str | None:
-    """Return the encoding that the model in a folder was written with, None if it says none."""
-    encoding = _said(folder / MANIFEST).get("encoding")
-    return encoding if isinstance(encoding, str) else None
+def stored_options(folder: Path) -> Options:
+    """Return the options that the model in a folder was written with, as far as it says them."""
+    said = _said(folder / MANIFEST)
+    given = {name: said.get(name) for name in _STORED}
+    return {name: value for name, value in given.items() if isinstance(value, str)}
 
 
 def _files(folder: Path) -> Iterator[Path]:

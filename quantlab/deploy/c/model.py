@@ -29,7 +29,7 @@ from quantlab.deploy.c.selftest import expected_crc32
 from quantlab.deploy.c.sizes import Sizes, sizes_of
 from quantlab.deploy.c.source import selftest, source
 from quantlab.deploy.c.text import NOTE
-from quantlab.deploy.c.vectors import HEADER, vectors_header
+from quantlab.deploy.c.vectors import HEADER, to_text, vectors_header
 from quantlab.deploy.c.writer import Pointer, Writer
 from quantlab.errors import UsageError
 from quantlab.integer.operations import MaxPool, Operation
@@ -96,7 +96,7 @@ def c_model(
     }
     files = {name: text.encode() for name, text in texts.items()}
     sizes = sizes_of(writer, arena)
-    files[MANIFEST] = _manifest(writer, encoding, sizes, files)
+    files[MANIFEST] = _manifest(writer, encoding, sizes, files, vectors)
     return Model(files=files, tensors=writer.kept, sizes=sizes)
 
 
@@ -132,9 +132,15 @@ def _header(name: str, writer: Writer) -> str:
     return f"{NOTE}#ifndef {guard}\n#define {guard}\n\n{includes}\n\n{body}\n#endif\n"
 
 
-def _manifest(writer: Writer, encoding: Encoding, sizes: Sizes, files: Files) -> bytes:
+def _manifest(
+    writer: Writer,
+    encoding: Encoding,
+    sizes: Sizes,
+    files: Files,
+    vectors: Mapping[str, NDArray[Any]] | None,
+) -> bytes:
     program = writer.program
-    said = {
+    said: dict[str, object] = {
         "arena_bytes": sizes.arena,
         "input_bytes": sizes.inputs,
         "output_bytes": sizes.outputs,
@@ -146,6 +152,8 @@ def _manifest(writer: Writer, encoding: Encoding, sizes: Sizes, files: Files) ->
         },
         "inputs": {name: str(kind) for name, kind in program.inputs.items()},
         "outputs": {name: str(program.types[name]) for name in program.outputs},
-        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
+    if vectors is not None:
+        said["vectors"] = to_text(vectors)
+    said["sha256"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     return (json.dumps(said, indent=2) + "\n").encode()

@@ -5,23 +5,26 @@ from dataclasses import dataclass
 
 from quantlab.deploy.artefact import Options
 from quantlab.deploy.c.boards.table import BOARDS, Board
-from quantlab.deploy.c.kernels.table import AUTO, KERNELS
+from quantlab.deploy.c.kernels.table import AUTO, CHOICES, KERNELS
 from quantlab.deploy.c.sizes import Sizes, check_limits
 from quantlab.errors import UsageError, did_you_mean
 
 OPTIONS: Mapping[str, str] = {
-    "encoding": f"of weights in C: {', '.join([AUTO, *KERNELS])}; by default {AUTO}",
+    "encoding": f"of weights in C: {', '.join([*CHOICES, *KERNELS])}; by default {AUTO}",
     "ram": "the most bytes of the C's arena, inputs and outputs",
     "flash": "the most bytes of the C's constants",
+    "vectors": "samples for the C's headers/input.h: here how many of the test samples",
     "board": f"that the C has to fit on: {', '.join(BOARDS)}",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Options, read. ram, flash: bytes; None for no limit."""
+    """Options, read. ram, flash: bytes; None for no limit. vectors: as `vectors.to_text` writes
+    them, None for none."""
 
     encoding: str = AUTO
+    vectors: str | None = None
     ram: int | None = None
     flash: int | None = None
     board: Board | None = None
@@ -48,6 +51,7 @@ def read(options: Options) -> Asked:
         )
     return Asked(
         encoding=options.get("encoding", AUTO),
+        vectors=options.get("vectors"),
         ram=_bytes("ram", options),
         flash=_bytes("flash", options),
         board=None if name is None else BOARDS[name],

@@ -4,6 +4,8 @@
 together. `ql_selftest` runs the model on them too.
 """
 
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +65,33 @@ enum {{ QL_NUM_VECTORS = {count} }};
 {body}
 #endif
 """
+
+
+def to_text(vectors: Mapping[str, NDArray[Any]]) -> str:
+    """Return vectors as text: the little-endian bytes of each input in base64, by its name."""
+    found = {
+        name: b64encode(np.ascontiguousarray(v, v.dtype.newbyteorder("<")).tobytes()).decode()
+        for name, v in vectors.items()
+    }
+    return json.dumps(found)
+
+
+def from_text(program: Program, text: str) -> Mapping[str, NDArray[Any]]:
+    """Return the vectors of a text that `to_text` made. Raises UsageError for any other."""
+    try:
+        said = json.loads(text)
+        raw = {name: b64decode(said[name], validate=True) for name in program.inputs}
+        return {
+            name: np.frombuffer(raw[name], np.dtype(kind.kind.dtype).newbyteorder("<"))
+            .reshape(-1, *kind.shape)
+            .astype(kind.kind.dtype)
+            for name, kind in program.inputs.items()
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"vectors: '{text[:40]}' given, samples of {', '.join(program.inputs)} allowed, as "
+            "quantlab.deploy.c.vectors.to_text writes them"
+        ) from error
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:

@@ -73,10 +73,12 @@ def test_a_folder_in_the_place_of_a_file(
         ("--to=programs", f"--to: 'programs' given, {', '.join(ARTEFACTS)} allowed; did"),
         ("--to=", f"--to: '' given, {', '.join(ARTEFACTS)} allowed"),
         ("--exp_id=7", "--exp_id=7: Toy has no such run"),
-        ("--encoding=csrr", "encoding: 'csrr' given, auto, dense, "),
+        ("--encoding=csrr", "encoding: 'csrr' given, auto, smallest, dense, "),
         ("--encoding=csr --to=onnx-qdq", "--encoding: no effect on onnx-qdq; c allowed"),
         ("--board=c-m5", "--board: 'c-m5' given, c-m0, "),
         ("--ram=0", "--ram=0: "),
+        ("--vectors=0", "--vectors=0: "),
+        ("--vectors=3 --to=program", "--vectors: no effect on program; c allowed"),
         ("--ram=10", "ram: "),
         ("--flash=10", "flash: "),
     ],
@@ -101,6 +103,18 @@ def test_what_was_exported_with_an_option_is_verified(
                      capsys.readouterr().out.replace("\n", " "))  # fmt: skip
     assert '"encoding": "dense"' in (deployed(trained) / "c" / "model.json").read_text()
     assert main.main([*VERIFY, "--samples=2", "--backends=c"]) == 0
+
+
+def test_test_samples_become_golden_vectors(
+    trained: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main([*EXPORT, "--to=c", "--vectors=3", "--board=c-m0"]) == 0
+    header = (deployed(trained) / "c" / "headers" / "input.h").read_text()
+    assert "enum { QL_NUM_VECTORS = 3 };" in header
+    assert main.main([*VERIFY, "--samples=2", "--backends=c"]) == 0
+    assert (deployed(trained) / "c" / "headers" / "input.h").read_text() == header
+    assert main.main([*EXPORT, "--to=c"]) == 0
+    assert not (deployed(trained) / "c" / "headers" / "input.h").exists()
 
 
 def test_what_is_in_the_folder_of_c_beside_it_stays(

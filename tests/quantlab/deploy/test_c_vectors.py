@@ -6,12 +6,14 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.interface import size_name
 from quantlab.deploy.c.model import c_model
+from quantlab.deploy.c.vectors import from_text, to_text
 from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
 from quantlab.integer.program import Program
@@ -95,6 +97,17 @@ def test_the_models_own_test_finds_an_output_that_is_not_expected(tmp_path: Path
     place = text.rindex("\n", 0, last - 6)
     header.write_text(f"{text[:place]} 1 + {text[place:].lstrip()}")
     assert selftest(program, folder) == 2
+
+
+def test_vectors_are_text_and_back() -> None:
+    program = several_outputs()
+    vectors = inputs(program, 3, 5)
+    found = from_text(program, to_text(vectors))
+    assert {name: v.dtype for name, v in found.items()} == {n: v.dtype for n, v in vectors.items()}
+    assert all(np.array_equal(found[name], value) for name, value in vectors.items())
+    for text in ("", "3", '{"x": 1}', '{"x": "%%"}', '{"x": "AAAA"}', '{"y": ""}'):
+        with pytest.raises(UsageError, match=r"^vectors: '.*' given, samples of x allowed"):
+            from_text(program, text)
 
 
 def test_vectors_that_the_program_does_not_take() -> None:
