@@ -1,0 +1,136 @@
+"""Networks with many weights that are zero as C, on emulated microcontrollers.
+
+`digits` is two convolutions of 3x3 (1-16-32 channels, each with ReLU and max pooling) and two fully
+connected layers (512-64-10) for images of 16x16. Its weights are random, those of the least
+magnitude are pruned: 88, 34, 6 and 48 % of the four layers' are left, as where it was trained to
+fit in 5 KB. What is measured depends on the densities alone. `MobileNetV1` is MLPerf Tiny's, whose
+file has zeros for 83 % of the weights. BakeNN 1.0 has one form of weights; it quantizes the digits
+network itself.
+
+encoding: of our weights, see docs/c.md. weight_bytes: of all weights as they are stored, BakeNN's
+as bytes. flash, arena, stack, instructions: as in `benchmarks.microcontrollers`. Row.ratio:
+BakeNN's instructions / own instructions.
+
+`python -m tests.benchmarks.sparse_figures` puts the table into docs/c.md.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.boards import Sources, cost, sources_of
+from benchmarks.c_peers import bakenn_cmsis_nn, bakenn_of_torch, bakenn_portable
+from benchmarks.harness import Row, report
+from benchmarks.reference_networks import NETWORKS, folder
+from benchmarks.tflite import read
+from quantlab.algorithms import quantize
+from quantlab.algorithms.after_training import calibrate
+from quantlab.deploy.c.boards.table import BOARDS
+from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.program import Program
+
+ENCODINGS = ("dense", "csr", "auto", "smallest")
+DENSITIES = (0.88, 0.337, 0.0595, 0.48)
+MOBILE_NET = "MobileNetV1"
+_SHAPE = (1, 16, 16)
+
+
+def digits() -> nn.Sequential:
+    """Return the digits network, pruned."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, 10)),
+    ).eval()
+    layers = [layer for layer in network if isinstance(layer, nn.Conv2d | nn.Linear)]
+    for layer, density in zip(layers, DENSITIES, strict=True):
+        weight = layer.weight.data
+        weight[weight.abs() < weight.abs().quantile(1 - density)] = 0
+    return network
+
+
+def samples() -> Tensor:
+    """Return images to calibrate on, `[N, 1, 16, 16]`, from 0 to 1."""
+    torch.manual_seed(1)
+    return torch.randint(256, (16, *_SHAPE), dtype=torch.uint8) / 255
+
+
+def program_of(network: nn.Sequential) -> Program:
+    """Return a network in 8 bits."""
+    algorithm = {"kind": "ste", "num_bits": 8}
+    weights = {"select": "*", "on": "weight", "algorithm": algorithm}
+    inputs = {"select": "!first", "on": "input", "algorithm": algorithm}
+    quantize(network, [weights, inputs])
+    calibrate(network, [samples()])
+    spec = InputSpec(shape=_SHAPE, scale=(1 / 255,), zero_point=(0,))
+    return lower(network, spec, samples(), memory_bits=8)
+
+
+def num_weights(program: Program) -> int:
+    """Return how many weights there are."""
+    return sum(
+        weight.size
+        for weight in (getattr(operation, "weight", None) for operation in program.operations)
+        if weight is not None
+    )
+
+
+def rows_of(name: str, engine: str, peer: str, program: Program, theirs: Sources) -> Iterator[Row]:
+    """Yield the rows of a network on a board: BakeNN's, then ours with each encoding."""
+    board = BOARDS[engine]
+    peers = cost(board, theirs)
+    shared = {"network": name, "core": board.core}
+
+    def row(side: str, weight_bytes: int, sources: Sources) -> Row:
+        found = peers if sources is theirs else cost(board, sources)
+        return Row(
+            figures={
+                **shared,
+                "side": side,
+                "weight_bytes": weight_bytes,
+                "flash_bytes": found.flash_bytes,
+                "arena_bytes": sources.arena_bytes,
+                "stack_bytes": found.stack_bytes,
+                "instructions": found.instructions,
+            },
+            peer=peer,
+            ratio=peers.instructions / found.instructions,
+        )
+
+    yield row(peer, num_weights(program), theirs)
+    for encoding in ENCODINGS:
+        with tempfile.TemporaryDirectory() as directory:
+            test, model = Path(directory) / "test", Path(directory) / "model"
+            cost(board, sources_of(program, test, encoding=encoding, is_test=True))
+            sources = sources_of(program, model, encoding=encoding)
+            manifest = json.loads((model / "model.json").read_text(encoding="utf-8"))
+            num_bytes = sum(one["bytes"] for one in manifest["weights"].values())
+            yield row(f"QuantLab, {encoding}", num_bytes, sources)
+
+
+def rows() -> Iterator[Row]:
+    """Yield all rows."""
+    with tempfile.TemporaryDirectory() as directory:
+        given = Path(directory)
+        theirs = bakenn_of_torch(digits(), list(samples()[:, None]), given / "digits")
+        program = program_of(digits())
+        yield from rows_of("digits", "c-m3", "BakeNN, plain C", program, theirs)
+        file = folder() / NETWORKS[MOBILE_NET]
+        patched, program = folder() / "patched" / NETWORKS[MOBILE_NET], read(file).program
+        theirs = bakenn_portable(patched, given / "portable")
+        yield from rows_of(MOBILE_NET, "c-m3", "BakeNN, plain C", program, theirs)
+        theirs = bakenn_cmsis_nn(patched, given / "cmsis")
+        yield from rows_of(MOBILE_NET, "c-m4", "BakeNN, CMSIS-NN", program, theirs)
+
+
+def main() -> None:
+    report("sparse_c", list(rows()))
+
+
+if __name__ == "__main__":
+    main()
