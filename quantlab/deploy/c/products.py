@@ -48,6 +48,7 @@ def product(group: Group, writer: Writer) -> None:
     fields: dict[str, Any] = {
         **sizes,
         "outputs": len(layer.bias),
+        "is_gathered": int(kept.is_gathered),
         "weights": weights,
         "bias": writer.constants("bias", bias) if has_bias else "NULL",
         "padding": _padding(layer, writer),

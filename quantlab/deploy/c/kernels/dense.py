@@ -1,11 +1,20 @@
-"""All weights, a byte each, in the order in which `runtime/product.inc` and `depthwise.inc` read
-them: the fastest kernel, and one for all layers."""
+"""All weights, a byte each: the fastest kernel, and one for all layers.
+
+A layer of one group whose weights make pairs has the order of `runtime/paired.inc`, others that of
+`product.inc` and `depthwise.inc`.
+"""
 
 from dataclasses import dataclass
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
+from quantlab.deploy.c.kernels.pairs import EIGHT, have_pairs, in_order
 from quantlab.deploy.c.weights import BLOCK, packed
 from quantlab.integer.operations import Convolution, Operation
+from quantlab.integer.tensor_type import S8, U8, TensorType
+
+# Of `runtime/paired.inc`: the outputs made at once, and the elements read at once.
+_ROW = 32
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -21,10 +30,13 @@ class Dense(Kernel):
         return 2200
 
     def nbytes(self, factors: Factors) -> int:
-        return factors.weight.size
+        size = factors.weight.size
+        return size + size % 2 if _has_pairs(factors) else size
 
     def store(self, factors: Factors) -> Stored:
         weight = factors.weight
+        if _has_pairs(factors):
+            return self._store_pairs(factors)
         if factors.is_depthwise:
             weights = weight.transpose(3, 1, 2, 0).reshape(-1)
         else:
@@ -42,6 +54,46 @@ class Dense(Kernel):
             runtime=frozenset(runtime),
             scratch=factors.window if has_scratch else None,
         )
+
+    def _store_pairs(self, factors: Factors) -> Stored:
+        num_outputs, rows, columns, channels = factors.weight.shape
+        is_gathered = _is_gathered(factors)
+        weights = in_order(factors.weight.reshape(num_outputs, -1), 1 if is_gathered else rows)
+        function, runtime = "paired", {"find_window", "fill_window"}
+        if all(map(_is_of_places, factors.program.operations)):
+            function, runtime = "paired_places", set()
+        scratch: TensorType | None = None
+        if is_gathered:
+            scratch = TensorType((2 * rows, columns * channels), factors.kind)
+        elif factors.windows.is_padded and (factors.has_padding_codes or channels % EIGHT):
+            scratch = factors.window
+        is_read_again = num_outputs > _ROW and rows * columns * channels > _AT_ONCE
+        return Stored(
+            encoding=self.encoding,
+            weights=weights,
+            function=f"{function}_{factors.kind}",
+            runtime=frozenset(runtime),
+            scratch=scratch,
+            is_gathered=is_gathered,
+            places_at_once=2 if is_read_again and function == "paired" else 1,
+        )
+
+
+def _has_pairs(factors: Factors) -> bool:
+    """Return whether weights are stored in pairs."""
+    return (
+        factors.groups == 1
+        and factors.kind in (S8, U8)
+        and have_pairs(factors.weight.reshape(len(factors.weight), -1), factors.kind)
+    )
+
+
+def _is_gathered(factors: Factors) -> bool:
+    """Return whether each window is copied, to be one span: its rows have no whole eights."""
+    rows, columns, channels = factors.weight.shape[1:]
+    if rows * columns == 1:
+        return False
+    return factors.windows.dilation[1] != 1 or (rows > 1 and columns * channels % EIGHT != 0)
 
 
 def _is_joined(factors: Factors) -> bool:

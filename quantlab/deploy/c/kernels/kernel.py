@@ -80,10 +80,11 @@ class Stored:
 
     encoding: its name. weights: flat, of any type of `text.C_TYPES`. function: of the runtime,
     without `ql_`. runtime: the other files that the function calls, without `.c`. scratch: the
-    memory that the function needs beside input and result, None for none. places_at_once: how many
-    places, one behind the other, are made at once at most: they are written in any order, and all
-    that they are made of is read until the last one is written. added: what the function leaves out
-    of the sums of each output, a part of its bias then; None for nothing.
+    memory that the function needs beside input and result, None for none. is_gathered: whether all
+    windows are copied there. places_at_once: how many places, one behind the other, are made at
+    once at most: they are written in any order, and all that they are made of is read until the
+    last one is written. added: what the function leaves out of the sums of each output, a part of
+    its bias then; None for nothing.
     """
 
     encoding: str
@@ -91,6 +92,7 @@ class Stored:
     function: str
     runtime: frozenset[str] = frozenset()
     scratch: TensorType | None = None
+    is_gathered: bool = False
     places_at_once: int = 1
     added: NDArray[np.int32] | None = None
 
@@ -118,8 +120,9 @@ class Kernel(ABC):
 
     def instructions(self, factors: Factors) -> float:
         """Return about how many instructions a Cortex-M4 takes for the products of a layer that it
-        can multiply; here those of the dense kernel."""
-        return 1.5 * factors.weight.size * prod(factors.num_places)
+        can multiply; here those of the dense kernel, which makes two places at once."""
+        num_places = prod(factors.num_places)
+        return factors.weight.size * (num_places + 0.5 * (num_places % 2))
 
     @abstractmethod
     def store(self, factors: Factors) -> Stored:

@@ -28,7 +28,7 @@ void ql_fill_window(const ql_product* layer, const ql_window* window, const void
     const uint16_t first = is_row ? window->first_column : layer->kernel_columns;
     const uint16_t last = is_row ? window->last_column : layer->kernel_columns;
     const size_t row = (size_t)(window->top + i * layer->dilation_rows) * layer->columns;
-    fill_places(layer, type, to, first);
+    if (first > 0) fill_places(layer, type, to, first);
     to += first * place;
     for (uint16_t j = first; j < last; j++) {
       const size_t column = (size_t)(window->left + j * layer->dilation_columns);
@@ -37,7 +37,9 @@ void ql_fill_window(const ql_product* layer, const ql_window* window, const void
       to += count * place;
       if (is_joined) break;
     }
-    fill_places(layer, type, to, (size_t)(layer->kernel_columns - last));
-    to += (size_t)(layer->kernel_columns - last) * place;
+    if (last < layer->kernel_columns) {
+      fill_places(layer, type, to, (size_t)(layer->kernel_columns - last));
+      to += (size_t)(layer->kernel_columns - last) * place;
+    }
   }
 }

@@ -2,7 +2,7 @@
 #ifndef QL_PAIRS_H
 #define QL_PAIRS_H
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(__ARM_BIG_ENDIAN)
 #include <stdint.h>
 #include <string.h>
 
@@ -40,6 +40,24 @@ static inline uint32_t ql_odd_signed(uint32_t word) {
   __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
   return pair;
 }
+
+/* The lower halves of two pairs as one, and the upper halves. */
+static inline uint32_t ql_low_halves(uint32_t lower, uint32_t upper) {
+  uint32_t pair;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(lower), "r"(upper));
+  return pair;
+}
+
+static inline uint32_t ql_high_halves(uint32_t lower, uint32_t upper) {
+  uint32_t pair;
+  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(pair) : "r"(upper), "r"(lower));
+  return pair;
+}
+
+/* The same in assembly: the pair of bytes 0 and 2 of `next` in `pairs`, that of 1 and 3 in `next`.
+ */
+#define QL_SPREAD_UNSIGNED "uxtb16 %[pairs], %[next]\n uxtb16 %[next], %[next], ror #8\n"
+#define QL_SPREAD_SIGNED "sxtb16 %[pairs], %[next]\n sxtb16 %[next], %[next], ror #8\n"
 
 /* sum + both products of two pairs. */
 static inline int32_t ql_add_pairs(uint32_t one, uint32_t other, int32_t sum) {

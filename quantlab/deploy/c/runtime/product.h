@@ -7,7 +7,7 @@
 /* A fully connected layer is a convolution of one place, or of a column of them. padding: of each
    channel, none for zeros. bias: NULL for zeros, or where it is part of what is made of the sums,
    and then left_out. Sums of four outputs are made at once: see product.inc for the order of
-   weights. */
+   weights. is_gathered: whether every window is copied into scratch, so that it is one span. */
 typedef struct {
   uint16_t rows, columns, channels;
   uint16_t result_rows, result_columns, outputs;
@@ -16,6 +16,7 @@ typedef struct {
   uint16_t dilation_rows, dilation_columns;
   uint16_t top, left;
   uint16_t groups;
+  uint8_t is_gathered;
   const int8_t* weights;
   const int32_t* bias;
   QL_CONSTANTS(int16_t) padding;
@@ -30,6 +31,10 @@ typedef void ql_product_function(const ql_product* layer, const void* input, int
                                  const ql_place* places, void* scratch, int is_backward);
 
 ql_product_function ql_product_u8, ql_product_s8, ql_product_s16;
+
+/* The same by pairs of weights, of one group: see paired.inc. A part of a window has whole eights
+   of channels. scratch: of two windows where all are copied. */
+ql_product_function ql_paired_u8, ql_paired_s8, ql_paired_places_u8, ql_paired_places_s8;
 
 /* The same where each window is one place, and the places of the result are those of the input. */
 ql_product_function ql_places_u8, ql_places_s8, ql_places_s16;
