@@ -148,7 +148,7 @@ def read(path: Path) -> Network:
         operations=tuple(writer.operations),
         outputs=(tensors[last].name,),
         reals={name: tensor.reading for name, tensor in shared.items()},
-        ending=ending,
+        endings=(ending,) if ending else (),
     )
     return Network(
         program=program, tensors={name: tensor.number for name, tensor in shared.items()}

@@ -64,7 +64,7 @@ def row(
     first = apart[next(iter(apart))]
     codes = np.concatenate([one.ravel() for one in apart.values()])
     (output,) = program.outputs
-    if program.ending:
+    if program.endings:
         same = ours[output].argmax(1) == theirs[output].argmax(1)
     else:
         same = apart[output].max(1) == 0

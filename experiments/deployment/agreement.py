@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from experiments.deployment.tally import Tally
 from quantlab.integer.fast import FastEngine
@@ -26,9 +27,9 @@ Codes = dict[str, NDArray[np.int64]]
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
     """num_images: those that all but the codes are of. top1 in percent of them; same_class: in
-    percent, to which both give the same class; None where targets are no classes.
-    largest_difference: between two outputs. integer_metrics, fake_quantized_metrics: those of the
-    problem's meter, by name.
+    percent, to which both give the same class; None where targets are no classes, or the network
+    has several outputs. largest_difference: between two outputs. integer_metrics,
+    fake_quantized_metrics: those of the problem's meter, by name.
 
     other_codes: of `num_code_images`, the percentage of codes that differ, for each call of a
     quantizer of values, by `call_name`. num_unmatched: calls whose codes the program does not make.
@@ -66,32 +67,34 @@ def agreement(
 
     say: is told how many samples are done. new_tally: what counts the metrics; None for no metrics.
     """
-    engine, (output,) = FastEngine(program), program.outputs
+    engine = FastEngine(program)
     num_images = num_ours = num_theirs = num_same = num_code_images = num_unmatched = 0
     largest_difference = 0.0
     other_codes: dict[str, float] = {}
     tallies = (new_tally(), new_tally()) if new_tally is not None else None
     are_classes = True
     for images, targets in batches:
-        scores = engine.run({"input": program.encode("input", images.numpy())})[output]
-        ours = _ended(program, torch.from_numpy(program.reals[output](scores)))
-        outputs = network(preprocess(images)).cpu()
-        theirs, kind = outputs.double(), outputs.dtype
+        ours = _outputs(program, engine, images)
+        given, structure = tree_flatten(network(preprocess(images)))
+        theirs = [one.cpu().double() for one in given if one is not None]
         if num_images == 0:
             num_code_images = len(images)
             other_codes, num_unmatched = _other_codes(network, preprocess, program, engine, images)
         num_images += len(images)
-        are_classes = are_classes and _are_classes(ours, targets)
+        are_classes = are_classes and len(ours) == 1 and _are_classes(ours[0], targets)
         if are_classes:
-            num_ours += _num_equal(ours.argmax(1), targets)
-            num_theirs += _num_equal(theirs.argmax(1), targets)
-            num_same += _num_equal(ours.argmax(1), theirs.argmax(1))
+            (left,), (right,) = ours, theirs
+            num_ours += _num_equal(left.argmax(1), targets)
+            num_theirs += _num_equal(right.argmax(1), targets)
+            num_same += _num_equal(left.argmax(1), right.argmax(1))
         if tallies is not None:
             for tally, values in zip(tallies, (ours, theirs), strict=True):
-                tally.add(values.to(kind), targets)
+                rest = iter(values)
+                alike = [None if one is None else next(rest).to(one.dtype) for one in given]
+                tally.add(tree_unflatten(alike, structure), targets)
         # NumPy's maximum keeps what is no number.
-        difference = (ours - theirs).abs().max().item()
-        largest_difference = float(np.maximum(largest_difference, difference))
+        differences = [(a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True)]
+        largest_difference = float(np.max([largest_difference, *differences]))
         say(num_images)
     return Agreement(
         num_images=num_images,
@@ -107,13 +110,19 @@ def agreement(
     )
 
 
-def _ended(program: Program, outputs: Tensor) -> Tensor:
-    """Return a program's outputs with what it leaves out at the end."""
-    ending: dict[str, Callable[[Tensor, int], Tensor]] = {
+def _outputs(program: Program, engine: FastEngine, images: Tensor) -> list[Tensor]:
+    """Return a program's outputs, float64, with what it leaves out at the end."""
+    found = engine.run({"input": program.encode("input", images.numpy())})
+    endings: dict[str, Callable[[Tensor, int], Tensor]] = {
+        "": lambda outputs, _: outputs,
         "Softmax": torch.softmax,
         "LogSoftmax": torch.log_softmax,
     }
-    return ending[program.ending](outputs, 1) if program.ending else outputs
+    names = program.endings or ("",) * len(program.outputs)
+    return [
+        endings[ending](torch.from_numpy(program.reals[output](found[output])), 1)
+        for output, ending in zip(program.outputs, names, strict=True)
+    ]
 
 
 def _are_classes(outputs: Tensor, targets: Tensor) -> bool:

@@ -35,8 +35,10 @@ def to_bytes(program: Program) -> bytes:
                 tensors[f"{name}.{kind}_{part}"] = Stored(values=np.asarray(values, np.float64))
     if program.encodings:  # files of programs without any stay as they were
         meta["encodings"] = {name: list(one.names) for name, one in program.encodings.items()}
-    if program.ending:
-        meta["ending"] = program.ending
+    if len(program.outputs) == 1 and program.endings:  # as files of one output always had it
+        (meta["ending"],) = program.endings
+    elif program.endings:
+        meta["endings"] = list(program.endings)
     for name, encoding in program.encodings.items():
         tensors[f"{name}.encoding_scale"] = Stored(values=encoding.scale)
         tensors[f"{name}.encoding_zero_point"] = Stored(values=encoding.zero_point)
@@ -99,7 +101,7 @@ def _program(contents: Contents) -> Program:
             name: _encoding(tensors, name, names)
             for name, names in meta.get("encodings", {}).items()
         },
-        ending=meta.get("ending", ""),
+        endings=tuple(meta.get("endings", [meta["ending"]] if meta.get("ending") else ())),
     )
 
 

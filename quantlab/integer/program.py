@@ -45,8 +45,9 @@ class Program:
     name of its output: what its input stands for there, behind a batch norm, say. (A Rescale has
     them in its multipliers.) quantizers: the tensor that has the codes of a quantizer of the
     network, by the quantizer's path. encodings: how a host makes the integers of an input, by its
-    name, where they are no raw data. ending: what the network makes of the outputs in the end and
-    the program leaves out, for it changes no order: a layer of ENDINGS over axis 1, or nothing.
+    name, where they are no raw data. endings: what the network makes of each output in the end and
+    the program leaves out, for it changes no order: a layer of ENDINGS over axis 1, or nothing, "";
+    none at all if there is none.
     """
 
     inputs: Mapping[str, TensorType]
@@ -56,7 +57,7 @@ class Program:
     rounded: Mapping[str, Reading] = field(default_factory=dict)
     quantizers: Mapping[str, str] = field(default_factory=dict)
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
-    ending: str = ""
+    endings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_kinds()
@@ -76,11 +77,7 @@ class Program:
                 raise UsageError(f"program: no Threshold makes '{name}', which is rounded{hint}")
         for name, encoding in self.encodings.items():
             self._check_encoding(name, encoding)
-        if self.ending and self.ending not in ENDINGS:
-            hint = did_you_mean(self.ending, ENDINGS)
-            raise UsageError(
-                f"program: ending '{self.ending}' given, {', '.join(ENDINGS)} allowed{hint}"
-            )
+        self._check_endings()
         assert self.bounds
 
     def _check_kinds(self) -> None:
@@ -99,7 +96,7 @@ class Program:
             for name, given in table.items():
                 check_kind(f"program.{field_name}: the name {name!r}", name, str, "a str")
                 check_kind(f"program.{field_name}.{name}", given, cls, allowed)
-        for field_name, cls in (("operations", Operation), ("outputs", str)):
+        for field_name, cls in (("operations", Operation), ("outputs", str), ("endings", str)):
             allowed = f"a tuple of {cls.__name__}"
             check_kind(f"program.{field_name}", getattr(self, field_name), tuple, allowed)
             for index, given in enumerate(getattr(self, field_name)):
@@ -107,6 +104,19 @@ class Program:
         for field_name in ("inputs", "outputs"):
             if not getattr(self, field_name):
                 raise UsageError(f"program.{field_name}: none given, at least one allowed")
+
+    def _check_endings(self) -> None:
+        if self.endings and len(self.endings) != len(self.outputs):
+            raise UsageError(
+                f"program.endings: {len(self.endings)} given, one for each of the "
+                f"{len(self.outputs)} outputs allowed, or none"
+            )
+        for ending in self.endings:
+            if ending and ending not in ENDINGS:
+                hint = did_you_mean(ending, ENDINGS)
+                raise UsageError(
+                    f"program: ending '{ending}' given, {', '.join(ENDINGS)} allowed{hint}"
+                )
 
     def _check_encoding(self, name: str, encoding: Encoding) -> None:
         if name not in self.inputs:

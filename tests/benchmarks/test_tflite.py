@@ -122,7 +122,7 @@ def test_an_image_is_flattened_as_tflite_does(tmp_path: Path) -> None:
     )
     network, found = differences(path, 64)
     assert network.program.outputs == ("t6",)
-    assert network.program.ending == "Softmax"
+    assert network.program.endings == ("Softmax",)
     assert list(found) == ["t1", "t3", "t6"]
     assert max(one.max() for one in found.values()) <= 1
     # Ties below zero, which TFLite rounds down: of four elements every fourth sum of these is one.

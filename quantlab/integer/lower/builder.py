@@ -164,10 +164,18 @@ class Builder:
 
     def scores(self, value: Value, name: str) -> Value:
         """Return a value as one tensor with one scale, in 32 bits or as `Limits` has it, so that
-        its numbers can be compared with one another; nothing is lost that the accumulators know."""
+        its numbers can be compared with one another; nothing is lost that the accumulators know.
+
+        No other scores are the same tensor and stand for other numbers.
+        """
         if value.is_uniform and not value.is_clamped and self.read(value):
             return value
-        return self.quantize(value, wide_grid(self.reach(value).max(), self.limits.wide_bits), name)
+        end, bits = self.reach(value).max(), self.limits.wide_bits
+        scores = self.quantize(value, wide_grid(end, bits), name)
+        while not self.read(scores):  # as of x and of 2 x
+            end = 2 * end
+            scores = self.quantize(value, wide_grid(end, bits), name)
+        return scores
 
     def reach(self, value: Value) -> Reals:
         """Return how far a value, before it is clamped, can be from zero, in a shape that

@@ -4,23 +4,31 @@ from torch import fx, nn
 
 from quantlab.graphs.paths import module_of
 from quantlab.integer.lower.handlers import is_passing
+from quantlab.integer.lower.results import is_gathered
 
-LAST = (nn.Softmax, nn.LogSoftmax)
+LAST = (nn.Softmax, nn.Softmax2d, nn.LogSoftmax)
 
 
 def is_ending(gm: fx.GraphModule, node: fx.Node, module: nn.Module) -> bool:
     """Return whether a softmax is over the classes, and nothing but the output reads it."""
-    assert isinstance(module, LAST)
-    axes = len(node.meta["shape"])
-    is_over_classes = (1 if module.dim is None else module.dim % axes) == 1
-    return is_over_classes and is_last(gm, node)
+    return _axis(module, len(node.meta["shape"])) == 1 and is_last(gm, node)
+
+
+def _axis(module: nn.Module, num_axes: int) -> int:
+    """Return the axis of a softmax, the batch first; torch chooses one where none is given."""
+    if isinstance(module, nn.Softmax2d):
+        return 1
+    assert isinstance(module, nn.Softmax | nn.LogSoftmax)
+    if module.dim is None:
+        return 0 if num_axes == 3 else 1
+    return module.dim % num_axes
 
 
 def is_last(gm: fx.GraphModule, node: fx.Node) -> bool:
-    """Return whether a node's tensor is the network's output, and nothing else."""
+    """Return whether a node's tensor is an output of the network, and nothing else."""
 
     def passes(user: fx.Node) -> bool:
-        if user.op == "output":
+        if is_gathered(user):
             return True
         module = module_of(gm, user)
         return module is not None and is_passing(module) and is_last(gm, user)

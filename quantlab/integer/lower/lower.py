@@ -19,7 +19,7 @@ from quantlab.graphs.functions import BY_TARGET
 from quantlab.graphs.inputs import as_input
 from quantlab.graphs.modularize import is_always_on, module_for
 from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
-from quantlab.graphs.paths import function_name
+from quantlab.graphs.paths import function_name, module_of
 from quantlab.graphs.shapes import evaluating, propagate_shapes
 from quantlab.graphs.slots import applied
 from quantlab.graphs.weights import TRANSPOSED
@@ -44,13 +44,12 @@ from quantlab.integer.lower.memory import kept
 from quantlab.integer.lower.ranges import observe_ranges
 from quantlab.integer.lower.rearranging import FUNCTIONS, lower_concat, lower_function
 from quantlab.integer.lower.remedies import refused_setting, without_operation
+from quantlab.integer.lower.results import is_gathered, results_of
 from quantlab.integer.lower.traced import check_inputs, traced
 from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.quantizer import Quantizer
-
-_SEVERAL = "lower: a network with several outputs given, one allowed"
 
 
 def lower(
@@ -117,7 +116,8 @@ class _Lowerer:
         inputs = {INPUT: TensorType(spec.shape, U8)}
         builder = Builder(inputs, limits)
         self._inputs = inputs
-        self._ending = ""
+        self._results = results_of(gm, known)
+        self._left_out: dict[fx.Node, str] = {}
         self._state = Lowering(
             gm=gm,
             builder=builder,
@@ -128,44 +128,49 @@ class _Lowerer:
         )
 
     def lower(self) -> Program:
-        state = self._state
-        output: Value | None = None
+        state, names = self._state, {node: name or "scores" for name, node in self._results}
+        outputs: dict[fx.Node, str] = {}
         for node in state.gm.graph.nodes:
             if node.op == "placeholder" and not node.args:
                 state.values[node] = codes_of(INPUT, self._spec.grid, self._spec.shape, node.name)
-            elif node.op == "output":
-                output = self._output(node)
-            elif node not in state.known and node.op != "placeholder":
+            elif not is_gathered(node) and node not in state.known and node.op != "placeholder":
                 value = self._value(node)
                 state.values[node] = kept(state, node, value) if isinstance(value, Value) else value
             self._read(state.values.get(node))
-        assert output is not None
-        final = state.builder.scores(output, "scores")
-        tensor = final.terms[0].tensor
-        state.builder.need(tensor)
+            if node in names:
+                outputs[node] = self._output(node, names[node])
         quantizers = {path: state.builder.made(name) for path, name in state.quantizers.items()}
         return Program(
             inputs=self._inputs,
             operations=tuple(state.builder.operations),
-            outputs=(tensor,),
+            outputs=tuple(outputs[node] for _, node in self._results),
             reals=state.builder.readings,
             rounded=state.builder.rounded,
             quantizers=quantizers,
             encodings=self._spec.encodings,
-            ending=self._ending,
+            endings=self._endings(),
         )
 
-    def _output(self, node: fx.Node) -> Value:
-        (result,) = node.args
-        if not isinstance(result, fx.Node):
-            if isinstance(result, dict | list | tuple) and len(result) > 1:
-                raise UsageError(_SEVERAL)
-            kind = type(result).__name__.removeprefix("immutable_")
-            raise UsageError(f"lower: a network that returns a {kind} given, a tensor allowed")
-        value = self._state.values.get(result)
+    def _output(self, node: fx.Node, name: str) -> str:
+        """Return the tensor of a result."""
+        value, builder = self._state.values[node], self._state.builder
         if not isinstance(value, Value):
-            raise UsageError("lower: an output that does not depend on the input, or several given")
-        return value
+            refuse(node, "several tensors as one result; each by itself allowed")
+        tensor = builder.scores(value, name).terms[0].tensor
+        builder.need(tensor)
+        return tensor
+
+    def _endings(self) -> tuple[str, ...]:
+        """Return what is left out behind each output; nothing if nothing is."""
+        endings = tuple(self._ending(node) for _, node in self._results)
+        return endings if any(endings) else ()
+
+    def _ending(self, node: fx.Node) -> str:
+        module = module_of(self._state.gm, node)
+        while node not in self._left_out and module is not None and is_passing(module):
+            node = self._state.source(node)
+            module = module_of(self._state.gm, node)
+        return self._left_out.get(node, "")
 
     def _value(self, node: fx.Node) -> Value | tuple[Value, ...]:
         state = self._state
@@ -186,8 +191,6 @@ class _Lowerer:
             return lower_function(state, node, args, kwargs)
         if is_maximum(node):
             return lower_maxima(state, node, args, kwargs)
-        if isinstance(node.target, type) and issubclass(node.target, tuple):
-            raise UsageError(_SEVERAL)
         return refuse(node, without_operation(function_name(node)))
 
     def _arguments(self, node: fx.Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -233,7 +236,7 @@ class _Lowerer:
             return values[0]
         if isinstance(module, LAST) and is_ending(state.gm, node, module):
             warnings.warn(f"{path}: {left_out(module)}", stacklevel=5)
-            self._ending = name_of(module)
+            self._left_out[node] = name_of(module)
             return values[0]
         handler = handler_of(module)
         if handler is None:

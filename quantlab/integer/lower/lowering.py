@@ -15,6 +15,7 @@ from quantlab.integer.lower.builder import Builder
 from quantlab.integer.lower.grid import Grid, common_grid, grid_of, seen_grid, sum_grid
 from quantlab.integer.lower.known import Known
 from quantlab.integer.lower.ranges import Ranges
+from quantlab.integer.lower.results import is_gathered
 from quantlab.integer.lower.value import Value
 from quantlab.integer.tensor_type import S32
 from quantlab.quantizer import Quantizer
@@ -154,9 +155,11 @@ class Lowering:
         leaves their order as it is alone."""
 
         def leads(user: fx.Node) -> bool:
-            if user.op == "output":
+            if is_gathered(user):
                 return True
-            is_last = isinstance(module_of(self.gm, user), nn.Softmax | nn.LogSoftmax)
+            is_last = isinstance(
+                module_of(self.gm, user), nn.Softmax | nn.Softmax2d | nn.LogSoftmax
+            )
             return (is_last or self.commutes(user)) and self.is_result(user)
 
         return bool(node.users) and all(leads(user) for user in node.users)

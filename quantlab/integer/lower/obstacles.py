@@ -19,6 +19,7 @@ from quantlab.integer.lower.known import sources_of
 from quantlab.integer.lower.maxima import is_maximum
 from quantlab.integer.lower.rearranging import FUNCTIONS
 from quantlab.integer.lower.remedies import refused_setting, without_operation
+from quantlab.integer.lower.results import is_gathered
 from quantlab.integer.tensor_type import S8, S16
 from quantlab.quantizer import Quantizer, QuantSpec
 
@@ -60,7 +61,7 @@ def _of_node(gm: fx.GraphModule, node: fx.Node, constants: set[fx.Node]) -> Iter
     elif node.op in ("call_function", "call_method"):
         name = function_name(node)
         has_operation = node.target in BY_TARGET or node.target in FUNCTIONS or is_maximum(node)
-        if not has_operation:
+        if not has_operation and not is_gathered(node):
             yield f"'{node.name}' ({name}): {without_operation(name)}"
 
 

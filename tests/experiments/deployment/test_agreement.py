@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,6 +145,46 @@ def test_a_softmax_that_the_program_leaves_out_is_no_difference(
     whole = nn.Sequential(*network, ending)
     found = compared(whole, lower(whole, SPEC, preprocess(images)), images)
     assert found.largest_difference < 1e-5  # float32's rounding
+
+
+class TwoHeads(nn.Module):
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk, self.other = trunk, nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor | None]:
+        x = self.trunk(x)
+        return {"chances": x.softmax(1), "none": None, "other": self.other(x)}
+
+
+@pytest.mark.filterwarnings("ignore:.* is left out of the integer program:UserWarning")
+def test_networks_of_several_outputs(images: Tensor) -> None:
+    torch.manual_seed(0)
+    trunk = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 36, 5))
+    network = calibrated(TwoHeads(trunk), images)
+    program = lower(network, SPEC, preprocess(images))
+    found = compared(network, program, images)
+    assert found.same_class is None
+    assert 0 < found.largest_difference < 0.02
+    seen: list[dict[str, Tensor | None]] = []
+
+    class Counted(Tally):
+        def add(self, outputs: Any, targets: Tensor) -> None:
+            seen.append(outputs)
+
+        def metrics(self) -> dict[str, float]:
+            return {}
+
+    def tally() -> Tally:
+        return Counted(meter=ErrorMeter(()), postprocess=nn.Identity(), loss=nn.Identity())
+
+    agreement(network, preprocess, program, [(images, images)], say=lambda _: None, new_tally=tally)
+    for ours in seen:
+        assert list(ours) == ["chances", "none", "other"]
+        assert ours["none"] is None
+        assert ours["chances"] is not None
+        torch.testing.assert_close(ours["chances"].sum(1), torch.ones(60))
+    assert len(seen) == 2
 
 
 def test_batches_are_read_one_by_one(network: nn.Module, program: Program, images: Tensor) -> None:

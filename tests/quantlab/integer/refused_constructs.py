@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +34,6 @@ class TwoInputs(nn.Module):
 
 class LayerNorm2d(nn.LayerNorm):
     """As torchvision has it."""
-
-
-class Pair(NamedTuple):
-    first: Tensor
-    second: Tensor
 
 
 class Returning(nn.Module):
@@ -156,10 +151,16 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "draws of torch": (
         middle(lambda self, x: x + torch.randn(CHANNELS, 1, 1)), "Around: .* draws random numbers"
     ),
-    "a named tuple": (lambda: Returning(Pair), "a network with several outputs given, one allowed"),
-    "a dict": (
-        lambda: Returning(lambda x, y: {"scores": x + y}),
-        "^lower: a network that returns a dict given, a tensor allowed$",
+    "a number as a result": (
+        lambda: Returning(lambda x, y: {"scores": x + y, "count": 3}),
+        "^lower: a network that returns a int as 'count' given, tensors that depend on the input",
+    ),
+    "nothing as a result": (
+        lambda: Returning(lambda x, y: (None,)), "^lower: a network that returns nothing given, "
+    ),
+    "places beside values": (
+        lambda: Returning(lambda x, y: x.max(1)),
+        "several tensors as one result; each by itself allowed",
     ),
     "a branch": (
         middle(lambda self, x: x if x.sum() > 0 else -x),
@@ -186,5 +187,5 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "middle.shift: NaN given, finite numbers allowed",
     ),
     "two inputs": (TwoInputs, r"lower: a network with 2 inputs \('x', 'y'\) given, one allowed"),
-    "no input": (lenet(lambda self, x: self.fc1.bias[None]), "that does not depend on the input"),
+    "no input": (lenet(lambda self, x: self.fc1.bias[None]), "what does not depend on the input"),
 }  # fmt: skip

@@ -18,7 +18,8 @@ UNSEEN = (
     "dropout that is on", "an index", "batch", "batch mean", "batch moved", "random numbers",
     "NaN in a constant", "two inputs", "no input", "two samples", "a shuffle of rows",
     "one constant for each sample", "maximum of the batch", "places of the largest",
-    "draws of Python", "draws of torch", "a dict", "a branch",
+    "draws of Python", "draws of torch", "a branch", "a number as a result",
+    "nothing as a result", "places beside values",
 )  # fmt: skip
 
 

@@ -182,7 +182,7 @@ class Writer:
     def model(self) -> Model:
         """Return the checked model."""
         outputs = {}
-        for name in self.program.outputs:
+        for name in dict.fromkeys(self.program.outputs):
             output = f"{name}.reals" if name in self.program.inputs else name
             if self.floats[name] != output:
                 self.converted(name, self._wanted(name), to=output)
