@@ -91,7 +91,7 @@ BOARDS: Mapping[str, Board] = {
     "c-m7": Board(
         core="Cortex-M7",
         machine="mps2-an500",
-        flags=("-mcpu=cortex-m7", "-mthumb"),
+        flags=("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
         flash=_MPS2_FLASH,
         ram=_MPS2_RAM,
         instructions_per_tick=1000 / 25,

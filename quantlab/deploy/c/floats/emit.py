@@ -24,6 +24,7 @@ from quantlab.floats.operations import (
     Pool,
     Pooled,
     Product,
+    Reals,
     Reduce,
     Softmax,
 )
@@ -42,23 +43,23 @@ def emit(operation: Operation, writer: FloatWriter, encoding: str) -> None:
 @emit.register
 def _(operation: Product, writer: FloatWriter, encoding: str) -> None:
     (rows, columns), windows = operation.size, operation.windows
-    result_rows, result_columns = operation.places
     outputs = len(operation.weight)
     _check_sizes(
         operation, rows=rows, columns=columns, channels=operation.channels, outputs=outputs
     )
-    weights, window = stored(operation, encoding), None
-    is_sparse = isinstance(weights, Rows)
-    if is_sparse and windows.is_padded:
-        window = writer.temporary(prod(windows.kernel) * operation.channels)
-    place, constants = _weights(operation, writer, weights)
+    weights = stored(operation, encoding)
+    place, array, window_size = _place(operation, writer, weights)
     top, left, *_ = windows.padding
+    pooled = operation.pooled or Pooled(size=(1, 1), stride=(1, 1), count=operation.places)
+    function, constants = operation.function, "NULL"
+    if function is not None:
+        constants = writer.numbers("constants", function.constants)
     fields = {
         "rows": rows,
         "columns": columns,
         "channels": operation.channels,
-        "result_rows": result_rows,
-        "result_columns": result_columns,
+        "result_rows": pooled.count[0],
+        "result_columns": pooled.count[1],
         "outputs": outputs,
         "kernel_rows": windows.kernel[0],
         "kernel_columns": windows.kernel[1],
@@ -69,61 +70,62 @@ def _(operation: Product, writer: FloatWriter, encoding: str) -> None:
         "top": top,
         "left": left,
         "groups": operation.groups,
+        "tile_rows": pooled.size[0],
+        "tile_columns": pooled.size[1],
+        "tile_stride_rows": pooled.stride[0],
+        "tile_stride_columns": pooled.stride[1],
+        "window": window_size,
         "place": place,
-        **constants,
+        "weights": array,
         "bias": "NULL" if operation.bias is None else writer.constants("bias", operation.bias),
-        "function": "NULL",
-        "constants": "NULL",
+        "function": "NULL" if function is None else _function(writer, function.name),
+        "constants": constants,
     }
-    if operation.function is not None:
-        fields["function"] = _function(writer, operation.function.name)
-        fields["constants"] = writer.numbers("constants", operation.function.constants)
     layer = writer.structure("ql_float_layer", "layer", fields)
-    x, to = read(operation.input), written(operation.output)
-    scratch = None if window is None else written(window)
-    over = {operation.output: {operation.input: _gap(operation)}}
-    writer.runtime |= {"float_run_place"}
-    if operation.pooled is None:
-        writer.runtime |= {"float_run_layer"}
-        function, given = "ql_float_run_layer", (f"&{layer}", x, scratch, to)
-        writer.call(function, *given, over=over, is_directed=True)
-        return
-    tile = writer.structure("ql_float_tile", "tile", _tile(layer, operation.pooled))
-    sums = written(writer.temporary(outputs))
-    writer.runtime |= {"float_run_tiles"}
-    arguments = f"&{tile}", x, scratch, sums, to
-    writer.call("ql_float_run_tiles", *arguments, over=over, is_directed=True)
+    scratch = window_size + (outputs if prod(pooled.size) > 1 else 0)
+    writer.runtime |= {"float_run_layer"}
+    writer.call(
+        "ql_float_run_layer",
+        f"&{layer}",
+        read(operation.input),
+        written(writer.temporary(scratch) if scratch else operation.output),
+        written(operation.output),
+        over={operation.output: {operation.input: _gap(operation)}},
+        is_directed=True,
+    )
 
 
-def _weights(operation: Product, writer: FloatWriter, weights: Any) -> tuple[str, dict[str, str]]:
-    """Return the function of a place, and the fields of a layer's weights."""
+def _place(operation: Product, writer: FloatWriter, weights: Rows | Reals) -> tuple[str, str, int]:
+    """Return the function of a place, its weights, and of how many numbers the copy of a window is,
+    0 where none is made."""
+    windows = operation.windows
+    window_size = prod(windows.kernel) * operation.channels
     if isinstance(weights, Rows):
         kind = "u8" if weights.gaps.dtype == np.uint8 else "u16"
         writer.weigh(f"csr_{kind}", weights.nbytes)
-        writer.runtime |= {f"float_sparse_{kind}", "float_copy_window", "float_find_window"}
-        empty = not len(weights.values)
-        return f"ql_float_sparse_{kind}", {
-            "weights": "NULL" if empty else writer.constants("weights", weights.values),
-            "sizes": writer.constants("sizes", weights.sizes),
-            "gaps": "NULL" if empty else writer.constants("gaps", weights.gaps),
-        }
-    place = "depthwise" if operation.is_depthwise else "dense"
+        writer.runtime |= {f"float_sparse_{kind}", "float_copy_window"}
+        array = f"&{_sparse(writer, weights)}"
+        return f"ql_float_sparse_{kind}", array, window_size if windows.is_padded else 0
     writer.weigh("dense", weights.nbytes)
-    writer.runtime |= {f"float_{place}", "float_find_window"}
     array = writer.constants("weights", weights)
-    return f"ql_float_{place}", {"weights": array, "sizes": "NULL", "gaps": "NULL"}
+    if operation.is_depthwise:
+        writer.runtime |= {"float_depthwise", "float_find_part"}
+        return "ql_float_depthwise", array, 0
+    writer.runtime |= {"float_add_spans"}
+    if operation.groups > 1 or windows.dilation[1] > 1:
+        writer.runtime |= {"float_grouped", "float_copy_window"}
+        return "ql_float_grouped", array, window_size // operation.groups
+    writer.runtime |= {"float_dense", "float_find_part"}
+    return "ql_float_dense", array, 0
 
 
-def _tile(layer: str, pooled: Pooled) -> dict[str, Any]:
-    return {
-        "layer": f"&{layer}",
-        "result_rows": pooled.count[0],
-        "result_columns": pooled.count[1],
-        "rows": pooled.size[0],
-        "columns": pooled.size[1],
-        "stride_rows": pooled.stride[0],
-        "stride_columns": pooled.stride[1],
+def _sparse(writer: FloatWriter, weights: Rows) -> str:
+    fields = {
+        "sizes": writer.constants("sizes", weights.sizes),
+        "gaps": writer.constants("gaps", weights.gaps) if len(weights.gaps) else "NULL",
+        "weights": writer.constants("weights", weights.values) if len(weights.gaps) else "NULL",
     }
+    return writer.structure("ql_float_sparse", "sparse", fields)
 
 
 def _gap(operation: Product) -> Gap:

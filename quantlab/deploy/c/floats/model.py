@@ -92,7 +92,7 @@ def _runtime(sources: set[str]) -> Mapping[str, str]:
 def _header(name: str, definitions: list[str]) -> str:
     """Return the constants of an operation."""
     guard, body = f"QL_{name.upper()}_H", "\n".join(definitions)
-    kinds = {"float_layer.h": "layer|tile", "float_pool.h": "pool", "float_walk.h": "walk"}
+    kinds = {"float_layer.h": "layer|sparse", "float_pool.h": "pool", "float_walk.h": "walk"}
     needed = [file for file in _HEADERS if re.search(rf"\bql_float_({kinds[file]}) c", body)]
     includes = "\n".join(f'#include "../runtime/{file}"' for file in ["ql.h", *needed])
     return f"{NOTE}#ifndef {guard}\n#define {guard}\n\n{includes}\n\n{body}\n#endif\n"

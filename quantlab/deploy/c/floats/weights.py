@@ -48,7 +48,7 @@ def stored(product: Product, encoding: str) -> Rows | Reals:
     """Return a layer's weights as they are stored."""
     dense = _depthwise(product.weight) if product.is_depthwise else _dense(product)
     choices: list[Rows | Reals] = [dense]
-    choices += [rows for kind in _GAPS[encoding] if (rows := _rows(product, kind)) is not None]
+    choices += [rows for kind in _GAPS[encoding] if (rows := rows_of(product, kind)) is not None]
     return min(choices, key=lambda one: one.nbytes)
 
 
@@ -65,7 +65,7 @@ def _dense(product: Product) -> Reals:
     return np.concatenate(parts)
 
 
-def _rows(product: Product, kind: Any) -> Rows | None:
+def rows_of(product: Product, kind: Any) -> Rows | None:
     """Return the rows of a layer's weights; None if a size of one has no 16 bits."""
     most = int(np.iinfo(kind).max)
     places, per_group = _places(product), len(product.weight) // product.groups

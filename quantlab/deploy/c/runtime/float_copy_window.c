@@ -2,21 +2,19 @@
 
 #include "float_layer.h"
 
-void ql_float_copy_window(const ql_float_layer* layer, const float* input, uint16_t row,
-                          uint16_t column, float* window) {
-  const ql_float_window part = ql_float_find_window(layer, row, column);
-  const size_t channels = layer->channels;
-  for (uint16_t i = 0; i < layer->kernel_rows; i++) {
-    const int is_row = i >= part.first_row && i < part.last_row;
-    for (uint16_t j = 0; j < layer->kernel_columns; j++, window += channels) {
-      if (!is_row || j < part.first_column || j >= part.last_column) {
-        for (size_t c = 0; c < channels; c++) window[c] = 0.0f;
-        continue;
+void ql_float_copy_window(const ql_float_layer* layer, const float* input, size_t row,
+                          size_t column, size_t count, float* window) {
+  int32_t at_row = (int32_t)row * layer->stride_rows - layer->top;
+  for (uint16_t i = 0; i < layer->kernel_rows; i++, at_row += layer->dilation_rows) {
+    int32_t at_column = (int32_t)column * layer->stride_columns - layer->left;
+    for (uint16_t j = 0; j < layer->kernel_columns; j++, at_column += layer->dilation_columns) {
+      if (at_row < 0 || at_row >= layer->rows || at_column < 0 || at_column >= layer->columns) {
+        for (size_t c = 0; c < count; c++) window[c] = 0.0f;
+      } else {
+        const size_t place = (size_t)at_row * layer->columns + (size_t)at_column;
+        memcpy(window, input + place * layer->channels, count * sizeof *window);
       }
-      const size_t at_row = (size_t)(part.top + (int32_t)i * layer->dilation_rows);
-      const size_t at_column = (size_t)(part.left + (int32_t)j * layer->dilation_columns);
-      memcpy(window, input + (at_row * layer->columns + at_column) * channels,
-             channels * sizeof *window);
+      window += count;
     }
   }
 }

@@ -6,14 +6,17 @@
 
 typedef struct ql_float_layer ql_float_layer;
 
-/* Sums of products for all outputs of one place, to[0], to[1], ..., without the bias. window: of
-   the size of a window; NULL where none is copied. */
-typedef void ql_float_place(const ql_float_layer* layer, const float* input, uint16_t row,
-                            uint16_t column, float* window, float* to);
+/* Sums of products for all outputs of one place, to[0], to[1], ..., without the bias. window:
+   memory for a copy of what they are made of; NULL where none is needed. */
+typedef void ql_float_place(const ql_float_layer* layer, const float* input, size_t row,
+                            size_t column, float* window, float* to);
 
 /* A fully connected layer is a convolution of one place, or of a column of them. Sums begin at zero
    and go through a window row by row, column by column, channel by channel. bias: NULL for none.
-   function: of the sums and the bias, NULL for none. */
+   function: of the sums and the bias, NULL for none.
+
+   The result is the largest of each tile of places, which do not overlap; without pooling a tile is
+   one place. window: the numbers of such a copy. */
 struct ql_float_layer {
   uint16_t rows, columns, channels;
   uint16_t result_rows, result_columns, outputs;
@@ -22,55 +25,65 @@ struct ql_float_layer {
   uint16_t dilation_rows, dilation_columns;
   uint16_t top, left;
   uint16_t groups;
+  uint8_t tile_rows, tile_columns;
+  uint16_t tile_stride_rows, tile_stride_columns;
+  uint16_t window;
   ql_float_place* place;
-  const float* weights;
-  const uint16_t* sizes; /* of sparse weights, as are gaps */
-  const void* gaps;
+  const void* weights;
   const float* bias;
   ql_float_row* function;
   const float* constants;
 };
 
-/* Weights of four outputs of a group at a time, then of one: [kernel rows][kernel columns][channels
-   of a group][outputs]. */
+/* Weights of four outputs at a time, then of one: [kernel rows][kernel columns][channels][outputs].
+   One group, columns that are not dilated. */
 ql_float_place ql_float_dense;
+
+/* The same of each group of outputs and channels, whose window is copied. */
+ql_float_place ql_float_grouped;
 
 /* Each output has one channel of its own: [kernel rows][kernel columns][channels]. */
 ql_float_place ql_float_depthwise;
 
-/* The weights of an output, `sizes` many, one after the other; `gaps` are how far the number of
-   each lies behind that of the one before, the first behind the window's begin. That is in the
-   input if there is no padding, else in a copy of the window. */
+/* Weights of which most are zero. Of each output the others, `sizes` many, follow one another;
+   `gaps`, bytes or 16 bits, say how far the number of each lies behind that of the one before, the
+   first behind the window's begin, in a copy if there is one. */
+typedef struct {
+  const uint16_t* sizes;
+  const void* gaps;
+  const float* weights;
+} ql_float_sparse;
+
 ql_float_place ql_float_sparse_u8, ql_float_sparse_u16;
 
-/* The largest of each rows x columns places of a layer's result, which is not stored. */
-typedef struct {
-  const ql_float_layer* layer;
-  uint16_t result_rows, result_columns;
-  uint16_t rows, columns;
-  uint16_t stride_rows, stride_columns;
-} ql_float_tile;
-
-/* The result of one place. */
-void ql_float_run_place(const ql_float_layer* layer, const float* input, uint16_t row,
-                        uint16_t column, float* window, float* to);
-/* is_backward: from the last place to the first. */
-void ql_float_run_layer(const ql_float_layer* layer, const float* input, float* window, float* to,
+/* scratch: memory for the copy of a window and, if a tile has several places, the result of one.
+   is_backward: from the last place to the first. */
+void ql_float_run_layer(const ql_float_layer* layer, const float* input, float* scratch, float* to,
                         int is_backward);
-/* place: memory for the result of one. */
-void ql_float_run_tiles(const ql_float_tile* tile, const float* input, float* window, float* place,
-                        float* to, int is_backward);
 
-/* The part of a window that lies within the input: rows and columns of the kernel. */
+/* The part of a window within the input: rows, one at least, and columns of its kernel. x: where it
+   begins. first: the number of its first place among those of the kernel. */
 typedef struct {
-  int32_t top, left;
-  uint16_t first_row, last_row;
-  uint16_t first_column, last_column;
-} ql_float_window;
+  const float* x;
+  size_t first, rows, columns;
+} ql_float_part;
 
-ql_float_window ql_float_find_window(const ql_float_layer* layer, uint16_t row, uint16_t column);
-/* Copy a window, with zeros beyond the border: [kernel rows][kernel columns][channels]. */
-void ql_float_copy_window(const ql_float_layer* layer, const float* input, uint16_t row,
-                          uint16_t column, float* window);
+ql_float_part ql_float_find_part(const ql_float_layer* layer, const float* input, size_t row,
+                                 size_t column);
+
+/* Copy `count` channels of a window, with zeros beyond the border: [kernel rows][kernel
+   columns][count]. input: at the first of them. */
+void ql_float_copy_window(const ql_float_layer* layer, const float* input, size_t row,
+                          size_t column, size_t count, float* window);
+
+/* Sums of all outputs, `outputs` many, for spans of `length` numbers of x and their weights, which
+   lie in steps; see ql_float_dense. */
+typedef struct {
+  const float* x;
+  size_t rows, row_step, weight_row, length;
+} ql_float_spans;
+
+const float* ql_float_add_spans(const ql_float_spans* spans, const float* weights, size_t skipped,
+                                size_t per_output, size_t outputs, float* to);
 
 #endif

@@ -8,12 +8,12 @@ enum { QL_FLOAT_AXES = 6 };
 
 /* Steps of each axis, the outermost first, from a start, in numbers. */
 typedef struct {
-  uint32_t start;
-  uint32_t step[QL_FLOAT_AXES];
+  size_t start;
+  size_t step[QL_FLOAT_AXES];
 } ql_float_steps;
 
 typedef struct {
-  uint32_t size[QL_FLOAT_AXES];
+  size_t size[QL_FLOAT_AXES];
   ql_float_steps to, x, other;
   ql_float_row* function;
   const float* constants;
