@@ -1,4 +1,6 @@
-"""How often a network and its program name the right class."""
+"""How often a network and its program name the right class. Of several outputs the first counts."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -37,7 +39,7 @@ def network_accuracy(network: nn.Module, batch: Tensor, targets: Tensor) -> floa
     Raises UsageError for outputs that are no scores `[N, classes]`.
     """
     with evaluating(network):
-        scores = [network(samples) for samples in batch.split(_BATCH)]
+        scores = [_first(network(samples)) for samples in batch.split(_BATCH)]
     return _accuracy(torch.cat(scores).cpu(), targets)
 
 
@@ -59,6 +61,19 @@ def float_accuracy(program: FloatProgram, batch: Tensor, targets: Tensor) -> flo
         for samples in batch.split(_BATCH)
     ]
     return _accuracy(torch.cat(scores), targets)
+
+
+def _first(outputs: object) -> Tensor:
+    """Return the first of a network's outputs."""
+    while not isinstance(outputs, Tensor):
+        if isinstance(outputs, Mapping):
+            outputs = list(outputs.values())
+        if not isinstance(outputs, Sequence) or not outputs:
+            raise UsageError(
+                f"model: a network that returns a {type(outputs).__name__} given, tensors allowed"
+            )
+        outputs = outputs[0]
+    return outputs
 
 
 def _accuracy(scores: Tensor, targets: Tensor) -> float:

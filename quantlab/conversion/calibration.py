@@ -18,6 +18,7 @@ Rule = dict[str, Any]
 _WEIGHTS: Rule = {"select": "*", "on": "weight", "algorithm": {"kind": "ste", "num_bits": 8}}
 _SUM_BITS = 31  # beside the sign
 _BIAS_BITS = 1  # so that a sum and its bias fit
+_BATCH = 128
 
 
 def has_quantizers(network: nn.Module) -> bool:
@@ -34,11 +35,11 @@ def quantized_copy(network: nn.Module, samples: Tensor, *, most_bits: int) -> nn
     """
     chosen = copy.deepcopy(network).eval()
     quantize(chosen, [_WEIGHTS])
-    calibrate(chosen, [samples])
+    calibrate(chosen, [samples[:1]])  # the weights alone
     rules = list(_input_rules(chosen, most_bits))
     if rules:
         quantize(chosen, rules)
-        calibrate(chosen, [samples])
+        calibrate(chosen, samples.split(_BATCH))
     return chosen
 
 

@@ -9,6 +9,8 @@ from quantlab.conversion.samples import Samples, are_bytes, batch_of, spec_of
 from quantlab.errors import UsageError, check_kind
 from quantlab.integer.lower import InputSpec
 
+_MOST_SAMPLES = 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
@@ -23,8 +25,10 @@ class Given:
 
     @property
     def samples(self) -> Tensor | None:
-        """What ranges are read off: the examples, or without them the inputs."""
-        return self.inputs if self.examples is None else self.examples
+        """What ranges are read off: the examples, or without them the inputs, at most 1,024 from
+        all over them."""
+        given = self.inputs if self.examples is None else self.examples
+        return None if given is None else given[:: -(-len(given) // _MOST_SAMPLES)]
 
 
 def given_of(

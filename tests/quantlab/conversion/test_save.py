@@ -76,7 +76,6 @@ def selftest(folder: Path, outputs: Sequence[str] = ("scores",)) -> int:
     return subprocess.run([folder.parent / "caller"], check=False).returncode
 
 
-@needs_compiler
 def test_the_documented_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model, (images, _) = network(), data()
@@ -86,7 +85,6 @@ def test_the_documented_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert saved.folder == Path("my_model")
     written = {p.relative_to("my_model").as_posix() for p in Path("my_model").rglob("*.*")}
     assert written == set(saved.hashes) >= {"model.c", "model.h", "headers/input.h"}
-    assert selftest(tmp_path / "my_model") == 0
     assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
 
 
@@ -118,6 +116,19 @@ def test_without_verbose_nothing_is_printed(
     assert capsys.readouterr() == ("", "")
 
 
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("representation", ["auto", "csr", "dense", "smallest"])
+@pytest.mark.parametrize("dtype", ["s8", "s16"])
+def test_the_models_own_test_passes(representation: str, dtype: str, tmp_path: Path) -> None:
+    images, _ = data()
+    folder = tmp_path / "c"
+    save_compressed_model(
+        network(), representation, images[:3], images, directory=folder, dtype=dtype
+    )
+    assert selftest(folder) == 0
+
+
 def test_eight_bits_are_all_that_lies_between_layers(tmp_path: Path) -> None:
     saved = save_compressed_model(network(), "auto", None, data()[0], directory=tmp_path)
     kinds = {saved.program.types[op.inputs[0]].kind for op in saved.program.operations}
@@ -125,6 +136,7 @@ def test_eight_bits_are_all_that_lies_between_layers(tmp_path: Path) -> None:
     assert all(op.weight_bits == 8 for op in saved.program.operations if isinstance(op, Linear))
 
 
+@pytest.mark.long
 def test_sixteen_bits_lie_between_layers_and_are_nearer_to_the_network(tmp_path: Path) -> None:
     model, (images, _) = network(), data()
     with torch.no_grad():
@@ -157,6 +169,46 @@ def test_floats_are_those_of_the_network(tmp_path: Path) -> None:
     text = (folder / "headers" / "input.h").read_text()
     assert "static const float ql_vectors_input[2][64]" in text
     assert selftest(folder, list(saved.program.outputs)) == 0
+
+
+class Several(nn.Module):
+    """Scores, and what they are made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = network()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body[:5](x)
+        return self.body[5:](features), features
+
+
+@pytest.mark.long
+def test_of_several_outputs_the_first_has_the_scores(tmp_path: Path) -> None:
+    images, classes = data()
+    saved = save_compressed_model(
+        Several(), "auto", images[0], images, classes, directory=tmp_path, dtype="f32"
+    )
+    assert len(saved.program.outputs) == 2
+    assert saved.accuracy == saved.network_accuracy == network_alone(tmp_path / "one")
+
+
+def network_alone(folder: Path) -> float | None:
+    """Return the accuracy of the same network with one output."""
+    images, classes = data()
+    return save_compressed_model(
+        network(), "auto", None, images, classes, directory=folder, dtype="f32"
+    ).accuracy
+
+
+def test_the_input_has_the_range_of_all_samples(tmp_path: Path) -> None:
+    images, _ = data()
+    many = images.repeat(40, 1, 1, 1)
+    many[-1] *= 50  # ranges of activations are read off fewer samples
+    most = many.max().item()
+    saved = save_compressed_model(network(), "auto", None, many, directory=tmp_path)
+    assert saved.spec is not None
+    assert saved.spec.scale[0] == pytest.approx(most / 255)
 
 
 def test_a_layer_gets_as_many_bits_as_its_sums_have_room_for(tmp_path: Path) -> None:
@@ -214,6 +266,7 @@ def test_a_signal_is_a_sample_of_one_dimensional_convolutions(tmp_path: Path) ->
         save_compressed_model(model, "auto", signals[0, 0], signals, directory=tmp_path)
 
 
+@pytest.mark.long
 def test_a_second_call_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     model, (images, _) = network(), data()
     save_compressed_model(model, "auto", images[0], images, directory=tmp_path, dtype="s16")
