@@ -17,14 +17,13 @@ which for a given word leaves an interval for the offset. Words next to the near
 from the longest shift on, which rounds least.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.channel import Channel, channels_of
 from quantlab.integer.bounds import Bound
 from quantlab.integer.operations import Requantize
 
@@ -43,43 +42,6 @@ class Compact:
     doublings: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Channel:
-    """One channel as the program has it, of x from `lowest` to `highest`."""
-
-    multiplier: int
-    offset: int
-    shift: int
-    lowest: int
-    highest: int
-    low: int
-    high: int
-
-    def code(self, x: int) -> int:
-        return min(max((self.multiplier * x + self.offset) >> self.shift, self.low), self.high)
-
-    def ends(self) -> Iterator[tuple[int, int, int]]:
-        """Yield each code that there is, with the least and the greatest x that have it."""
-        first, last = sorted((self.code(self.lowest), self.code(self.highest)))
-        for code in range(first, last + 1):
-            # Beyond `low` and `high` lie the codes that are clamped to them.
-            least = None if code == self.low else (code << self.shift) - self.offset
-            most = None if code == self.high else ((code + 1) << self.shift) - 1 - self.offset
-            begin, end = self._between(least, most)
-            if begin <= end:
-                yield code, begin, end
-
-    def _between(self, least: int | None, most: int | None) -> tuple[int, int]:
-        """Return the least and the greatest x whose product is within both."""
-        if self.multiplier == 0:
-            return self.lowest, self.highest
-        if self.multiplier < 0:
-            least, most = most, least
-        begin = self.lowest if least is None else -(-least // self.multiplier)
-        end = self.highest if most is None else most // self.multiplier
-        return max(begin, self.lowest), min(end, self.highest)
-
-
 def compact(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> Compact | None:
     """Return a requantization of sums that lack a bias; None if none has the same codes.
 
@@ -87,7 +49,7 @@ def compact(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> Com
     """
     if operation.high - operation.low >= _MOST_CODES:
         return None
-    channels = _channels(operation, bias, bound)
+    channels = channels_of(operation, bias, bound)
     widest = max(max(-one.lowest, one.highest, 1).bit_length() for one in channels)
     doublings = _WORD - 1 - widest
     if doublings < 0:
@@ -104,30 +66,7 @@ def compact(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> Com
     )
 
 
-def _channels(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> list[_Channel]:
-    def each(values: NDArray[Any]) -> list[int]:
-        found: list[int] = np.broadcast_to(values.reshape(-1), len(bias)).tolist()
-        return found
-
-    return [
-        _Channel(
-            multiplier=multiplier,
-            offset=offset + multiplier * added,
-            shift=shift,
-            lowest=lowest - added,
-            highest=highest - added,
-            low=operation.low,
-            high=operation.high,
-        )
-        for multiplier, offset, shift, added, lowest, highest in zip(
-            *(each(one) for one in (operation.multiplier, operation.offset, operation.shift)),
-            *(each(one) for one in (bias, bound.low, bound.high)),
-            strict=True,
-        )
-    ]
-
-
-def _fitted(channel: _Channel, doublings: int) -> tuple[int, int] | None:
+def _fitted(channel: Channel, doublings: int) -> tuple[int, int] | None:
     """Return word and offset of a channel; None if none gives the same codes."""
     ends = list(channel.ends())
     for shift in _SHIFTS:
@@ -148,7 +87,7 @@ def _fitted(channel: _Channel, doublings: int) -> tuple[int, int] | None:
 
 
 def _offsets(
-    channel: _Channel, ends: list[tuple[int, int, int]], word: int, shift: int, doublings: int
+    channel: Channel, ends: list[tuple[int, int, int]], word: int, shift: int, doublings: int
 ) -> tuple[int, int]:
     """Return the least and the most offset that give the codes of all x; the least is above the
     most where none does."""

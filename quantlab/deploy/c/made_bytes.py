@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.coarse import coarse
 from quantlab.deploy.c.compact import compact
 from quantlab.deploy.c.narrow import narrow
 from quantlab.deploy.c.rows import defined, levels_of, without_bias
@@ -35,8 +36,10 @@ def define_bytes(
         bound = Bound(low=np.array([bound.lowest], object), high=np.array([bound.highest], object))
     match operation:
         case Requantize():
-            found = _narrow_bytes(writer, operation, bias) or _compact_bytes(
-                writer, operation, bias, bound
+            found = (
+                _narrow_bytes(writer, operation, bias)
+                or _compact_bytes(writer, operation, bias, bound)
+                or _coarse_bytes(writer, operation, bias, bound)
             )
         case Threshold():
             found = _threshold_bytes(writer, operation, bias, bound)
@@ -85,6 +88,23 @@ def _compact_bytes(
         "doublings": found.doublings,
     }
     return defined(writer, "compact_bytes", "ql_compact", fields)
+
+
+def _coarse_bytes(
+    writer: Writer, operation: Requantize, bias: NDArray[np.int32], bound: Bound
+) -> tuple[str, str] | None:
+    found = coarse(operation, bias, bound)
+    if found is None:
+        return None
+    fields = {
+        "multipliers": writer.shared_constants("multipliers", found.multipliers),
+        "offsets": writer.shared_constants("offsets", found.offsets),
+        "unit": found.unit,
+        "low": operation.low,
+        "high": operation.high,
+        "shift": found.shift,
+    }
+    return defined(writer, "coarse_bytes", "ql_coarse", fields)
 
 
 def _threshold_bytes(

@@ -33,6 +33,15 @@ typedef struct {
   uint8_t span, doublings;
 } ql_compact;
 
+/* clamp((multiplier * x + offset * unit) >> shift, low, high), with a shift of 32 or more. */
+typedef struct {
+  QL_CONSTANTS(int32_t) multipliers;
+  QL_CONSTANTS(int32_t) offsets;
+  int32_t unit;
+  int16_t low, high;
+  uint8_t shift;
+} ql_coarse;
+
 /* clamp(((word >> 5) * x + other_multiplier * other + offset) >> (word mod 32), low, high) in 32
    bits, which hold the sum; terms may wrap around. other_multiplier: fine / 2^(fine_shift - shift),
    rounded. */
@@ -85,8 +94,8 @@ ql_row_function ql_rescale_row, ql_rescale_high_row, ql_narrow_row, ql_narrow_su
 typedef void ql_bytes_function(const void* constants, size_t first, const int32_t* x, size_t count,
                                uint8_t* to);
 
-ql_bytes_function ql_compact_bytes, ql_narrow_bytes, ql_threshold_s16_bytes, ql_threshold_s32_bytes,
-    ql_lookup_bytes;
+ql_bytes_function ql_compact_bytes, ql_coarse_bytes, ql_narrow_bytes, ql_threshold_s16_bytes,
+    ql_threshold_s32_bytes, ql_lookup_bytes;
 
 /* Numbers first, first + step, ... of a tensor. */
 void ql_load_row(const void* tensor, ql_type type, size_t first, size_t step, int32_t* row,
