@@ -21,6 +21,7 @@ from quantlab.deploy.c.kernels.counted import counted_bytes, counted_words
 from quantlab.deploy.c.kernels.fields import field_bytes, field_words, most_inputs
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.folder import write_files
+from quantlab.deploy.table import absent
 from quantlab.errors import UsageError
 from quantlab.integer.layout.levels import Levels
 from quantlab.integer.layout.planes import planes_of
@@ -37,6 +38,7 @@ from quantlab.integer.operations import (
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, U8, TensorType
 from quantlab.integer.verify import Engine, compare
+from tests.lab import make_lab
 from tests.quantlab.deploy.boards import engine
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
@@ -379,3 +381,30 @@ def test_sanitizers_have_nothing_to_say(encoding: str, seed: int, tmp_path: Path
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("config", "encoding"), [("binary", "bits1"), ("twn", "bits2"), ("w4a4", "bits4")]
+)
+def test_trained_networks_of_few_bits(config: str, encoding: str, tmp_path: Path) -> None:
+    """LeNet with the rules of its configs, trained, exported and verified tensor by tensor."""
+    lab = make_lab(tmp_path)
+    run = ("--problem=MNIST", "--exp_id=0")
+    trained = lab.run(
+        *("--problem=MNIST", "--topology=LeNet", f"--config={config}", "--data.source=synthetic"),
+        *("--experiment.epochs=3", "--experiment.threads=1"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    exported = lab.run("export", *run, "--to=c")
+    assert exported.returncode == 0, exported.stderr
+    folder = lab.problems / "MNIST" / "logs" / "exp000" / "fold0" / "deploy" / "best" / FOLDER
+    kept = json.loads((folder / "model.json").read_text())["weights"]
+    of_layers = [one["encoding"] for one in kept.values()]
+    assert of_layers.count(encoding) >= 2
+    assert {*of_layers} <= {"dense", encoding}
+    engines = [name for name in ("c-m0", "c-m3", "c-m4") if not absent(BOARDS[name].programs)]
+    backends = ",".join(["c", *engines])
+    verified = lab.run("verify", *run, f"--backends={backends}", "--samples=3")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
