@@ -7,6 +7,7 @@ from torch import nn
 from quantlab.graphs.operations import Pad
 
 _NORM = "BatchNorm2d and BatchNorm1d fold into the layers before them"
+_SEQUENCE = "Conv1d over the sequence has one, and so has a gate, x * torch.sigmoid(y)"
 _ZEROS = "ZeroPad2d and ConstantPad2d have one"
 _LARGER = "a + F.relu(b - a) has one, and amax over axes"
 _SMALLER = "a - F.relu(a - b) has one"
@@ -16,7 +17,7 @@ _END = "as the last layer it is left out, for the order of the scores stays the 
 # Where layers get the classes that carry their quantizers.
 _CARRIERS = ("quantlab.algorithms.layers", "quantlab.algorithms.attention")
 
-# By the name of a class, or of a function or method without its dot.
+# By the name of a class, or of a function or method without its dot and overload.
 REMEDIES: Mapping[str, str] = {
     "LayerNorm": _NORM,
     "GroupNorm": _NORM,
@@ -24,6 +25,29 @@ REMEDIES: Mapping[str, str] = {
     "InstanceNorm2d": _NORM,
     "LocalResponseNorm": _NORM,
     "RMSNorm": _NORM,
+    "layer_norm": _NORM,
+    "native_layer_norm": _NORM,
+    "group_norm": _NORM,
+    "native_group_norm": _NORM,
+    "instance_norm": _NORM,
+    "local_response_norm": _NORM,
+    "rms_norm": _NORM,
+    "MultiheadAttention": _SEQUENCE,
+    "scaled_dot_product_attention": _SEQUENCE,
+    "multi_head_attention_forward": _SEQUENCE,
+    "Transformer": _SEQUENCE,
+    "TransformerEncoder": _SEQUENCE,
+    "TransformerEncoderLayer": _SEQUENCE,
+    "TransformerDecoder": _SEQUENCE,
+    "TransformerDecoderLayer": _SEQUENCE,
+    "RNN": _SEQUENCE,
+    "LSTM": _SEQUENCE,
+    "GRU": _SEQUENCE,
+    "MatMul": "nn.Linear, a product with weights, has one",
+    "matmul": "nn.Linear, a product with weights, has one",
+    "einsum": "nn.Linear, a product with weights, has one",
+    "Conv3d": "Conv2d has one, of a third axis among the channels",
+    "ConvTranspose3d": "ConvTranspose2d has one, of a third axis among the channels",
     "Softmax": _END,
     "LogSoftmax": _END,
     "ReflectionPad2d": _ZEROS,
@@ -36,7 +60,10 @@ REMEDIES: Mapping[str, str] = {
     "square": "x * x has one",
     "argmax": "whoever reads the scores can take it",
     "linear": "nn.Linear, with a quantizer, has one",
+    "conv1d": "nn.Conv1d, with a quantizer, has one",
     "conv2d": "nn.Conv2d, with a quantizer, has one",
+    "conv_transpose1d": "nn.ConvTranspose1d, with a quantizer, has one",
+    "conv_transpose2d": "nn.ConvTranspose2d, with a quantizer, has one",
     "batch_norm": "nn.BatchNorm2d has one",
     "prelu": "nn.PReLU has one",
     "max": _LARGER,
@@ -78,7 +105,8 @@ def without_operation(what: nn.Module | str) -> str:
     """Return why a module, or a function or method of a name, is refused, with the remedy if there
     is one."""
     names = [what] if isinstance(what, str) else _names_of(type(what))
-    remedy = next((REMEDIES[n] for n in (n.lstrip(".") for n in names) if n in REMEDIES), None)
+    bare = (name.lstrip(".").partition(".")[0] for name in names)
+    remedy = next((REMEDIES[name] for name in bare if name in REMEDIES), None)
     return f"{names[0]} has no integer operation" + (f"; {remedy}" if remedy else "")
 
 

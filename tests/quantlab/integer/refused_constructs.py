@@ -57,6 +57,46 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "group norm": (bare(nn.GroupNorm(2, CHANNELS)), "^layer '1': GroupNorm has no .* fold into"),
     "instance norm": (bare(nn.InstanceNorm2d(CHANNELS)), "InstanceNorm2d has no .* fold into"),
+    "a norm as a function": (
+        middle(lambda self, x: functional.layer_norm(x, (SIDE,))),
+        r"'layer_norm' \(layer_norm\): layer_norm has no .* fold into .*; called in",
+    ),
+    "a group norm as a function": (
+        middle(lambda self, x: functional.group_norm(x, 2)), "group_norm has no .* fold into"
+    ),
+    "a norm that is exported": (
+        middle(lambda self, x: functional.layer_norm(x, (SIDE,)) if x.size(1) > 0 else x),
+        r"layer_norm\.default has no .* fold into",
+    ),
+    "attention": (
+        middle(lambda self, x: self.heads(*[x.flatten(2).mT] * 3)[0].mean(1),
+               heads=lambda: nn.MultiheadAttention(CHANNELS, 2, batch_first=True)),
+        "layer 'middle.heads': MultiheadAttention has no .*; Conv1d over the sequence .* called in",
+    ),
+    "attention as a function": (
+        middle(lambda self, x: functional.scaled_dot_product_attention(x, x, x)),
+        "scaled_dot_product_attention has no .*; Conv1d over the sequence .* called in",
+    ),
+    "a transformer": (
+        middle(lambda self, x: self.encoder(x.flatten(2).mT).mean(1),
+               encoder=lambda: nn.TransformerEncoderLayer(CHANNELS, 2, 8, batch_first=True)),
+        "layer 'middle.encoder': TransformerEncoderLayer has no .*; Conv1d over the sequence",
+    ),
+    "a transposed function with a weight": (
+        middle(lambda self, x: functional.conv_transpose2d(x, self.w),
+               w=numbers(CHANNELS, 4, 1, 1)),
+        "conv_transpose2d has no .*; nn.ConvTranspose2d, with a quantizer, has one",
+    ),
+    "a function of one axis with a weight": (
+        middle(lambda self, x: functional.conv1d(x.flatten(2), self.w).mean(2),
+               w=numbers(4, CHANNELS, 1)),
+        "conv1d has no integer operation; nn.Conv1d, with a quantizer, has one",
+    ),
+    "three axes": (
+        middle(lambda self, x: self.deep(x[:, None]).flatten(1, 2),
+               deep=lambda: nn.Conv3d(1, 2, 3)),
+        "layer 'middle.deep': Conv3d has no .*; Conv2d has one, of a third axis among the channels",
+    ),
     "batch norm of the batch": (
         bare(nn.BatchNorm2d(CHANNELS, track_running_stats=False)),
         "layer '1': batch norm without running statistics",
@@ -106,7 +146,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         middle(lambda self, x: torch.add(x, x, alpha=2)), "add has no .*; with alpha, .* multiply"
     ),
     "maximum": (middle(lambda self, x: torch.maximum(x, x)), "maximum has no .*; clamp has one"),
-    "matmul": (middle(lambda self, x: x @ x), "layer 'middle.matmul': MatMul has no integer"),
+    "matmul": (
+        middle(lambda self, x: x @ x),
+        "layer 'middle.matmul': MatMul has no .*; nn.Linear, a product with weights",
+    ),
     "dropout that is on": (
         middle(lambda self, x: functional.dropout(x, 0.5, True)), "is on in evaluation; training="
     ),

@@ -19,6 +19,7 @@ UNSEEN = (
     "NaN in a constant", "two inputs", "no input", "two samples", "a shuffle of rows",
     "one constant for each sample", "maximum of the batch", "places of the largest",
     "draws of Python", "draws of torch", "a branch", "a number as a result",
+    "a norm that is exported",
     "nothing as a result", "places beside values",
 )  # fmt: skip
 
