@@ -13,7 +13,7 @@ from quantlab.conversion.forms import FORMS
 from quantlab.conversion.given import given_of
 from quantlab.conversion.samples import Samples
 from quantlab.deploy.c.folder import leftovers
-from quantlab.deploy.c.kernels.table import CHOICES, KERNELS
+from quantlab.deploy.c.options import ENCODINGS
 from quantlab.deploy.c.sizes import Sizes
 from quantlab.deploy.folder import check_places, manifest, replace_files
 from quantlab.errors import UsageError, check_kind, did_you_mean
@@ -126,7 +126,6 @@ def save_compressed_model(
 
 def _check_representation(given: str) -> None:
     check_kind("representation", given, str, "a name")
-    allowed = [*CHOICES, *KERNELS]
-    if given not in allowed:
-        hint = f", {_REPLACED[given]}" if given in _REPLACED else did_you_mean(given, allowed)
-        raise UsageError(f"representation: '{given}' given, {', '.join(allowed)} allowed{hint}")
+    if given not in ENCODINGS:
+        hint = f", {_REPLACED[given]}" if given in _REPLACED else did_you_mean(given, ENCODINGS)
+        raise UsageError(f"representation: '{given}' given, {', '.join(ENCODINGS)} allowed{hint}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from quantlab.deploy.artefact import Artefact, EngineSource, Files, Options, Parts, only_path, paths
 from quantlab.deploy.c.boards.table import BOARDS, Board
 from quantlab.deploy.c.folder import leftovers, stored_options
-from quantlab.deploy.c.options import OPTIONS, read
+from quantlab.deploy.c.options import ENCODINGS, OPTIONS, read
 from quantlab.integer.verify import Engine
 
 FOLDER, FILE = Path("c"), "model.c"
@@ -35,7 +35,14 @@ def stale(files: Files, folder: Path) -> Sequence[Path]:
 
 
 def stored(folder: Path) -> Options:
-    return stored_options(folder / FOLDER)
+    from quantlab.deploy.c.vectors import is_text
+
+    # What no export writes is left out: the manifest then is not the one expected.
+    return {
+        name: value
+        for name, value in stored_options(folder / FOLDER).items()
+        if (value in ENCODINGS if name == "encoding" else is_text(value))
+    }
 
 
 def host(parts: Parts, folder: Path) -> Engine:

@@ -9,8 +9,9 @@ from quantlab.deploy.c.kernels.table import AUTO, CHOICES, KERNELS
 from quantlab.deploy.c.sizes import Sizes, check_limits
 from quantlab.errors import UsageError, did_you_mean
 
+ENCODINGS = (*CHOICES, *KERNELS)
 OPTIONS: Mapping[str, str] = {
-    "encoding": f"of weights in C: {', '.join([*CHOICES, *KERNELS])}; by default {AUTO}",
+    "encoding": f"of weights in C: {', '.join(ENCODINGS)}; by default {AUTO}",
     "ram": "the most bytes of the C's arena, inputs and outputs",
     "flash": "the most bytes of the C's constants",
     "vectors": "samples for the C's headers/input.h: here how many of the test samples",

@@ -76,6 +76,15 @@ def to_text(vectors: Mapping[str, NDArray[Any]]) -> str:
     return json.dumps(found)
 
 
+def is_text(text: str) -> bool:
+    """Return whether `to_text` may have made a text, of whatever inputs."""
+    try:
+        said = json.loads(text)
+        return isinstance(said, dict) and all(b64decode(v, validate=True) for v in said.values())
+    except (ValueError, TypeError):
+        return False
+
+
 def from_text(program: Program, text: str) -> Mapping[str, NDArray[Any]]:
     """Return the vectors of a text that `to_text` made. Raises UsageError for any other."""
     try:

@@ -184,21 +184,18 @@ class Several(nn.Module):
 
 
 @pytest.mark.long
-def test_of_several_outputs_the_first_has_the_scores(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["s8", "s16", "f32"])
+def test_of_several_outputs_the_first_has_the_scores(dtype: str, tmp_path: Path) -> None:
     images, classes = data()
-    saved = save_compressed_model(
-        Several(), "auto", images[0], images, classes, directory=tmp_path, dtype="f32"
+    one, two = (
+        save_compressed_model(
+            model, "auto", images[0], images, classes, directory=tmp_path / name, dtype=dtype
+        )
+        for name, model in (("one", network()), ("two", Several()))
     )
-    assert len(saved.program.outputs) == 2
-    assert saved.accuracy == saved.network_accuracy == network_alone(tmp_path / "one")
-
-
-def network_alone(folder: Path) -> float | None:
-    """Return the accuracy of the same network with one output."""
-    images, classes = data()
-    return save_compressed_model(
-        network(), "auto", None, images, classes, directory=folder, dtype="f32"
-    ).accuracy
+    assert len(two.program.outputs) == 2
+    assert two.network_accuracy == one.network_accuracy
+    assert two.accuracy == one.accuracy
 
 
 def test_the_input_has_the_range_of_all_samples(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from quantlab.algorithms.after_training import calibrate
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.options import OPTIONS, read
+from quantlab.deploy.folder import complete, write_files
 from quantlab.deploy.table import ARTEFACTS, options_for
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.operations import Convolution, Linear, MaxPool, Requantize, Windows
 from quantlab.integer.program import Program
@@ -122,6 +124,19 @@ def test_an_option_goes_to_the_artefacts_that_have_it() -> None:
         options_for(["program", "onnx-exact"], {"ram": "1"})
     with pytest.raises(UsageError, match=r"^no artefact has the option 'rum'; did you mean 'ram'"):
         options_for(["c"], {"rum": "1"})
+
+
+@pytest.mark.parametrize("change", ['"bogus"', '["auto"]', "3"])
+def test_a_manifest_with_another_encoding_is_not_the_one_expected(
+    change: str, tmp_path: Path
+) -> None:
+    parts = {"network": narrow_and_wide()}
+    write_files(ARTEFACTS["c"].files(parts, {"encoding": "dense"}), tmp_path)
+    manifest = tmp_path / "c" / "model.json"
+    said = manifest.read_text().replace('"encoding": "dense",', f'"encoding": {change},', 1)
+    manifest.write_text(said)
+    with pytest.raises(VerificationError, match=r"model\.json: [\d,]+ bytes are not the"):
+        complete(ARTEFACTS["c"], parts, tmp_path, ARTEFACTS["c"].stored(tmp_path))
 
 
 def test_sums_beyond_32_bits_name_the_layer_and_the_bound() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.interface import size_name
 from quantlab.deploy.c.model import c_model
-from quantlab.deploy.c.vectors import from_text, to_text
+from quantlab.deploy.c.vectors import from_text, is_text, to_text
 from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
 from quantlab.integer.program import Program
@@ -105,6 +105,8 @@ def test_vectors_are_text_and_back() -> None:
     found = from_text(program, to_text(vectors))
     assert {name: v.dtype for name, v in found.items()} == {n: v.dtype for n, v in vectors.items()}
     assert all(np.array_equal(found[name], value) for name, value in vectors.items())
+    assert is_text(to_text(vectors))
+    assert not any(map(is_text, ("", "3", '{"x": 1}', '{"x": "%%"}', '{"y": ""}')))
     for text in ("", "3", '{"x": 1}', '{"x": "%%"}', '{"x": "AAAA"}', '{"y": ""}'):
         with pytest.raises(UsageError, match=r"^vectors: '.*' given, samples of x allowed"):
             from_text(program, text)
