@@ -1,24 +1,31 @@
-"""Compressed sparse rows in bytes: the nonzero codes, each with its column within a span.
+"""Compressed sparse rows in bytes: blocks of B columns that are not all zero, each with its number.
 
-    stream   uint8 [O * S + 2 * N]   of each row its S = ceil(K / 255) spans of 255 columns: a byte
-                                     that says how many codes of the span are nonzero; of each its
-                                     column in the span, and the code
+With B = 1 these are the nonzero codes, each with its column.
 
-Columns ascend in each span; the last span of a row may have fewer. A span of zeros is the byte 0,
-so that no gap needs an entry of its own, and a row has no size.
+    stream   uint8 [O * (S + K % B) + N * (1 + B)]   of each row its S spans, then its last K % B
+                                                     codes, which fill no block
 
-    for (k = 0; k < K; k += 255, x += 255)
-      for (n = *stream++; n > 0; n--, stream += 2) sum += (int8_t)stream[1] * x[stream[0]];
+A span is 255 of a row's K / B blocks, the last one those that are left. It is a byte that says how
+many of them are not all zero, and of each of these its number in the span and its codes. Numbers
+ascend. A span of zeros is the byte 0, so that no gap needs an entry of its own, and a row has no
+size.
+
+    for (k = 0; k < K - K % B; k += 255 * B)
+      for (n = *stream++; n > 0; n--) {
+        p = x + k + B * *stream++;
+        for (b = 0; b < B; b++) sum += (int8_t)*stream++ * *p++;
+      }
+    for (k = K - K % B; k < K; k++) sum += (int8_t)*stream++ * x[k];
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.errors import UsageError
 from quantlab.formats.weights.encoding import S8, U8, Arrays, Encoding
 
 _SPAN = 255
@@ -26,56 +33,88 @@ _SPAN = 255
 
 @dataclass(frozen=True)
 class Csr8(Encoding):
-    """Two bytes for each nonzero code, one for each span."""
+    """size: of a block, in columns, 1 to 255."""
+
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 255:
+            raise UsageError(f"csr8: size {self.size} given, 1..255 allowed")
 
     @property
     def name(self) -> str:
-        return "csr8"
+        return "csr8" if self.size == 1 else f"csr8x{self.size}"
 
     @property
     def dtypes(self) -> Mapping[str, np.dtype[Any]]:
         return {"stream": U8}
 
     def _nbytes(self, codes: NDArray[np.int8]) -> int:
-        return len(codes) * _num_spans(codes.shape[1]) + 2 * int(np.count_nonzero(codes))
+        rest: int = codes.shape[1] % self.size
+        spans = self._num_spans(codes.shape[1])
+        num_blocks = int(self._blocks(codes).any(axis=2).sum())
+        return len(codes) * (spans + rest) + (1 + self.size) * num_blocks
 
     def _arrays(self, codes: NDArray[np.int8]) -> dict[str, NDArray[Any]]:
-        rows, columns = np.nonzero(codes)
-        spans = rows * _num_spans(codes.shape[1]) + columns // _SPAN
-        counts = np.bincount(spans, minlength=len(codes) * _num_spans(codes.shape[1]))
-        stream = np.zeros(len(counts) + 2 * len(rows), U8)
-        # Before an entry lie those before it, and the counts of its span and those before.
-        entries = 2 * np.arange(len(rows)) + spans + 1
-        stream[entries] = columns % _SPAN
-        stream[entries + 1] = codes[rows, columns].view(U8)
-        stream[np.arange(len(counts)) + 2 * (np.cumsum(counts) - counts)] = counts
+        blocks, num_spans = self._blocks(codes), self._num_spans(codes.shape[1])
+        rows, places = np.nonzero(blocks.any(axis=2))
+        spans = rows * num_spans + places // _SPAN
+        counts = np.bincount(spans, minlength=len(codes) * num_spans)
+        rest: int = codes.shape[1] % self.size
+        entry = 1 + self.size
+        stream = np.zeros(len(counts) + entry * len(rows) + len(codes) * rest, U8)
+        # Before an entry lie those before it, the counts of its span and those before, and what
+        # fills no block in the rows before.
+        entries = entry * np.arange(len(rows)) + spans + 1 + rows * rest
+        stream[entries] = places % _SPAN
+        stream[entries[:, None] + 1 + np.arange(self.size)] = blocks[rows, places].view(U8)
+        row_of_span = np.repeat(np.arange(len(codes)), num_spans)
+        before = entry * (np.cumsum(counts) - counts) + row_of_span * rest
+        stream[np.arange(len(counts)) + before] = counts
+        ends = np.cumsum(num_spans + rest + entry * np.bincount(rows, minlength=len(codes)))
+        stream[ends[:, None] - rest + np.arange(rest)] = codes[:, codes.shape[1] - rest :].view(U8)
         return {"stream": stream}
 
     def _lengths(self, arrays: Arrays, shape: tuple[int, int]) -> Iterator[tuple[str, int]]:
-        begins = self._begins(arrays["stream"], shape)
-        yield "stream", begins[-1]
+        *_, end = self._ends(arrays["stream"], shape)
+        yield "stream", end
 
     def _codes(self, arrays: Arrays, shape: tuple[int, int]) -> NDArray[np.int8]:
-        stream, spans = arrays["stream"], _num_spans(shape[1])
-        begins = self._begins(stream, shape)
-        codes = np.zeros((shape[0], spans * _SPAN), S8)
-        for number, (begin, end) in enumerate(pairwise(begins)):
-            row, span = divmod(number, spans)
-            columns = stream[begin + 1 : end : 2].astype(np.int64)
-            if (span * _SPAN + columns >= shape[1]).any() or (columns >= _SPAN).any():
-                raise self._damaged("stream")
-            codes[row, span * _SPAN + columns] = stream[begin + 2 : end : 2].view(S8)
-        return codes[:, : shape[1]].copy()
+        stream, num_spans = arrays["stream"], self._num_spans(shape[1])
+        codes = np.zeros(shape, S8)
+        blocks = np.zeros((shape[0], shape[1] // self.size, self.size), S8)
+        begin, rest = 0, shape[1] % self.size
+        for number, end in enumerate(self._ends(stream, shape)):
+            row, span = divmod(number, num_spans + 1)
+            if span == num_spans:
+                codes[row, shape[1] - rest :] = stream[begin:end].view(S8)
+            else:
+                entries = stream[begin + 1 : end].reshape(-1, 1 + self.size)
+                places = span * _SPAN + entries[:, 0].astype(np.int64)
+                if (places >= blocks.shape[1]).any() or (entries[:, 0] >= _SPAN).any():
+                    raise self._damaged("stream")
+                blocks[row, places] = entries[:, 1:].view(S8)
+            begin = end
+        codes[:, : shape[1] - rest] = blocks.reshape(shape[0], -1)
+        return codes
 
-    def _begins(self, stream: NDArray[np.uint8], shape: tuple[int, int]) -> list[int]:
-        """Return where each span begins, and where the last one ends."""
-        begins = [0]
-        for _ in range(shape[0] * _num_spans(shape[1])):
-            if begins[-1] >= len(stream):
-                raise self._damaged("stream")
-            begins.append(begins[-1] + 1 + 2 * int(stream[begins[-1]]))
-        return begins
+    def _ends(self, stream: NDArray[np.uint8], shape: tuple[int, int]) -> list[int]:
+        """Return where each span ends, and behind those of a row what fills no block."""
+        ends, end = [], 0
+        for _ in range(shape[0]):
+            for _ in range(self._num_spans(shape[1])):
+                if end >= len(stream):
+                    raise self._damaged("stream")
+                end += 1 + (1 + self.size) * int(stream[end])
+                ends.append(end)
+            end += shape[1] % self.size
+            ends.append(end)
+        return ends
 
+    def _num_spans(self, num_columns: int) -> int:
+        return -(-(num_columns // self.size) // _SPAN)
 
-def _num_spans(num_columns: int) -> int:
-    return -(-num_columns // _SPAN)
+    def _blocks(self, codes: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Return the codes that fill blocks `[O, K / B, B]`."""
+        num_blocks = codes.shape[1] // self.size
+        return codes[:, : num_blocks * self.size].reshape(len(codes), num_blocks, self.size)

@@ -23,6 +23,7 @@ _ROWS: tuple[Encoding, ...] = (
     Csr(),
     Blocks(1),
     Csr8(),
+    Csr8(4),
     Bitmap(),
 )
 

@@ -37,7 +37,7 @@ COMPILERS = [
     for one in ("gcc", "clang")
 ]
 SANITIZERS = {"gcc": "gcc", "clang": "libclang-rt-dev"}
-SPARSE = ("csr", "bitmap")
+SPARSE = ("csr", "bitmap", "block4")
 DENSITIES = (0, 0.01, 0.1, 0.5, 1)
 GAPS = (254, 255, 256, 509)
 
@@ -96,19 +96,23 @@ def check_here(program: Program, encoding: str, folder: Path) -> None:
     check(program, host({"network": program}, folder), samples(program, 2))
 
 
-def sparse(random: np.random.Generator, shape: tuple[int, ...], density: float) -> NDArray[np.int8]:
-    """Return weights of which a share is not zero; the first row has none at all."""
+def sparse(
+    random: np.random.Generator, shape: tuple[int, ...], density: float, block: int = 1
+) -> NDArray[np.int8]:
+    """Return weights of which a share is not zero, in whole blocks of input channels; the first row
+    has none at all."""
     weight: NDArray[np.int8] = random.integers(1, 128, shape, np.int8) * random.choice(
         np.array([-1, 1], np.int8), shape
     )
-    weight[random.random(shape) >= density] = 0
+    blocks = random.random((shape[0], shape[1] // block, *shape[2:])) < density
+    weight[~blocks.repeat(block, axis=1)] = 0
     if density < 1:
         weight[0] = 0
     return weight
 
 
-def layer(seed: int, density: float) -> Program:
-    """Return a convolution of any sizes and its codes."""
+def layer(seed: int, density: float, encoding: str) -> Program:
+    """Return a convolution of any sizes that an encoding can store, and its codes."""
     random = np.random.default_rng(seed)
 
     def any_of(*values: int) -> int:
@@ -116,19 +120,21 @@ def layer(seed: int, density: float) -> Program:
 
     sizes = (1, 2, 3, 5, 16, 17, 31, 64, 65, 129, 257, 513)
     groups = any_of(1, 1, 1, 2, 3)
+    block = 4 if encoding == "block4" else 1
     channels, outputs = any_of(*sizes), any_of(*sizes[:9])
-    channels, outputs = (-(-size // groups) * groups for size in (channels, outputs))
+    channels = -(-channels // (groups * block)) * groups * block
+    outputs = -(-outputs // groups) * groups
     if groups == outputs == channels:
         outputs *= 2  # not one channel each: that stays dense
     kernel = (any_of(1, 1, 2, 3), any_of(1, 2, 3))
-    kind = (U8, S8, S16)[any_of(0, 1, 2)]
+    kind = (U8, S8, S16)[any_of(0, 1, 2 if block == 1 else 0)]
     windows = Windows(
         kernel=kernel,
         stride=(any_of(1, 2), any_of(1, 2, 3)),
         padding=(any_of(0, 1), any_of(0, 2), any_of(0, 1), any_of(0, 1)),
         dilation=(any_of(1, 2), any_of(1, 2)),
     )
-    weight = sparse(random, (outputs, channels // groups, *kernel), density)
+    weight = sparse(random, (outputs, channels // groups, *kernel), density, block)
     if kind is S16:
         weight //= 64  # so that sums have 32 bits
     low, high = kind.minimum, kind.maximum
@@ -183,6 +189,19 @@ def test_auto_takes_fewer_bytes_at_no_more_instructions() -> None:
     assert weights_of(linear(np.full((3, 4), 100)), "smallest")["y"]["encoding"] == "dense"
 
 
+def test_auto_sees_the_weights_of_a_flattened_image_as_they_lie() -> None:
+    """Its channels lie together: blocks of these are found."""
+    random = np.random.default_rng(0)
+    weight = sparse(random, (128, 32, 4, 4), 0.1, block=4).reshape(128, 512)
+    layer = linear(weight).operations[0]
+    flat = Reshape(inputs=("image",), output="x", shape=(512,))
+    types = {"image": TensorType((32, 4, 4), S8)}
+    program = Program(inputs=types, operations=(flat, layer), outputs=("y",))
+    found = weights_of(program, "auto")["y"]
+    assert found["encoding"] == "block4"
+    assert found["bytes"] == 128 + 5 * np.count_nonzero(weight) // 4
+
+
 @settings(max_examples=100, deadline=None)
 @given(layers(), st.integers(2, 5))
 def test_places_made_at_once_are_read_before_they_are_written_over(
@@ -224,7 +243,7 @@ def read(windows: Windows, given_: Places, result: Places, number: int) -> set[i
 @pytest.mark.parametrize("encoding", SPARSE)
 @pytest.mark.parametrize("seed", [0, 5])
 def test_some_layers(encoding: str, seed: int, tmp_path: Path) -> None:
-    check_here(layer(seed, DENSITIES[seed % 5]), encoding, tmp_path)
+    check_here(layer(seed, DENSITIES[seed % 5], encoding), encoding, tmp_path)
 
 
 @needs_compiler
@@ -233,17 +252,19 @@ def test_some_layers(encoding: str, seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("density", DENSITIES)
 @pytest.mark.parametrize("seed", range(10, 40))
 def test_many_layers(encoding: str, density: float, seed: int, tmp_path: Path) -> None:
-    check_here(layer(seed, density), encoding, tmp_path)
+    check_here(layer(seed, density, encoding), encoding, tmp_path)
 
 
 @needs_compiler
 @pytest.mark.parametrize("encoding", SPARSE)
 def test_gaps(encoding: str, tmp_path: Path) -> None:
-    """A row for each gap before the first weight and between two, and one without weights."""
-    weight = np.zeros((1 + 2 * len(GAPS), 1100), np.int8)
+    """A row for each gap before the first weight and between two, and one without weights; gaps of
+    blocks where these are stored."""
+    step = 4 if encoding == "block4" else 1
+    weight = np.zeros((1 + 2 * len(GAPS), 1100 * step), np.int8)
     for row, gap in enumerate(GAPS):
-        weight[row, gap] = -128
-        weight[-1 - row, [0, gap + 1]] = 127, 3
+        weight[row, gap * step] = -128
+        weight[-1 - row, [0, (gap + 1) * step]] = 127, 3
     program = linear(weight)
     check_here(program, encoding, tmp_path)
     batch = samples(program, 2)
@@ -292,7 +313,7 @@ def network() -> Program:
 @pytest.mark.parametrize("name", [engine(name) for name in BOARDS])
 def test_on_boards(name: str, tmp_path: Path) -> None:
     program = network()
-    written(program, {"a": "csr", "b": "csr", "y": "bitmap"}, tmp_path)
+    written(program, {"a": "csr", "b": "block4", "y": "bitmap"}, tmp_path)
     running = on_board(BOARDS[name], {"network": program}, tmp_path)
     check(program, running, samples(program, 2))
 
@@ -302,7 +323,7 @@ def test_on_boards(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", SPARSE)
 @pytest.mark.parametrize("seed", [10, 11, 12, 13])
 def test_layers_on_boards(encoding: str, name: str, seed: int, tmp_path: Path) -> None:
-    program = layer(seed, 0.3)
+    program = layer(seed, 0.3, encoding)
     written(program, {"sums": encoding}, tmp_path)
     running = on_board(BOARDS[name], {"network": program}, tmp_path)
     check(program, running, samples(program, 1))
@@ -327,7 +348,7 @@ def test_sanitizers_have_nothing_to_say(
     flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
     if not links(compiler, flags):
         pytest.skip(f"{compiler} has no sanitizers: apt-get install {SANITIZERS[compiler]}")
-    program = layer(seed, DENSITIES[seed % 5])
+    program = layer(seed, DENSITIES[seed % 5], encoding)
     write_files(c_model(program, {"sums": encoding}).files, tmp_path)
     source = tmp_path / "caller.c"
     source.write_text(

@@ -13,10 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from quantlab.deploy.c.kernels.kernel import Factors
 from quantlab.deploy.c.kernels.table import AUTO, CHOICES, DENSE, KERNELS
+from quantlab.deploy.c.placed import channels_last
 from quantlab.errors import UsageError, did_you_mean
-from quantlab.integer.operations import Convolution, Linear
+from quantlab.integer.operations import Convolution, Linear, Reshape
 from quantlab.integer.program import Program
 
 Encoding = str | Mapping[str, str]
@@ -44,10 +48,27 @@ def chosen(program: Program, encoding: Encoding) -> Mapping[str, str]:
 
 
 def factors_of(layer: Convolution | Linear, program: Program) -> Factors:
-    """Return a layer as its kernel sees it, its channels in the program's order."""
-    weight = layer.weight[:, :, None, None] if isinstance(layer, Linear) else layer.weight
+    """Return a layer as its kernel sees it."""
+    if isinstance(layer, Linear):
+        weight = layer.weight[:, _columns(layer, program), None, None]
+    else:
+        weight = layer.weight
     kind = program.types[layer.inputs[0]].kind
     return Factors(layer=layer, weight=weight.transpose(0, 2, 3, 1), kind=kind, program=program)
+
+
+def _columns(layer: Linear, program: Program) -> NDArray[np.intp]:
+    """Return which of a layer's columns lies at each place: a flattened image has its channels
+    last."""
+    (name,) = layer.inputs
+    columns = np.arange(layer.weight.shape[1])
+    if len(program.types[name].shape) != 1:
+        return columns
+    makers = {operation.output: operation for operation in program.operations}
+    while isinstance(maker := makers.get(name), Reshape):
+        (name,) = maker.inputs
+    shape = program.types[name].shape
+    return columns.reshape(shape).transpose(channels_last(shape)).reshape(-1)
 
 
 def _check_name(name: str, place: str = "encoding") -> None:

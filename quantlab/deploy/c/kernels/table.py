@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from quantlab.deploy.c.kernels.bitmap import BitmapKernel
 from quantlab.deploy.c.kernels.bits import BitsKernel
+from quantlab.deploy.c.kernels.blocks import BlocksKernel
 from quantlab.deploy.c.kernels.csr import CsrKernel
 from quantlab.deploy.c.kernels.dense import Dense
 from quantlab.deploy.c.kernels.kernel import Kernel
@@ -13,6 +14,7 @@ _ROWS: tuple[Kernel, ...] = (
     *(BitsKernel(num_bits) for num_bits in (1, 2, 4)),
     CsrKernel(),
     BitmapKernel(),
+    BlocksKernel(),
 )
 
 KERNELS: Mapping[str, Kernel] = {kernel.encoding: kernel for kernel in _ROWS}

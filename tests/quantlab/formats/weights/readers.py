@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from quantlab.formats.weights.bits import Bits
 from quantlab.formats.weights.blocks import Blocks
+from quantlab.formats.weights.csr8 import Csr8
 from quantlab.formats.weights.encoding import Encoded, Encoding
 from quantlab.formats.weights.pattern import Pattern
 
@@ -35,9 +36,11 @@ def _reader(encoding: Encoding) -> Callable[[Streams, Row], None]:
         return lambda streams, row: _bits(streams, row, encoding.num_bits)
     if isinstance(encoding, Blocks):
         return lambda streams, row: _blocks(streams, row, encoding.size)
+    if isinstance(encoding, Csr8):
+        return lambda streams, row: _csr8(streams, row, encoding.size)
     if isinstance(encoding, Pattern):
         return lambda streams, row: _pattern(streams, row, encoding.n, encoding.m)
-    return {"dense": _dense, "csr": _csr, "csr8": _csr8, "bitmap": _bitmap}[encoding.name]
+    return {"dense": _dense, "csr": _csr, "bitmap": _bitmap}[encoding.name]
 
 
 def _dense(streams: Streams, row: Row) -> None:
@@ -64,12 +67,19 @@ def _csr(streams: Streams, row: Row) -> None:
         row[next(streams["columns"])] += next(streams["values"])
 
 
-def _csr8(streams: Streams, row: Row) -> None:
-    for k in range(0, len(row), 255):
+def _csr8(streams: Streams, row: Row, size: int) -> None:
+    rest = len(row) % size
+    for k in range(0, len(row) - rest, 255 * size):
         for _ in range(next(streams["stream"])):
-            column = next(streams["stream"])
-            code = next(streams["stream"])
-            row[k + column] += code - 256 if code > 127 else code
+            p = k + size * next(streams["stream"])
+            for b in range(size):
+                row[p + b] += _signed(next(streams["stream"]))
+    for k in range(len(row) - rest, len(row)):
+        row[k] += _signed(next(streams["stream"]))
+
+
+def _signed(byte: int) -> int:
+    return byte - 256 if byte > 127 else byte
 
 
 def _bitmap(streams: Streams, row: Row) -> None:

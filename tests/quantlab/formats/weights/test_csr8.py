@@ -15,6 +15,25 @@ def test_bytes_are_those_documented() -> None:
     assert stream.tolist() == [2, 0, 5, 254, 128, 1, 0, 7, 0, 0]
 
 
+def test_blocks_are_those_documented() -> None:
+    codes = np.zeros((1, 4 * 256), np.int8)
+    codes[0, [1, 2, 4 * 255]] = 5, -6, 7
+    stream = Csr8(4).encode(codes).arrays["stream"]
+    assert stream.tolist() == [1, 0, 0, 5, 250, 0, 1, 0, 7, 0, 0, 0]
+
+
+def test_what_fills_no_block_ends_a_row() -> None:
+    codes = np.array([[0, 0, 0, 0, 8, 9], [0, 1, 0, 0, 0, 0]], np.int8)
+    stream = Csr8(4).encode(codes).arrays["stream"]
+    assert stream.tolist() == [0, 8, 9, 1, 0, 0, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("size", [0, 256])
+def test_wrong_size(size: int) -> None:
+    with pytest.raises(UsageError, match=rf"^csr8: size {size} given, 1\.\.255 allowed$"):
+        Csr8(size)
+
+
 @pytest.mark.parametrize("gap", [254, 255, 256, 509, 510])
 def test_gaps(gap: int) -> None:
     codes = np.zeros((1, 600), np.int8)

@@ -1,0 +1,58 @@
+"""Rows of blocks of four weights that are not all zero, as `runtime/sparse_blocks.inc` reads them.
+
+As `csr.py`, but each entry is the number of a block of four columns, neighboring channels of one
+place, and its weights. The encoding is `Csr8(4)` of `quantlab.formats.weights`: five bytes for each
+block, and one for each 1,020 columns of a row.
+"""
+
+from dataclasses import dataclass
+
+from numpy import int8
+
+from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
+from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, on_patch, patch
+from quantlab.formats.weights.csr8 import Csr8
+from quantlab.integer.tensor_type import S16
+
+_BLOCKS = Csr8(4)
+
+
+@dataclass(frozen=True)
+class BlocksKernel(Kernel):
+    """Five bytes for each block of four weights."""
+
+    @property
+    def encoding(self) -> str:
+        return "block4"
+
+    @property
+    def code_bytes(self) -> int:
+        return 1500
+
+    def obstacle(self, factors: Factors) -> str | None:
+        if factors.kind == S16:
+            return "its inputs have 16 bits"
+        if factors.is_depthwise:
+            return "each of its outputs has one channel of its own"
+        channels = factors.weight.shape[3]
+        if channels % _BLOCKS.size:
+            return f"{channels} channels of a group are no multiple of {_BLOCKS.size}"
+        return None
+
+    def instructions(self, factors: Factors) -> float:
+        num_blocks = self.nbytes(factors) / (1 + _BLOCKS.size)
+        num_at_once, num_single = num_turns(factors)
+        return num_blocks * (27 * num_at_once + 13 * num_single)
+
+    def nbytes(self, factors: Factors) -> int:
+        return _BLOCKS.nbytes(on_patch(factors))
+
+    def store(self, factors: Factors) -> Stored:
+        return Stored(
+            encoding=self.encoding,
+            weights=_BLOCKS.encode(on_patch(factors)).arrays["stream"].view(int8),
+            function=f"block4_{factors.kind}",
+            runtime=frozenset({"sparse_patch"}),
+            scratch=None if is_in_place(factors) else patch(factors),
+            places_at_once=PLACES,
+        )
