@@ -35,33 +35,36 @@ def code_of(form: Compact | Coarse, operation: Requantize, channel: int, x: int)
     return operation.low + min(max(code, 0), operation.high - operation.low)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([compact, coarse]),
-    st.lists(
-        st.tuples(st.integers(-(2**31) + 1, 2**31 - 1), st.integers(-(2**50), 2**50)),
-        min_size=1,
-        max_size=3,
-    ),
-    st.integers(20, 50),
-    st.integers(1, 2**26),
-    st.integers(-(2**20), 2**20),
+    st.lists(st.integers(2**30, 2**31 - 1), min_size=1, max_size=3),
+    st.sampled_from([-1, 1]),
+    st.integers(10, 28),
+    st.integers(-1, 2),
+    st.floats(-4, 4),
+    st.floats(-300, 300),
     st.data(),
 )
 def test_the_codes_of_the_program_or_none(
     form_of: Callable[..., Compact | Coarse | None],
-    constants: list[tuple[int, int]],
-    shift: int,
-    reach: int,
-    bias: int,
+    multiplier: list[int],
+    sign: int,
+    num_bits: int,
+    longer: int,
+    bias_by_reach: float,
+    offset_in_codes: float,
     data: st.DataObject,
 ) -> None:
-    multiplier, offset = zip(*constants, strict=True)
+    """Of numbers of so many bits, over some 64 to 512 codes."""
+    reach, shift = 2**num_bits, num_bits + 24 + longer
+    bias = int(bias_by_reach * reach)
     operation = Requantize(
-        inputs=("sums",), output="y", multiplier=np.array(multiplier), offset=np.array(offset),
-        shift=np.array(shift) + np.arange(len(constants)), low=-100, high=127, kind=S8,
+        inputs=("sums",), output="y", multiplier=sign * np.array(multiplier),
+        offset=np.array(int(offset_in_codes * 2**shift)), low=-100, high=127, kind=S8,
+        shift=shift + np.arange(len(multiplier)),
     )  # fmt: skip
-    biases = np.full(len(constants), bias, np.int32)
+    biases = np.full(len(multiplier), bias, np.int32)
     form = form_of(operation, biases, bound_of(reach))
     if form is None:
         return
