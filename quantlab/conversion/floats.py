@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from quantlab.deploy.c.floats.model import float_c_model
-from quantlab.deploy.c.floats.weights import check_encoding
 from quantlab.deploy.c.model import Model
 from quantlab.floats.lower import lower
 
@@ -27,7 +26,6 @@ def float_model(
     vectors: a batch that becomes `headers/input.h`, with the outputs that the C has to give for it.
     Raises UsageError, with the layer and the line of code, for what has no form in C.
     """
-    check_encoding(encoding)
     program = lower(network, example)
     (name,) = program.inputs
     given = None if vectors is None else {name: np.asarray(vectors, np.float32)}

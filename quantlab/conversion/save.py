@@ -14,7 +14,7 @@ from quantlab.conversion.given import given_of
 from quantlab.conversion.samples import Samples
 from quantlab.deploy.c.folder import leftovers
 from quantlab.deploy.c.options import ENCODINGS
-from quantlab.deploy.c.sizes import Sizes
+from quantlab.deploy.c.sizes import Sizes, check_limits
 from quantlab.deploy.folder import check_places, manifest, replace_files
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.floats.program import FloatProgram
@@ -70,6 +70,8 @@ def save_compressed_model(
     *,
     dtype: str = "s8",
     spec: InputSpec | None = None,
+    ram: int | None = None,
+    flash: int | None = None,
 ) -> SavedModel:
     """Write a network as C that computes what the network computes, in place of an earlier model.
 
@@ -88,9 +90,10 @@ def save_compressed_model(
     dtype: `s8`, 8 bits between layers; `s16`, 16, of which a layer uses as many as its sums have
         room for; the input has 8 bits in both. `f32`: floats, without quantizers.
     spec: what the integers of the input stand for; without it read off the samples.
+    ram: the most bytes of the arena, inputs and outputs. flash: the most bytes of constants.
 
-    Raises UsageError, before anything is written, for what cannot be written, with the layer, and
-    for a directory with other files; OSError.
+    Raises UsageError, before anything is written, for what cannot be written, with the layer, for
+    more than `ram` or `flash`, and for a directory with other files; OSError.
     """
     check_kind("directory", directory, str | PathLike, "a path")
     _check_representation(representation)
@@ -102,8 +105,12 @@ def save_compressed_model(
         raise UsageError("flit: True given with dtype 'f32'; fixed-point numbers are 's8' or 's16'")
     if spec is not None and dtype == "f32":
         raise UsageError("spec: no effect with dtype 'f32', whose input has no integers")
+    for name, limit in (("ram", ram), ("flash", flash)):
+        if limit is not None:
+            check_kind(name, limit, int, "a number of bytes")
     given = given_of(model, input_data, example_data, example_targets, spec)
     converted = FORMS[dtype].convert(given, representation)
+    check_limits(converted.model.sizes, ram=ram, flash=flash)
     of_network = None
     if given.examples is not None and given.targets is not None:
         of_network = network_accuracy(model, given.examples, given.targets)
