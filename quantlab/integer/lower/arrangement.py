@@ -68,18 +68,15 @@ class Interleaved(Arrangement):
         return [np.repeat(reals, count, axis=0) for count in counts]
 
     def join(self, parts: Sequence[str], shape: Shape, move: Move) -> str:
-        turns, (per_row, per_column) = iter(parts), (sum(self.rows), sum(self.columns))
-        channels = shape[0] // (self.rows[0] * self.columns[0])
-        _, height, width = shape
-        bands = []
-        for r in self.rows:
-            pieces = [
-                move(Reshape, (next(turns),), {"shape": (channels, r, c, height, width)})
-                for c in self.columns
-            ]
-            bands.append(_concatenated(pieces, 2, move))
-        whole = _concatenated(bands, 1, move)
-        whole = move(Permute, (whole,), {"axes": (0, 3, 1, 4, 2)})
+        channels, (_, height, width) = shape[0] // (self.rows[0] * self.columns[0]), shape
+        per_row, per_column = sum(self.rows), sum(self.columns)
+        if len(parts) == per_row * per_column:
+            whole = _concatenated(parts, 0, move)
+            split, axes = (per_row, per_column, channels, height, width), (2, 3, 0, 4, 1)
+            whole = move(Reshape, (whole,), {"shape": split})
+        else:
+            whole, axes = self._by_bands(parts, (channels, height, width), move), (0, 3, 1, 4, 2)
+        whole = move(Permute, (whole,), {"axes": axes})
         sizes = (height * per_row, width * per_column)
         whole = move(Reshape, (whole,), {"shape": (channels, *sizes)})
         for axis, (size, kept) in enumerate(zip(sizes, (self.height, self.width), strict=True), 1):
@@ -87,6 +84,18 @@ class Interleaved(Arrangement):
                 cut = {"axis": axis, "start": 0, "stop": kept}
                 whole = move(Slice, (whole,), cut)
         return whole
+
+    def _by_bands(self, parts: Sequence[str], shape: Shape, move: Move) -> str:
+        """Return `[O, all rows in turn, all columns in turn, M, N]`. shape: `[O, M, N]`."""
+        turns, (channels, height, width) = iter(parts), shape
+        bands = []
+        for r in self.rows:
+            pieces = [
+                move(Reshape, (next(turns),), {"shape": (channels, r, c, height, width)})
+                for c in self.columns
+            ]
+            bands.append(_concatenated(pieces, 2, move))
+        return _concatenated(bands, 1, move)
 
 
 def _concatenated(tensors: Sequence[str], axis: int, move: Move) -> str:

@@ -64,10 +64,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a group norm as a function": (
         middle(lambda self, x: functional.group_norm(x, 2)), "group_norm has no .* fold into"
     ),
-    "a norm that is exported": (
-        middle(lambda self, x: functional.layer_norm(x, (SIDE,)) if x.size(1) > 0 else x),
-        r"layer_norm\.default has no .* fold into",
-    ),
     "attention": (
         middle(lambda self, x: self.heads(*[x.flatten(2).mT] * 3)[0].mean(1),
                heads=lambda: nn.MultiheadAttention(CHANNELS, 2, batch_first=True)),

@@ -24,6 +24,11 @@ from tests.quantlab.integer.lowered_constructs import LOWERED
 from tests.quantlab.integer.networks import SPEC, pixels, reals
 from tests.quantlab.integer.refused_constructs import REFUSED
 
+# Whose like is quick: the others of these layers, and random ones of `test_lower_convolutions`.
+SLOW = frozenset((
+    "Conv1d of groups", "Conv1d with a residual", "AdaptiveAvgPool1d", "MaxPool1d",
+    "ConvTranspose2d", "ConvTranspose2d with outputs of the bias", "ConvTranspose2d of one step",
+))  # fmt: skip
 ENDINGS = {"": nn.Identity(), "Softmax": nn.Softmax(1), "LogSoftmax": nn.LogSoftmax(1)}
 
 
@@ -35,7 +40,9 @@ def check_c(name: str, folder: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.* is left out of the integer program:UserWarning")
-@pytest.mark.parametrize("name", LOWERED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.long) if n in SLOW else n for n in LOWERED]
+)
 def test_the_program_computes_what_the_network_computes(name: str) -> None:
     """In all engines; in QDQ but for ties."""
     torch.manual_seed(0)

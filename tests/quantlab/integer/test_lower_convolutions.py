@@ -88,7 +88,7 @@ def size_after(layer: nn.Module, sizes: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("axes", [1, 2])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(data=st.data())
 def test_some_transposed_convolutions(axes: int, data: st.DataObject) -> None:
     check_transposed(axes, data)
@@ -110,7 +110,7 @@ def check_transposed(axes: int, data: st.DataObject) -> None:
     check(nn.Sequential(layer), (4, *sizes))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(data=st.data())
 def test_some_convolutions_of_one_axis(data: st.DataObject) -> None:
     check_one_axis(data)

@@ -99,7 +99,15 @@ def ended(program: Program, raw: dict[str, Any]) -> list[Tensor]:
 
 @pytest.mark.parametrize(
     ("name", "memory_bits"),
-    [*((name, 32) for name in RETURNED), ("what is read too", 8), ("twice with factors", 8)],
+    [
+        ("named tuples within", 32),
+        ("the same twice", 32),
+        ("twice with factors", 32),
+        ("softmaxes of all", 32),
+        ("a softmax of channels", 32),
+        ("what is read too", 8),
+        *(pytest.param(name, 32, marks=pytest.mark.long) for name in RETURNED),
+    ],
 )
 def test_outputs_are_those_of_the_network_in_order(name: str, memory_bits: int) -> None:
     network, raw = network_of(name), {"input": pixels(12, 2).numpy()}
@@ -135,16 +143,10 @@ def test_heads_share_their_trunk() -> None:
     assert [op.layer for op in program.operations][-2:] == ["two", "two"]
 
 
-@needs_compiler
-def test_c_gives_all_outputs(tmp_path: Path) -> None:
-    program = lower(network_of("what is read too"), SPEC, reals(pixels(32, 1)))
-    check(program, {"input": pixels(2, 2).numpy()}, tmp_path)
-
-
 @pytest.mark.long
 @needs_compiler
 @pytest.mark.parametrize("name", RETURNED)
-def test_c_gives_the_outputs_of_all(name: str, tmp_path: Path) -> None:
+def test_c_gives_all_outputs(name: str, tmp_path: Path) -> None:
     program = lower(network_of(name), SPEC, reals(pixels(32, 1)))
     check(program, {"input": pixels(2, 2).numpy()}, tmp_path)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.integer.lower import obstacles
+from quantlab.integer.lower.remedies import REMEDIES, without_operation
 from tests.quantlab.integer.constructs import TutorialLeNet, quantized
 from tests.quantlab.integer.lowered_constructs import LOWERED
 from tests.quantlab.integer.refused_constructs import REFUSED
@@ -19,7 +20,6 @@ UNSEEN = (
     "NaN in a constant", "two inputs", "no input", "two samples", "a shuffle of rows",
     "one constant for each sample", "maximum of the batch", "places of the largest",
     "draws of Python", "draws of torch", "a branch", "a number as a result",
-    "a norm that is exported",
     "nothing as a result", "places beside values",
 )  # fmt: skip
 
@@ -93,3 +93,10 @@ def test_what_takes_an_example_to_follow_is_not_judged() -> None:
             return x if x.sum() > 0 else torch.softmax(x, 1)
 
     assert obstacles(nn.Sequential(Branches())) == []
+
+
+def test_a_function_of_an_exported_graph_has_the_remedy_of_its_name() -> None:
+    for name in ("layer_norm", ".layer_norm", "layer_norm.default"):
+        assert (
+            without_operation(name) == f"{name} has no integer operation; {REMEDIES['LayerNorm']}"
+        )
