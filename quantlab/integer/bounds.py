@@ -94,7 +94,7 @@ def bound_of(operation: Operation, inputs: Sequence[Bound], types: Sequence[Tens
 def _(operation: Convolution, inputs: Sequence[Bound], types: Sequence[TensorType]) -> Bound:
     padding = operation.padding_codes.astype(object)
     low, high = _by_channel(inputs[0], len(padding))
-    if any(operation.windows.padding):
+    if operation.windows.is_padded:
         low, high = np.minimum(low, padding), np.maximum(high, padding)
     num_outputs = len(operation.bias)
     in_groups = (operation.groups, len(padding) // operation.groups)
@@ -192,9 +192,17 @@ def _sum_of(counts: tuple[int, int], low: int, high: int) -> Bound:
 @bound_of.register(Permute)
 @bound_of.register(Slice)
 @bound_of.register(Concatenate)
-@bound_of.register(MaxPool)
 def _(operation: Operation, inputs: Sequence[Bound], types: Sequence[TensorType]) -> Bound:
     return _of(min(b.lowest for b in inputs), max(b.highest for b in inputs))
+
+
+@bound_of.register
+def _(operation: MaxPool, inputs: Sequence[Bound], types: Sequence[TensorType]) -> Bound:
+    low, high = inputs[0].lowest, inputs[0].highest
+    (given,) = types
+    if not operation.windows.see_all(*given.shape[1:]):
+        low = given.kind.minimum  # which a window of padding alone gives
+    return _of(low, high)
 
 
 @bound_of.register

@@ -12,7 +12,6 @@ from quantlab.integer.operations import (
     Reshape,
     Slice,
     Threshold,
-    Windows,
 )
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
@@ -62,7 +61,7 @@ def _made(
     match operation:
         case Threshold():
             return Levels(low=operation.low, high=operation.high, step=operation.step)
-        case MaxPool() if not _sees_all(operation.windows):
+        case MaxPool() if not operation.windows.see_all(*types[0].shape[1:]):
             return given[0].including(types[0].kind.minimum)
         case Concatenate() | MaxPool() | Permute() | Reshape() | Slice():
             joined = given[0]
@@ -72,15 +71,6 @@ def _made(
             return joined
         case _:
             return None
-
-
-def _sees_all(windows: Windows) -> bool:
-    """Return whether each window surely has an element of the input: one that lies wholly in the
-    padding gives the least integer of the type."""
-    top, left, bottom, right = windows.padding
-    rows, columns = windows.kernel
-    is_near = max(top, bottom) < rows and max(left, right) < columns
-    return not windows.is_padded or (is_near and windows.dilation == (1, 1))
 
 
 def _within_bound(program: Program, name: str) -> Levels:

@@ -51,6 +51,23 @@ class Windows:
             max(0, self._end(1, columns) - (width + left + right)),
         )
 
+    def see_all(self, height: int, width: int) -> bool:
+        """Return whether every window has an element of the input, not padding alone."""
+        starts = -self.padding[0], -self.padding[1]
+        return all(
+            any(0 <= start + number * stride + step * dilation < size for step in range(kernel))
+            for start, count, stride, dilation, kernel, size in zip(
+                starts,
+                self.output_size(height, width),
+                self.stride,
+                self.dilation,
+                self.kernel,
+                (height, width),
+                strict=True,
+            )
+            for number in range(count)
+        )
+
     def _reach(self, axis: int) -> int:
         return self.dilation[axis] * (self.kernel[axis] - 1) + 1
 

@@ -23,7 +23,7 @@ from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.integer.oracle import evaluate
-from tests.quantlab.integer.programs import Author, inputs
+from tests.quantlab.integer.programs import Author, beyond_the_border, inputs
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 GUARD = 16
@@ -67,6 +67,12 @@ def test_an_input_that_nothing_reads(tmp_path: Path) -> None:
     several = Program(inputs=kinds, operations=program.operations, outputs=program.outputs)
     batch = {"a": np.zeros((2, 4), np.uint8), "b": np.ones((2, 2), np.int16)}
     check(several, {**inputs(program, 2, 0), **batch}, tmp_path)
+
+
+@needs_compiler
+def test_a_pooling_window_of_padding_alone_gives_the_least_integer(tmp_path: Path) -> None:
+    program = beyond_the_border()
+    check(program, inputs(program, 2, 0), tmp_path)
 
 
 @pytest.mark.long

@@ -209,3 +209,22 @@ class Author:
         bias = self.random.integers(-99, 99, 5).astype(np.int32)
         scores = self.emit(Linear, flat, weight=weight, weight_bits=4, bias=bias)
         self.emit(ArgMax, scores, axis=0)
+
+
+def beyond_the_border() -> Program:
+    """Return a program with pooling windows of padding alone, behind which words have bits."""
+    few = Threshold(
+        inputs=("x",), output="few", thresholds=np.array([[100]]),
+        signs=np.ones(1, np.int8), low=-1, step=2, kind=S8,
+    )  # fmt: skip
+    pool = MaxPool(
+        inputs=("few",), output="pooled", windows=Windows(kernel=(1, 1), padding=(1, 0, 0, 0))
+    )
+    layer = Convolution(
+        inputs=("pooled",), output="y", weight=np.ones((3, 64, 1, 1), np.int8), weight_bits=1,
+        bias=np.zeros(3, np.int32), padding_codes=np.zeros(64, np.int32),
+        windows=Windows(kernel=(1, 1)),
+    )  # fmt: skip
+    return Program(
+        inputs={"x": TensorType((64, 3, 3), U8)}, operations=(few, pool, layer), outputs=("y",)
+    )

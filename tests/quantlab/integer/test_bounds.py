@@ -13,6 +13,7 @@ from quantlab.integer.interpreter import run
 from quantlab.integer.operations import Convolution, Linear, Multiply, Requantize, Windows
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
+from tests.quantlab.integer.programs import beyond_the_border, inputs
 
 
 def linear(weight: Any, bias: Any, kind: Any = U8) -> Program:
@@ -61,7 +62,7 @@ def test_the_bits_are_of_the_worst_partial_sum() -> None:
 
 
 def test_padding_counts() -> None:
-    def bound(padding: tuple[int, int, int, int]) -> int:
+    def bound(padding: tuple[int, int, int, int], **more: Any) -> int:
         program = Program(
             inputs={"x": TensorType((1, 4, 4), U8)},
             operations=(
@@ -72,7 +73,7 @@ def test_padding_counts() -> None:
                 Convolution(
                     inputs=("r",), output="y", weight=np.ones((1, 1, 3, 3), np.int8), weight_bits=2,
                     bias=np.zeros(1, np.int32), padding_codes=np.array([200], np.int32),
-                    windows=Windows(kernel=(3, 3), padding=padding),
+                    windows=Windows(kernel=(3, 3), padding=padding, **more),
                 ),
             ),
             outputs=("y",),
@@ -81,6 +82,8 @@ def test_padding_counts() -> None:
 
     assert bound((0, 0, 0, 0)) == 81
     assert bound((0, 1, 0, 0)) == 1800
+    # What a last window hangs over is padding too.
+    assert bound((0, 0, 0, 0), stride=(1, 2), ceil_mode=True) == 1800
 
 
 @pytest.mark.parametrize("shape", [(), (1, 1, 1), (2, 1, 1), (1, 4, 4), (2, 4, 4)])
@@ -140,3 +143,23 @@ def test_products(zeros: tuple[int, int], ends: tuple[int, int]) -> None:
     bound = program.bounds["y"]
     inputs = {"a": np.array([[ends[0]]], np.int8), "b": np.array([[ends[1]]], np.uint8)}
     assert bound.lowest <= run(program, inputs)["y"].item() <= bound.highest
+
+
+def test_a_pooling_window_of_padding_alone_gives_the_least_integer() -> None:
+    program = beyond_the_border()
+    assert (program.bounds["few"].lowest, program.bounds["pooled"].lowest) == (-1, -128)
+    found = run(program, inputs(program, 2, 0))["y"]
+    assert program.bounds["y"].lowest == found.min() == -128 * 64
+
+
+@pytest.mark.parametrize(
+    ("windows", "is_seen"),
+    [
+        (Windows(kernel=(2, 2), padding=(1, 1, 1, 1)), True),
+        (Windows(kernel=(1, 2), padding=(0, 0, 0, 2)), False),
+        (Windows(kernel=(2, 1), padding=(2, 0, 2, 0), dilation=(4, 1)), False),
+        (Windows(kernel=(3, 1), padding=(2, 0, 2, 0), dilation=(2, 1)), True),
+    ],
+)
+def test_which_windows_see_the_input(windows: Windows, is_seen: bool) -> None:
+    assert windows.see_all(1, 3) == is_seen

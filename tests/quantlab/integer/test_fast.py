@@ -19,7 +19,7 @@ from quantlab.integer.operations import Convolution, Linear, Requantize, Reshape
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, U8, IntegerType, TensorType
 from quantlab.integer.verify import compare
-from tests.quantlab.integer.programs import Author, inputs
+from tests.quantlab.integer.programs import Author, beyond_the_border, inputs
 
 ISAS = backend.supported_isas()
 
@@ -121,6 +121,10 @@ def test_few_channels_are_multiplied_as_bytes() -> None:
     program = ternary(0, 31, weights=(-1, 1), codes=(-1, 2), has_zero=False)
     assert Bytes in multipliers(program)
     assert_same(program, 2, 0)
+
+
+def test_a_pooling_window_of_padding_alone_is_no_bit() -> None:
+    assert_same(beyond_the_border(), 2, 0)
 
 
 def linear(source: str, output: str, num_inputs: int, random: np.random.Generator) -> Linear:

@@ -1,5 +1,10 @@
 #include "pool.h"
 
+/* Which a window beyond the border gives. */
+static int32_t least_of(ql_type type) {
+  return type == QL_U8 ? 0 : type == QL_S8 ? INT8_MIN : type == QL_S16 ? INT16_MIN : INT32_MIN;
+}
+
 void ql_max_pool(const ql_pool* pool, const void* x, void* to) {
   int32_t best[QL_ROW], row[QL_ROW];
   size_t start = 0;
@@ -8,7 +13,7 @@ void ql_max_pool(const ql_pool* pool, const void* x, void* to) {
       for (size_t first = 0; first < pool->channels; first += QL_ROW) {
         size_t count = pool->channels - first;
         if (count > QL_ROW) count = QL_ROW;
-        for (size_t c = 0; c < count; c++) best[c] = INT32_MIN;
+        for (size_t c = 0; c < count; c++) best[c] = least_of((ql_type)pool->type);
         for (uint16_t k = 0; k < pool->kernel_rows; k++) {
           const int32_t at_row =
               (int32_t)i * pool->stride_rows - pool->top + k * pool->dilation_rows;
