@@ -183,7 +183,7 @@ def test_examples_of_integers_run_one_after_the_other() -> None:
     """The last one goes on with the program of the first."""
     names: dict[str, object] = {"__name__": "__example__"}
     examples = [block.text for block in INTEGER.blocks if block.language == "python"]
-    assert len(examples) == 5
+    assert len(examples) == 6
     for number, example in enumerate(examples):
         exec(compile(example, f"integer.md-{number}", "exec"), names)
 
