@@ -21,19 +21,19 @@ static size_t length_of(const ql_product* layer) {
   return (size_t)layer->kernel_rows * layer->kernel_columns * channels;
 }
 
+/* What so many bits of a plane count. */
+static uint32_t value_of(const planes_of_layer* planes, uint8_t plane, uint32_t num_bits) {
+  const uint32_t value = num_bits << (planes->first + plane);
+  return planes->is_signed && plane + 1 == planes->count ? 0 - value : value;
+}
+
 /* The sum of those inputs whose weights have a bit. */
 static uint32_t sum_of(const planes_of_layer* planes, const ql_gathered* x,
                        const uint32_t* weights) {
   const size_t words = num_words(x->length);
   uint32_t sum = 0;
-  for (uint8_t i = 0; i < planes->count; i++) {
-    const uint32_t bits = ql_count_common(x->words + i * words, weights, words)
-                          << (planes->first + i);
-    if (planes->is_signed && i + 1 == planes->count)
-      sum -= bits;
-    else
-      sum += bits;
-  }
+  for (uint8_t i = 0; i < planes->count; i++)
+    sum += value_of(planes, i, ql_count_common(x->words + i * words, weights, words));
   return sum;
 }
 
@@ -43,16 +43,12 @@ static void prepare(const ql_product* layer, ql_gathered* x) {
   const size_t words = num_words(x->length);
   for (uint8_t i = 0; i < planes.count; i++)
     ql_pack_bits(x->bytes, x->length, (uint8_t)(planes.first + i), x->words + i * words);
-  x->shared = 0;
-  if (planes.weight_bits > 1) return;
-  for (uint8_t i = 0; i < planes.count; i++) {
+  uint32_t shared = 0;
+  for (uint8_t i = 0; planes.weight_bits == 1 && i < planes.count; i++) {
     const uint32_t* plane = x->words + i * words;
-    const uint32_t bits = ql_count_common(plane, plane, words) << (planes.first + i);
-    if (planes.is_signed && i + 1 == planes.count)
-      x->shared -= bits;
-    else
-      x->shared += bits;
+    shared += value_of(&planes, i, ql_count_common(plane, plane, words));
   }
+  x->shared = (int32_t)shared;
 }
 
 static void add(const ql_product* layer, const ql_gathered* x, size_t first, size_t count,
@@ -62,7 +58,7 @@ static void add(const ql_product* layer, const ql_gathered* x, size_t first, siz
   const size_t words = num_words(x->length);
   weights += 1 + first * planes.weight_bits * words;
   for (; count > 0; count--, sums++) {
-    uint32_t sum = x->shared;
+    uint32_t sum = 0;
     if (planes.weight_bits > 1) {
       sum = sum_of(&planes, x, weights);
       weights += words;

@@ -5,12 +5,12 @@
 #include "product.h"
 
 /* The bytes of one group of a window, [kernel rows][kernel columns][channels of the group]. words:
-   memory for what they are made into. shared: a sum that all outputs have. */
+   memory for what they are made into. shared: what the sums of all outputs begin with. */
 typedef struct {
   const uint8_t* bytes;
   size_t length;
   uint32_t* words;
-  uint32_t shared;
+  int32_t shared;
 } ql_gathered;
 
 /* Where the bytes of a group of a window lie: in the input, or copied to `to`, with the codes of

@@ -8,7 +8,10 @@ static void multiply_group(const ql_product* layer, const ql_gathered* x, uint16
   int32_t row[QL_ROW];
   for (size_t first = group * outputs, rest = outputs; rest > 0;) {
     const size_t count = rest < QL_ROW ? rest : QL_ROW;
-    for (size_t i = 0; i < count; i++) row[i] = layer->bias == NULL ? 0 : layer->bias[first + i];
+    for (size_t i = 0; i < count; i++) row[i] = x->shared;
+    if (layer->bias != NULL)
+      for (size_t i = 0; i < count; i++)
+        row[i] = (int32_t)((uint32_t)row[i] + (uint32_t)layer->bias[first + i]);
     add(layer, x, first, count, row);
     ql_finish_row(&layer->finish, row, sums, places, start, first, count);
     first += count;
