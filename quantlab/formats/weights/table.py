@@ -11,6 +11,7 @@ from quantlab.formats.weights.bits import Bits
 from quantlab.formats.weights.blocks import Blocks
 from quantlab.formats.weights.csr import Csr
 from quantlab.formats.weights.csr8 import Csr8
+from quantlab.formats.weights.delta4 import Delta4
 from quantlab.formats.weights.dense import Dense
 from quantlab.formats.weights.encoding import Encoding
 from quantlab.formats.weights.pattern import Pattern
@@ -24,6 +25,7 @@ _ROWS: tuple[Encoding, ...] = (
     Blocks(1),
     Csr8(),
     Csr8(4),
+    Delta4(),
     Bitmap(),
 )
 

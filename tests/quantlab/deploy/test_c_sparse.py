@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.c.artefact import FOLDER, host, on_board
 from quantlab.deploy.c.boards.table import BOARDS
-from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.compiler import STANDARD, compile_model
 from quantlab.deploy.c.interface import size_name
-from quantlab.deploy.c.kernels.choice import Encoding
+from quantlab.deploy.c.kernels.choice import Encoding, factors_of
+from quantlab.deploy.c.kernels.table import KERNELS
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.overlap import Places, window_gap
+from quantlab.deploy.c.runtime_files import RUNTIME
 from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
 from quantlab.integer.operations import Convolution, Linear, Operation, Requantize, Reshape, Windows
@@ -37,7 +39,7 @@ COMPILERS = [
     for one in ("gcc", "clang")
 ]
 SANITIZERS = {"gcc": "gcc", "clang": "libclang-rt-dev"}
-SPARSE = ("csr", "bitmap", "block4")
+SPARSE = ("csr", "delta4", "bitmap", "block4")
 DENSITIES = (0, 0.01, 0.1, 0.5, 1)
 GAPS = (254, 255, 256, 509)
 
@@ -327,6 +329,26 @@ def test_layers_on_boards(encoding: str, name: str, seed: int, tmp_path: Path) -
     written(program, {"sums": encoding}, tmp_path)
     running = on_board(BOARDS[name], {"network": program}, tmp_path)
     check(program, running, samples(program, 1))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [engine("c-m3")])
+@pytest.mark.parametrize("encoding", SPARSE)
+def test_code_is_as_large_as_the_choice_counts_it(encoding: str, name: str, tmp_path: Path) -> None:
+    program = linear(np.ones((4, 8)))
+    (layer,) = program.operations
+    assert isinstance(layer, Linear)
+    stored = KERNELS[encoding].store(factors_of(layer, program))
+    compiler, total = BOARDS[name].compiler, 0
+    for number, file in enumerate([stored.function, *stored.runtime]):
+        found = str(tmp_path / f"{number}.o")
+        command = [compiler, *BOARDS[name].flags, *STANDARD, "-c", "-o", found]
+        subprocess.run([*command, str(RUNTIME / f"{file}.c")], check=True)
+        size = subprocess.run(
+            [compiler.replace("gcc", "size"), found], capture_output=True, text=True, check=True
+        )
+        total += int(size.stdout.splitlines()[1].split()[0])
+    assert abs(total - KERNELS[encoding].code_bytes) < 0.1 * total
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
-from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, patch
+from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, patch, spans
 from quantlab.formats.weights.bitmap import Bitmap
 
 
@@ -25,7 +25,7 @@ class BitmapKernel(Kernel):
 
     @property
     def code_bytes(self) -> int:
-        return 1450
+        return 1390
 
     def obstacle(self, factors: Factors) -> str | None:
         if factors.is_depthwise:
@@ -34,13 +34,13 @@ class BitmapKernel(Kernel):
 
     def instructions(self, factors: Factors) -> float:
         num_at_once, num_single = num_turns(factors)
-        return np.count_nonzero(factors.weight) * (22 * num_at_once + 12.0 * num_single)
+        return np.count_nonzero(factors.weight) * (20 * num_at_once + 12.0 * num_single)
 
     def nbytes(self, factors: Factors) -> int:
-        return Bitmap().nbytes(_spans(factors))
+        return Bitmap().nbytes(spans(factors))
 
     def store(self, factors: Factors) -> Stored:
-        arrays = Bitmap().encode(_spans(factors)).arrays
+        arrays = Bitmap().encode(spans(factors)).arrays
         return Stored(
             encoding=self.encoding,
             weights=_joined(arrays["bitmap"], arrays["values"]),
@@ -49,15 +49,6 @@ class BitmapKernel(Kernel):
             scratch=None if is_in_place(factors) else patch(factors),
             places_at_once=PLACES,
         )
-
-
-def _spans(factors: Factors) -> NDArray[np.int8]:
-    """Return the weights `[spans of all outputs, elements of a span]`."""
-    weight = np.ascontiguousarray(factors.weight)
-    outputs, rows, columns, channels = weight.shape
-    if factors.groups == factors.windows.dilation[1] == 1:
-        return weight.reshape(outputs * rows, columns * channels)
-    return weight.reshape(outputs * rows * columns, channels)
 
 
 def _joined(bitmap: NDArray[np.uint8], values: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -27,7 +27,7 @@ class BlocksKernel(Kernel):
 
     @property
     def code_bytes(self) -> int:
-        return 1500
+        return 1480
 
     def obstacle(self, factors: Factors) -> str | None:
         if factors.kind == S16:

@@ -25,7 +25,7 @@ class CsrKernel(Kernel):
 
     @property
     def code_bytes(self) -> int:
-        return 1340
+        return 1430
 
     def obstacle(self, factors: Factors) -> str | None:
         if factors.is_depthwise:

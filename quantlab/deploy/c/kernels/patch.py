@@ -45,6 +45,16 @@ def on_patch(factors: Factors) -> NDArray[np.int8]:
     return found.reshape(outputs, -1)[:, :size]
 
 
+def spans(factors: Factors) -> NDArray[np.int8]:
+    """Return the weights `[spans of all outputs, elements of a span]`: a span is a row of the
+    kernel, or one place of it where the kernel has gaps or groups."""
+    weight = np.ascontiguousarray(factors.weight)
+    outputs, rows, columns, channels = weight.shape
+    if factors.groups == factors.windows.dilation[1] == 1:
+        return weight.reshape(outputs * rows, columns * channels)
+    return weight.reshape(outputs * rows * columns, channels)
+
+
 def _reach(factors: Factors) -> int:
     """Return the columns of the input from the first to the last of a window."""
     return (factors.windows.kernel[1] - 1) * factors.windows.dilation[1] + 1

@@ -6,6 +6,7 @@ from quantlab.deploy.c.kernels.bitmap import BitmapKernel
 from quantlab.deploy.c.kernels.bits import BitsKernel
 from quantlab.deploy.c.kernels.blocks import BlocksKernel
 from quantlab.deploy.c.kernels.csr import CsrKernel
+from quantlab.deploy.c.kernels.delta import DeltaKernel
 from quantlab.deploy.c.kernels.dense import Dense
 from quantlab.deploy.c.kernels.kernel import Kernel
 
@@ -13,6 +14,7 @@ _ROWS: tuple[Kernel, ...] = (
     Dense(),
     *(BitsKernel(num_bits) for num_bits in (1, 2, 4)),
     CsrKernel(),
+    DeltaKernel(),
     BitmapKernel(),
     BlocksKernel(),
 )

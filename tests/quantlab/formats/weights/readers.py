@@ -40,7 +40,8 @@ def _reader(encoding: Encoding) -> Callable[[Streams, Row], None]:
         return lambda streams, row: _csr8(streams, row, encoding.size)
     if isinstance(encoding, Pattern):
         return lambda streams, row: _pattern(streams, row, encoding.n, encoding.m)
-    return {"dense": _dense, "csr": _csr, "bitmap": _bitmap}[encoding.name]
+    readers = {"dense": _dense, "csr": _csr, "delta4": _delta4, "bitmap": _bitmap}
+    return readers[encoding.name]
 
 
 def _dense(streams: Streams, row: Row) -> None:
@@ -80,6 +81,16 @@ def _csr8(streams: Streams, row: Row, size: int) -> None:
 
 def _signed(byte: int) -> int:
     return byte - 256 if byte > 127 else byte
+
+
+def _delta4(streams: Streams, row: Row) -> None:
+    for k in range(0, len(row), 255):
+        p = k
+        for _ in range(next(streams["stream"])):
+            distances = next(streams["stream"])
+            for distance in (distances & 15, distances >> 4):
+                p += distance
+                row[p] += _signed(next(streams["stream"]))
 
 
 def _bitmap(streams: Streams, row: Row) -> None:

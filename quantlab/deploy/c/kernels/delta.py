@@ -1,0 +1,48 @@
+"""Nonzero weights with gaps of four bits, as `runtime/sparse_delta.inc` reads them.
+
+The encoding is `Delta4` of `quantlab.formats.weights`, whose rows are the spans of all outputs: a
+row of the kernel, or one place of it where the kernel has gaps or groups.
+"""
+
+from dataclasses import dataclass
+
+from numpy import int8
+
+from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
+from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, patch, spans
+from quantlab.formats.weights.delta4 import Delta4
+
+
+@dataclass(frozen=True)
+class DeltaKernel(Kernel):
+    """Three bytes for two nonzero weights."""
+
+    @property
+    def encoding(self) -> str:
+        return "delta4"
+
+    @property
+    def code_bytes(self) -> int:
+        return 1500
+
+    def obstacle(self, factors: Factors) -> str | None:
+        if factors.is_depthwise:
+            return "each of its outputs has one channel of its own"
+        return None
+
+    def instructions(self, factors: Factors) -> float:
+        num_at_once, num_single = num_turns(factors)
+        return self.nbytes(factors) / 1.5 * (17 * num_at_once + 8 * num_single)
+
+    def nbytes(self, factors: Factors) -> int:
+        return Delta4().nbytes(spans(factors))
+
+    def store(self, factors: Factors) -> Stored:
+        return Stored(
+            encoding=self.encoding,
+            weights=Delta4().encode(spans(factors)).arrays["stream"].view(int8),
+            function=f"delta4_{factors.kind}",
+            runtime=frozenset({"sparse_patch"}),
+            scratch=None if is_in_place(factors) else patch(factors),
+            places_at_once=PLACES,
+        )
