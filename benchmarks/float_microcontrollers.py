@@ -21,13 +21,16 @@ from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.boards import Sources, cost
 from benchmarks.harness import Row, report
 from quantlab.conversion.floats import float_model
 from quantlab.deploy.c.boards.table import BOARDS
+from quantlab.deploy.c.text import array
 from quantlab.deploy.folder import write_files
 
 ENGINES = ("c-m3", "c-m7")
@@ -58,7 +61,7 @@ def ours(network: nn.Module, folder: Path, *, is_test: bool = False) -> Sources:
     """Write our model into a folder. is_test: whether its call is its own test."""
     model = float_model(network, torch.zeros(1, *SHAPE))
     write_files(model.files, folder)
-    call = "ql_run(arena, input, QL_INPUT_SIZE, output, QL_OUTPUT_SIZE)"
+    call = "ql_run(arena, given, QL_INPUT_SIZE, output, QL_OUTPUT_SIZE)"
     return _sources(
         [folder / "model.c", *sorted((folder / "runtime").glob("*.c"))],
         folder,
@@ -86,19 +89,25 @@ def emx_onnx_cgen(network: nn.Module, folder: Path) -> Sources:
     command += ["--model-name", "net", str(folder / "net.onnx"), str(folder / "net.c")]
     subprocess.run(command, capture_output=True, check=True)
     (folder / "net.h").write_text("void net(const void*, void*);\n")
-    return _sources([folder / "net.c"], folder, "net.h", "(net(input, output), 0)", 0)
+    return _sources([folder / "net.c"], folder, "net.h", "(net(given, output), 0)", 0)
 
 
 def _sources(files: list[Path], folder: Path, header: str, call: str, arena_bytes: int) -> Sources:
+    (folder / "given.h").write_text("#include <stdint.h>\n" + array("given", _given()))
     return Sources(
         files=files,
         includes=[folder],
-        headers=[header],
+        headers=[header, "given.h"],
         call=call,
         arena_bytes=arena_bytes,
         input_bytes=4 * prod(SHAPE),
         output_bytes=4 * NUM_CLASSES,
     )
+
+
+def _given() -> NDArray[np.float32]:
+    """Return the input, as both sides get it."""
+    return np.random.default_rng(0).standard_normal(SHAPE, np.float32)
 
 
 Side = Callable[[nn.Module, Path], Sources]

@@ -72,14 +72,15 @@ def _(operation: Product, arrays: Arrays, to: Floats) -> None:
     inside = image[:, : reach[0] - top, : reach[1] - left]
     padded[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
     weight = operation.weight.reshape(groups, -1, *operation.weight.shape[1:])
-    sums = np.zeros((len(x), rows, columns, groups, weight.shape[1]), np.float32)
+    weight = np.ascontiguousarray(weight.transpose(2, 3, 4, 0, 1))
+    sums = np.zeros((len(x), rows, columns, *weight.shape[3:]), np.float32)
     for i in range(windows.kernel[0]):
         for j in range(windows.kernel[1]):
             begin, start = i * windows.dilation[0], j * windows.dilation[1]
             taps = padded[:, begin :: windows.stride[0], start :: windows.stride[1]]
             taps = taps[:, :rows, :columns]
-            for channel in range(weight.shape[4]):
-                sums += taps[..., channel, None] * weight[:, :, i, j, channel]
+            for channel, tap in enumerate(weight[i, j]):
+                sums += taps[..., channel, None] * tap
     result = sums.reshape(len(x), rows, columns, -1)
     if operation.bias is not None:
         result = result + operation.bias

@@ -10,7 +10,7 @@ import numpy as np
 from quantlab.deploy.c.arena import Gap
 from quantlab.deploy.c.call import Argument
 from quantlab.deploy.c.floats.loops import AXES, Loops, loops_of
-from quantlab.deploy.c.floats.weights import Rows, stored
+from quantlab.deploy.c.floats.weights import BLOCK, Rows, stored
 from quantlab.deploy.c.floats.writer import FLOAT_BYTES, FloatWriter, read, written
 from quantlab.deploy.c.overlap import Places as Image
 from quantlab.deploy.c.overlap import window_gap
@@ -103,7 +103,7 @@ def _place(operation: Product, writer: FloatWriter, weights: Rows | Reals) -> tu
     if isinstance(weights, Rows):
         kind = "u8" if weights.gaps.dtype == np.uint8 else "u16"
         writer.weigh(f"csr_{kind}", weights.nbytes)
-        writer.runtime |= {f"float_sparse_{kind}", "float_copy_window"}
+        writer.runtime |= {f"float_sparse_{kind}", "float_window"}
         array = f"&{_sparse(writer, weights)}"
         return f"ql_float_sparse_{kind}", array, window_size if windows.is_padded else 0
     writer.weigh("dense", weights.nbytes)
@@ -111,12 +111,11 @@ def _place(operation: Product, writer: FloatWriter, weights: Rows | Reals) -> tu
     if operation.is_depthwise:
         writer.runtime |= {"float_depthwise", "float_find_part"}
         return "ql_float_depthwise", array, 0
-    writer.runtime |= {"float_add_spans"}
-    if operation.groups > 1 or windows.dilation[1] > 1:
-        writer.runtime |= {"float_grouped", "float_copy_window"}
-        return "ql_float_grouped", array, window_size // operation.groups
-    writer.runtime |= {"float_dense", "float_find_part"}
-    return "ql_float_dense", array, 0
+    is_dense = operation.groups == 1 and len(operation.weight) >= BLOCK
+    kind = "dense" if is_dense else "grouped"
+    writer.runtime |= {f"float_{kind}", "float_window"}
+    is_place = windows.kernel == (1, 1) and not windows.is_padded
+    return f"ql_float_{kind}", array, 0 if is_place else window_size // operation.groups
 
 
 def _sparse(writer: FloatWriter, weights: Rows) -> str:

@@ -46,23 +46,12 @@ def check_encoding(encoding: str) -> None:
 
 def stored(product: Product, encoding: str) -> Rows | Reals:
     """Return a layer's weights as they are stored."""
-    dense = _depthwise(product.weight) if product.is_depthwise else _dense(product)
-    choices: list[Rows | Reals] = [dense]
+    weight = product.weight
+    if product.is_depthwise:
+        weight = np.ascontiguousarray(weight[..., 0].transpose(1, 2, 0))
+    choices: list[Rows | Reals] = [weight.reshape(-1)]
     choices += [rows for kind in _GAPS[encoding] if (rows := rows_of(product, kind)) is not None]
     return min(choices, key=lambda one: one.nbytes)
-
-
-def _depthwise(weight: Reals) -> Reals:
-    return np.ascontiguousarray(weight[..., 0].transpose(1, 2, 0)).reshape(-1)
-
-
-def _dense(product: Product) -> Reals:
-    parts = []
-    for group in np.split(product.weight, product.groups):
-        whole = len(group) // BLOCK * BLOCK
-        blocks = group[:whole].reshape(-1, BLOCK, *group.shape[1:]).transpose(0, 2, 3, 4, 1)
-        parts += [blocks.reshape(-1), group[whole:].reshape(-1)]
-    return np.concatenate(parts)
 
 
 def rows_of(product: Product, kind: Any) -> Rows | None:

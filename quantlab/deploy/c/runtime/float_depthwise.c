@@ -18,7 +18,7 @@ void ql_float_depthwise(const ql_float_layer* layer, const float* input, size_t 
       const float* x = x_row;
       const float* weight = weights;
       for (size_t j = part.columns; j > 0; j--) {
-        sum += *weight * *x;
+        if (!QL_LEAVES_OUT_ZEROS || !ql_is_zero(*x)) sum += *weight * *x;
         weight += channels;
         x += column_step;
       }

@@ -16,7 +16,7 @@ typedef void ql_float_place(const ql_float_layer* layer, const float* input, siz
    function: of the sums and the bias, NULL for none.
 
    The result is the largest of each tile of places, which do not overlap; without pooling a tile is
-   one place. window: the numbers of such a copy. */
+   one place. window: how many numbers are copied of a window, 0 where they are read as they lie. */
 struct ql_float_layer {
   uint16_t rows, columns, channels;
   uint16_t result_rows, result_columns, outputs;
@@ -35,11 +35,10 @@ struct ql_float_layer {
   const float* constants;
 };
 
-/* Weights of four outputs at a time, then of one: [kernel rows][kernel columns][channels][outputs].
-   One group, columns that are not dilated. */
+/* [outputs][kernel rows][kernel columns][channels]: of four outputs or more, in one group. */
 ql_float_place ql_float_dense;
 
-/* The same of each group of outputs and channels, whose window is copied. */
+/* [outputs][kernel rows][kernel columns][channels of a group]. */
 ql_float_place ql_float_grouped;
 
 /* Each output has one channel of its own: [kernel rows][kernel columns][channels]. */
@@ -71,19 +70,10 @@ typedef struct {
 ql_float_part ql_float_find_part(const ql_float_layer* layer, const float* input, size_t row,
                                  size_t column);
 
-/* Copy `count` channels of a window, with zeros beyond the border: [kernel rows][kernel
-   columns][count]. input: at the first of them. */
-void ql_float_copy_window(const ql_float_layer* layer, const float* input, size_t row,
-                          size_t column, size_t count, float* window);
-
-/* Sums of all outputs, `outputs` many, for spans of `length` numbers of x and their weights, which
-   lie in steps; see ql_float_dense. */
-typedef struct {
-  const float* x;
-  size_t rows, row_step, weight_row, length;
-} ql_float_spans;
-
-const float* ql_float_add_spans(const ql_float_spans* spans, const float* weights, size_t skipped,
-                                size_t per_output, size_t outputs, float* to);
+/* Return `count` channels of a window, [kernel rows][kernel columns][count]: as they lie in the
+   input if the layer has no copies, else in `window`, with zeros beyond the border. input: at the
+   first channel. */
+const float* ql_float_window(const ql_float_layer* layer, const float* input, size_t row,
+                             size_t column, size_t count, float* window);
 
 #endif
