@@ -42,8 +42,8 @@ def _trained() -> nn.Sequential:
         nn.Flatten(), nn.Linear(4 * 16, 12), nn.ReLU(), nn.Linear(12, 3),
     )  # fmt: skip
     images, classes = data()
-    optimizer = torch.optim.Adam(made.parameters(), 0.01)
-    for _ in range(20):
+    optimizer = torch.optim.Adam(made.parameters(), 0.02)
+    for _ in range(12):
         optimizer.zero_grad()
         nn.functional.cross_entropy(made(images), classes).backward()
         optimizer.step()
@@ -109,13 +109,6 @@ def test_both_accuracies_are_told_and_printed_if_asked(
     assert f"accuracy: {saved.accuracy:.2f} %" in said
 
 
-def test_without_verbose_nothing_is_printed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save_compressed_model(network(), "dense", None, data()[0], directory=tmp_path / "c")
-    assert capsys.readouterr() == ("", "")
-
-
 @needs_compiler
 @pytest.mark.long
 @pytest.mark.parametrize("representation", ["auto", "csr", "dense", "smallest"])
@@ -129,10 +122,13 @@ def test_the_models_own_test_passes(representation: str, dtype: str, tmp_path: P
     assert selftest(folder) == 0
 
 
-def test_eight_bits_are_all_that_lies_between_layers(tmp_path: Path) -> None:
+def test_eight_bits_are_all_that_lies_between_layers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     saved = save_compressed_model(network(), "auto", None, data()[0], directory=tmp_path)
     kinds = {saved.program.types[op.inputs[0]].kind for op in saved.program.operations}
     assert kinds <= {U8, S8, S32}
+    assert capsys.readouterr() == ("", "")
     assert all(op.weight_bits == 8 for op in saved.program.operations if isinstance(op, Linear))
 
 
@@ -198,9 +194,10 @@ def test_of_several_outputs_the_first_has_the_scores(dtype: str, tmp_path: Path)
     assert two.accuracy == one.accuracy
 
 
+@pytest.mark.long
 def test_the_input_has_the_range_of_all_samples(tmp_path: Path) -> None:
     images, _ = data()
-    many = images.repeat(40, 1, 1, 1)
+    many = images.repeat(17, 1, 1, 1)
     many[-1] *= 50  # ranges of activations are read off fewer samples
     most = many.max().item()
     saved = save_compressed_model(network(), "auto", None, many, directory=tmp_path)

@@ -1,6 +1,6 @@
 """Which engines tests run: skipped by name where a program is missing, most boards if long."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,16 @@ from quantlab.deploy.table import absent, engine_source
 
 PAGE = Path(__file__).parents[3] / "docs" / "c.md"
 QUICK = ("c-m0", "c-m3", "c-m4")
-LONG = tuple(name for name in BOARDS if name not in QUICK)
 
 
-def engine(name: str) -> Any:
-    """Return the parameter of an engine of `verify`."""
+def engine(name: str, quick: Collection[str] = QUICK) -> Any:
+    """Return the parameter of an engine of `verify`. quick: those whose tests are not long."""
     programs = engine_source(name).programs
     missing = absent(programs)
     packages = " ".join(programs[program] for program in missing)
     reason = f"needs {', '.join(missing)}: apt-get install {packages}"
     marks = [pytest.mark.skipif(bool(missing), reason=reason)]
-    if name in LONG:
+    if name in BOARDS and name not in quick:
         marks.append(pytest.mark.long)
     return pytest.param(name, marks=marks)
 

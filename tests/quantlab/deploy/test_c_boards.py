@@ -33,6 +33,7 @@ from tests.quantlab.integer.programs import Author, inputs
 
 boards = pytest.mark.parametrize("name", [engine(name) for name in BOARDS])
 each_emulator = pytest.mark.parametrize("name", [engine(n) for n in ("c-m3", "c-rv32", "c-msp430")])
+most_long = pytest.mark.parametrize("name", [engine(name, ("c-m3",)) for name in BOARDS])
 on_m0 = pytest.mark.parametrize("name", [engine("c-m0")])
 on_m3 = pytest.mark.parametrize("name", [engine("c-m3")])
 
@@ -282,7 +283,7 @@ def test_tracing_is_not_measured(name: str, tmp_path: Path) -> None:
     assert 64 < found.stack_bytes < 1500
 
 
-@boards
+@most_long
 def test_golden_vectors_hold_on_the_board(name: str, tmp_path: Path) -> None:
     program = small()
     vectors = inputs(program, 3, 0)
@@ -296,7 +297,7 @@ def test_golden_vectors_hold_on_the_board(name: str, tmp_path: Path) -> None:
         selftest(tmp_path, BOARDS[name])
 
 
-@boards
+@most_long
 def test_flash_is_what_the_linker_places(name: str, tmp_path: Path) -> None:
     """A model that is larger by so many bytes of constants takes so many more; RAM counts not."""
     small_one = measure(by_hand(tmp_path / "small"), BOARDS[name]).flash_bytes
