@@ -11,6 +11,7 @@ is decided exactly, as there: for the first and the last x of each code y,
     y 2^shift <= multiplier * x + offset * unit < (y + 1) 2^shift
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,8 @@ _MOST_CODES = 2**8
 _SHIFTS = range(62, 31, -1)
 _TRIED = (0, 1, -1)
 _BITS = 31
-_LIMIT: int = 2**_BITS
+_UNITS = 256  # that are tried
+_BEYOND = 2**62  # any offset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,26 +50,67 @@ def coarse(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> Coar
     shift = next((s for s in _SHIFTS if all(_holds(one, s) for one in channels)), None)
     if shift is None:
         return None
-    nearest = max(abs(_scaled(one.offset, one.shift, shift)) for one in channels)
-    unit = 2 ** max(0, nearest.bit_length() - _BITS)
-    if unit.bit_length() > _BITS:
+    found = in_units([choices_of(one, shift) for one in channels], _BITS, most_unit=2**_BITS - 1)
+    if found is None:
         return None
-    found = []
-    for channel in channels:
-        fitted = _fitted(channel, shift, unit)
-        if fitted is None:
-            return None
-        found.append(fitted)
-    multipliers, offsets = np.array(found, np.int64).T
+    multipliers, offsets = np.array(found.constants, np.int64).T
     return Coarse(
         multipliers=multipliers.astype(np.int32),
         offsets=offsets.astype(np.int32),
-        unit=unit,
+        unit=found.unit,
         shift=shift,
     )
 
 
-def _scaled(value: int, shift: int, other: int) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A multiplier, and the least and the most offset that give the program's codes with it.
+    nearest: the offset that is nearest to the program's."""
+
+    multiplier: int
+    least: int
+    most: int
+    nearest: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InUnits:
+    """unit: of all offsets. constants: the multiplier of each channel, and its offset in units."""
+
+    unit: int
+    constants: list[tuple[int, int]]
+
+
+def in_units(
+    channels: Sequence[Sequence[Choice]], num_bits: int, *, most_unit: int
+) -> InUnits | None:
+    """Return a unit of which each channel has a multiple that gives its codes; None if none is
+    found.
+
+    num_bits: of the multiples, without their sign.
+    """
+    if not all(channels):
+        return None
+    widest = max(abs(choice.nearest) for choices in channels for choice in choices)
+    first = widest // 2**num_bits + 1
+    for unit in range(first, min(first + _UNITS, most_unit + 1)):
+        constants = [_in_unit(choices, unit, num_bits) for choices in channels]
+        found = [one for one in constants if one is not None]
+        if len(found) == len(constants):
+            return InUnits(unit=unit, constants=found)
+    return None
+
+
+def _in_unit(choices: Sequence[Choice], unit: int, num_bits: int) -> tuple[int, int] | None:
+    for one in choices:
+        begin, end = -(-one.least // unit), one.most // unit
+        offset = min(max(one.nearest // unit, begin), end)
+        if begin <= end and abs(offset) < 2**num_bits:
+            return one.multiplier, offset
+    return None
+
+
+def scaled(value: int, shift: int, other: int) -> int:
     """Return a value in units of 2^-other, rounded, that is in units of 2^-shift."""
     if other >= shift:
         return value << (other - shift)
@@ -76,33 +119,35 @@ def _scaled(value: int, shift: int, other: int) -> int:
 
 def _holds(channel: Channel, shift: int) -> bool:
     """Return whether a channel's multiplier fits into 32 bits at a shift, and its neighbors do."""
-    multiplier = abs(_scaled(channel.multiplier, channel.shift, shift))
-    return multiplier + max(_TRIED) < _LIMIT
+    multiplier = abs(scaled(channel.multiplier, channel.shift, shift))
+    return multiplier + max(_TRIED) < 1 << _BITS
 
 
-def _fitted(channel: Channel, shift: int, unit: int) -> tuple[int, int] | None:
-    """Return multiplier and offset of a channel; None if none gives the same codes."""
+def choices_of(channel: Channel, shift: int) -> list[Choice]:
+    """Return the multipliers next to a channel's at a shift that can give its codes."""
     ends = list(channel.ends())
-    nearest = _scaled(channel.offset, channel.shift, shift)
+    nearest = scaled(channel.offset, channel.shift, shift)
+    found = []
     for change in _TRIED:
-        multiplier = _scaled(channel.multiplier, channel.shift, shift) + change
-        least = [
+        multiplier = scaled(channel.multiplier, channel.shift, shift) + change
+        least = (
             (code << shift) - multiplier * x
             for code, *both in ends
             for x in both
             if code > channel.low
-        ]
-        most = [
-            ((code + 1 << shift) - 1) - multiplier * x
+        )
+        most = (
+            (code + 1 << shift) - 1 - multiplier * x
             for code, *both in ends
             for x in both
             if code < channel.high
-        ]
-        begin = -(-max(least, default=nearest) // unit)
-        end = min(most, default=nearest) // unit
-        if begin > end:
-            continue
-        offset = min(max(round(nearest / unit), begin), end)
-        if abs(offset) < _LIMIT:
-            return multiplier, offset
-    return None
+        )
+        choice = Choice(
+            multiplier=multiplier,
+            least=max(least, default=-_BEYOND),
+            most=min(most, default=_BEYOND),
+            nearest=nearest,
+        )
+        if choice.least <= choice.most:
+            found.append(choice)
+    return found

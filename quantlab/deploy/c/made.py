@@ -85,12 +85,9 @@ def _row(sums: Sums, place: int, writer: Writer, *, lacks_bias: bool) -> tuple[s
     found = define_bytes(writer, operation, sums.bias if lacks_bias else np.zeros_like(sums.bias))
     if found is not None:
         return "NULL", *found
-    if lacks_bias:
-        moved = without_bias(operation, one.side, sums.shaped_bias)
-        assert moved is not None
-        operation = moved
     shape = writer.program.types[operation.output].shape
-    function, constants = define_row(writer, operation, one.side, sums.order, shape)
+    bias = sums.bias if lacks_bias else None
+    function, constants = define_row(writer, operation, one.side, sums.order, shape, bias=bias)
     return function, "NULL", constants
 
 

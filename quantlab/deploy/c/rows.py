@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.coarse_sum import coarse_sum
 from quantlab.deploy.c.narrow import narrow
 from quantlab.deploy.c.placed import Order
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Writer
-from quantlab.integer.operations import Lookup, Multiply, Operation, Threshold
+from quantlab.integer.operations import Add, Lookup, Multiply, Operation, Threshold
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, U8, TensorType
@@ -62,13 +63,24 @@ def define_row(
     order: Order,
     shape: Sequence[int],
     *,
+    bias: NDArray[np.int32] | None = None,
     is_moving: bool = False,
 ) -> tuple[str, str]:
     """Define the constants of an operation; return the names of its function and of them.
 
     side: which input is x; the other one is `other`. order, shape: of the result. Rows lie along
-    the last axis of memory. is_moving: whether the constants differ along others too.
+    the last axis of memory. bias: of each element of a row, that x lacks; None: it lacks none.
+    is_moving: whether the constants differ along others too.
     """
+    if isinstance(operation, Add) and not is_moving:
+        found = _coarse_sum(writer, operation, side, bias, shape)
+        if found is not None:
+            return found
+    if bias is not None:
+        shaped = bias[:, None, None] if len(shape) == 3 else bias
+        moved = without_bias(operation, side, shaped)
+        assert moved is not None
+        operation = moved
 
     def constants(name: str, values: NDArray[Any]) -> str:
         """Return an array in the order of memory, and its step along a row: one element where all
@@ -83,14 +95,14 @@ def define_row(
     match operation:
         case Rescale():
             limits = {"low": _number(operation.low), "high": _number(operation.high)}
-            found = None if is_moving else narrow(operation, side, bound)
-            if found is not None:
+            small = None if is_moving else narrow(operation, side, bound)
+            if small is not None:
                 fields: dict[str, Any] = {
-                    "words": constants("words", found.words),
-                    "offsets": constants("offsets", found.offsets),
+                    "words": constants("words", small.words),
+                    "offsets": constants("offsets", small.offsets),
                     **limits,
-                    "fine": found.fine,
-                    "fine_shift": found.fine_shift,
+                    "fine": small.fine,
+                    "fine_shift": small.fine_shift,
                 }
                 has_other = len(operation.inputs) == 2
                 function = "narrow_sum_row" if has_other else "narrow_row"
@@ -124,6 +136,39 @@ def define_row(
             return defined(writer, "multiply_row", "ql_multiply", fields)
         case _:
             raise TypeError(f"{type(operation).__name__}: has no row in quantlab.deploy.c.rows")
+
+
+def _coarse_sum(
+    writer: Writer,
+    operation: Add,
+    side: int,
+    bias: NDArray[np.int32] | None,
+    shape: Sequence[int],
+) -> tuple[str, str] | None:
+    """Define a sum to bytes in eight bytes a channel; None where it does not have the same codes,
+    or fits in 32 bits."""
+    bounds = writer.program.bounds
+    types = [writer.program.types[name] for name in operation.inputs]
+    is_narrow = bounds[operation.output].num_bits <= 32
+    if is_narrow or operation.kind not in (U8, S8) or not can_make(operation, types):
+        return None
+    if bias is None:
+        bias = np.zeros(shape[0] if len(shape) == 3 else shape[-1], np.int32)
+    x, other = operation.inputs[side], operation.inputs[1 - side]
+    found = coarse_sum(operation, side, bias, (bounds[x], bounds[other]))
+    if found is None:
+        return None
+    fields = {
+        "multipliers": writer.shared_constants("multipliers", found.multipliers),
+        "offsets": writer.shared_constants("offsets", found.offsets),
+        "unit": found.unit,
+        "other_multiplier": found.other_multiplier,
+        "low": operation.low,
+        "high": operation.high,
+        "shift": found.shift,
+        "doublings": found.doublings,
+    }
+    return defined(writer, "coarse_sum_row", "ql_coarse", fields)
 
 
 def arrays_of(operation: Operation, side: int, num_axes: int) -> list[NDArray[Any]]:

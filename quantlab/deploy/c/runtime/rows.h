@@ -33,13 +33,14 @@ typedef struct {
   uint8_t span, doublings;
 } ql_compact;
 
-/* clamp((multiplier * x + offset * unit) >> shift, low, high), with a shift of 32 or more. */
+/* clamp((multiplier * x + offset * unit) >> shift, low, high), with a shift of 32 or more. Of a sum
+   other_multiplier * other is added, and both inputs are doubled so often before. */
 typedef struct {
   QL_CONSTANTS(int32_t) multipliers;
   QL_CONSTANTS(int32_t) offsets;
-  int32_t unit;
+  int32_t unit, other_multiplier;
   int16_t low, high;
-  uint8_t shift;
+  uint8_t shift, doublings;
 } ql_coarse;
 
 /* clamp(((word >> 5) * x + other_multiplier * other + offset) >> (word mod 32), low, high) in 32
@@ -88,7 +89,7 @@ typedef void ql_row_function(const void* constants, size_t first, const int32_t*
 
 /* ql_rescale_high_row: the same where all shifts are 32 or more. */
 ql_row_function ql_rescale_row, ql_rescale_high_row, ql_narrow_row, ql_narrow_sum_row,
-    ql_threshold_row, ql_lookup_row, ql_multiply_row;
+    ql_coarse_sum_row, ql_threshold_row, ql_lookup_row, ql_multiply_row;
 
 /* What makes bytes, signed or not, of a row. */
 typedef void ql_bytes_function(const void* constants, size_t first, const int32_t* x, size_t count,
