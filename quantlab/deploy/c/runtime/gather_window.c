@@ -27,7 +27,7 @@ const uint8_t* ql_gather_window(const ql_product* layer, const uint8_t* input, i
     last--;
   for (uint16_t i = 0; i < layer->kernel_rows; i++) {
     const int32_t row = top + i * (int32_t)layer->dilation_rows;
-    if (row < 0 || row >= layer->rows) {
+    if (row < 0 || row >= layer->rows || first == last) {
       to = fill(layer, group, layer->kernel_columns, to);
       continue;
     }
