@@ -14,7 +14,6 @@ from quantlab.deploy.c.floats.selftest import expected_crc32
 from quantlab.deploy.c.floats.weights import check_encoding
 from quantlab.deploy.c.floats.writer import FloatWriter, read, written
 from quantlab.deploy.c.folder import MANIFEST
-from quantlab.deploy.c.folder import MANIFEST
 from quantlab.deploy.c.interface import input_name, interface, output_name, size_name
 from quantlab.deploy.c.model import Model
 from quantlab.deploy.c.runtime_files import RUNTIME, runtime_files
@@ -22,9 +21,7 @@ from quantlab.deploy.c.sizes import Sizes, sizes_of
 from quantlab.deploy.c.source import selftest, source
 from quantlab.deploy.c.text import NOTE
 from quantlab.deploy.c.vectors import HEADER, header_of
-from quantlab.deploy.c.vectors import HEADER, header_of
 from quantlab.deploy.c.written import arena_of
-from quantlab.floats.interpreter import run
 from quantlab.floats.interpreter import run
 from quantlab.floats.program import FloatProgram
 
@@ -60,8 +57,6 @@ def float_c_model(
         for name, body in writer.definitions.items()
         if body
     }
-    if vectors is not None:
-        headers[f"headers/{HEADER}.h"] = header_of(program, vectors, run(program, vectors))
     if vectors is not None:
         headers[f"headers/{HEADER}.h"] = header_of(program, vectors, run(program, vectors))
     includes = [*(f"runtime/{name}" for name in runtime if name.endswith(".h")), *headers]
@@ -110,7 +105,6 @@ def _manifest(writer: FloatWriter, encoding: str, sizes: Sizes, files: Files) ->
         "input_bytes": sizes.inputs,
         "output_bytes": sizes.outputs,
         "constant_bytes": {f"headers/{name}.h": size for name, size in sizes.constants.items()},
-        "encoding": encoding,
         "encoding": encoding,
         "weights": {
             layer: {"encoding": encoding, "bytes": nbytes}
