@@ -54,6 +54,13 @@ def test_a_program_of_ones_own_becomes_c(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "board" / "headers" / "input.h").is_file()
 
 
+def test_a_network_of_floats_becomes_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (example,) = [text for text in blocks("python") if 'dtype="f32"' in text]
+    exec(compile(example, "c.md", "exec"), {"__name__": "__example__"})
+    assert "0x1." in (tmp_path / "floats" / "headers" / "input.h").read_text()
+
+
 def test_names_of_the_repository_that_the_page_tells_are_there() -> None:
     walks = (CHECKOUT / "quantlab" / "deploy" / "c" / "walks.py").read_text()
     for name in ("def arg_max(", "EMITTERS", "writer.new(", "writer.keep(", "writer.runtime"):
