@@ -70,6 +70,18 @@ def test_what_is_there_is_checked_and_the_rest_written(name: str, tmp_path: Path
         complete(artefact, other, tmp_path, {})
 
 
+@pytest.mark.parametrize("name", ARTEFACTS)
+def test_what_was_written_can_be_replaced_and_says_its_options(name: str, tmp_path: Path) -> None:
+    artefact = ARTEFACTS[name]
+    for parts in (PARTS, SEVERAL):
+        folder = tmp_path / str(len(parts))
+        files = artefact.files(parts, {})
+        assert list(artefact.stale(files, folder)) == []
+        write_files(files, folder)
+        assert list(artefact.stale(files, folder)) == []
+        assert artefact.files(parts, artefact.stored(folder)) == files
+
+
 def test_without_a_check_of_its_own_a_file_has_to_have_the_bytes(tmp_path: Path) -> None:
     artefact = Artefact(files=lambda parts, options: {"a/b": b"123"})
     complete(artefact, PARTS, tmp_path, {})
