@@ -1,11 +1,11 @@
 #include "pairs.h"
 #include "product.h"
+#include "vectors.h"
 
 typedef int8_t ql_integer;
 #define QL_NAME ql_depthwise_s8
 #define QL_TYPE QL_S8
-#ifdef QL_PAIRS
-#define QL_EVEN ql_even_signed
-#define QL_ODD ql_odd_signed
-#endif
+#define QL_TAKE_EVEN QL_TAKE_EVEN_SIGNED
+#define QL_EIGHT ql_eight_signed
+#define QL_SOME ql_some_signed
 #include "depthwise.inc"

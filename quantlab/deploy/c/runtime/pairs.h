@@ -59,6 +59,10 @@ static inline uint32_t ql_high_halves(uint32_t lower, uint32_t upper) {
 #define QL_SPREAD_UNSIGNED "uxtb16 %[pairs], %[next]\n uxtb16 %[next], %[next], ror #8\n"
 #define QL_SPREAD_SIGNED "sxtb16 %[pairs], %[next]\n sxtb16 %[next], %[next], ror #8\n"
 
+/* The pair of bytes 0 and 2 of `numbers` in `even`, that of 1 and 3 in `numbers`. */
+#define QL_TAKE_EVEN_UNSIGNED "uxtb16 %[even], %[numbers]\n uxtb16 %[numbers], %[numbers], ror #8\n"
+#define QL_TAKE_EVEN_SIGNED "sxtb16 %[even], %[numbers]\n sxtb16 %[numbers], %[numbers], ror #8\n"
+
 /* sum + both products of two pairs. */
 static inline int32_t ql_add_pairs(uint32_t one, uint32_t other, int32_t sum) {
   int32_t result;
