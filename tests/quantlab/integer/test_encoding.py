@@ -182,5 +182,9 @@ def test_what_is_refused(program: Program) -> None:
         InputSpec(shape=(4,), scale=(1.0,), zero_point=(0,), encoding=ENCODING)
     with pytest.raises(UsageError, match="2 scales and 1 zero points given, 1 of each allowed"):
         InputSpec(shape=(3,), scale=(1.0, 2.0), zero_point=(0,))
-    with pytest.raises(UsageError, match=r"shape \[3, 4\] given, an image \[C, H, W\] or a row"):
+    with pytest.raises(UsageError, match="1 scales and 1 zero points given, 3 of each allowed"):
         InputSpec(shape=(3, 4), scale=(1.0,), zero_point=(0,))
+    shapes = r"an image \[C, H, W\], a signal \[C, W\] or a row \[F\] allowed"
+    for shape in ((), (1, 2, 3, 4)):
+        with pytest.raises(UsageError, match=shapes):
+            InputSpec(shape=shape, scale=(1.0,), zero_point=(0,))
