@@ -2,11 +2,18 @@
 
 from quantlab.deploy.c.pools import max_pool, sum_pool
 from quantlab.deploy.c.products import product
-from quantlab.deploy.c.walks import EMITTERS
+from quantlab.deploy.c.walks import EMITTERS, multiply
 from quantlab.deploy.c.writer import Writer
 from quantlab.deploy.emitter import joined
 from quantlab.integer.groups import Group
-from quantlab.integer.operations import AdaptiveSumPool, Convolution, Linear, MaxPool, SumPool
+from quantlab.integer.operations import (
+    AdaptiveSumPool,
+    Convolution,
+    Linear,
+    MaxPool,
+    Multiply,
+    SumPool,
+)
 
 _emit = joined("C", {MaxPool: max_pool}, EMITTERS)
 
@@ -19,5 +26,7 @@ def emit(group: Group, writer: Writer) -> None:
             product(group, writer)
         case AdaptiveSumPool() | SumPool():
             sum_pool(group, writer)
+        case Multiply():
+            multiply(group, writer)
         case operation:
             _emit(operation, writer)

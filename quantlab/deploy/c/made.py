@@ -58,7 +58,7 @@ def finish(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[str, Argume
     if sums.group.is_read:
         stored = Pointer(writer.new(output, sums.order).buffer, is_written=True)
     else:
-        writer.kept[output] = _unplaced(writer, output, sums.order)
+        writer.kept[output] = unplaced(writer, output, sums.order)
     fields = (
         f".made = {made}",
         f".rows = {rows}",
@@ -146,13 +146,13 @@ def _place(one: Made, sums: Sums, writer: Writer) -> tuple[Argument, Argument]:
         other = Pointer(writer.ordered(one.other, sums.order).buffer)
     if one.pooling is None and writer.is_read(output):
         return other, Pointer(writer.new(output, sums.order).buffer, is_written=True)
-    writer.kept[output] = _unplaced(writer, output, sums.order)
+    writer.kept[output] = unplaced(writer, output, sums.order)
     if one.pooling is None:
         return other, None
     return other, Pointer(writer.new(one.result, sums.order).buffer, is_written=True)
 
 
-def _unplaced(writer: Writer, name: str, order: Order) -> Placed:
+def unplaced(writer: Writer, name: str, order: Order) -> Placed:
     """Return how a tensor lies that is never stored."""
     kind = writer.program.types[name]
     return Placed(buffer="", kind=kind, axes=kind.shape, order=order)

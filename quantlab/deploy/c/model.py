@@ -30,9 +30,10 @@ from quantlab.deploy.c.sizes import Sizes, sizes_of
 from quantlab.deploy.c.source import selftest, source
 from quantlab.deploy.c.text import NOTE
 from quantlab.deploy.c.vectors import HEADER, to_text, vectors_header
+from quantlab.deploy.c.walks import can_follow
 from quantlab.deploy.c.writer import Pointer, Writer
 from quantlab.errors import UsageError
-from quantlab.integer.operations import MaxPool, Operation
+from quantlab.integer.operations import MaxPool, Multiply, Operation
 from quantlab.integer.program import Program
 
 
@@ -68,6 +69,8 @@ def c_model(
         raise UsageError("c: a program of 0 operations given, at least 1 allowed")
 
     def makes(operation: Operation, side: int, source: Operation) -> bool:
+        if isinstance(source, Multiply):
+            return can_follow(operation, source, program)
         return can_make(operation, [program.types[name] for name in operation.inputs])
 
     def pools(pooling: MaxPool, source: Operation) -> bool:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.made import unplaced
 from quantlab.deploy.c.made_bytes import define_bytes
 from quantlab.deploy.c.placed import Order, Placed, channels_last
-from quantlab.deploy.c.rows import arrays_of, define_row
+from quantlab.deploy.c.rows import arrays_of, can_make, define_row
 from quantlab.deploy.c.writer import Pointer, Writer, c_type
 from quantlab.deploy.emitter import Emitters
 from quantlab.errors import UsageError
+from quantlab.integer.groups import Group
 from quantlab.integer.operations import (
     Add,
     ArgMax,
@@ -27,6 +29,7 @@ from quantlab.integer.operations import (
     Slice,
     Threshold,
 )
+from quantlab.integer.program import Program
 
 AXES = 6  # QL_AXES
 _MOST = np.iinfo(np.uint16).max
@@ -44,13 +47,15 @@ class Steps:
 class Maker:
     """What is made of each row: a function of rows or of bytes with its constants; by default it is
     copied. move: moves the constants' arrays with the rows, along `arrays`, in the order of their
-    fields; NULL where all rows have the same."""
+    fields; NULL where all rows have the same. before: what the row is made of itself, with its
+    constants, and the tensor that it is."""
 
     row: str = "NULL"
     bytes: str = "NULL"
     constants: str = "NULL"
     move: str = "NULL"
     arrays: Sequence[Steps] = ()
+    before: tuple[str, str, str] | None = None
 
 
 def copy(writer: Writer, x: Placed, to: Placed) -> None:
@@ -80,9 +85,13 @@ def _walk(
     steps = [to[1], *(one for _, one in given), *maker.arrays]
     sizes, steps = merged(sizes, steps, fixed)
     other = given[1][0] if len(given) > 1 else None
+    before, before_constants, tensor = maker.before or ("NULL", "NULL", "")
+    traced = f"    QL_TENSOR({writer.numbers[tensor]})\n" if tensor else ""
     fields = {
         "size": writer.constants("size", np.array(sizes, np.uint16)),
         "steps": writer.constants("steps", _laid_out(steps)),
+        "before": before,
+        "before_constants": before_constants,
         "row": maker.row,
         "bytes": maker.bytes,
         "move": maker.move,
@@ -92,7 +101,7 @@ def _walk(
         "x_type": c_type(given[0][0].kind),
         "other_type": c_type((other or to[0]).kind),
     }
-    found = writer.structure("ql_walk", name, fields)
+    found = writer.structure("ql_walk", name, fields, traced)
     writer.runtime |= {"walk_rows", "row_place", "next_row", "load_row", "store_row"}
     writer.call(
         "ql_walk_rows",
@@ -151,6 +160,44 @@ def elementwise(operation: Operation, writer: Writer) -> None:
         [] if is_moving else arrays,
     )
     writer.keep(operation.output)
+
+
+def multiply(group: Group, writer: Writer) -> None:
+    """Append the walk of a product of two tensors, with the codes that are made of it if there are
+    any: these are stored alone."""
+    product = group.operation
+    if not group.made:
+        elementwise(product, writer)
+        return
+    made = group.made[0].operation
+    kind = writer.program.types[made.output]
+    order = channels_last(kind.shape)
+    writer.kept[product.output] = unplaced(writer, product.output, order)
+    to = writer.new(made.output, order)
+    given = [_with_steps(writer, name) for name in product.inputs]
+    arrays = [_constant_steps(one, order) for one in arrays_of(made, 0, len(order))]
+    function, constants = define_row(writer, product, 0, order, kind.shape)
+    maker = _maker(made, writer, order, arrays, is_moving=False)
+    sizes = [kind.shape[axis] for axis in order]
+    _walk(
+        writer,
+        "walk",
+        sizes,
+        (to, Steps(0, _plain_steps(sizes))),
+        [(one, Steps(0, _broadcast(one, order))) for one in given],
+        replace(maker, before=(function, f"&{constants}", product.output)),
+        arrays,
+    )
+    writer.keep(made.output)
+
+
+def can_follow(operation: Operation, product: Multiply, program: Program) -> bool:
+    """Return whether an operation is made of a product of two tensors in the same walk: nothing
+    else reads that, and the constants differ along channels alone."""
+    readers = sum(one.inputs.count(product.output) for one in program.operations)
+    types = [program.types[name] for name in operation.inputs]
+    is_single = readers == len(operation.inputs) == 1 and product.output not in program.outputs
+    return is_single and operation.inputs == (product.output,) and can_make(operation, types)
 
 
 def _maker(

@@ -17,7 +17,7 @@ from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
 from quantlab.deploy.c.text import array, braces, identifier, structure, table
 from quantlab.deploy.c.written import arena_of
 from quantlab.integer.groups import LAYERS, CanMake, CanPool, Group, grouped
-from quantlab.integer.operations import AdaptiveSumPool, Operation, SumPool
+from quantlab.integer.operations import AdaptiveSumPool, Multiply, Operation, SumPool
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
@@ -42,7 +42,7 @@ class Writer:
         self.program = program
         self.encodings = encodings
         self.weights: dict[str, Stored] = {}
-        sources = (*LAYERS, SumPool, AdaptiveSumPool)
+        sources = (*LAYERS, SumPool, AdaptiveSumPool, Multiply)
         self.groups = grouped(program, can_make, MOST_MADE, sources, can_pool)
         self.numbers = {name: i for i, name in enumerate(program.types)}
         self.placed: dict[str, Placed] = {}

@@ -16,13 +16,14 @@ from quantlab.integer.operations import (
     Add,
     ArgMax,
     Concatenate,
+    Multiply,
     Operation,
     Permute,
     Requantize,
     Slice,
 )
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S8, U8, TensorType
+from quantlab.integer.tensor_type import S8, S16, U8, TensorType
 from tests.quantlab.deploy.test_c import check, needs_compiler
 
 SHAPE = (3, 4, 5)
@@ -146,3 +147,28 @@ def test_the_same_numbers_in_the_same_order(sizes: list[int], data: st.DataObjec
     assert 1 <= len(fewer) <= max(1, len(sizes))
     for before, after in zip(steps, found, strict=True):
         assert places(fewer, after) == places(sizes, before)
+
+
+def gate(*, is_read: bool = False, low: int = 0) -> Program:
+    """An image times one number for each channel of another, as codes."""
+    times = Multiply(inputs=("x0", "x1"), output="times", left_zero=3, right_zero=-2)
+    codes = Requantize(
+        inputs=("times",), output="codes", multiplier=np.array(2**30), offset=np.array(2**36),
+        shift=np.array(38), low=low, high=255, kind=U8 if low == 0 else S16,
+    )  # fmt: skip
+    largest = ArgMax(inputs=("codes",), output="y", axis=0)
+    outputs = ("y", "times") if is_read else ("y",)
+    types = {"x0": TensorType((8, 4, 5), U8), "x1": TensorType((8, 1, 1), U8)}
+    return Program(inputs=types, operations=(times, codes, largest), outputs=outputs)
+
+
+def test_products_that_become_codes_have_no_room_in_the_arena() -> None:
+    codes, largest = 8 * 4 * 5, 4 * 4 * 5
+    assert c_model(gate()).arena_size == codes + largest
+    assert c_model(gate(is_read=True)).arena_size >= 4 * codes + codes
+
+
+@needs_compiler
+@pytest.mark.parametrize(("is_read", "low"), [(False, 0), (True, 0), (False, -5)])
+def test_products_of_tensors(is_read: bool, low: int, tmp_path: Path) -> None:
+    checked(gate(is_read=is_read, low=low), tmp_path)

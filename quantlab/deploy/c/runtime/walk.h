@@ -21,11 +21,15 @@ ql_move_function ql_move_rescale, ql_move_threshold;
 /* size: of `axes` axes. steps: of the result, of x, of `other` if there is any, and of the arrays
    of constants if these move, in the order of their fields. Each has where it starts and its step
    along each axis: number (i, j, ...) lies at start + i * step[0] + j * step[1] ... Of the result
-   the last step is 1. row, bytes: what is made of a row; both NULL copy. move: NULL where all rows
-   have the same constants. */
+   the last step is 1. before: makes the row of tensor `tensor` of x and `other`, of which alone the
+   rest is made; NULL for nothing. row, bytes: what is made of a row; both NULL copy. move: NULL
+   where all rows have the same constants. */
 typedef struct {
+  QL_TENSOR_FIELD
   const uint16_t* size;
   const uint32_t* steps;
+  ql_row_function* before;
+  const void* before_constants;
   ql_row_function* row;
   ql_bytes_function* bytes;
   ql_move_function* move;

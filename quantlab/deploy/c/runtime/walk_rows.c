@@ -23,16 +23,22 @@ void ql_walk_rows(const ql_walk* walk, const void* x, const void* other, void* t
       if (count > QL_ROW) count = QL_ROW;
       ql_load_row(x, (ql_type)walk->x_type, x_start, x_step, row, count);
       x_start += QL_ROW * x_step;
-      if (walk->bytes != NULL) {
-        walk->bytes(constants, first, row, count, (uint8_t*)to + to_start + first);
-        continue;
-      }
       if (other != NULL) {
         ql_load_row(other, (ql_type)walk->other_type, other_start, other_step, added, count);
         other_start += QL_ROW * other_step;
       }
-      if (walk->row != NULL)
-        walk->row(constants, first, row, other == NULL ? NULL : added, row, count);
+      if (walk->before != NULL) {
+        walk->before(walk->before_constants, first, row, added, row, count);
+        QL_KEEP(walk->tensor, to_start + first, row, count);
+      }
+      if (walk->bytes != NULL) {
+        walk->bytes(constants, first, row, count, (uint8_t*)to + to_start + first);
+        continue;
+      }
+      if (walk->row != NULL) {
+        const int is_sum = other != NULL && walk->before == NULL;
+        walk->row(constants, first, row, is_sum ? added : NULL, row, count);
+      }
       ql_store_row(to, (ql_type)walk->type, to_start + first, row, count);
     }
   } while (ql_next_row(walk->size, at, axes));
