@@ -65,7 +65,9 @@ class Integers:
                     "hundred as example_data make the C more accurate",
                     stacklevel=3,
                 )
-        program = lower(network, spec, samples, memory_bits=self.memory_bits)
+        program = lower(
+            network, spec, samples, memory_bits=self.memory_bits, sum_bits=given.sum_bits
+        )
         vectors = None if given.inputs is None else {"input": codes_of(given.inputs, spec)}
         accuracy = None
         model = c_model(program, representation, vectors=vectors)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from quantlab.conversion.accuracy import classes_of
 from quantlab.conversion.samples import Samples, are_bytes, batch_of, spec_of
 from quantlab.errors import UsageError, check_kind
-from quantlab.integer.lower import InputSpec
+from quantlab.integer.lower import InputSpec, Limits
 
 _MOST_SAMPLES = 1024
 
@@ -15,13 +15,15 @@ _MOST_SAMPLES = 1024
 @dataclass(frozen=True, kw_only=True)
 class Given:
     """inputs, examples: batches `[N, ...]` as the network takes them. targets: the classes of the
-    examples. spec: what the integers of an input stand for, None where that is not known."""
+    examples. spec: what the integers of an input stand for, None where that is not known. sum_bits:
+    as of `lower`."""
 
     network: nn.Module
     inputs: Tensor | None
     examples: Tensor | None
     targets: Tensor | None
     spec: InputSpec | None
+    sum_bits: int
 
     @property
     def samples(self) -> Tensor | None:
@@ -37,6 +39,7 @@ def given_of(
     example_data: Samples | None,
     example_targets: Samples | None,
     spec: InputSpec | None,
+    sum_bits: int | None,
 ) -> Given:
     """Return arguments as batches. Raises UsageError for those that are none or do not fit."""
     check_kind("model", network, nn.Module, "a torch.nn.Module")
@@ -59,4 +62,11 @@ def given_of(
             raise UsageError(
                 f"{name}: samples {list(one.shape[1:])} given, {list(spec.shape)} allowed"
             )
-    return Given(network=network, inputs=inputs, examples=examples, targets=targets, spec=spec)
+    return Given(
+        network=network,
+        inputs=inputs,
+        examples=examples,
+        targets=targets,
+        spec=spec,
+        sum_bits=Limits().sum_bits if sum_bits is None else sum_bits,
+    )

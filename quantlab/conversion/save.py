@@ -70,6 +70,7 @@ def save_compressed_model(
     *,
     dtype: str = "s8",
     spec: InputSpec | None = None,
+    sum_bits: int | None = None,
     ram: int | None = None,
     flash: int | None = None,
 ) -> SavedModel:
@@ -90,6 +91,7 @@ def save_compressed_model(
     dtype: `s8`, 8 bits between layers; `s16`, 16, of which a layer uses as many as its sums have
         room for; the input has 8 bits in both. `f32`: floats, without quantizers.
     spec: what the integers of the input stand for; without it read off the samples.
+    sum_bits: of the sums of each rescaling, 64, or 32 for cores without products of 64 bits.
     ram: the most bytes of the arena, inputs and outputs. flash: the most bytes of constants.
 
     Raises UsageError, before anything is written, for what cannot be written, with the layer, for
@@ -103,12 +105,13 @@ def save_compressed_model(
         raise UsageError(f"dtype: '{dtype}' given, {', '.join(FORMS)} allowed{hint}")
     if flit and dtype == "f32":
         raise UsageError("flit: True given with dtype 'f32'; fixed-point numbers are 's8' or 's16'")
-    if spec is not None and dtype == "f32":
-        raise UsageError("spec: no effect with dtype 'f32', whose input has no integers")
+    for name, given_for_integers in (("spec", spec), ("sum_bits", sum_bits)):
+        if given_for_integers is not None and dtype == "f32":
+            raise UsageError(f"{name}: no effect with dtype 'f32', which has no integers")
     for name, limit in (("ram", ram), ("flash", flash)):
         if limit is not None:
             check_kind(name, limit, int, "a number of bytes")
-    given = given_of(model, input_data, example_data, example_targets, spec)
+    given = given_of(model, input_data, example_data, example_targets, spec, sum_bits)
     converted = FORMS[dtype].convert(given, representation)
     check_limits(converted.model.sizes, ram=ram, flash=flash)
     of_network = None

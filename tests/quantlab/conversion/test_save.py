@@ -227,8 +227,10 @@ def test_a_network_with_quantizers_is_written_as_it_is(tmp_path: Path) -> None:
     quantize(model, rules)
     calibrate(model, [images])
     spec = InputSpec(shape=(1, 8, 8), scale=(1 / 255,), zero_point=(0,))
-    saved = save_compressed_model(model, "auto", images[:2], directory=tmp_path, spec=spec)
-    expected = lower(model, spec, images[:2], memory_bits=8)
+    saved = save_compressed_model(
+        model, "auto", images[:2], directory=tmp_path, spec=spec, sum_bits=32
+    )
+    expected = lower(model, spec, images[:2], memory_bits=8, sum_bits=32)
     assert to_bytes(saved.program) == to_bytes(expected)
     assert saved.spec == spec
 
@@ -294,6 +296,8 @@ IMAGES, CLASSES = data()
         ({"dtype": "f32", "flit": True}, "flit: True given with dtype 'f32'; fixed-point numbers"),
         ({"dtype": "f32", "spec": InputSpec(shape=(2,), scale=(1,), zero_point=(0,))},
          "spec: no effect with dtype 'f32'"),
+        ({"dtype": "f32", "sum_bits": 32}, "sum_bits: no effect with dtype 'f32', which has no"),
+        ({"sum_bits": 16}, "sum_bits: 16 given, 32 or 64 allowed"),
         ({"dtype": "f32", "example_data": None}, "input_data: None given, a sample needed"),
         ({"dtype": "f32", "representation": "bits1"}, "encoding: 'bits1' given, auto, csr, dense"),
         ({"model": "network"}, "model: a str given, a torch.nn.Module allowed"),
