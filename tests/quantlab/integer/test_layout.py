@@ -13,6 +13,7 @@ from quantlab.integer.layout.choice import Elements, are_bits, layouts
 from quantlab.integer.layout.levels import Levels, levels_of
 from quantlab.integer.layout.moves import index_map, origin_of
 from quantlab.integer.layout.planes import Planes, joined, planes_of, split
+from quantlab.integer.layout.tensors import lay_out, restore
 from quantlab.integer.layout.windows import Sharing, WindowWords, words_of_weights
 from quantlab.integer.layout.words import count_bits, dot, num_words, pack, unpack
 from quantlab.integer.operations import (
@@ -138,6 +139,27 @@ def test_inputs_of_a_window_have_a_bit_each(
         assert words.num_words == -(-num_taps // (width // num_channels))
     if sharing == "window":
         assert words.num_words == num_words(places.size, width)
+
+
+@given(
+    grid=levels(), shape=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    channels=st.integers(1, 130), width=st.sampled_from(WIDTHS), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_tensors_are_what_was_laid_out(
+    grid: Levels, shape: list[int], channels: int, width: int, seed: int
+) -> None:
+    axis = 0 if len(shape) == 3 else -1
+    shape[axis] = channels
+    x = drawn(grid, 2 * int(np.prod(shape)), seed).reshape(2, *shape)
+    planes = planes_of(grid)
+    memory = lay_out(x, planes, width)
+    assert memory.shape[:2] == (2, planes.count)
+    assert memory.shape[-1] == num_words(channels, width)
+    np.testing.assert_array_equal(restore(memory, planes, channels), x)
+    elements = lay_out(x, Elements())
+    assert elements.flags.c_contiguous
+    assert elements.shape[-1] == channels
+    np.testing.assert_array_equal(restore(elements, Elements(), channels), x)
 
 
 def test_which_weights_share_a_word() -> None:
