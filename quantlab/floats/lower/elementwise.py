@@ -8,7 +8,7 @@ from torch import Tensor, fx, nn
 
 from quantlab.floats.functions import Function
 from quantlab.floats.layout import View
-from quantlab.floats.lower.state import State, layer_of
+from quantlab.floats.lower.state import State, check_number, layer_of
 from quantlab.floats.operations import Reals
 from quantlab.graphs import operations
 from quantlab.integer.lower.constants import of_one_sample
@@ -90,9 +90,8 @@ def lower_with_number(state: State, node: fx.Node, layer: nn.Module, x: View) ->
     if isinstance(layer, operations.Negative):
         return state.elementwise(node, Function("multiply"), x, np.array(-1.0))
     assert isinstance(layer, operations.WithConstant)
+    check_number(node, float(layer.value))
     number = np.array(float(layer.value))
-    if not np.isfinite(number):
-        refuse(node, f"a number of {layer.value} given, finite numbers allowed")
     if isinstance(layer, operations.SubtractFromConstant):
         negative = state.elementwise(node, Function("multiply"), x, np.array(-1.0))
         return state.elementwise(node, Function("add"), negative, number)

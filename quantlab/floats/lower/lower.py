@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from quantlab.errors import UsageError, check_kind
+from quantlab.floats.functions import Function
 from quantlab.floats.layout import View, places_of
-from quantlab.floats.lower import elementwise, layers, moving, pooling
+from quantlab.floats.lower import elementwise, functional, layers, moving, pooling
 from quantlab.floats.lower.refusals import without_form
 from quantlab.floats.lower.state import State, Values
 from quantlab.floats.operations import Elementwise, Operation, Product
@@ -137,9 +138,30 @@ class _Lowerer:
                 return self._of_module(node, *found)
         if node.target in moving.FUNCTIONS:
             return moving.lower_function(state, node, args, kwargs)
+        if node.target in functional.LAYERS:
+            return self._of_layer(node, args, kwargs)
+        if node.target in functional.OF_ONE or node.target in functional.OF_TWO:
+            return self._of_function(node, args)
         if is_maximum(node):
             return self._largest(node, args, kwargs)
         return refuse(node, without_form(function_name(node)))
+
+    def _of_layer(self, node: fx.Node, args: Sequence[Any], kwargs: Mapping[str, Any]) -> View:
+        """Return what a layer makes whose weights are arguments, which depend on no input."""
+        named = dict(kwargs)
+        x, *rest = args or (named.pop("input"),)
+        if not isinstance(x, View) or any(
+            isinstance(one, View) for one in (*rest, *named.values())
+        ):
+            refuse(node, "of weights that depend on the input; weights of the network allowed")
+        return self._of_module(node, functional.LAYERS[node.target](*rest, **named), [x])
+
+    def _of_function(self, node: fx.Node, args: Sequence[Any]) -> View:
+        x, *others = args
+        if not isinstance(x, View) or not all(isinstance(one, View) for one in others):
+            refuse(node, "of a constant, or of several; tensors that depend on the input allowed")
+        name = {**functional.OF_ONE, **functional.OF_TWO}[node.target]
+        return self._state.elementwise(node, Function(name), x, *others)
 
     def _largest(self, node: fx.Node, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Values:
         x = args[0] if args else kwargs["input"]

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from quantlab.floats.functions import Function
 from quantlab.floats.layout import View, places_of
 from quantlab.floats.lower.pads import put, spread
-from quantlab.floats.lower.state import State, Values
+from quantlab.floats.lower.state import State, Values, check_number
 from quantlab.graphs.operations import Concat, Pad, Stack
 from quantlab.integer.lower.constants import of_one_sample
 from quantlab.integer.lower.finite import finite
@@ -67,24 +67,21 @@ def lower_moving(state: State, node: fx.Node, layer: nn.Module, x: View) -> View
 
 
 def _moved(node: fx.Node, x: View, call: Any) -> Values:
-    """Return what a function shows of a tensor; it is called on a batch of two that has the numbers
-    of the places, exact in float64."""
+    """Return what a function shows of a tensor. It is called on a batch of two that has the numbers
+    of the places, exact in floats; those of the second sample are negative."""
     first = torch.from_numpy(x.places.astype(np.float64))
-    result = call(torch.stack([first, first + _SECOND]))
+    result = call(torch.stack([first, -1 - first]))
     parts = list(result) if isinstance(result, list | tuple) else [result]
     views = tuple(_view(node, x, part) for part in parts)
     return views if isinstance(result, list | tuple) else views[0]
 
 
-_SECOND = 2.0**40  # what tells the places of the second sample from those of the first
-
-
 def _view(node: fx.Node, x: View, part: Tensor) -> View:
-    if not part.is_floating_point():
-        refuse(node, f"it makes {part.dtype}; a floating-point type allowed")
+    if part.dtype not in (torch.float32, torch.float64):
+        refuse(node, f"it makes {part.dtype}; torch.float32 allowed")
     numbers = part.double().numpy()
-    is_whole = len(numbers) == 2 and (numbers[1] == numbers[0] + _SECOND).all()
-    if not is_whole or (numbers[0] >= _SECOND).any():
+    is_whole = len(numbers) == 2 and (numbers[1] == -1 - numbers[0]).all()
+    if not is_whole or (numbers[0] < 0).any():
         refuse(node, "it moves or cuts the batch, which stays first and whole")
     return View(x.array, numbers[0].astype(np.intp))
 
@@ -129,8 +126,7 @@ def lower_pad(state: State, node: fx.Node, layer: nn.Module, x: View) -> View:
         refuse(node, "it pads the batch")
     ends = [*ends[: len(x.shape)], *[(0, 0)] * (len(x.shape) - len(ends))][::-1]
     number = float(getattr(layer, "value", None) or 0.0)
-    if not np.isfinite(number):
-        refuse(node, f"a number of {number} given, finite numbers allowed")
+    check_number(node, number)
     cut = tuple(
         slice(max(0, -before), size - max(0, -after))
         for (before, after), size in zip(ends, x.shape, strict=True)

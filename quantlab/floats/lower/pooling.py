@@ -21,6 +21,7 @@ ADAPTIVE = (
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d,
 )  # fmt: skip
 SOFTMAX = (nn.Softmax, nn.LogSoftmax)
+_MOST_TILE = 255  # rows or columns that are pooled with a layer
 
 
 def lower_max_pool(state: State, node: fx.Node, layer: nn.Module, x: View) -> View:
@@ -36,7 +37,8 @@ def lower_max_pool(state: State, node: fx.Node, layer: nn.Module, x: View) -> Vi
     shape = (x.shape[0], *((1, x.shape[1]) if len(x.shape) == 2 else x.shape[1:]))
     is_laid_out = np.array_equal(x.places.reshape(shape), places_of(shape))
     is_apart = windows.stride[0] >= windows.kernel[0] and windows.stride[1] >= windows.kernel[1]
-    is_plain = not windows.is_padded and windows.dilation == (1, 1) and is_apart
+    is_small = max(*windows.kernel, *windows.stride) <= _MOST_TILE
+    is_plain = not windows.is_padded and windows.dilation == (1, 1) and is_apart and is_small
     if product is not None and is_plain and is_laid_out and product.pooled is None:
         count = windows.output_size(*shape[1:])
         pooled = Pooled(size=windows.kernel, stride=windows.stride, count=count)

@@ -21,11 +21,6 @@ REMEDIES: Mapping[str, str] = {
     "TransformerEncoderLayer": _ATTENTION,
     "scaled_dot_product_attention": _ATTENTION,
     "MatMul": _ATTENTION,
-    "linear": "nn.Linear has one",
-    "conv1d": "nn.Conv1d has one",
-    "conv2d": "nn.Conv2d has one",
-    "batch_norm": "nn.BatchNorm2d has one",
-    "prelu": "nn.PReLU has one",
     "argmax": "whoever reads the scores can take it",
     "dropout": "one that is on in evaluation; training=self.training turns it off",
 }

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from quantlab.floats.functions import Function
 from quantlab.floats.layout import View, in_order, places_of
 from quantlab.floats.operations import Elementwise, Operation, Places, Product, Reals
 from quantlab.graphs.paths import module_of
-from quantlab.integer.lower.finite import finite
 from quantlab.integer.lower.known import Known
+from quantlab.integer.lower.lowering import refuse
 
 Values = View | tuple[View, ...]
 
@@ -87,6 +87,7 @@ class State:
     ) -> View:
         """Return a function of each number, and of those of another tensor or a constant, which
         broadcast against one another."""
+        check_number(node, *function.constants)
         if other is None:
             product = self.product(node, x)
             if product is not None and product.function is None and product.pooled is None:
@@ -143,11 +144,13 @@ class State:
         return True
 
 
+def check_number(node: fx.Node, *numbers: float) -> None:
+    """Raise UsageError for a number that no float of 32 bits is."""
+    for number in numbers:
+        if not abs(number) <= float(np.finfo(np.float32).max):
+            refuse(node, f"a number of {number} given, finite floats of 32 bits allowed")
+
+
 def layer_of(node: fx.Node) -> str:
     """Return what a node is called in errors and headers."""
     return str(node.target) if node.op == "call_module" else node.name
-
-
-def numbers(tensor: Tensor, name: str) -> Reals:
-    """Return a tensor's numbers in float64. Raises UsageError if one is not finite."""
-    return finite(tensor, name)

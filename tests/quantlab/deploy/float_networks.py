@@ -22,6 +22,22 @@ class Calls(nn.Module):
         return self.function(x, *self.layers)
 
 
+class Weights(nn.Module):
+    """Layers as functions of the network's own parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel, self.bias = nn.Parameter(torch.ones(4, 3, 3, 3)), nn.Parameter(torch.ones(4))
+        self.scores = nn.Parameter(torch.ones(5, 4 * 7 * 6))
+        self.register_buffer("mean", torch.full((4,), 0.25))
+        self.register_buffer("variance", torch.full((4,), 1.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.conv2d(x, self.kernel, self.bias)
+        x = functional.batch_norm(x, self.mean, self.variance, self.bias, self.bias)
+        return functional.linear(functional.prelu(x, self.bias).flatten(1), self.scores)
+
+
 def settled(network: nn.Module, seed: int = 0) -> nn.Module:
     """Return a network in evaluation whose batch norms have seen something."""
     generator = torch.Generator().manual_seed(seed)
@@ -255,6 +271,14 @@ NETWORKS: Mapping[str, tuple[Callable[[], nn.Module], Shape]] = {
     "nothing": (lambda: nn.Sequential(nn.Identity(), nn.Flatten()), IMAGE),
     "repeats": (
         lambda: Calls(lambda x: x.repeat(1, 2, 1, 1) + x[:, :1].expand(-1, 6, -1, -1)),
+        IMAGE,
+    ),
+    "layers as functions": (
+        lambda: Weights(),
+        IMAGE,
+    ),
+    "functions of two": (
+        lambda: Calls(lambda x: torch.maximum(x.abs(), x.exp()) - torch.minimum(x, 2 * x).float()),
         IMAGE,
     ),
     "in place": (

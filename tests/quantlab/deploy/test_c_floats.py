@@ -11,7 +11,9 @@ from shutil import which
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from quantlab.algorithms import quantize
 from quantlab.conversion.floats import float_model
@@ -19,6 +21,7 @@ from quantlab.deploy.c.boards.emulator import run as emulate
 from quantlab.deploy.c.boards.program import compiled
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.floats.loops import loops_of
 from quantlab.deploy.c.floats.model import float_c_model
 from quantlab.deploy.c.floats.weights import rows_of
 from quantlab.deploy.c.text import number
@@ -388,12 +391,45 @@ def test_an_encoding_that_does_not_exist_is_refused() -> None:
         float_model(small(), batch(3, 8, 8), encoding="csrr")
 
 
+# Places as loops.
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        np.arange(1),
+        np.arange(24),
+        np.arange(24).reshape(4, 6)[1:3, ::2],
+        np.arange(120).reshape(2, 3, 4, 5).transpose(3, 0, 2, 1),
+        np.broadcast_to(np.arange(6).reshape(2, 1, 3), (2, 5, 3)),
+        np.arange(24).reshape(2, 3, 4)[:, 1],
+    ],
+)
+def test_loops_give_the_places(sequence: NDArray[np.intp]) -> None:
+    places = sequence.reshape(-1)
+    loops = loops_of(np.arange(len(places)), places)
+    assert loops is not None
+    for start, steps, expected in zip(
+        loops.starts, loops.steps, (np.arange(len(places)), places), strict=True
+    ):
+        found = np.full(loops.sizes, start)
+        for axis, step in enumerate(steps):
+            along = [-1 if one == axis else 1 for one in range(len(steps))]
+            found = found + (step * np.arange(loops.sizes[axis])).reshape(along)
+        assert found.reshape(-1).tolist() == expected.tolist()
+
+
+def test_places_in_no_order_are_no_loops() -> None:
+    assert loops_of(np.array([0, 1, 2, 5, 3])) is None
+    assert loops_of(np.arange(4)[::-1]) is None
+
+
 # What is refused.
 
 
 class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.scaled_dot_product_attention(x, x, x)
+        return functional.scaled_dot_product_attention(x, x, x)
 
 
 def with_weight(value: float) -> nn.Module:
@@ -426,7 +462,14 @@ REFUSED: Mapping[str, tuple[nn.Module, tuple[int, ...], str]] = {
         with_quantizers(), (3,), r"layer '0\.weight_quantizer': a quantizer given, a network of f"
     ),
     "an infinite number": (
-        Calls(lambda x: x + float("inf")), (3,), r"a number of inf given, finite numbers allowed"
+        Calls(lambda x: x + float("inf")), (3,), r"a number of inf given, finite floats of"
+    ),
+    "a number beyond 32 bits": (
+        Calls(lambda x: x * 1e39), (3,), r"layer 'multiply': a number of 1e\+39 given, finite fl"
+    ),
+    "half": (Calls(lambda x: x.half()), (3,), r"no form in C of floats|float16; torch.float32 all"),
+    "weights of the input": (
+        Calls(lambda x: functional.linear(x, x[0])), (3, 3), r"weights that depend on the input|ba"
     ),
     "bilinear": (
         nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear")), IMAGE, r"mode 'bilinear', 'n"

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.arena import Gap
 from quantlab.deploy.c.call import Argument, Call, Pointer
 from quantlab.deploy.c.text import array, identifier, structure, table
+from quantlab.errors import UsageError
 from quantlab.floats.operations import Operation
 from quantlab.floats.program import FloatProgram
 
 FLOAT_BYTES = 4
+# Of a step that writes each number where it has read the one of this place.
+IN_PLACE = Gap(forward=0, backward=None)
 
 
 class FloatWriter:
@@ -90,6 +93,11 @@ class FloatWriter:
             )
         )
 
+    def function(self, name: str) -> str:
+        """Return the name in C of a row function."""
+        self.runtime.add(f"float_{name}")
+        return f"ql_float_{name}"
+
     def weigh(self, encoding: str, nbytes: int) -> None:
         """Note how the weights of the operation at hand are stored."""
         self.weights[self._layer] = encoding, nbytes
@@ -103,3 +111,12 @@ def read(name: str, start: int = 0) -> Pointer:
 def written(name: str, start: int = 0) -> Pointer:
     """Return an argument that is written, from one of its numbers on."""
     return Pointer(name, is_written=True, offset=FLOAT_BYTES * start)
+
+
+def check_sizes(operation: Operation, fields: Mapping[str, Any]) -> None:
+    """Raise UsageError for a size, by its name, that needs more than 16 bits."""
+    for name, size in fields.items():
+        if isinstance(size, int) and size > np.iinfo(np.uint16).max:
+            raise UsageError(
+                f"layer '{operation.layer}': {size} {name} given, at most 65535 allowed"
+            )
