@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
-from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, patch, spans
+from quantlab.deploy.c.kernels.patch import (
+    PLACES,
+    Steps,
+    estimated,
+    is_in_place,
+    patch,
+    spans,
+)
 from quantlab.formats.weights.bitmap import Bitmap
 
 
@@ -33,8 +40,9 @@ class BitmapKernel(Kernel):
         return None
 
     def instructions(self, factors: Factors) -> float:
-        num_at_once, num_single = num_turns(factors)
-        return np.count_nonzero(factors.weight) * (20 * num_at_once + 12.0 * num_single)
+        num_entries = int(np.count_nonzero(factors.weight))
+        at_once, single = Steps(span=45, entry=19), Steps(span=35, entry=11)
+        return estimated(factors, len(spans(factors)), num_entries, at_once, single)
 
     def nbytes(self, factors: Factors) -> int:
         return Bitmap().nbytes(spans(factors))

@@ -24,7 +24,7 @@ from quantlab.deploy.c.kernels.fields import (
     field_words,
     most_inputs,
 )
-from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
+from quantlab.deploy.c.kernels.kernel import A_PLACE, Factors, Kernel, Stored
 from quantlab.formats.weights.bits import Bits
 from quantlab.integer.layout.choice import padded_levels
 from quantlab.integer.layout.levels import Levels, levels_of
@@ -71,7 +71,7 @@ class BitsKernel(Kernel):
             of_window = field_instructions(shape, self.num_bits, self._most(factors))
         if not _is_in_place(factors):
             of_window += _GATHERING * factors.windows.kernel[0] + shape[1]
-        return of_window * factors.groups * prod(factors.num_places)
+        return (A_PLACE + of_window * factors.groups) * prod(factors.num_places)
 
     def store(self, factors: Factors) -> Stored:
         codes, planes = _codes(factors), self._counted(factors)

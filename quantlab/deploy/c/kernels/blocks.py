@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from numpy import int8
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
-from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, on_patch, patch
+from quantlab.deploy.c.kernels.patch import (
+    PLACES,
+    Steps,
+    estimated,
+    is_in_place,
+    on_patch,
+    patch,
+)
 from quantlab.formats.weights.csr8 import Csr8
 from quantlab.integer.tensor_type import S16
 
@@ -40,9 +47,9 @@ class BlocksKernel(Kernel):
         return None
 
     def instructions(self, factors: Factors) -> float:
-        num_blocks = self.nbytes(factors) / (1 + _BLOCKS.size)
-        num_at_once, num_single = num_turns(factors)
-        return num_blocks * (27 * num_at_once + 13 * num_single)
+        num_entries = self.nbytes(factors) / (1 + _BLOCKS.size)
+        at_once, single = Steps(span=36, entry=27), Steps(span=20, entry=13)
+        return estimated(factors, len(factors.weight), num_entries, at_once, single)
 
     def nbytes(self, factors: Factors) -> int:
         return _BLOCKS.nbytes(on_patch(factors))

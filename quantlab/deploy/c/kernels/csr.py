@@ -8,10 +8,17 @@ each 255 columns of a row.
 
 from dataclasses import dataclass
 
-from numpy import int8
+import numpy as np
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
-from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, on_patch, patch
+from quantlab.deploy.c.kernels.patch import (
+    PLACES,
+    Steps,
+    estimated,
+    is_in_place,
+    on_patch,
+    patch,
+)
 from quantlab.formats.weights.csr8 import Csr8
 
 
@@ -33,9 +40,10 @@ class CsrKernel(Kernel):
         return None
 
     def instructions(self, factors: Factors) -> float:
-        stored = Csr8().nbytes(on_patch(factors))
-        num_at_once, num_single = num_turns(factors)
-        return stored / 2 * (13 * num_at_once + 4.8 * num_single)
+        num_entries = int(np.count_nonzero(factors.weight))
+        num_spans = self.nbytes(factors) - 2 * num_entries
+        at_once, single = Steps(span=36, entry=13.5), Steps(span=20, entry=4.8)
+        return estimated(factors, num_spans, num_entries, at_once, single)
 
     def nbytes(self, factors: Factors) -> int:
         return Csr8().nbytes(on_patch(factors))
@@ -43,7 +51,7 @@ class CsrKernel(Kernel):
     def store(self, factors: Factors) -> Stored:
         return Stored(
             encoding=self.encoding,
-            weights=Csr8().encode(on_patch(factors)).arrays["stream"].view(int8),
+            weights=Csr8().encode(on_patch(factors)).arrays["stream"].view(np.int8),
             function=f"csr_{factors.kind}",
             runtime=frozenset({"sparse_patch"}),
             scratch=None if is_in_place(factors) else patch(factors),

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from numpy import int8
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
-from quantlab.deploy.c.kernels.patch import PLACES, is_in_place, num_turns, patch, spans
+from quantlab.deploy.c.kernels.patch import (
+    PLACES,
+    Steps,
+    estimated,
+    is_in_place,
+    patch,
+    spans,
+)
 from quantlab.formats.weights.delta4 import Delta4
 
 
@@ -31,8 +38,10 @@ class DeltaKernel(Kernel):
         return None
 
     def instructions(self, factors: Factors) -> float:
-        num_at_once, num_single = num_turns(factors)
-        return self.nbytes(factors) / 1.5 * (17 * num_at_once + 8 * num_single)
+        num_spans = len(spans(factors))
+        num_entries = (self.nbytes(factors) - num_spans) / 1.5
+        at_once, single = Steps(span=55, entry=14), Steps(span=40, entry=7)
+        return estimated(factors, num_spans, num_entries, at_once, single)
 
     def nbytes(self, factors: Factors) -> int:
         return Delta4().nbytes(spans(factors))

@@ -18,6 +18,9 @@ from quantlab.integer.operations import Convolution, Linear, Windows
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import IntegerType, TensorType
 
+A_PLACE = 290
+"""Instructions that a Cortex-M4 takes for a place besides its products."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Factors:
@@ -120,9 +123,11 @@ class Kernel(ABC):
 
     def instructions(self, factors: Factors) -> float:
         """Return about how many instructions a Cortex-M4 takes for the products of a layer that it
-        can multiply; here those of the dense kernel, which makes two places at once."""
+        can multiply; here those of the dense kernel, with what a place and an output take besides.
+        """
         num_places = prod(factors.num_places)
-        return factors.weight.size * (num_places + 0.5 * (num_places % 2))
+        of_weight = 1.45 if num_places == 1 else 1.1  # two places at once share each weight
+        return num_places * (A_PLACE + 20 * len(factors.weight) + of_weight * factors.weight.size)
 
     @abstractmethod
     def store(self, factors: Factors) -> Stored:

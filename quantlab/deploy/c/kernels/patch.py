@@ -1,6 +1,8 @@
 """What the windows of neighboring places read: `ql_fill_patch` copies it, unless it is one stretch
 of memory as it is."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,31 @@ def num_turns(factors: Factors) -> tuple[int, int]:
     if windows.kernel == windows.stride == (1, 1) and not windows.is_padded:
         rows, columns = 1, rows * columns
     return rows * (columns // PLACES), rows * (columns % PLACES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """Instructions of a Cortex-M4. span: to begin a span of an output. entry: of a stored weight,
+    or block of weights."""
+
+    span: float
+    entry: float
+
+
+def estimated(
+    factors: Factors, num_spans: float, num_entries: float, at_once: Steps, single: Steps
+) -> float:
+    """Return about how many instructions the products of a layer take.
+
+    num_spans, num_entries: of all outputs. at_once, single: what they take for places that are made
+    at once, and for one.
+    """
+    patch_of_four = 300 if is_in_place(factors) else 780
+    turns = zip(num_turns(factors), (patch_of_four, 200), (at_once, single), strict=True)
+    return sum(
+        turn * (begin + num_spans * steps.span + num_entries * steps.entry)
+        for turn, begin, steps in turns
+    )
 
 
 def patch(factors: Factors) -> TensorType:
