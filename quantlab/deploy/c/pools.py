@@ -1,11 +1,13 @@
 """Pooling, with what is made of its sums."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from quantlab.deploy.c.made import Sums, finish
-from quantlab.deploy.c.placed import channels_last
+from quantlab.deploy.c.overlap import Places, window_gap
+from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.writer import Pointer, Writer, c_type
 from quantlab.integer.groups import Group
 from quantlab.integer.operations import AdaptiveSumPool, MaxPool, Operation, SumPool
@@ -34,8 +36,16 @@ def max_pool(operation: MaxPool, writer: Writer) -> None:
     to = writer.new(operation.output, channels_last(x.kind.shape))
     found = writer.structure("ql_pool", "pool", _sizes(operation, writer))
     writer.runtime |= {"max_pool", "load_row", "store_row"}
-    writer.call("ql_max_pool", f"&{found}", Pointer(x.buffer), Pointer(to.buffer, is_written=True))
+    arguments = (f"&{found}", Pointer(x.buffer), Pointer(to.buffer, is_written=True))
+    gap = window_gap(operation.windows, _places(x), _places(to))
+    over = {to.buffer: {x.buffer: replace(gap, backward=None)}}
+    writer.call("ql_max_pool", *arguments, over=over, is_directed=False)
     writer.keep(operation.output)
+
+
+def _places(x: Placed) -> Places:
+    channels, rows, columns = x.kind.shape
+    return Places(rows=rows, columns=columns, size=channels * np.dtype(x.kind.kind.dtype).itemsize)
 
 
 def _sizes(operation: Operation, writer: Writer) -> dict[str, Any]:

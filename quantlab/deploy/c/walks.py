@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quantlab.deploy.c.arena import Gap
 from quantlab.deploy.c.made import unplaced
 from quantlab.deploy.c.made_bytes import define_bytes
+from quantlab.deploy.c.overlap import Places, place_gap
 from quantlab.deploy.c.placed import Order, Placed, channels_last
 from quantlab.deploy.c.rows import arrays_of, can_make, define_row
 from quantlab.deploy.c.writer import Pointer, Writer, c_type
@@ -109,7 +111,23 @@ def _walk(
         Pointer(given[0][0].buffer),
         None if other is None else Pointer(other.buffer),
         Pointer(to[0].buffer, is_written=True),
+        over={to[0].buffer: _over(to, given)},
+        is_directed=False,
     )
+
+
+def _over(to: tuple[Placed, Steps], given: Sequence[tuple[Placed, Steps]]) -> dict[str, Gap]:
+    """Return what the result may lie over: where each number is made of that in its place."""
+
+    def places(x: Placed) -> Places:
+        return Places(rows=1, columns=prod(x.axes), size=np.dtype(x.kind.kind.dtype).itemsize)
+
+    other_ways = {x.buffer for x, steps in given if steps != to[1]}
+    return {
+        x.buffer: replace(place_gap(places(x), places(to[0])), backward=None)
+        for x, _ in given
+        if x.buffer not in other_ways and to[1].start == 0
+    }
 
 
 def merged(

@@ -132,6 +132,7 @@ class Writer:
         places: Sequence[tuple[Argument, Argument]] | None = None,
         after: tuple[Argument, ...] = (),
         over: Mapping[str, Mapping[str, Gap]] | None = None,
+        is_directed: bool = True,
     ) -> None:
         """Append a call."""
         made = None if places is None else tuple(places)
@@ -143,6 +144,7 @@ class Writer:
                 places=made,
                 after=after,
                 over=over,
+                is_directed=is_directed,
             )
         )
 

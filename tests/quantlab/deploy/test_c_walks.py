@@ -16,14 +16,17 @@ from quantlab.integer.operations import (
     Add,
     ArgMax,
     Concatenate,
+    Lookup,
+    MaxPool,
     Multiply,
     Operation,
     Permute,
     Requantize,
     Slice,
+    Windows,
 )
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S8, S16, U8, TensorType
+from quantlab.integer.tensor_type import S8, S16, U8, IntegerType, TensorType
 from tests.quantlab.deploy.test_c import check, needs_compiler
 
 SHAPE = (3, 4, 5)
@@ -172,3 +175,44 @@ def test_products_that_become_codes_have_no_room_in_the_arena() -> None:
 @pytest.mark.parametrize(("is_read", "low"), [(False, 0), (True, 0), (False, -5)])
 def test_products_of_tensors(is_read: bool, low: int, tmp_path: Path) -> None:
     checked(gate(is_read=is_read, low=low), tmp_path)
+
+
+def pool(x: str, y: str) -> MaxPool:
+    """Windows that overlap."""
+    windows = Windows(kernel=(3, 3), padding=(1, 1, 1, 1))
+    return MaxPool(inputs=(x,), output=y, windows=windows)
+
+
+def looked_up(x: str, y: str, kind: IntegerType = S8) -> Lookup:
+    table = np.random.default_rng(1).integers(kind.minimum, kind.maximum + 1, 256, np.int16)
+    return Lookup(inputs=(x,), output=y, table=table, kind=kind)
+
+
+def doubled(x: str, y: str) -> Add:
+    return Add(
+        inputs=(x, x), output=y, left_multiplier=np.array(3), right_multiplier=np.array(-1),
+        offset=np.array(5), shift=np.array(1), low=-128, high=127, kind=S8,
+    )  # fmt: skip
+
+
+SIZE, GAP = 3 * 4 * 5, 3 * 5 + 2 * 3
+TURNED = Permute(inputs=("a",), output="b", axes=(0, 2, 1))
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("second", "arena"),
+    [
+        (looked_up("a", "b"), SIZE),
+        (doubled("a", "b"), SIZE),
+        (pool("a", "b"), SIZE + GAP),
+        (looked_up("a", "b", S16), 2 * (SIZE + GAP)),
+        (TURNED, 2 * SIZE),
+    ],
+)
+def test_what_is_read_for_the_last_time_is_written_over(
+    second: Operation, arena: int, tmp_path: Path
+) -> None:
+    given_ = program(pool("x0", "a"), second, pool("b", "y"))
+    assert 0 <= c_model(given_).arena_size - arena < 4
+    checked(given_, tmp_path)
