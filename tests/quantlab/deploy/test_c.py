@@ -152,20 +152,23 @@ def test_many_layers_of_any_size(seed: int, tmp_path: Path) -> None:
 def test_sanitizers_have_nothing_to_say(seed: int, tmp_path: Path) -> None:
     """Of memory of the exact sizes, and of what C leaves undefined."""
     program = Author(seed).program(14) if seed % 2 else layer(seed)
-    write_files(c_model(program).files, tmp_path)
-    (given,), (output,) = program.inputs, program.outputs
-    source = tmp_path / "caller.c"
+    sanitized(program, tmp_path, "cc")
+
+
+def sanitized(program: Program, folder: Path, compiler: str) -> None:
+    """Run a model's own test in memory of the exact sizes, under sanitizers."""
+    write_files(c_model(program).files, folder / "model")
+    memory = [*program.inputs, *dict.fromkeys(program.outputs)]
+    given = ", ".join(f"malloc({size_name(name)})" for name in memory)
+    source = folder / "caller.c"
     source.write_text(
         '#include <stdlib.h>\n\n#include "model.h"\n\n'
-        "int main(void) {\n"
-        f"  void* input = malloc({size_name(given)});\n"
-        f"  void* output = malloc({size_name(output)});\n"
-        "  return ql_selftest(malloc(QL_ARENA_SIZE + 1), input, output);\n}\n"
+        f"int main(void) {{ return ql_selftest(malloc(QL_ARENA_SIZE + 1), {given}); }}\n"
     )
     flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-    compile_model(tmp_path, tmp_path / "caller", ["cc", *flags], [source])
+    compile_model(folder / "model", folder / "caller", [compiler, *flags], [source])
     done = subprocess.run(
-        [tmp_path / "caller"],
+        [folder / "caller"],
         env={"ASAN_OPTIONS": "detect_leaks=0"},
         capture_output=True,
         text=True,

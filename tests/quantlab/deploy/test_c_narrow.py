@@ -5,6 +5,7 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
@@ -26,7 +27,9 @@ from quantlab.integer.operations import (
 )
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
-from tests.quantlab.deploy.test_c import check, needs_compiler
+from tests.quantlab.deploy.boards import engine
+from tests.quantlab.deploy.test_c import check, needs_compiler, sanitized
+from tests.quantlab.deploy.test_c_boards import compared
 
 OUTPUTS = 5
 MAKERS = {"narrow_bytes", "narrow_row", "rescale_row", "rescale_high_row", "compact_bytes"}
@@ -327,3 +330,34 @@ def test_an_offset_for_all_stays_one_where_sums_have_a_bias(of: str, tmp_path: P
     arrays = of_outputs(given_)
     assert len(arrays) == 2, arrays  # multiplier and bias
     check(given_, samples(given_), tmp_path)
+
+
+def all_forms() -> Program:
+    """Bytes and rows in 32 bits, a residual sum, thresholds and a table."""
+    random = np.random.default_rng(0)
+    values = random.integers(-(10**5), 10**5, (OUTPUTS, 3))
+    shift = np.full(OUTPUTS, 20)
+    one, fine = np.full(OUTPUTS, 77, np.int32), np.full(OUTPUTS, 2**20, np.int32)
+    table = random.integers(-128, 128, 256, np.int16)
+    return program(
+        filling(S8, 23, 77, name="y0"),
+        filling(S32, 3, 77, name="y1"),
+        replace(thresholds(values, [1, -1, 1, -1, 1]), inputs=("sums1",), output="y2"),
+        replace(sum_of(shift.tolist(), fine, one), inputs=("sums2", "added"), output="y3"),
+        Lookup(inputs=("y0",), output="y4", table=table, kind=S8),
+        bias=77,
+    )
+
+
+@pytest.mark.parametrize("name", [engine("c-m0"), engine("c-m3"), engine("c-msp430")])
+def test_boards_do_as_this_machine_does(name: str, tmp_path: Path) -> None:
+    given_ = all_forms()
+    assert compared(name, given_, samples(given_), tmp_path).num_mismatches == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_sanitizers_have_nothing_to_say(compiler: str, tmp_path: Path) -> None:
+    if which(compiler) is None:
+        pytest.skip(f"no C compiler: {compiler}")
+    sanitized(all_forms(), tmp_path, compiler)

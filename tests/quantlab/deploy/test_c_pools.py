@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from quantlab.integer.operations import (
 )
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
-from tests.quantlab.deploy.test_c import check, layer, needs_compiler, of_type
+from tests.quantlab.deploy.boards import engine
+from tests.quantlab.deploy.test_c import check, layer, needs_compiler, of_type, sanitized
+from tests.quantlab.deploy.test_c_boards import compared
 
 SHAPE = (3, 9, 8)
 
@@ -84,7 +87,7 @@ def chain() -> Program:
 
 
 def test_a_pooled_image_is_all_that_is_stored() -> None:
-    """1,024 bytes of the first image, 20 for two windows that are copied; the second one is given."""
+    """1,024 bytes of the first image, 20 for two windows that are copied."""
     assert c_model(chain()).arena_size == 16 * 8 * 8 + 20
 
 
@@ -206,10 +209,8 @@ def test_sums_that_are_pooled_are_stored(tmp_path: Path) -> None:
     check(given, of_type(given, 0), tmp_path)
 
 
-@needs_compiler
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(60))
-def test_many_layers_of_any_size(seed: int, tmp_path: Path) -> None:
+def pooled(seed: int) -> Program:
+    """A layer of any size with pooling by windows of any size."""
     random = np.random.default_rng(seed)
     whole = layer(seed)
     _, *size = whole.types["y"].shape
@@ -219,6 +220,28 @@ def test_many_layers_of_any_size(seed: int, tmp_path: Path) -> None:
         stride=(kernel[0] + int(random.integers(2)), kernel[1] + int(random.integers(2))),
     )
     last = MaxPool(inputs=("y",), output="pooled", windows=windows)
-    given = Program(inputs=whole.inputs, operations=(*whole.operations, last), outputs=("pooled",))
+    return Program(inputs=whole.inputs, operations=(*whole.operations, last), outputs=("pooled",))
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(60))
+def test_many_layers_of_any_size(seed: int, tmp_path: Path) -> None:
+    given = pooled(seed)
     assert "ql_max_pool" not in calls(given)
     check(given, of_type(given, seed), tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_sanitizers_have_nothing_to_say(compiler: str, seed: int, tmp_path: Path) -> None:
+    if which(compiler) is None:
+        pytest.skip(f"no C compiler: {compiler}")
+    sanitized(pooled(seed), tmp_path, compiler)
+
+
+@pytest.mark.parametrize("name", [engine("c-m0"), engine("c-m3")])
+def test_boards_pool_as_this_machine_does(name: str, tmp_path: Path) -> None:
+    given = program(convolution(33), codes(S8), pool((1, 3), (2, 3)))
+    assert compared(name, given, of_type(given, 0), tmp_path).num_mismatches == 0
