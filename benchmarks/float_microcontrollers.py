@@ -1,7 +1,7 @@
 """Float networks on emulated microcontrollers, ours and emx-onnx-cgen's.
 
 The network reads digits of 16x16: two convolutions with batch norm, ReLU and pooling, two fully
-connected layers, 38,378 weights. Both sides have the same weights, which are random: nothing here
+connected layers, 38,160 weights. Both sides have the same weights, which are random: nothing here
 depends on their values, but for the zeros of the pruned network, whose layers keep 88, 37, 6 and
 48 % of them. Both are compiled with -O2 and run in QEMU on the same support code: Cortex-M3
 (mps2-an385), which has no floating-point unit, and Cortex-M7 (mps2-an500), which has one for 32
