@@ -20,13 +20,10 @@ def leftovers(files: Files, folder: Path) -> list[Path]:
     that no earlier model has, or that was changed since.
     """
     found = []
-    manifests: dict[Path, Mapping[str, str]] = {
-        path.parent: _manifest(path) for path in sorted(folder.rglob(MANIFEST))
-    }
-    for path in _files(folder):
+    for path, expected in _files(folder, folder, {}):
         name = path.relative_to(folder).as_posix()
         data = b"" if path.is_symlink() else path.read_bytes()
-        if not _is_ours(path, data, manifests) and data != files.get(name):
+        if hashlib.sha256(data).hexdigest() != expected and data != files.get(name):
             raise UsageError(
                 f"{path}: no file of an earlier export, or changed since; move it away, or choose "
                 "another folder"
@@ -43,25 +40,30 @@ def stored_options(folder: Path) -> Options:
     return {name: value for name, value in given.items() if isinstance(value, str)}
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield all that is no folder, sorted."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
+def _files(
+    folder: Path, home: Path, hashes: Mapping[str, str]
+) -> Iterator[tuple[Path, str | None]]:
+    """Yield all that is no folder, and the hash that an earlier model has of it, None of no file.
+
+    home: of the model that the folder is part of. hashes: those in its manifest. What comes first
+    is read first, for a folder may have any number of other files.
+    """
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        home, hashes = folder, _hashes(manifest)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            yield from _files(path, home, hashes)
+        else:
+            yield path, hashes.get(path.relative_to(home).as_posix())
 
 
-def _is_ours(path: Path, data: bytes, manifests: Mapping[Path, Mapping[str, str]]) -> bool:
-    home = next((above for above in path.parents if above in manifests), None)
-    if home is None:
-        return False
-    name = path.relative_to(home).as_posix()
-    if name == MANIFEST:
-        return bool(manifests[home])
-    return hashlib.sha256(data).hexdigest() == manifests[home].get(name)
-
-
-def _manifest(path: Path) -> Mapping[str, str]:
-    """Return the hashes in a manifest."""
-    hashes = _said(path).get("sha256")
-    return hashes if isinstance(hashes, dict) else {}
+def _hashes(manifest: Path) -> Mapping[str, str]:
+    """Return the hashes in a manifest, its own too; none of a file that is no manifest."""
+    hashes = _said(manifest).get("sha256")
+    if not isinstance(hashes, dict):
+        return {}
+    return {**hashes, MANIFEST: hashlib.sha256(manifest.read_bytes()).hexdigest()}
 
 
 def _said(path: Path) -> Mapping[str, Any]:
