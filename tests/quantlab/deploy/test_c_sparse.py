@@ -32,6 +32,7 @@ from quantlab.integer.verify import Engine, compare
 from tests.quantlab.deploy.boards import engine
 from tests.quantlab.deploy.test_c_arena import layers
 from tests.quantlab.integer.oracle import evaluate
+from tests.quantlab.integer.programs import Author, inputs
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 COMPILERS = [
@@ -357,6 +358,20 @@ def links(compiler: str, flags: tuple[str, ...]) -> bool:
     command = [compiler, *flags, "-xc", "-o", "/dev/null", "-"]
     done = subprocess.run(command, input=b"int main(void) { return 0; }", capture_output=True)
     return done.returncode == 0
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("encoding", SPARSE)
+@pytest.mark.parametrize("seed", range(400, 440))
+def test_random_programs(encoding: str, seed: int, tmp_path: Path) -> None:
+    """Layers between others: pooled at once, added to what is written over, in place."""
+    program = Author(seed).program(4 + seed % 12)
+    layers = [one for one in program.operations if isinstance(one, Convolution | Linear)]
+    kernel = KERNELS[encoding]
+    able = [one.output for one in layers if kernel.obstacle(factors_of(one, program)) is None]
+    written(program, dict.fromkeys(able, encoding), tmp_path)
+    check(program, host({"network": program}, tmp_path), inputs(program, 2, seed))
 
 
 @pytest.mark.long
