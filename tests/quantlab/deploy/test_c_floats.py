@@ -361,7 +361,7 @@ def test_gaps_of_any_size(gap: int) -> None:
 
 def test_an_axis_beyond_16_bits_is_refused() -> None:
     network = nn.Sequential(nn.Linear(70000, 1))
-    with pytest.raises(UsageError, match="layer '0': 70000 channels given, at most 65535 allowed"):
+    with pytest.raises(UsageError, match="layer '0': channels 70000 given, at most 65535 allowed"):
         float_model(network, torch.zeros(1, 70000))
 
 
@@ -480,6 +480,14 @@ REFUSED: Mapping[str, tuple[nn.Module, tuple[int, ...], str]] = {
         r"layer '0': padding_mode 'circular', 'zeros' allowed",
     ),
     "a batch": (Calls(lambda x: x.mean(0)), (3,), r"of any batch; all allowed|over the batch"),
+    "a transformer": (
+        nn.Sequential(nn.TransformerEncoderLayer(4, 2, batch_first=True)), (5, 4),
+        r"layer '0': TransformerEncoderLayer has no form in C of floats; attention multiplies two",
+    ),
+    "an LSTM": (
+        Calls(lambda x, layer: layer(x)[0], nn.LSTM(3, 2, batch_first=True)), (4, 3),
+        r"layer 'layers.0': LSTM has no form in C of floats; called in .*py:\d+",
+    ),
     "two inputs of a product": (Calls(lambda x: x @ x), (3, 3), r"MatMul has no form in C of f"),
     "no statistics": (
         nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False)), (3,), r"without running stat"

@@ -118,5 +118,5 @@ def check_sizes(operation: Operation, fields: Mapping[str, Any]) -> None:
     for name, size in fields.items():
         if isinstance(size, int) and size > np.iinfo(np.uint16).max:
             raise UsageError(
-                f"layer '{operation.layer}': {size} {name} given, at most 65535 allowed"
+                f"layer '{operation.layer}': {name} {size} given, at most 65535 allowed"
             )
