@@ -30,7 +30,7 @@ def narrow_and_wide() -> Program:
 
     def convolved(name: str, source: str) -> tuple[Convolution, Requantize]:
         channels, outputs = shapes[name]
-        weight = np.ones((outputs, channels, 3, 3), np.int8)
+        weight = np.random.default_rng(0).integers(-127, 128, (outputs, channels, 3, 3), np.int8)
         sums = Convolution(
             inputs=(source,), output=f"{name}_sums", layer=name, weight=weight, weight_bits=8,
             bias=np.zeros(outputs, np.int32),
@@ -38,7 +38,7 @@ def narrow_and_wide() -> Program:
             groups=1, padding_codes=np.zeros(channels, np.int32),
         )  # fmt: skip
         codes = Requantize(
-            inputs=(f"{name}_sums",), output=name, layer=name, multiplier=np.array(2**20),
+            inputs=(f"{name}_sums",), output=name, layer=name, multiplier=np.array(2**14),
             offset=np.array(0), shift=np.array(30), low=-128, high=127, kind=S8,
         )  # fmt: skip
         return sums, codes
