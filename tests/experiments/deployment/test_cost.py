@@ -38,6 +38,7 @@ def test_flash_stack_and_instructions_are_told() -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(absent(BOARDS["c-m0"].programs)), reason="needs gcc-arm-none-eabi, QEMU")
 def test_a_model_that_fails_its_own_test_is_refused() -> None:
     source = FILES["c"]["c/model.c"]
@@ -47,6 +48,7 @@ def test_a_model_that_fails_its_own_test_is_refused() -> None:
         cost_on_board({**FILES, "c": {**FILES["c"], "c/model.c": wrong}}, OPTIONS)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(absent(BOARDS["c-m0"].programs)), reason="needs gcc-arm-none-eabi, QEMU")
 def test_what_does_not_fit_with_its_code_is_refused() -> None:
     more = b"static const uint8_t more[262000] = {1};\nconst uint8_t* ql_more(void);\n"
