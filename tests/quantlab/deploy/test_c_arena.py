@@ -122,7 +122,7 @@ def pooled(pooling: Windows, i: int, j: int, result: Places) -> int | None:
     return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(layers(), st.tuples(*[st.integers(1, 3)] * 4), st.integers(0, 3))
 def test_images_that_are_pooled_are_read_before_they_are_written_over(
     layer: tuple[Windows, Places, Places], sizes: tuple[int, int, int, int], more: int

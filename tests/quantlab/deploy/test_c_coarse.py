@@ -36,7 +36,7 @@ def code_of(form: Compact | Coarse, operation: Requantize, channel: int, x: int)
     return operation.low + min(max(code, 0), operation.high - operation.low)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from([compact, coarse]),
     st.lists(st.integers(2**30, 2**31 - 1), min_size=1, max_size=3),
@@ -78,7 +78,7 @@ def test_the_codes_of_the_program_or_none(
             assert code_of(form, operation, number, x) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(-(2**31), 2**31), st.integers(-(2**40), 2**40), st.integers(-2, 2))
 def test_offsets_are_the_least_and_the_most_that_give_the_codes(
     multiplier: int, offset: int, longer: int
@@ -101,7 +101,7 @@ def test_offsets_are_the_least_and_the_most_that_give_the_codes(
 
 
 @needs_compiler
-@pytest.mark.parametrize("kind", [U8, S8])
+@pytest.mark.parametrize("kind", [S8, pytest.param(U8, marks=pytest.mark.long)])
 def test_sums_of_many_bits_take_sums_of_64(kind: IntegerType, tmp_path: Path) -> None:
     """Codes of 256 levels over sums of 24 bits: high words alone do not part them."""
     random = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_sums_of_many_bits_take_sums_of_64(kind: IntegerType, tmp_path: Path) ->
     check(program, batch, tmp_path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-3, 3), st.integers(-2, 2)), min_size=1, max_size=3),
     st.integers(8, 14),
@@ -168,7 +168,10 @@ def test_sums_have_the_codes_of_the_program_or_there_is_none(
 
 
 @needs_compiler
-@pytest.mark.parametrize("num_bits", [14, 28, 34])
+@pytest.mark.parametrize(
+    "num_bits",
+    [28, pytest.param(14, marks=pytest.mark.long), pytest.param(34, marks=pytest.mark.long)],
+)
 def test_residual_sums_take_eight_bytes_a_channel(num_bits: int, tmp_path: Path) -> None:
     """By shifts below and above 32."""
     random = np.random.default_rng(num_bits)

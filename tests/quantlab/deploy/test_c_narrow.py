@@ -108,7 +108,7 @@ def of_outputs(given_: Program) -> list[str]:
 
 
 @needs_compiler
-@pytest.mark.parametrize("bias", [0, 10**6])
+@pytest.mark.parametrize("bias", [10**6, pytest.param(0, marks=pytest.mark.long)])
 def test_sums_at_both_ends_of_32_bits(bias: int, tmp_path: Path) -> None:
     """Of all types, by shifts below and above 32."""
     given_ = program(
@@ -125,6 +125,7 @@ def test_sums_at_both_ends_of_32_bits(bias: int, tmp_path: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.long
 def test_sums_of_33_bits_take_64(tmp_path: Path) -> None:
     given_ = program(filling(S16, 20, num_bits=33))
     assert given_.bounds["y"].num_bits == 33
@@ -133,6 +134,7 @@ def test_sums_of_33_bits_take_64(tmp_path: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.long
 def test_a_multiplier_that_a_word_has_no_room_for_takes_64_bits(tmp_path: Path) -> None:
     wide = Requantize(
         inputs=("x",), output="y", multiplier=np.array(2**26 + 1), offset=np.array(-(2**31)),
@@ -172,6 +174,7 @@ def test_a_residual_sum_takes_eight_bytes_a_channel(tmp_path: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.long
 def test_factors_that_are_not_one_take_64_bits(tmp_path: Path) -> None:
     right = np.array([5, 77, 5, 5, 5], np.int32)
     given_ = program(sum_of([9] * 5, right, np.full(5, 3, np.int32)))
@@ -179,7 +182,7 @@ def test_factors_that_are_not_one_take_64_bits(tmp_path: Path) -> None:
     check(given_, samples(given_), tmp_path)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.floats(-1e6, 1e6),
     st.lists(st.integers(0, 31), min_size=1, max_size=6),
@@ -212,7 +215,14 @@ def thresholds(values: NDArray[np.int64], signs: list[int], kind: IntegerType = 
 
 
 @needs_compiler
-@pytest.mark.parametrize("bias", [0, 3000, -(2**31) + 2**18])
+@pytest.mark.parametrize(
+    "bias",
+    [
+        -(2**31) + 2**18,
+        pytest.param(0, marks=pytest.mark.long),
+        pytest.param(3000, marks=pytest.mark.long),
+    ],
+)
 def test_thresholds_take_no_more_bytes_than_the_sums(bias: int, tmp_path: Path) -> None:
     ends = program(filling_none(), bias=bias).bounds["sums"]
     random = np.random.default_rng(0)
@@ -233,7 +243,7 @@ def test_thresholds_take_no_more_bytes_than_the_sums(bias: int, tmp_path: Path) 
 
 
 @needs_compiler
-@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("sign", [-1, pytest.param(1, marks=pytest.mark.long)])
 def test_thresholds_of_small_sums_take_two_bytes(sign: int, tmp_path: Path) -> None:
     small = Linear(
         inputs=("x",), output="sums", weight=np.array([[1, -1, 1, 1]]), weight_bits=8,
@@ -249,8 +259,8 @@ def test_thresholds_of_small_sums_take_two_bytes(sign: int, tmp_path: Path) -> N
 
 
 @needs_compiler
-@pytest.mark.parametrize("rows", [1, 2])
-@pytest.mark.parametrize("kind", [S8, S16])
+@pytest.mark.parametrize("rows", [2, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", [S8, pytest.param(S16, marks=pytest.mark.long)])
 def test_thresholds_along_an_axis_that_is_not_the_last(
     rows: int, kind: IntegerType, tmp_path: Path
 ) -> None:
@@ -266,7 +276,14 @@ def test_thresholds_along_an_axis_that_is_not_the_last(
 
 
 @needs_compiler
-@pytest.mark.parametrize("kind", [U8, S8, S16])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        S8,
+        pytest.param(U8, marks=pytest.mark.long),
+        pytest.param(S16, marks=pytest.mark.long),
+    ],
+)
 def test_tables_have_what_can_come(kind: IntegerType, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     table = random.integers(kind.minimum, kind.maximum + 1, 256).astype(np.int16)
@@ -302,7 +319,9 @@ int main(void) {
 
 
 @needs_compiler
-@pytest.mark.parametrize("flags", [(), ("-DQL_NO_WIDE_PRODUCT",)])
+@pytest.mark.parametrize(
+    "flags", [("-DQL_NO_WIDE_PRODUCT",), pytest.param((), marks=pytest.mark.long)]
+)
 def test_products_of_64_bits_in_halves(flags: tuple[str, ...], tmp_path: Path) -> None:
     source, test = tmp_path / "wide.c", tmp_path / "wide"
     source.write_text(WIDE)
@@ -313,7 +332,7 @@ def test_products_of_64_bits_in_halves(flags: tuple[str, ...], tmp_path: Path) -
 
 
 @needs_compiler
-@pytest.mark.parametrize("of", ["one tensor", "two tensors"])
+@pytest.mark.parametrize("of", ["two tensors", pytest.param("one tensor", marks=pytest.mark.long)])
 def test_an_offset_for_all_stays_one_where_sums_have_a_bias(of: str, tmp_path: Path) -> None:
     """Multiplier and bias of each output are eight bytes; what is one for all is stored once."""
     multiplier = np.array([2**28, -(2**27), 3, 2**26, 5], np.int32)
@@ -349,6 +368,7 @@ def all_forms() -> Program:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [engine("c-m0"), engine("c-m3"), engine("c-msp430")])
 def test_boards_do_as_this_machine_does(name: str, tmp_path: Path) -> None:
     given_ = all_forms()

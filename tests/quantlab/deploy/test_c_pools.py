@@ -1,6 +1,7 @@
 """C: maxima of windows are taken of codes while these are made; images before them have no room."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 
@@ -97,22 +98,40 @@ def test_a_chain_has_the_integers_of_the_program(tmp_path: Path) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("kind", [U8, S8, S16])
 @pytest.mark.parametrize(
-    ("kernel", "stride"), [((2, 2), (2, 2)), ((1, 3), (2, 3)), ((2, 1), (3, 1)), ((9, 8), (9, 8))]
+    ("kernel", "stride"),
+    [
+        ((1, 3), (2, 3)),
+        pytest.param((2, 2), (2, 2), marks=pytest.mark.long),
+        pytest.param((2, 1), (3, 1), marks=pytest.mark.long),
+        pytest.param((9, 8), (9, 8), marks=pytest.mark.long),
+    ],
 )
 def test_windows_that_do_not_overlap(
-    kind: IntegerType, kernel: tuple[int, int], stride: tuple[int, int], tmp_path: Path
+    kernel: tuple[int, int], stride: tuple[int, int], tmp_path: Path
 ) -> None:
-    given = program(convolution(33), codes(kind), pool(kernel, stride))
-    assert "ql_max_pool" not in calls(given)
-    check(given, of_type(given, 0), tmp_path)
+    """Of bytes of both kinds alone, and of 16 bits beside them."""
+    for kinds in ((U8, S8), (U8, S8, S16)):
+        made = [codes(kind, f"codes{kind}") for kind in kinds]
+        poolings = [
+            replace(pool(kernel, stride), inputs=(one.output,), output=f"pooled{one.kind}")
+            for one in made
+        ]
+        given = program(
+            convolution(33), *made, *poolings, outputs=tuple(one.output for one in poolings)
+        )
+        assert "ql_max_pool" not in calls(given)
+        check(given, of_type(given, 0), tmp_path / str(len(kinds)))
 
 
 @needs_compiler
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "ceil_mode"),
-    [((3, 2), (2, 2), 0, False), ((2, 2), (2, 2), 1, False), ((2, 2), (2, 2), 0, True)],
+    [
+        ((2, 2), (2, 2), 1, False),
+        pytest.param((3, 2), (2, 2), 0, False, marks=pytest.mark.long),
+        pytest.param((2, 2), (2, 2), 0, True, marks=pytest.mark.long),
+    ],
 )
 def test_windows_that_overlap_or_reach_beyond_the_border_are_a_step_of_their_own(
     kernel: tuple[int, int], stride: tuple[int, int], padding: int, *, ceil_mode: bool,
@@ -126,6 +145,7 @@ def test_windows_that_overlap_or_reach_beyond_the_border_are_a_step_of_their_own
 
 
 @needs_compiler
+@pytest.mark.long
 def test_a_last_window_that_does_not_hang_over_is_as_any_other(tmp_path: Path) -> None:
     windows = Windows(kernel=(3, 2), stride=(3, 2), ceil_mode=True)
     last = MaxPool(inputs=("codes",), output="pooled", windows=windows)
@@ -143,7 +163,14 @@ def half(name: str, x: str) -> Requantize:
 
 
 @needs_compiler
-@pytest.mark.parametrize("reader", ["an output", "a layer", "the same sums"])
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "an output",
+        pytest.param("a layer", marks=pytest.mark.long),
+        pytest.param("the same sums", marks=pytest.mark.long),
+    ],
+)
 def test_an_image_that_something_else_reads_is_stored(reader: str, tmp_path: Path) -> None:
     others: tuple[Operation, ...] = ()
     outputs = ("pooled", "codes")
@@ -160,7 +187,16 @@ def test_an_image_that_something_else_reads_is_stored(reader: str, tmp_path: Pat
 
 
 @needs_compiler
-@pytest.mark.parametrize("made", ["threshold", "lookup", "add", "two", "depthwise"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        "add",
+        "threshold",
+        pytest.param("lookup", marks=pytest.mark.long),
+        pytest.param("two", marks=pytest.mark.long),
+        pytest.param("depthwise", marks=pytest.mark.long),
+    ],
+)
 def test_all_that_is_made_of_sums_is_pooled(made: str, tmp_path: Path) -> None:
     layer, operations = convolution(), [codes(S8)]
     several: list[Operation] = [*operations]
@@ -202,6 +238,7 @@ def test_all_that_is_made_of_sums_is_pooled(made: str, tmp_path: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.long
 def test_sums_that_are_pooled_are_stored(tmp_path: Path) -> None:
     last = MaxPool(inputs=("sums",), output="pooled", windows=Windows(kernel=(2, 2), stride=(2, 2)))
     given = program(convolution(), last)
@@ -241,6 +278,7 @@ def test_sanitizers_have_nothing_to_say(compiler: str, seed: int, tmp_path: Path
     sanitized(pooled(seed), tmp_path, compiler)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [engine("c-m0"), engine("c-m3")])
 def test_boards_pool_as_this_machine_does(name: str, tmp_path: Path) -> None:
     given = program(convolution(33), codes(S8), pool((1, 3), (2, 3)))

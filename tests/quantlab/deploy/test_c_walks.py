@@ -100,8 +100,14 @@ OPERATIONS: dict[str, tuple[Operation, tuple[tuple[int, ...], ...], int]] = {
 }  # fmt: skip
 
 
+QUICK = ("constants of rows", "single channels joined", "the largest of columns")
+
+
 @needs_compiler
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in OPERATIONS],
+)
 def test_walks_have_few_axes_and_the_integers_of_the_program(name: str, tmp_path: Path) -> None:
     operation, inputs, num_axes = OPERATIONS[name]
     given_ = program(operation, inputs=inputs)
@@ -128,7 +134,7 @@ def test_more_axes_or_longer_ones_than_c_has_are_refused() -> None:
 SIZES = st.lists(st.integers(1, 4), max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SIZES, st.data())
 def test_the_same_numbers_in_the_same_order(sizes: list[int], data: st.DataObject) -> None:
     plain = [int(np.prod(sizes[axis + 1 :])) for axis in range(len(sizes))]
@@ -172,7 +178,14 @@ def test_products_that_become_codes_have_no_room_in_the_arena() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize(("is_read", "low"), [(False, 0), (True, 0), (False, -5)])
+@pytest.mark.parametrize(
+    ("is_read", "low"),
+    [
+        (False, 0),
+        pytest.param(True, 0, marks=pytest.mark.long),
+        pytest.param(False, -5, marks=pytest.mark.long),
+    ],
+)
 def test_products_of_tensors(is_read: bool, low: int, tmp_path: Path) -> None:
     checked(gate(is_read=is_read, low=low), tmp_path)
 
@@ -203,11 +216,11 @@ TURNED = Permute(inputs=("a",), output="b", axes=(0, 2, 1))
 @pytest.mark.parametrize(
     ("second", "arena"),
     [
-        (looked_up("a", "b"), SIZE),
+        pytest.param(looked_up("a", "b"), SIZE, marks=pytest.mark.long),
         (doubled("a", "b"), SIZE),
         (pool("a", "b"), SIZE + GAP),
-        (looked_up("a", "b", S16), 2 * (SIZE + GAP)),
-        (TURNED, 2 * SIZE),
+        pytest.param(looked_up("a", "b", S16), 2 * (SIZE + GAP), marks=pytest.mark.long),
+        pytest.param(TURNED, 2 * SIZE, marks=pytest.mark.long),
     ],
 )
 def test_what_is_read_for_the_last_time_is_written_over(
