@@ -23,6 +23,8 @@ def as_input(given: object, network: nn.Module, name: str) -> Tensor:
     """
     if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
         given = torch.from_numpy(np.array(given, given.dtype.newbyteorder("="), order="C"))
+    if isinstance(given, Tensor) and given.is_complex():
+        raise UsageError(f"{name}: {_described(given)} given, real numbers allowed")
     if not isinstance(given, Tensor):
         kind = f"{given.dtype} array" if isinstance(given, np.ndarray) else type(given).__name__
         raise UsageError(f"{name}: a {kind} given, a tensor or a NumPy array of numbers allowed")

@@ -19,6 +19,11 @@ def function_name(node: fx.Node) -> str:
     return getattr(node.target, "__name__", str(node.target))
 
 
+def origin(node: fx.Node) -> str:
+    """Return what a node calls, for people: a module's path, a method's or a function's name."""
+    return str(node.target) if isinstance(node.target, str) else function_name(node)
+
+
 def callers(gm: fx.GraphModule) -> dict[nn.Module, list[fx.Node]]:
     """Return the nodes that call each module, in the graph's order."""
     found: dict[nn.Module, list[fx.Node]] = {}

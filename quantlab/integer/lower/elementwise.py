@@ -18,6 +18,7 @@ from quantlab.graphs.operations import (
     Subtract,
     SubtractFromConstant,
 )
+from quantlab.graphs.paths import origin
 from quantlab.integer.lower.constants import of_one_sample
 from quantlab.integer.lower.finite import finite
 from quantlab.integer.lower.grid import Reals
@@ -42,7 +43,7 @@ def lower_batch_norm(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Val
         )
     if x.is_clamped:
         x = lowering.sum(x, next(iter(node.all_input_nodes)))
-    path = str(node.target)
+    path = origin(node)
     mean = finite(layer.running_mean, f"{path}.running_mean")
     variance = finite(layer.running_var, f"{path}.running_var")
     weight, bias = np.ones_like(mean), np.zeros_like(mean)
@@ -51,7 +52,7 @@ def lower_batch_norm(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Val
     factor = weight / np.sqrt(variance + layer.eps)
     axes = (-1,) + (1,) * (len(x.shape) - 1)
     offset = bias - mean * factor
-    return x.affine(factor.reshape(axes), offset.reshape(axes), str(node.target))
+    return x.affine(factor.reshape(axes), offset.reshape(axes), origin(node))
 
 
 def lower_clamp(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
@@ -62,12 +63,12 @@ def lower_clamp(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -
     elif isinstance(layer, Clamp):
         low = -np.inf if layer.min is None else float(layer.min)
         high = np.inf if layer.max is None else float(layer.max)
-    return x.clamped(min(low, high), high, str(node.target))
+    return x.clamped(min(low, high), high, origin(node))
 
 
 def lower_leaky(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
     """Return the sum of what is above zero and, times its factor, what is below."""
-    path = str(node.target)
+    path = origin(node)
     if isinstance(layer, nn.PReLU):
         factor = finite(layer.weight, f"{path}.weight").reshape(-1, *[1] * (len(x.shape) - 1))
     elif isinstance(layer, nn.RReLU):
@@ -158,7 +159,7 @@ def _sum(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> Value:
         terms=(*left.terms, *right.terms),
         offset=left.offset + right.offset,
         shape=lowering.shape(node),
-        node=str(node.target),
+        node=origin(node),
     )
     return total if lowering.builder.limits.has_narrow_memory else lowering.sum(total, node)
 
@@ -172,7 +173,7 @@ def _affine(lowering: Lowering, node: fx.Node, x: Value, factor: Reals, offset: 
     if shape != x.shape:
         x = Moves(lowering, node, x).grow(shape).value
     with np.errstate(over="ignore", invalid="ignore"):
-        y = x.affine(factor, offset, str(node.target))
+        y = x.affine(factor, offset, origin(node))
     _check_finite(node, y.offset, *(term.scale for term in y.terms))
     return y
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from quantlab.graphs.paths import origin
 from quantlab.integer.lower.grid import byte_grid
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.value import Term, Value, codes_of
@@ -34,12 +35,12 @@ def lower_function_of_one(lowering: Lowering, node: fx.Node, layer: nn.Module, x
         Lookup(
             inputs=(x.terms[0].tensor,),
             output=lowering.builder.name(node.name),
-            layer=str(node.target),
+            layer=origin(node),
             table=grid.encode(results).astype(np.int16),
             kind=grid.kind,
         )
     )
-    return codes_of(tensor, grid, x.shape, str(node.target))
+    return codes_of(tensor, grid, x.shape, origin(node))
 
 
 def lower_multiply(lowering: Lowering, node: fx.Node, left: Value, right: Value) -> Value:
@@ -55,7 +56,7 @@ def lower_multiply(lowering: Lowering, node: fx.Node, left: Value, right: Value)
         Multiply(
             inputs=tuple(side.terms[0].tensor for side in sides),
             output=lowering.builder.name(node.name),
-            layer=str(node.target),
+            layer=origin(node),
             left_zero=int(grids[0].zero_point),
             right_zero=int(grids[1].zero_point),
         )
@@ -64,5 +65,5 @@ def lower_multiply(lowering: Lowering, node: fx.Node, left: Value, right: Value)
         terms=(Term(tensor=tensor, scale=np.asarray(grids[0].scale * grids[1].scale)),),
         offset=np.array(0.0),
         shape=lowering.shape(node),
-        node=str(node.target),
+        node=origin(node),
     )

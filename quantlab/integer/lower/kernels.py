@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import fx
 
+from quantlab.graphs.paths import origin
 from quantlab.integer.bounds import signed_bits
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.value import Value
@@ -32,7 +33,7 @@ def convolve(lowering: Lowering, node: fx.Node, x: Value, kernel: Kernel) -> str
         Convolution(
             inputs=(x.terms[0].tensor,),
             output=lowering.builder.name(node.name),
-            layer=str(node.target),
+            layer=origin(node),
             weight=weight,
             weight_bits=_num_bits(weight),
             bias=bias.astype(np.int32),
@@ -56,7 +57,7 @@ def multiply(
         Linear(
             inputs=(x.terms[0].tensor,),
             output=lowering.builder.name(node.name),
-            layer=str(node.target),
+            layer=origin(node),
             weight=weight,
             weight_bits=_num_bits(weight),
             bias=(bias - zeros).astype(np.int32),

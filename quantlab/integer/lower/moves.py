@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import fx
 
+from quantlab.graphs.paths import origin
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.value import Value
 from quantlab.integer.operations import Concatenate, Operation, Permute, Reshape, Slice
@@ -80,7 +81,5 @@ class Moves:
     def _emit(self, operation: type[Operation], inputs: tuple[str, ...], **settings: Any) -> None:
         builder, node = self._lowering.builder, self._node
         self.tensor = builder.emit(
-            operation(
-                inputs=inputs, output=builder.name(node.name), layer=str(node.target), **settings
-            )
+            operation(inputs=inputs, output=builder.name(node.name), layer=origin(node), **settings)
         )

@@ -8,6 +8,7 @@ import numpy as np
 from torch import fx, nn
 
 from quantlab.graphs.operations import Pad
+from quantlab.graphs.paths import origin
 from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.moves import Moves
 from quantlab.integer.lower.value import Term, Value
@@ -72,7 +73,7 @@ def _padded(
         SumPool(
             inputs=(moves.tensor,),
             output=lowering.builder.name(node.name),
-            layer=str(node.target),
+            layer=origin(node),
             windows=Windows(kernel=(1, 1), padding=(ends[0], 0, ends[1], 0)),
             padding_code=code,
         )
@@ -81,7 +82,7 @@ def _padded(
         terms=(Term(tensor=tensor, scale=grid.scale),),
         offset=-grid.zero_point * grid.scale,
         shape=lowering.builder.types[tensor].shape,
-        node=str(node.target),
+        node=origin(node),
     )
     padded = lowering.builder.quantize(sums, grid, f"{node.name}_codes")
     whole = (*shape[:axis], shape[axis] + sum(ends), *shape[axis + 1 :])

@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from quantlab.graphs.operations import Mean, Sum
+from quantlab.graphs.paths import origin
 from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.moves import Moves
 from quantlab.integer.lower.rows import lifted, lowered_to, pair
@@ -68,7 +69,7 @@ def lower_average(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value)
         terms=(Term(tensor=tensor, scale=np.asarray(scale)),),
         offset=np.asarray(-zero * terms * scale),
         shape=lowering.builder.types[tensor].shape,
-        node=str(node.target),
+        node=origin(node),
     )
     return lowered_to(lowering, node, y)
 
@@ -94,7 +95,7 @@ def lower_reduction(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Valu
     if lowering.builder.types[tensor].shape != shape:
         name = lowering.builder.name(f"{node.name}_flat")
         tensor = lowering.builder.emit(
-            Reshape(inputs=(tensor,), output=name, layer=str(node.target), shape=shape)
+            Reshape(inputs=(tensor,), output=name, layer=origin(node), shape=shape)
         )
     times = count if isinstance(layer, Sum) else 1
     assert codes.grid is not None
@@ -102,7 +103,7 @@ def lower_reduction(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Valu
         terms=(Term(tensor=tensor, scale=np.asarray(codes.grid.scale * times / count)),),
         offset=codes.offset * times,
         shape=shape,
-        node=str(node.target),
+        node=origin(node),
     )
 
 
@@ -120,7 +121,7 @@ def _pooled(lowering: Lowering, node: fx.Node, tensor: str, codes: Value) -> Val
     """Return what pooling makes of codes, in the node's shape."""
     assert codes.grid is not None
     shape = lowering.builder.types[tensor].shape
-    return lowered_to(lowering, node, codes_of(tensor, codes.grid, shape, str(node.target)))
+    return lowered_to(lowering, node, codes_of(tensor, codes.grid, shape, origin(node)))
 
 
 def _adaptive_maxima(lowering: Lowering, node: fx.Node, tensor: str, axis: int, count: int) -> str:
@@ -141,7 +142,7 @@ def _adaptive_maxima(lowering: Lowering, node: fx.Node, tensor: str, axis: int, 
         Concatenate(
             inputs=tuple(parts),
             output=lowering.builder.name(node.name),
-            layer=str(node.target),
+            layer=origin(node),
             axis=axis + 1,
         )
     )
@@ -163,7 +164,7 @@ def _of(lowering: Lowering, node: fx.Node, tensor: str) -> dict[str, Any]:
     return {
         "inputs": (tensor,),
         "output": lowering.builder.name(node.name),
-        "layer": str(node.target),
+        "layer": origin(node),
     }
 
 

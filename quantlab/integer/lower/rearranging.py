@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from quantlab.graphs.operations import Add, Concat, Multiply, Stack, Subtract
+from quantlab.graphs.paths import origin
 from quantlab.integer.lower.constants import of_one_sample
 from quantlab.integer.lower.finite import finite
 from quantlab.integer.lower.grid import Grid
@@ -109,11 +110,11 @@ def lower_concat(
         Concatenate(
             inputs=tuple(value.terms[0].tensor for value in codes),
             output=lowering.builder.name(node.name),
-            layer=str(node.target),
+            layer=origin(node),
             axis=axis,
         )
     )
-    return codes_of(tensor, grid, lowering.shape(node), str(node.target))
+    return codes_of(tensor, grid, lowering.shape(node), origin(node))
 
 
 def _codes(lowering: Lowering, node: fx.Node, value: Value, grid: Grid) -> Value:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import fx
 
+from quantlab.graphs.paths import origin
 from quantlab.integer.lower.arrangement import Row
 from quantlab.integer.lower.grid import Reals
 from quantlab.integer.lower.lowering import Lowering
@@ -25,7 +26,7 @@ def lifted(lowering: Lowering, node: fx.Node, x: Value) -> Value:
         Reshape(
             inputs=(term.tensor,),
             output=builder.name(f"{node.name}_image"),
-            layer=str(node.target),
+            layer=origin(node),
             shape=(channels, 1, width),
         )
     )
@@ -40,7 +41,7 @@ def lowered_to(lowering: Lowering, node: fx.Node, y: Value) -> Value:
     terms = tuple(
         replace(
             term,
-            tensor=builder.arrange(Row(), (term.tensor,), f"{node.name}_row", str(node.target)),
+            tensor=builder.arrange(Row(), (term.tensor,), f"{node.name}_row", origin(node)),
             scale=_without_height(term.scale),
         )
         for term in y.terms

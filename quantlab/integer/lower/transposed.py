@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import fx, nn
 
+from quantlab.graphs.paths import origin
 from quantlab.integer.lower.arrangement import Interleaved
 from quantlab.integer.lower.kernels import Kernel, convolve
 from quantlab.integer.lower.lowering import Lowering
@@ -84,7 +85,7 @@ def transposed(
     turns = Interleaved(
         rows=tuple(map(len, rows)), columns=tuple(map(len, columns)), height=height, width=width
     )
-    return lowering.builder.arrange(turns, parts, f"{node.name}_turns", str(node.target))
+    return lowering.builder.arrange(turns, parts, f"{node.name}_turns", origin(node))
 
 
 def _phase(output: int, kernel: int, stride: int, padding: int, dilation: int) -> _Phase:

@@ -48,6 +48,7 @@ def test_the_program_computes_what_the_network_computes(name: str) -> None:
     torch.manual_seed(0)
     network = built(LOWERED[name]())
     program = lower(network, SPEC, reals(pixels(32, 1)))
+    assert not [o for o in program.operations if " at 0x" in o.layer]  # the same in each process
     raw = {"input": pixels(20, 2).numpy()}
     tensors = dict(execute(program, raw))
     (output,) = program.outputs
