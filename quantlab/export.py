@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from quantlab.deploy.folder import check_places, manifest, replace_files
+from quantlab.deploy.folder import check_places, manifest, only_writer, replace_files
 from quantlab.deploy.table import ARTEFACTS, artefacts_named, options_for
 from quantlab.errors import UsageError, check_kind
 from quantlab.integer.lower import InputSpec, lower
@@ -42,20 +43,19 @@ def export_network(
     `onnx-exact`; without them all whose packages are installed. options: of artefacts, by name,
     such as `{"encoding": "csr"}`. Raises UsageError, before anything is written, for a network that
     cannot be lowered, a name that does not exist, packages that are missing, places where no file
-    can be, and files in the folder of C that no export wrote; OSError.
+    can be, files in the folder of C that no export wrote, and while another process writes there;
+    OSError.
     """
     check_kind("folder", folder, str | PathLike, "a path")
     names = artefacts_named(to)
     if not names:
         raise UsageError(f"to: {to!r} given, at least one of {', '.join(ARTEFACTS)} allowed")
-    asked = options_for(names, options or {})
+    asked = options_for(names, {} if options is None else options)
     program = lower(network, spec, samples, memory_bits=memory_bits, sum_bits=sum_bits)
-    files: dict[str, bytes] = {}
-    stale: list[Path] = []
-    for name in names:
-        own = ARTEFACTS[name].files({"network": program}, asked[name])
-        check_places(own, Path(folder))
-        stale += ARTEFACTS[name].stale(own, Path(folder))
-        files |= own
-    replace_files(files, Path(folder), stale)
+    made = {name: ARTEFACTS[name].files({"network": program}, asked[name]) for name in names}
+    files = {path: data for own in made.values() for path, data in own.items()}
+    check_places(files, Path(folder))
+    with only_writer(Path(folder)):
+        stale = [ARTEFACTS[name].stale(own, Path(folder)) for name, own in made.items()]
+        replace_files(files, Path(folder), chain.from_iterable(stale))
     return Exported(program=program, folder=Path(folder), hashes=manifest(files))

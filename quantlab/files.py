@@ -1,6 +1,7 @@
 """Writing files so that a reader, or a crash, never meets half of one."""
 
 import os
+import re
 from pathlib import Path
 
 
@@ -18,6 +19,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
     sync_folder(path.parent)
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file is one that `write_atomically` left when its process was killed."""
+    return re.fullmatch(r"\..+\.\d+\.part", path.name) is not None
 
 
 def sync_folder(folder: Path) -> None:

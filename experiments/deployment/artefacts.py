@@ -10,7 +10,7 @@ from pathlib import Path
 
 from experiments.runs.files import storage_error
 from quantlab.deploy.artefact import Files, Options
-from quantlab.deploy.folder import replace_files
+from quantlab.deploy.folder import only_writer, replace_files
 from quantlab.deploy.table import ARTEFACTS
 from quantlab.deploy.verification import open_engines
 from quantlab.integer.program import Program
@@ -30,11 +30,11 @@ def files_of(options: Mapping[str, Options], program: Program) -> Mapping[str, F
 def write(files: Mapping[str, Files], folder: Path) -> Mapping[str, Sequence[Path]]:
     """Write the files of artefacts, in place of what is there; return their paths.
 
-    Raises UsageError, before anything is written, for files in the folder that have to stay.
+    Raises UsageError, before anything is written, for files in the folder that have to stay, and
+    while another process writes there.
     """
-    with _storage(folder):
+    with _storage(folder), only_writer(folder):
         stale = {name: ARTEFACTS[name].stale(own, folder) for name, own in files.items()}
-        folder.mkdir(parents=True, exist_ok=True)
         return {name: replace_files(own, folder, stale[name]) for name, own in files.items()}
 
 

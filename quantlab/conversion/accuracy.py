@@ -82,4 +82,10 @@ def _accuracy(scores: Tensor, targets: Tensor) -> float:
             f"example_targets: classes given, but the network's outputs are {list(scores.shape)}; "
             "[N, classes] allowed"
         )
+    ends = targets.min().item(), targets.max().item()
+    for given in ends:
+        if not 0 <= given < scores.shape[1]:
+            raise UsageError(
+                f"example_targets: {given} given, classes 0 to {scores.shape[1] - 1} allowed"
+            )
     return 100 * (scores.argmax(1) == targets).double().mean().item()

@@ -15,7 +15,7 @@ from quantlab.conversion.samples import Samples
 from quantlab.deploy.c.folder import leftovers
 from quantlab.deploy.c.options import ENCODINGS
 from quantlab.deploy.c.sizes import Sizes, check_limits
-from quantlab.deploy.folder import check_places, manifest, replace_files
+from quantlab.deploy.folder import check_places, manifest, only_writer, replace_files
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.floats.program import FloatProgram
 from quantlab.integer.lower import InputSpec
@@ -95,7 +95,8 @@ def save_compressed_model(
     ram: the most bytes of the arena, inputs and outputs. flash: the most bytes of constants.
 
     Raises UsageError, before anything is written, for what cannot be written, with the layer, for
-    more than `ram` or `flash`, and for a directory with other files; OSError.
+    more than `ram` or `flash`, and for a directory with other files or that another process writes;
+    OSError.
     """
     check_kind("directory", directory, str | PathLike, "a path")
     _check_representation(representation)
@@ -119,7 +120,8 @@ def save_compressed_model(
         of_network = network_accuracy(model, given.examples, given.targets)
     folder, files = Path(directory), converted.model.files
     check_places(files, folder)
-    replace_files(files, folder, leftovers(files, folder))
+    with only_writer(folder):
+        replace_files(files, folder, leftovers(files, folder, has_parts=False))
     saved = SavedModel(
         folder=folder,
         program=converted.program,

@@ -1,6 +1,8 @@
 """Artefacts in folders: written whole, and checked against what they should be."""
 
+import fcntl
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,10 @@ def manifest(files: Files) -> Mapping[str, str]:
 
 
 def check_places(files: Files, folder: Path) -> None:
-    """Raise UsageError, with the path, where something that is no file is in the place of one."""
+    """Raise UsageError, with the path, where something that is no file is in the place of one, and
+    for a path that none can have."""
+    if "\0" in str(folder):
+        raise UsageError(f"folder: {str(folder)!r} given, a path without '\\0' allowed")
     for name in files:
         path = folder / name
         if path.exists() and not path.is_file():
@@ -25,6 +30,21 @@ def check_places(files: Files, folder: Path) -> None:
         for above in path.parents:
             if above.exists() and not above.is_dir():
                 raise UsageError(f"{above}: no folder; move it away, or choose another folder")
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Make a folder and keep other processes from writing there. Raises UsageError while another
+    one does, OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UsageError(f"{folder}: another process is writing there; wait for its end") from error
+    finally:
+        os.close(descriptor)
 
 
 def write_files(files: Files, folder: Path) -> list[Path]:
@@ -53,11 +73,20 @@ def complete(artefact: Artefact, parts: Parts, folder: Path, options: Options) -
     UsageError for one of another kind or that cannot be read, OSError for one that cannot be
     written.
     """
+    write_files(missing(artefact, parts, folder, options), folder)
+
+
+def missing(artefact: Artefact, parts: Parts, folder: Path, options: Options) -> Files:
+    """Return the files of an artefact that are not there, and check those that are.
+
+    Raises VerificationError and UsageError as `complete`.
+    """
+    found = {}
     for name, expected in artefact.files(parts, options).items():
         path = folder / name
-        # A folder, say, in the place of a file cannot be written either.
         if not path.is_file():
-            write_files({name: expected}, folder)
+            found[name] = expected
+            continue
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -65,6 +94,7 @@ def complete(artefact: Artefact, parts: Parts, folder: Path, options: Options) -
         if data != expected:
             with _with_remedy():
                 artefact.check(data, expected, str(path))
+    return found
 
 
 @contextmanager

@@ -31,9 +31,11 @@ def engine_source(name: str) -> EngineSource:
 def options_for(names: Sequence[str], given: Options) -> Mapping[str, Options]:
     """Return the options that each of these artefacts is to have, by its name.
 
-    given: by name. Raises UsageError for an option that none of them has.
+    given: by name. Raises UsageError for an option that none of them has, and for a value that is
+    no text.
     """
-    for option in given:
+    check_kind("options", given, Mapping, "values by name")
+    for option, value in given.items():
         able = [name for name, row in ARTEFACTS.items() if option in row.options]
         if not able:
             known = [known for row in ARTEFACTS.values() for known in row.options]
@@ -42,6 +44,7 @@ def options_for(names: Sequence[str], given: Options) -> Mapping[str, Options]:
             raise UsageError(
                 f"--{option}: no effect on {', '.join(names)}; {', '.join(able)} allowed"
             )
+        check_kind(f"options['{option}']", value, str, "text")
     return {
         name: {one: value for one, value in given.items() if one in ARTEFACTS[name].options}
         for name in names

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from quantlab.deploy.artefact import Parts, check_single
-from quantlab.deploy.folder import complete
+from quantlab.deploy.folder import missing, write_files
 from quantlab.deploy.table import ARTEFACTS, engine_source, engines, engines_named
 from quantlab.errors import UsageError, check_kind
 from quantlab.integer.program import Program
@@ -22,10 +22,13 @@ def open_engines(names: Sequence[str], parts: Parts, folder: str | Path) -> Mapp
     """
     names, folder, of_artefact = engines_named(names), Path(folder), engines()
     check_single(parts)
+    needed = dict.fromkeys(["program", *(of_artefact[name] for name in names)])
+    rows = [ARTEFACTS[artefact] for artefact in needed]
+    # All that is there is checked before anything is written.
+    absent = [missing(row, parts, folder, row.stored(folder)) for row in rows]
     folder.mkdir(parents=True, exist_ok=True)
-    for artefact in dict.fromkeys(["program", *(of_artefact[name] for name in names)]):
-        row = ARTEFACTS[artefact]
-        complete(row, parts, folder, row.stored(folder))
+    for files in absent:
+        write_files(files, folder)
     return {name: engine_source(name).open(parts, folder) for name in names}
 
 

@@ -27,14 +27,14 @@ def compile_model(
 ) -> None:
     """Compile the model in a folder, and `sources` beside it, into `result`.
 
-    command: the compiler and its settings. support: sources that are the same for all models.
-    linking: settings for the last step; with `has_linker` the command of that step. Objects of the
-    runtime and of `support` are kept while this process lives: most models share them. Raises
-    VerificationError if anything does not compile.
+    command: the compiler and its settings; a level of optimization takes the place of -O2. support:
+    sources that are the same for all models. linking: settings for the last step; with `has_linker`
+    the command of that step. Objects of the runtime and of `support` are kept while this process
+    lives: most models share them. Raises VerificationError if anything does not compile.
     """
     objects = [*_runtime_objects(folder, command), *_kept_objects(support, command)]
     own = [folder / "model.c", *sources]
-    flags = (*command, *STANDARD, *WARNINGS, f"-I{folder}")
+    flags = (*_flags(command), f"-I{folder}")
     if not has_linker:
         _call([*flags, *linking, "-o", str(result), *map(str, [*own, *objects])])
         return
@@ -50,7 +50,7 @@ def model_objects(folder: Path, directory: Path, command: Sequence[str]) -> list
     Raises VerificationError if anything does not compile.
     """
     own = directory / "model.o"
-    flags = [*command, *STANDARD, *WARNINGS, f"-I{folder}"]
+    flags = [*_flags(command), f"-I{folder}"]
     _call([*flags, "-c", "-o", str(own), str(folder / "model.c")])
     return [own, *_runtime_objects(folder, command)]
 
@@ -60,8 +60,14 @@ def _runtime_objects(folder: Path, command: Sequence[str]) -> list[Path]:
 
 
 def _kept_objects(sources: Sequence[Path], command: Sequence[str]) -> list[Path]:
-    flags = (*command, *STANDARD, *WARNINGS)
+    flags = _flags(command)
     return [_object(_with_includes(path), path, flags) for path in sources]
+
+
+def _flags(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a compiler with its settings, which come last: of two levels the last one counts."""
+    compiler, *settings = command
+    return (compiler, *STANDARD, *WARNINGS, *settings)
 
 
 def _call(command: Sequence[str]) -> None:

@@ -8,19 +8,24 @@ from typing import Any
 
 from quantlab.deploy.artefact import Files, Options
 from quantlab.errors import UsageError
+from quantlab.files import is_temporary
 
 MANIFEST = "model.json"
 _STORED = ("encoding", "vectors")
 
 
-def leftovers(files: Files, folder: Path) -> list[Path]:
+def leftovers(files: Files, folder: Path, *, has_parts: bool = True) -> list[Path]:
     """Return the files of earlier models in a folder that new ones do not replace.
 
-    files: the new ones, by their paths in the folder. Raises UsageError, with the path, for a file
-    that no earlier model has, or that was changed since.
+    files: the new ones, by their paths in the folder. has_parts: whether a model in a folder of it
+    is a part of an earlier one; otherwise it is another model. Raises UsageError, with the path,
+    for a file that no earlier model has, or that was changed since.
     """
     found = []
-    for path, expected in _files(folder, folder, {}):
+    for path, expected in _files(folder, folder, {}, int(has_parts)):
+        if is_temporary(path):  # of a process that was killed while it wrote
+            found.append(path)
+            continue
         name = path.relative_to(folder).as_posix()
         data = b"" if path.is_symlink() else path.read_bytes()
         if hashlib.sha256(data).hexdigest() != expected and data != files.get(name):
@@ -41,19 +46,20 @@ def stored_options(folder: Path) -> Options:
 
 
 def _files(
-    folder: Path, home: Path, hashes: Mapping[str, str]
+    folder: Path, home: Path, hashes: Mapping[str, str], levels: int
 ) -> Iterator[tuple[Path, str | None]]:
     """Yield all that is no folder, and the hash that an earlier model has of it, None of no file.
 
-    home: of the model that the folder is part of. hashes: those in its manifest. What comes first
-    is read first, for a folder may have any number of other files.
+    home: of the model that the folder is part of. hashes: those in its manifest. levels: of folders
+    that models may lie in, below this one. What comes first is read first, for a folder may have
+    any number of other files.
     """
     manifest = folder / MANIFEST
-    if manifest.is_file():
+    if levels >= 0 and manifest.is_file():
         home, hashes = folder, _hashes(manifest)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_dir() and not path.is_symlink():
-            yield from _files(path, home, hashes)
+            yield from _files(path, home, hashes, levels - 1)
         else:
             yield path, hashes.get(path.relative_to(home).as_posix())
 

@@ -32,7 +32,7 @@ from quantlab.deploy.c.text import NOTE
 from quantlab.deploy.c.vectors import HEADER, to_text, vectors_header
 from quantlab.deploy.c.walks import can_follow
 from quantlab.deploy.c.writer import Pointer, Writer
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, check_kind
 from quantlab.integer.operations import MaxPool, Multiply, Operation
 from quantlab.integer.program import Program
 
@@ -65,6 +65,7 @@ def c_model(
     integers `[N, ...]`, for `headers/input.h`, see `vectors.py`. Raises UsageError, with the layer,
     for what C cannot hold.
     """
+    check_kind("program", program, Program, "a Program")
     if not program.operations:
         raise UsageError("c: a program of 0 operations given, at least 1 allowed")
 

@@ -18,12 +18,15 @@ from quantlab.algorithms.after_training import calibrate
 from quantlab.conversion import save_compressed_model
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.interface import size_name
+from quantlab.deploy.c.model import c_model
+from quantlab.deploy.folder import only_writer, write_files
 from quantlab.errors import UsageError
 from quantlab.integer.file import to_bytes
 from quantlab.integer.interpreter import run
 from quantlab.integer.lower import InputSpec, lower
-from quantlab.integer.operations import Linear
-from quantlab.integer.tensor_type import S8, S16, S32, U8
+from quantlab.integer.operations import Linear, Reshape
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 COUNT = 64
@@ -272,6 +275,28 @@ def test_a_second_call_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     assert left == set(saved.hashes)
 
 
+def test_models_in_folders_of_the_directory_stay(tmp_path: Path) -> None:
+    program = Program(
+        inputs={"x": TensorType((4,), U8)},
+        operations=(Reshape(inputs=("x",), output="y", shape=(2, 2)),),
+        outputs=("y",),
+    )
+    write_files(c_model(program).files, tmp_path / "one")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=r"one/.*: no file of an earlier export"):
+        save_compressed_model(network(), "auto", None, IMAGES, directory=tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_one_process_writes_at_a_time(tmp_path: Path) -> None:
+    with (
+        only_writer(tmp_path),
+        pytest.raises(UsageError, match="another process is writing there; wait for its end"),
+    ):
+        save_compressed_model(network(), "auto", None, IMAGES, directory=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_directory_with_other_files_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "main.c").write_text("mine")
     with pytest.raises(UsageError, match=r"main\.c: no file of an earlier export"):
@@ -302,6 +327,10 @@ IMAGES, CLASSES = data()
         ({"dtype": "f32", "representation": "bits1"}, "encoding: 'bits1' given, auto, csr, dense"),
         ({"model": "network"}, "model: a str given, a torch.nn.Module allowed"),
         ({"directory": 3}, "directory: a int given, a path allowed"),
+        ({"directory": "a\0b"}, r"folder: 'a\\x00b' given, a path without"),
+        ({"example_data": IMAGES.to(torch.complex64)}, "example_data: complex64.* real numbers"),
+        ({"example_targets": CLASSES + 99}, r"example_targets: \d+ given, classes 0 to \d allowed"),
+        ({"example_targets": CLASSES - 99}, r"example_targets: -\d+ given, classes 0"),
         ({"example_data": None}, "input_data: None given, a sample needed"),
         ({"example_data": IMAGES[:, 0]}, r"example_data: shape \[64, 8, 8\] given, a row \[F\] or"),
         ({"example_data": IMAGES.expand(-1, 2, -1, -1)},

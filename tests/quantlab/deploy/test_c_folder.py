@@ -37,6 +37,22 @@ def test_models_of_several_parts_are_found_below(tmp_path: Path) -> None:
     assert found == {"two"}
 
 
+def test_a_model_in_a_folder_of_the_directory_is_another_one_and_stays(tmp_path: Path) -> None:
+    write_files(model(1), tmp_path / "mine")
+    with pytest.raises(UsageError, match=r"mine/.*: no file of an earlier export"):
+        leftovers(model(2), tmp_path, has_parts=False)
+    write_files(model(1), tmp_path / "one" / "deeper")
+    with pytest.raises(UsageError, match=r"deeper/.*: no file of an earlier export"):
+        leftovers(model(2), tmp_path)
+
+
+def test_what_a_killed_process_was_writing_is_left_over(tmp_path: Path) -> None:
+    write_files(model(1), tmp_path)
+    torn = tmp_path / "headers" / ".layer.h.123.part"
+    torn.write_text("hal")
+    assert leftovers(model(1), tmp_path) == [torn]
+
+
 def test_an_interrupted_export_can_be_repeated(tmp_path: Path) -> None:
     files = dict(list(model(1).items())[:-3])
     write_files(files, tmp_path)

@@ -12,6 +12,7 @@ from torch import nn
 
 from quantlab.algorithms import quantize
 from quantlab.algorithms.after_training import calibrate
+from quantlab.deploy.c.boards.measure import measure
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.options import OPTIONS, read
@@ -114,6 +115,26 @@ def test_what_does_not_fit_on_a_board_names_the_board(name: str) -> None:
 def test_values_that_are_none(options: Mapping[str, str], said: str) -> None:
     with pytest.raises(UsageError, match=f"^{said}"):
         ARTEFACTS["c"].files({"network": narrow_and_wide()}, options)
+
+
+def test_options_are_texts_by_name() -> None:
+    with pytest.raises(UsageError, match=r"^options: a list given, values by name allowed$"):
+        options_for(["c"], ["ram"])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^options\['ram'\]: a int given, text allowed$"):
+        options_for(["c"], {"ram": 65536})  # type: ignore[dict-item]
+
+
+def test_only_a_program_becomes_c() -> None:
+    with pytest.raises(UsageError, match=r"^program: a NoneType given, a Program allowed$"):
+        c_model(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"inputs": ["x"]}'])
+def test_a_folder_without_a_model_cannot_be_measured(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "model.json").write_text(text)
+    with pytest.raises(UsageError, match=r"model\.json: no manifest of a model in C; export it"):
+        measure(tmp_path, BOARDS["c-m3"])
 
 
 def test_an_option_goes_to_the_artefacts_that_have_it() -> None:

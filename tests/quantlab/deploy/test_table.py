@@ -141,6 +141,20 @@ def test_packages_are_those_of_artefacts_and_engines() -> None:
     assert packages() == ["onnx", "onnxruntime"]
 
 
+def test_what_is_damaged_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    for name in ("program", "c"):
+        write_files(ARTEFACTS[name].files(PARTS, {}), tmp_path)
+    damaged = max((tmp_path / "c" / "headers").iterdir())
+    damaged.write_text("damaged")
+    gone = [tmp_path / "c" / "model.c", *tmp_path.glob("*.*")]
+    for path in gone:
+        path.unlink()
+    with pytest.raises(VerificationError, match=r"7 bytes are not the .* expected; delete the"):
+        open_engines(["c"], PARTS, tmp_path)
+    assert len(gone) > 1
+    assert not any(path.exists() for path in gone)
+
+
 def test_verifying_nothing_is_refused() -> None:
     (program,) = PARTS.values()
     batch = inputs(program, 2, 0)

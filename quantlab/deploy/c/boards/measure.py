@@ -11,6 +11,7 @@ from quantlab.deploy.c.boards.objects import flash_bytes
 from quantlab.deploy.c.boards.program import command_of, compiled
 from quantlab.deploy.c.boards.table import Board
 from quantlab.deploy.c.compiler import model_objects
+from quantlab.errors import UsageError, check_kind
 
 _SECONDS = 600
 
@@ -29,13 +30,12 @@ class Measured:
 def measure(folder: Path, board: Board) -> Measured:
     """Return what the model in a folder costs on a board, without QL_TRACE.
 
-    Raises UsageError for what does not fit on the board, VerificationError if the files do not
-    compile or the model fails.
+    Raises UsageError for a folder without a model and for what does not fit on the board,
+    VerificationError if the files do not compile or the model fails.
     """
-    manifest = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    program = compiled(
-        board, folder, list(manifest["inputs"]), list(manifest["outputs"]), ["measure.c"]
-    )
+    check_kind("folder", folder, Path, "a Path")
+    check_kind("board", board, Board, "a Board")
+    program = compiled(board, folder, *_tensors(folder / "model.json"), ["measure.c"])
     (measured,) = run(board, program, {}, ["measured"], _SECONDS)
     ticks, stack_bytes = struct.unpack("<QI", measured)
     with TemporaryDirectory() as directory:
@@ -45,3 +45,12 @@ def measure(folder: Path, board: Board) -> Measured:
             stack_bytes=stack_bytes,
             flash_bytes=flash_bytes(objects),
         )
+
+
+def _tensors(manifest: Path) -> tuple[list[str], list[str]]:
+    """Return the names of a model's inputs and outputs."""
+    try:
+        said = json.loads(manifest.read_text(encoding="utf-8"))
+        return list(said["inputs"]), list(said["outputs"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{manifest}: no manifest of a model in C; export it anew") from error

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.kernels.kernel import Factors
 from quantlab.deploy.c.kernels.table import AUTO, CHOICES, DENSE, KERNELS
 from quantlab.deploy.c.placed import channels_last
-from quantlab.errors import UsageError, did_you_mean
+from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.integer.operations import Convolution, Linear, Reshape
 from quantlab.integer.program import Program
 
@@ -38,6 +38,7 @@ def chosen(program: Program, encoding: Encoding) -> Mapping[str, str]:
         for operation in program.operations
         if isinstance(operation, Convolution | Linear)
     }
+    check_kind("encoding", encoding, str | Mapping, "a name, or names by layer,")
     if not isinstance(encoding, str):
         _check_layers(encoding, layers)
         return {name: encoding.get(name, DENSE) for name in layers}
@@ -80,6 +81,8 @@ def _check_name(name: str, place: str = "encoding") -> None:
 
 def _check_layers(encoding: Mapping[str, str], layers: Mapping[str, Factors]) -> None:
     for name, one in encoding.items():
+        check_kind("encoding", name, str, "names of layers")
+        check_kind(f"encoding['{name}']", one, str, "a name")
         if name not in layers:
             hint = did_you_mean(name, layers)
             raise UsageError(f"encoding: no layer makes '{name}'{hint}")
