@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantlab.deploy.c.boards.emulator import run
-from quantlab.deploy.c.boards.table import MIB, SUPPORT, Board
+from quantlab.deploy.c.boards.table import KIB, SUPPORT, Board
 from quantlab.deploy.c.interface import size_name
 from quantlab.deploy.c.kernels.choice import Encoding
 from quantlab.deploy.c.kernels.table import AUTO
@@ -24,9 +24,13 @@ _SECTIONS = ("-O2", "-ffunction-sections", "-fdata-sections")
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """A model in C. files: that are compiled. includes: folders of headers. headers: that the call
-    needs. call: an expression of `arena`, `input` and `output` that runs the model and is 0 if all
-    went well. arena_bytes, input_bytes, output_bytes: of the memory that the caller gives."""
+    """A model in C.
+
+    files: that are compiled. includes: folders of headers. headers: that the call needs. call: an
+    expression of `arena`, `input` and `output` that runs the model and is 0 if all went well.
+    arena_bytes, input_bytes, output_bytes: of the memory that the caller gives. flags: of the
+    compiler, behind the board's.
+    """
 
     files: Sequence[Path]
     includes: Sequence[Path]
@@ -36,6 +40,7 @@ class Sources:
     input_bytes: int
     output_bytes: int
     definitions: Sequence[str] = ()
+    flags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +79,9 @@ def sources_of(
 def cost(board: Board, sources: Sources) -> Cost:
     """Compile a model with -O2 and run it. Raises RuntimeError if it does not compile, and
     VerificationError if its call is not 0."""
-    roomy = dataclasses.replace(
-        board, stack_size=3 * MIB + MIB // 2
-    )  # some keep their tensors there
+    # Some keep their tensors on the stack.
+    memory = sources.arena_bytes + sources.input_bytes + sources.output_bytes
+    roomy = dataclasses.replace(board, stack_size=board.ram.size - memory - 64 * KIB)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         objects = _objects(board, sources, directory)
@@ -94,7 +99,8 @@ def _objects(board: Board, sources: Sources, directory: Path) -> list[Path]:
     """Compile the model and its call, which comes first."""
     call = directory / "call.c"
     call.write_text(_call(sources), encoding="utf-8")
-    command = [board.compiler, *board.flags, *_SECTIONS, "-std=gnu11", f"-I{SUPPORT}"]
+    command = [board.compiler, *board.flags, *sources.flags, *_SECTIONS]
+    command += ["-std=gnu11", f"-I{SUPPORT}"]
     command += [f"-I{folder}" for folder in sources.includes]
     command += [f"-D{definition}" for definition in sources.definitions]
     objects = []

@@ -1,15 +1,17 @@
 """The int8 networks of MLPerf Tiny on emulated microcontrollers, ours and those of peers.
 
 All sides have the same weights (`benchmarks.reference_networks`), are compiled with -O2 and run in
-QEMU on the same support code: Cortex-M3 (mps2-an385) and Cortex-M4 (mps2-an386). Before we are
-measured, the model's own test compares its outputs with the interpreter's on that core.
+QEMU on the same support code: Cortex-M3 (mps2-an385), Cortex-M4 (mps2-an386) and Cortex-M55
+(mps3-an547). Before we are measured, the model's own test compares its outputs with the
+interpreter's on that core.
 
 flash: bytes of code and constants that an inference reaches, without the C library. arena: bytes
 that the caller gives. stack: the most bytes in use. instructions: of one inference, not cycles:
 QEMU knows no wait states and no pipeline. Input and output are in none of them.
 
-BakeNN 1.0 has plain C on the M3, CMSIS-NN's kernels on the M4. emx-onnx-cgen computes our
-`qdq.onnx` in floats. Row.ratio: BakeNN's instructions / own instructions.
+BakeNN 1.0 has plain C on the M3, CMSIS-NN's kernels on the M4 and the M55, where they use Helium's
+vectors; so do ours, which are measured without them too. emx-onnx-cgen computes our `qdq.onnx` in
+floats. Row.ratio: BakeNN's instructions / own instructions.
 
 A second table has TFLite-Micro, which interprets the file: the file's bytes and the least arena
 that it starts with, on x86-64. Row.ratio there: its arena / our arena.
@@ -17,6 +19,7 @@ that it starts with, on x86-64. Row.ratio there: its arena / our arena.
 `python -m tests.benchmarks.figures` puts the first table into docs/c.md.
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +33,13 @@ from benchmarks.reference_networks import NETWORKS, folder
 from quantlab.deploy.c.boards.table import BOARDS
 
 Side = Callable[[Path, Path], Sources]
+
+
+def without_helium(file: Path, folder: Path) -> Sources:
+    """Write our model into a folder, for a Cortex-M55 that has no vectors."""
+    return dataclasses.replace(ours(file, folder), flags=["-mcpu=cortex-m55+nomve"])
+
+
 PATCHED = (bakenn_portable, bakenn_cmsis_nn)
 # The first side is the peer of the others.
 SIDES: Mapping[str, Mapping[str, Side]] = {
@@ -42,6 +52,11 @@ SIDES: Mapping[str, Mapping[str, Side]] = {
         "BakeNN, CMSIS-NN": bakenn_cmsis_nn,
         "QuantLab": ours,
         "emx-onnx-cgen": emx_onnx_cgen,
+    },
+    "c-m55": {
+        "BakeNN, CMSIS-NN": bakenn_cmsis_nn,
+        "QuantLab": ours,
+        "QuantLab without Helium": without_helium,
     },
 }
 
