@@ -1,5 +1,5 @@
 """Functions of one number in 32-bit floats, operation by operation as `deploy/c/runtime/scalar*.c`:
-both give the same bits."""
+both give the same bits, and NaN of NaN, whatever its bits."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Floats = NDArray[np.float32]
 
 def exp(x: Floats) -> Floats:
     """Return e^x; 0 below -87, and beyond 88 as of 88. S. L. Moshier, Cephes, expf."""
-    bounded = np.minimum(np.maximum(x, _of(-87.0)), _of(88.0))
+    bounded = np.fmin(np.fmax(x, _of(-87.0)), _of(88.0))
     scaled = bounded * _hex("0x1.715476p+0")
     n = np.where(scaled < 0, scaled - _of(0.5), scaled + _of(0.5)).astype(np.int32)
     whole = n.astype(np.float32)
@@ -23,7 +23,8 @@ def exp(x: Floats) -> Floats:
     )  # fmt: skip
     y = y * (rest * rest) + rest + _of(1.0)
     power = ((n + 127) << 23).astype(np.int32).view(np.float32)
-    return np.asarray(np.where(x < _of(-87.0), _of(0.0), y * power))
+    result = np.where(x < _of(-87.0), _of(0.0), y * power)
+    return np.asarray(np.where(np.isnan(x), x, result))
 
 
 def log(x: Floats) -> Floats:
@@ -44,8 +45,8 @@ def log(x: Floats) -> Floats:
     y = y * rest * square
     y = y + whole * _hex("-0x1.bd0106p-13")
     y = y - _of(0.5) * square
-    result: Floats = rest + y + whole * _hex("0x1.63p-1")
-    return result
+    result = rest + y + whole * _hex("0x1.63p-1")
+    return np.asarray(np.where(np.isnan(x), x, result))
 
 
 def tanh(x: Floats) -> Floats:

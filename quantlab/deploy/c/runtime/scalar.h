@@ -1,4 +1,4 @@
-/* Functions of one number, from additions, products and quotients alone. */
+/* Functions of one number, from additions, products and quotients alone. NaN gives NaN. */
 #ifndef QL_SCALAR_H
 #define QL_SCALAR_H
 

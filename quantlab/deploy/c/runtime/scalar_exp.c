@@ -4,7 +4,7 @@
 
 /* S. L. Moshier, Cephes, expf: 2^n times a polynomial of what is left, at most log(2) / 2. */
 float ql_scalar_exp(float x) {
-  if (x < -87.0f) return 0.0f;
+  if (!(x >= -87.0f)) return x < -87.0f ? 0.0f : x;
   if (x > 88.0f) x = 88.0f;
   const float scaled = x * 0x1.715476p+0f;
   const int32_t n = (int32_t)(scaled < 0.0f ? scaled - 0.5f : scaled + 0.5f);

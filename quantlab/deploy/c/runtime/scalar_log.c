@@ -7,6 +7,7 @@
 float ql_scalar_log(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
+  if (bits << 1 > UINT32_C(0xFF000000)) return x;
   int32_t n = (int32_t)(bits >> 23) - 126;
   bits = (bits & UINT32_C(0x7FFFFF)) | UINT32_C(0x3F000000);
   float rest;
