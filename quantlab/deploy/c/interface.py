@@ -1,5 +1,6 @@
 """`model.h`: what a caller sees of a model."""
 
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from quantlab.deploy.c.placed import channels_last
 from quantlab.deploy.c.text import NOTE, identifier
 from quantlab.deploy.c.written import Interface, Tensor
+from quantlab.errors import UsageError
+
+_TAKEN = {"QL_ARENA_SIZE": "the arena", "QL_WRONG_SIZE": "an error code"}
 
 
 def input_name(name: str) -> str:
@@ -45,7 +49,8 @@ def selftest_signature(program: Interface) -> str:
 
 def interface(program: Interface, arena_size: int, *, has_vectors: bool = False) -> str:
     """Return `model.h`. arena_size: in bytes. has_vectors: whether the model's own test has inputs
-    of the user's."""
+    of the user's. Raises UsageError if two tensors have one name in C."""
+    _check_names(program)
     shared = {**program.inputs, **{name: program.types[name] for name in program.outputs}}
     sizes = "\n".join(_size(name, kind) for name, kind in shared.items())
     also = "\n   The vectors of headers/input.h are tested too." if has_vectors else ""
@@ -64,11 +69,28 @@ def interface(program: Interface, arena_size: int, *, has_vectors: bool = False)
 {run_signature(program)};
 
 /* Run the model on numbers of its own in memory of these sizes, which it overwrites. Returns QL_OK,
-   or QL_WRONG_RESULT where the integers are not those of the program.{also} */
+   or QL_WRONG_RESULT where the outputs are not those of the program.{also} */
 {selftest_signature(program)};
 
 #endif
 """
+
+
+def _check_names(program: Interface) -> None:
+    taken = dict(_TAKEN)
+    for role, name, parameter in _parameters(program):
+        for word in (size_name(name), parameter, f"{parameter}_size"):
+            owner = taken.setdefault(word, f"'{name}'")
+            if owner != f"'{name}'":
+                raise UsageError(f"{role} '{name}': {word} in C, as {owner}; another name needed")
+
+
+def _parameters(program: Interface) -> Iterator[tuple[str, str, str]]:
+    """Yield what each tensor is to a caller, its name, and the parameter that points to it."""
+    for name in program.inputs:
+        yield "input", name, input_name(name)
+    for name in outputs_of(program):
+        yield "output", name, output_name(name)
 
 
 def _size(name: str, kind: Tensor) -> str:

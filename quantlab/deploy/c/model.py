@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,11 @@ def c_model(
     most_made = max(len(group.made) for group in writer.groups)
     tests = {"selftest"} if vectors is None else {"selftest", "is_same"}
     runtime = runtime_files(writer.runtime | tests, most_made=max(most_made, 1))
-    headers = {f"headers/{name}.h": _header(name, writer) for name in writer.definitions}
+    headers = {
+        f"headers/{name}.h": _header(name, body)
+        for name, body in writer.definitions.items()
+        if body
+    }
     has_vectors = vectors is not None
     if vectors is not None:
         headers[f"headers/{HEADER}.h"] = vectors_header(program, vectors)
@@ -128,9 +132,9 @@ def _give_outputs(writer: Writer) -> None:
             writer.call("memcpy", output_name(name), Pointer(found.buffer), size_name(name))
 
 
-def _header(name: str, writer: Writer) -> str:
+def _header(name: str, definitions: Sequence[str]) -> str:
     """Return the constants of a group."""
-    body = "\n".join(writer.definitions[name])
+    body = "\n".join(definitions)
     guard = f"QL_{name.upper()}_H"
     includes = "\n".join(f'#include "../runtime/{file}"' for file in ["ql.h", *headers_for(body)])
     return f"{NOTE}#ifndef {guard}\n#define {guard}\n\n{includes}\n\n{body}\n#endif\n"
@@ -148,7 +152,11 @@ def _manifest(
         "arena_bytes": sizes.arena,
         "input_bytes": sizes.inputs,
         "output_bytes": sizes.outputs,
-        "constant_bytes": {f"headers/{name}.h": size for name, size in sizes.constants.items()},
+        "constant_bytes": {
+            path: size
+            for name, size in sizes.constants.items()
+            if (path := f"headers/{name}.h") in files
+        },
         "encoding": encoding if isinstance(encoding, str) else dict(encoding),
         "weights": {
             name: {"encoding": stored.encoding, "bytes": stored.weights.nbytes}

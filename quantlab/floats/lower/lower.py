@@ -116,6 +116,8 @@ class _Lowerer:
         state = self._state
         found = {}
         for name, source in _named(node.args[0]).items():
+            if name == INPUT:
+                raise UsageError(f"output '{name}': the name of the input; another name needed")
             value = state.values.get(source) if isinstance(source, fx.Node) else None
             if not isinstance(value, View):
                 raise UsageError(

@@ -520,17 +520,28 @@ def test_the_network_stays_as_it_is() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
+class Two(nn.Module):
+    """Gives scores by this name, and their positive parts."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.layer, self.name = nn.Linear(3, 2), name
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        y = self.layer(x)
+        return {self.name: y, "rest": y.relu()}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("input", "the name of the input"), ("arena", "QL_ARENA_SIZE in C")]
+)
+def test_an_output_with_the_name_of_something_else_is_refused(name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"^output '{name}': {said}.*; another name needed$"):
+        float_model(Two(name), batch(3))
+
+
 def test_several_outputs_have_names() -> None:
-    class Two(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(3, 2)
-
-        def forward(self, x: Tensor) -> dict[str, Tensor]:
-            y = self.layer(x)
-            return {"scores": y, "rest": y.relu()}
-
-    network = settled(Two())
+    network = settled(Two("scores"))
     program = lower(network, batch(3))
     found = run(program, {"input": batch(3).numpy()})
     with torch.no_grad():

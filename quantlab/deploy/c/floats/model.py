@@ -104,7 +104,11 @@ def _manifest(writer: FloatWriter, encoding: str, sizes: Sizes, files: Files) ->
         "arena_bytes": sizes.arena,
         "input_bytes": sizes.inputs,
         "output_bytes": sizes.outputs,
-        "constant_bytes": {f"headers/{name}.h": size for name, size in sizes.constants.items()},
+        "constant_bytes": {
+            path: size
+            for name, size in sizes.constants.items()
+            if (path := f"headers/{name}.h") in files
+        },
         "encoding": encoding,
         "weights": {
             layer: {"encoding": encoding, "bytes": nbytes}

@@ -1,0 +1,72 @@
+"""`model.h` and the constants' headers: a name is of one thing alone, and none is of nothing."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from quantlab.conversion.floats import float_model
+from quantlab.deploy.c.model import Model, c_model
+from quantlab.errors import UsageError
+from quantlab.integer.operations import Linear, Reshape
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import U8, TensorType
+
+
+def program(name: str, *outputs: str) -> Program:
+    """Return layers that read one input."""
+    weight, bias = np.ones((2, 4), np.int8), np.zeros(2, np.int32)
+    layers = tuple(
+        Linear(inputs=(name,), output=output, weight=weight, weight_bits=8, bias=bias)
+        for output in outputs
+    )
+    return Program(inputs={name: TensorType((4,), U8)}, operations=layers, outputs=outputs)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("x", "arena"), "output 'arena': QL_ARENA_SIZE in C, as the arena"),
+        (("arena", "y"), "input 'arena': QL_ARENA_SIZE in C, as the arena"),
+        (("x", "wrong"), "output 'wrong': QL_WRONG_SIZE in C, as an error code"),
+        (("x", "scores", "Scores"), "output 'Scores': QL_SCORES_SIZE in C, as 'scores'"),
+        (("x", "X"), "output 'X': QL_X_SIZE in C, as 'x'"),
+        (("x", "a-b", "a_b"), "output 'a_b': QL_A_B_SIZE in C, as 'a-b'"),
+        (("x", "box", "box_size"), "output 'box_size': output_box_size in C, as 'box'"),
+    ],
+)
+def test_two_things_of_one_name_are_refused(names: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=f"^{said}; another name needed$"):
+        c_model(program(*names))
+
+
+def test_other_names_are_taken() -> None:
+    header = c_model(program("x", "y", "y_1", "size")).files["model.h"].decode()
+    for name in ("QL_X_SIZE 4", "QL_Y_SIZE 8", "QL_Y_1_SIZE 8", "QL_SIZE_SIZE 8"):
+        assert f"#define {name}\n" in header
+
+
+def flat() -> Model:
+    """A model with an operation that only moves numbers."""
+    layer = program("x", "y")
+    flattened = Reshape(inputs=("y",), output="z", shape=(2, 1))
+    return c_model(
+        Program(inputs=layer.inputs, operations=(*layer.operations, flattened), outputs=("z",))
+    )
+
+
+def summed() -> Model:
+    """A model of floats with an operation whose sizes are arguments."""
+    return float_model(nn.Sequential(nn.Linear(4, 2), nn.Softmax(1)), torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("make", [flat, summed])
+def test_headers_have_constants_and_the_manifest_names_no_others(make: Callable[[], Model]) -> None:
+    files = make().files
+    headers = {path: text for path, text in files.items() if path.startswith("headers/")}
+    assert len(headers) == 1
+    assert all(b"static const" in text for text in headers.values())
+    assert set(json.loads(files["model.json"])["constant_bytes"]) == set(headers)
