@@ -1,8 +1,10 @@
 """A model of C as a program of its own, under any compiler, sanitizer and level of optimization."""
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -40,6 +42,7 @@ SANITIZERS: Mapping[str, Any] = {
     compiler: _command(compiler, _CHECKED, "-fno-sanitize-recover=all", "-g")
     for compiler in ("gcc", "clang")
 }
+MEMORY_SANITIZER = _command("clang", "-fsanitize=memory", "-fno-sanitize-recover=all", "-g")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,10 @@ class CalledModel:
         *,
         is_filled: bool = True,
     ) -> None:
+        if _missing(tuple(command)):
+            pytest.skip(
+                f"{command[0]} lacks what {command[1]} needs: apt-get install libclang-rt-dev"
+            )
         self._program, self._folder = program, folder
         self._fills = FILLS if is_filled else (None,)
         write_files(files, folder)
@@ -104,6 +111,15 @@ class CalledModel:
         return found
 
 
+@cache
+def _missing(command: tuple[str, ...]) -> bool:
+    """Return whether a compiler lacks what its settings need, such as a sanitizer."""
+    empty = "int main(void) { return 0; }"
+    whole = [*command, "-x", "c", "-", "-o", os.devnull]
+    done = subprocess.run(whole, input=empty, capture_output=True, text=True, check=False)
+    return done.returncode != 0
+
+
 def _call(command: Sequence[str], folder: Path | None = None) -> None:
     """Run a command that has nothing to say."""
     done = subprocess.run(
@@ -128,8 +144,7 @@ def _caller(program: Interface) -> str:
         f"  if (fread({name}, 1, {size}, given) != {size}) return 3;" for name, size in inputs
     )
     filled = "\n".join(
-        f"    memset({name}, fill, {size});"
-        for name, size in [("arena", "arena_size"), *outputs]
+        f"    memset({name}, fill, {size});" for name, size in [("arena", "arena_size"), *outputs]
     )
     written = "\n".join(f"  fwrite({name}, 1, {size}, made);" for name, size in outputs)
     arguments = "".join(f", {name}, {size}" for name, size in inputs + outputs)

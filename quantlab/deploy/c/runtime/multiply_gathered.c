@@ -25,6 +25,8 @@ void ql_multiply_gathered(const ql_product* layer, const void* input, int32_t* s
   ql_gathered x;
   x.length = (size_t)layer->kernel_rows * layer->kernel_columns * (layer->channels / layer->groups);
   x.words = scratch;
+  /* Without words there may be no scratch. */
+  uint8_t* behind = num_words == 0 ? scratch : (uint8_t*)(x.words + num_words);
   for (uint16_t rows = 0; rows < layer->result_rows; rows++) {
     const uint16_t i = is_backward ? (uint16_t)(layer->result_rows - 1 - rows) : rows;
     const int32_t top = (int32_t)i * layer->stride_rows - layer->top;
@@ -33,7 +35,7 @@ void ql_multiply_gathered(const ql_product* layer, const void* input, int32_t* s
       const int32_t left = (int32_t)j * layer->stride_columns - layer->left;
       const size_t start = ((size_t)i * layer->result_columns + j) * layer->outputs;
       for (uint16_t group = 0; group < layer->groups; group++) {
-        x.bytes = ql_gather_window(layer, input, top, left, group, (uint8_t*)(x.words + num_words));
+        x.bytes = ql_gather_window(layer, input, top, left, group, behind);
         prepare(layer, &x);
         multiply_group(layer, &x, group, add, sums, places, start);
       }
