@@ -2,7 +2,7 @@
 
    Integers are those of the program that the model was made from, to the bit. Tensors of images lie
    row by row, column by column, the channels of a place together. Shifts of negative numbers to the
-   right are arithmetic, as with all compilers for which models are tested; a check below says so. */
+   right are arithmetic, as with all compilers for which models are tested; see below. */
 #ifndef QL_H
 #define QL_H
 
