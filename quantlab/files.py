@@ -2,23 +2,38 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a temporary file beside `path`, sync it, rename it. Raises OSError with the path, the
     old file intact and no temporary file left."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write temporary files beside all paths, sync them, and then rename them in turn.
+
+    Raises OSError with the path; where there is no room for all of them, all old files are intact.
+    No temporary file is left.
+    """
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in contents}
+    path = Path()
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        for path, content in contents.items():
+            with temporary[path].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in contents:
+            temporary[path].replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        for one in temporary.values():
+            one.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
-    sync_folder(path.parent)
+    for folder in dict.fromkeys(path.parent for path in contents):
+        sync_folder(folder)
 
 
 def is_temporary(path: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from quantlab.deploy.artefact import Artefact, Files, Options, Parts
 from quantlab.errors import QuantLabError, UsageError
-from quantlab.files import write_atomically
+from quantlab.files import write_together
 from quantlab.integer.file import REMEDY
 
 
@@ -48,14 +48,13 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def write_files(files: Files, folder: Path) -> list[Path]:
-    """Write files, each in place of what is there; return their paths. Raises OSError."""
-    written = []
-    for name, data in files.items():
-        path = folder / name
+    """Write files, each in place of what is there; return their paths. Raises OSError; where there
+    is no room for all of them, all stays as it is."""
+    contents = {folder / name: data for name, data in files.items()}
+    for path in contents:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
-        written.append(path)
-    return written
+    write_together(contents)
+    return list(contents)
 
 
 def replace_files(files: Files, folder: Path, stale: Iterable[Path]) -> list[Path]:
