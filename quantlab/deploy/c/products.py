@@ -49,6 +49,7 @@ def product(group: Group, writer: Writer) -> None:
         **sizes,
         "outputs": len(layer.bias),
         "is_gathered": int(kept.is_gathered),
+        "is_of_places": int(kept.is_of_places),
         "weights": weights,
         "bias": writer.constants("bias", bias) if has_bias else "NULL",
         "padding": _padding(layer, writer),

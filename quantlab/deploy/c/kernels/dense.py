@@ -75,6 +75,7 @@ class Dense(Kernel):
             runtime=frozenset(runtime),
             scratch=scratch,
             is_gathered=is_gathered,
+            is_of_places=_is_of_places(factors.layer),
             places_at_once=2 if is_read_again and function == "paired" else 1,
         )
 

@@ -84,10 +84,10 @@ class Stored:
     encoding: its name. weights: flat, of any type of `text.C_TYPES`. function: of the runtime,
     without `ql_`. runtime: the other files that the function calls, without `.c`. scratch: the
     memory that the function needs beside input and result, None for none. is_gathered: whether all
-    windows are copied there. places_at_once: how many places, one behind the other, are made at
-    once at most: they are written in any order, and all that they are made of is read until the
-    last one is written. added: what the function leaves out of the sums of each output, a part of
-    its bias then; None for nothing.
+    windows are copied there. is_of_places: whether each is the place that it makes. places_at_once:
+    how many places, one behind the other, are made at once at most: they are written in any order,
+    and all that they are made of is read until the last one is written. added: what the function
+    leaves out of the sums of each output, a part of its bias then; None for nothing.
     """
 
     encoding: str
@@ -96,6 +96,7 @@ class Stored:
     runtime: frozenset[str] = frozenset()
     scratch: TensorType | None = None
     is_gathered: bool = False
+    is_of_places: bool = False
     places_at_once: int = 1
     added: NDArray[np.int32] | None = None
 

@@ -7,7 +7,8 @@
 /* A fully connected layer is a convolution of one place, or of a column of them. padding: of each
    channel, none for zeros. bias: NULL for zeros, or where it is part of what is made of the sums,
    and then left_out. Sums of four outputs are made at once: see product.inc for the order of
-   weights. is_gathered: whether every window is copied into scratch, so that it is one span. */
+   weights. is_gathered: whether every window is copied into scratch, so that it is one span.
+   is_of_places: whether each window is the place that it makes. */
 typedef struct {
   uint16_t rows, columns, channels;
   uint16_t result_rows, result_columns, outputs;
@@ -16,7 +17,7 @@ typedef struct {
   uint16_t dilation_rows, dilation_columns;
   uint16_t top, left;
   uint16_t groups;
-  uint8_t is_gathered;
+  uint8_t is_gathered, is_of_places;
   const int8_t* weights;
   const int32_t* bias;
   QL_CONSTANTS(int16_t) padding;
