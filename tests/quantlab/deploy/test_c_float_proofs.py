@@ -1,6 +1,5 @@
 """C of floats at the ends of their range: denormals, zeros of both signs, overflow, and NaN."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -52,21 +51,23 @@ def ends(shape: Shape) -> NDArray[np.float32]:
     return np.stack(samples).astype(np.float32)
 
 
-def networks() -> Mapping[str, tuple[nn.Module, Shape]]:
-    """Return networks and the shapes of their inputs."""
-    made = {name: (settled(make()), shape) for name, (make, shape) in NETWORKS.items()}
-    for name, activation in ACTIVATIONS.items():
-        network = settled(Calls(lambda x, layer: layer(x), activation))
-        made[f"only {name}"] = network, (3, 5, 20)
-    return {**made, **{f"random {seed}": random_layers(seed) for seed in range(20, 40)}}
+SEEDS = {f"random {seed}": seed for seed in range(20, 40)}
+NAMES = (*NETWORKS, *ACTIVATIONS, *SEEDS)
 
 
-NAMES = tuple(networks())
+def network_of(name: str) -> tuple[nn.Module, Shape]:
+    """Return a network and the shape of its input."""
+    if name in SEEDS:
+        return random_layers(SEEDS[name])
+    if name in ACTIVATIONS:
+        return settled(Calls(lambda x, layer: layer(x), ACTIVATIONS[name])), (3, 5, 20)
+    make, shape = NETWORKS[name]
+    return settled(make()), shape
 
 
 def program_of(name: str) -> tuple[FloatProgram, NDArray[np.float32]]:
     """Return a network lowered, and its samples."""
-    network, shape = networks()[name]
+    network, shape = network_of(name)
     generator = torch.Generator().manual_seed(0)
     return lower(network, torch.randn(2, *shape, generator=generator)), ends(shape)
 
@@ -88,7 +89,7 @@ def check_here(name: str, command: list[str], folder: Path) -> None:
             check_same(found, expected[output][number])
 
 
-@pytest.mark.parametrize("command", [COMPILERS["gcc -O2"]])
+@pytest.mark.parametrize("command", [COMPILERS["gcc -O0"]])
 def test_nan_of_overflow_goes_through_a_softmax(command: list[str], tmp_path: Path) -> None:
     check_here(
         "softmax along channels",
