@@ -5,8 +5,6 @@
 typedef int8_t ql_integer;
 #define QL_NAME ql_paired_places_s8
 #define QL_TYPE QL_S8
-#define QL_EVEN ql_even_signed
-#define QL_ODD ql_odd_signed
 #define QL_SPREAD QL_SPREAD_SIGNED
 #define QL_EIGHT ql_eight_signed
 #define QL_SOME ql_some_signed

@@ -5,8 +5,6 @@
 typedef uint8_t ql_integer;
 #define QL_NAME ql_paired_places_u8
 #define QL_TYPE QL_U8
-#define QL_EVEN ql_even_unsigned
-#define QL_ODD ql_odd_unsigned
 #define QL_SPREAD QL_SPREAD_UNSIGNED
 #define QL_EIGHT ql_eight_unsigned
 #define QL_SOME ql_some_unsigned

@@ -54,12 +54,11 @@ static inline uint32_t ql_high_halves(uint32_t lower, uint32_t upper) {
   return pair;
 }
 
-/* The same in assembly: the pair of bytes 0 and 2 of `next` in `pairs`, that of 1 and 3 in `next`.
- */
+/* In assembly: of the bytes of `next` the pair of 0 and 2 to `pairs`, that of 1 and 3 to `next`. */
 #define QL_SPREAD_UNSIGNED "uxtb16 %[pairs], %[next]\n uxtb16 %[next], %[next], ror #8\n"
 #define QL_SPREAD_SIGNED "sxtb16 %[pairs], %[next]\n sxtb16 %[next], %[next], ror #8\n"
 
-/* The pair of bytes 0 and 2 of `numbers` in `even`, that of 1 and 3 in `numbers`. */
+/* Likewise of the bytes of `numbers`, to `even` and to `numbers`. */
 #define QL_TAKE_EVEN_UNSIGNED "uxtb16 %[even], %[numbers]\n uxtb16 %[numbers], %[numbers], ror #8\n"
 #define QL_TAKE_EVEN_SIGNED "sxtb16 %[even], %[numbers]\n sxtb16 %[numbers], %[numbers], ror #8\n"
 
@@ -67,19 +66,6 @@ static inline uint32_t ql_high_halves(uint32_t lower, uint32_t upper) {
 static inline int32_t ql_add_pairs(uint32_t one, uint32_t other, int32_t sum) {
   int32_t result;
   __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(one), "r"(other), "r"(sum));
-  return result;
-}
-
-/* sum + the product of the lower, or of the upper halves. */
-static inline int32_t ql_add_low(uint32_t one, uint32_t other, int32_t sum) {
-  int32_t result;
-  __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(one), "r"(other), "r"(sum));
-  return result;
-}
-
-static inline int32_t ql_add_high(uint32_t one, uint32_t other, int32_t sum) {
-  int32_t result;
-  __asm__("smlatt %0, %1, %2, %3" : "=r"(result) : "r"(one), "r"(other), "r"(sum));
   return result;
 }
 
