@@ -212,8 +212,12 @@ class Lowering:
         return _only(found)
 
     def _shared_grid(self, node: fx.Node) -> Grid | None:
-        limits = self.builder.limits
-        grid = _only([grid for user in node.users if (grid := self._grid_of_reader(user))])
+        """Return the grid of the quantizers among the readers of a value, behind what reads it
+        alone and leaves it on its grid."""
+        limits, readers = self.builder.limits, list(node.users)
+        while len(readers) == 1 and self.commutes(readers[0]):
+            readers = list(readers[0].users)
+        grid = _only([grid for reader in readers if (grid := self._grid_of_reader(reader))])
         if grid is None or not limits.has_narrow_memory:
             return None
         return grid if 2 * grid.num_levels >= 2**limits.memory_bits else None

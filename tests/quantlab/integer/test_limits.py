@@ -185,6 +185,38 @@ def test_quantized_values_are_the_codes_that_are_kept() -> None:
         assert np.array_equal(made[tensor], seen[name].numpy()), name
 
 
+class PooledResidual(nn.Module):
+    """A residual that is pooled before a convolution and an addition read it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.pool = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)
+        self.left, self.fc = nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4 * 16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.pool(self.stem(x).relu())
+        y = (self.left(x) + x).relu()
+        out: torch.Tensor = self.fc(y.flatten(1))
+        return out
+
+
+def test_what_is_pooled_is_rounded_once() -> None:
+    """To the grid of the quantizer behind the pooling, though another layer reads it too."""
+    spec = InputSpec(shape=(3, 10, 10), scale=(0.02,) * 3, zero_point=(120,) * 3)
+    algorithm = {"kind": "ste", "num_bits": 8}
+    rules = [
+        {"select": "*", "on": "weight", "algorithm": algorithm},
+        {"select": "!first", "on": "input", "algorithm": algorithm},
+    ]
+    case = calibrated(PooledResidual(), spec, rules, is_odd=False)
+    program = lower(case.network, spec, case.samples, memory_bits=8)
+    kinds = [type(operation).__name__ for operation in program.operations]
+    assert kinds == [
+        *("Convolution", "Requantize", "MaxPool", "Convolution", "Add", "Reshape", "Linear"),
+        "Requantize",
+    ]
+
+
 @pytest.mark.parametrize("rest", [[], [nn.Flatten()], [nn.ReLU(), nn.Flatten(), nn.Softmax(1)]])
 def test_scores_keep_their_bits(rest: list[nn.Module]) -> None:
     network = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 7), *rest), 8)
