@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from quantlab.deploy.c.placed import channels_last
-from quantlab.deploy.c.text import NOTE, identifier
+from quantlab.deploy.c.text import NOTE, identifier, remark
 from quantlab.deploy.c.written import Interface, Tensor
 from quantlab.errors import UsageError
 
@@ -97,4 +97,4 @@ def _size(name: str, kind: Tensor) -> str:
     axes = "".join(f"[{kind.shape[axis]}]" for axis in channels_last(kind.shape))
     what = ": rows, columns, channels" if len(kind.shape) == 3 else ""
     num_bytes = prod(kind.shape) * np.dtype(kind.kind.dtype).itemsize
-    return f"/* {name}, {kind.kind}{axes}{what}. */\n#define {size_name(name)} {num_bytes}"
+    return f"/* {remark(name)}, {kind.kind}{axes}{what}. */\n#define {size_name(name)} {num_bytes}"

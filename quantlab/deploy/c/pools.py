@@ -8,9 +8,9 @@ import numpy as np
 from quantlab.deploy.c.made import Sums, finish
 from quantlab.deploy.c.overlap import Places, window_gap
 from quantlab.deploy.c.placed import Placed, channels_last
-from quantlab.deploy.c.writer import Pointer, Writer, c_type
+from quantlab.deploy.c.writer import Pointer, Writer, c_type, check_sizes
 from quantlab.integer.groups import Group
-from quantlab.integer.operations import AdaptiveSumPool, MaxPool, Operation, SumPool
+from quantlab.integer.operations import AdaptiveSumPool, MaxPool, Operation, SumPool, Windows
 
 
 def sum_pool(group: Group, writer: Writer) -> None:
@@ -60,10 +60,16 @@ def _sizes(operation: Operation, writer: Writer) -> dict[str, Any]:
         "type": c_type(given),
     }
     if isinstance(operation, AdaptiveSumPool):
-        return fields | {"dilation_rows": 1, "dilation_columns": 1, "is_adaptive": 1}
-    assert isinstance(operation, MaxPool | SumPool)
-    windows = operation.windows
-    return fields | {
+        fields |= {"dilation_rows": 1, "dilation_columns": 1, "is_adaptive": 1}
+    else:
+        assert isinstance(operation, MaxPool | SumPool)
+        fields |= _of_windows(operation.windows)
+    check_sizes(operation, {name: size for name, size in fields.items() if name != "type"})
+    return fields
+
+
+def _of_windows(windows: Windows) -> dict[str, int]:
+    return {
         "kernel_rows": windows.kernel[0],
         "kernel_columns": windows.kernel[1],
         "stride_rows": windows.stride[0],

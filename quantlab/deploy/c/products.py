@@ -16,13 +16,10 @@ from quantlab.deploy.c.made import Sums, finish, keep_pooled
 from quantlab.deploy.c.overlap import Places, place_gap, window_gap
 from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.text import braces
-from quantlab.deploy.c.writer import Argument, Pointer, Writer, owner
-from quantlab.errors import UsageError
+from quantlab.deploy.c.writer import Argument, Pointer, Writer, check_sizes
 from quantlab.integer.groups import Group
 from quantlab.integer.operations import Convolution, Linear, Windows
 from quantlab.integer.tensor_type import IntegerType
-
-_MOST = np.iinfo(np.uint16).max
 
 
 def product(group: Group, writer: Writer) -> None:
@@ -30,10 +27,8 @@ def product(group: Group, writer: Writer) -> None:
     layer = group.operation
     assert isinstance(layer, Convolution | Linear)
     factors, x = _factors(layer, writer)
-    sizes = _sizes(layer, x)
-    for key, size in sizes.items():
-        if size > _MOST:
-            raise UsageError(f"{owner(layer)}: {key} {size} given, at most {_MOST} allowed in C")
+    sizes = {**_sizes(layer, x), "outputs": len(layer.bias)}
+    check_sizes(layer, sizes)
     shape = writer.program.types[layer.output].shape
     order = channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
     kept = writer.weights[layer.output] = KERNELS[writer.encodings[layer.output]].store(factors)
@@ -47,7 +42,6 @@ def product(group: Group, writer: Writer) -> None:
         weights = f"(const int8_t*){weights}"
     fields: dict[str, Any] = {
         **sizes,
-        "outputs": len(layer.bias),
         "is_gathered": int(kept.is_gathered),
         "is_of_places": int(kept.is_of_places),
         "weights": weights,

@@ -14,14 +14,16 @@ from quantlab.deploy.c.call import Call
 from quantlab.deploy.c.call import Pointer as Pointer
 from quantlab.deploy.c.kernels.kernel import Stored
 from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
-from quantlab.deploy.c.text import array, braces, identifier, structure, table
+from quantlab.deploy.c.text import array, braces, header_name, structure, table
 from quantlab.deploy.c.written import arena_of
+from quantlab.errors import UsageError
 from quantlab.integer.groups import LAYERS, CanMake, CanPool, Group, grouped
 from quantlab.integer.operations import AdaptiveSumPool, Multiply, Operation, SumPool
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
 MOST_MADE = 4  # QL_MOST_MADE
+_MOST = np.iinfo(np.uint16).max
 
 
 class Writer:
@@ -61,7 +63,7 @@ class Writer:
     def begin(self, group: Group) -> None:
         """Let the constants that follow stand in the header of a group."""
         layer = group.operation.layer or group.operation.output
-        self._header = f"{len(self.definitions):03d}_{identifier(layer)}"
+        self._header = f"{len(self.definitions):03d}_{header_name(layer)}"
         self.definitions[self._header] = []
         self.constant_bytes[self._header] = 0
         self.layers[self._header] = layer
@@ -193,3 +195,12 @@ def c_type(kind: TensorType) -> str:
 def owner(operation: Operation) -> str:
     """Return what an operation is called in errors."""
     return f"{type(operation).__name__} '{operation.output}' ({operation.layer or 'no layer'})"
+
+
+def check_sizes(operation: Operation, sizes: Mapping[str, int]) -> None:
+    """Raise UsageError for a size beyond the 16 bits that C has for it."""
+    for name, size in sizes.items():
+        if size > _MOST:
+            raise UsageError(
+                f"{owner(operation)}: {name} {size} given, at most {_MOST} allowed in C"
+            )

@@ -160,6 +160,35 @@ def test_a_manifest_with_another_encoding_is_not_the_one_expected(
         complete(ARTEFACTS["c"], parts, tmp_path, ARTEFACTS["c"].stored(tmp_path))
 
 
+def wide_layer(inputs: int, outputs: int) -> Program:
+    layer = Linear(
+        inputs=("x",), output="y", layer="fc", weight=np.zeros((outputs, inputs), np.int8),
+        weight_bits=8, bias=np.zeros(outputs, np.int32),
+    )  # fmt: skip
+    return Program(inputs={"x": TensorType((inputs,), U8)}, operations=(layer,), outputs=("y",))
+
+
+def wide_image(columns: int) -> Program:
+    pool = MaxPool(
+        inputs=("x",), output="y", layer="pool", windows=Windows(kernel=(1, 2), stride=(1, 2))
+    )
+    types = {"x": TensorType((1, 1, columns), U8)}
+    return Program(inputs=types, operations=(pool,), outputs=("y",))
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (wide_layer(65536, 2), r"Linear 'y' \(fc\): channels 65536 given"),
+        (wide_layer(2, 65536), r"Linear 'y' \(fc\): outputs 65536 given"),
+        (wide_image(65536), r"MaxPool 'y' \(pool\): columns 65536 given"),
+    ],
+)
+def test_sizes_beyond_16_bits_are_refused(program: Program, said: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{said}, at most 65535 allowed in C$"):
+        c_model(program)
+
+
 def test_sums_beyond_32_bits_name_the_layer_and_the_bound() -> None:
     layer = Linear(
         inputs=("x",), output="y", layer="fc", weight=np.full((1, 70000), 127, np.int8),

@@ -9,9 +9,12 @@ import pytest
 
 from quantlab.deploy.c.artefact import FOLDER, on_board
 from quantlab.deploy.c.boards.table import BOARDS
+from quantlab.deploy.c.model import c_model
 from quantlab.deploy.folder import write_files
 from quantlab.integer.interpreter import run
+from quantlab.integer.operations import Linear
 from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.deploy import test_c, test_c_sparse
 from tests.quantlab.deploy.boards import engine
@@ -62,6 +65,20 @@ def unused(called: Called) -> list[int]:
 @pytest.mark.parametrize("seed", [22])
 def test_a_random_network(seed: int, command: list[str], tmp_path: Path) -> None:
     check_here("network", seed, command, tmp_path)
+
+
+@pytest.mark.parametrize("command", [COMPILERS["gcc -O0"]])
+@pytest.mark.parametrize("name", ["x*/ int y; /*", "y" * 300, "/*\n\\"])
+def test_names_of_any_text(name: str, command: list[str], tmp_path: Path) -> None:
+    layer = Linear(
+        inputs=(name,), output="sums", layer=name, weight=np.ones((2, 3), np.int8), weight_bits=8,
+        bias=np.zeros(2, np.int32),
+    )  # fmt: skip
+    types = {name: TensorType((3,), U8)}
+    program = Program(inputs=types, operations=(layer,), outputs=("sums",))
+    caller = CalledModel(program, c_model(program).files, tmp_path, command)
+    (called,) = caller.run({name: np.array([[1, 2, 3]], np.uint8)})
+    assert called.outputs["sums"].tolist() == [6, 6]
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.c.arena import Gap
 from quantlab.deploy.c.call import Argument, Call, Pointer
-from quantlab.deploy.c.text import array, identifier, structure, table
+from quantlab.deploy.c.text import array, header_name, structure, table
 from quantlab.errors import UsageError
 from quantlab.floats.operations import Operation
 from quantlab.floats.program import FloatProgram
@@ -39,7 +39,7 @@ class FloatWriter:
     def begin(self, operation: Operation) -> None:
         """Let the constants that follow stand in the header of an operation."""
         self._layer = operation.layer
-        self._header = f"{len(self.definitions):03d}_{identifier(operation.layer)}"
+        self._header = f"{len(self.definitions):03d}_{header_name(operation.layer)}"
         self.definitions[self._header] = []
         self.constant_bytes[self._header] = 0
 
