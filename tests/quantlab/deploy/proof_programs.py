@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.kernels.table import KERNELS
 from quantlab.deploy.c.model import Model, c_model
 from quantlab.errors import UsageError
-from quantlab.integer.operations import Convolution, MaxPool, Windows
+from quantlab.integer.operations import Convolution, MaxPool, Requantize, Windows
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, U8, TensorType
 from tests.quantlab.integer.programs import Author
@@ -106,6 +106,35 @@ class Layers(Author):
 def network(seed: int) -> Program:
     """Return a random network."""
     return Layers(seed).program(2 + seed % 11)
+
+
+def largest(seed: int) -> Program:
+    """Return a convolution whose weights are the largest of either sign: sums at their ends, and of
+    as many products as pairs of weights just have room for, or one more."""
+    random = np.random.default_rng(seed)
+    channels, rows = ((1, 1), (3, 3), (8, 1), (17, 1), (258, 1), (259, 1), (514, 1), (515, 1))[
+        seed % 8
+    ]
+    kind = (U8, S8, S16)[seed % 3] if channels < 256 else (U8, S8)[seed % 2]
+    columns, outputs = int(random.choice([1, 2, 3])), int(random.choice([1, 2, 4, 7, 33]))
+    columns = columns if channels * rows < 16 else 1
+    weight = np.full((outputs, channels, rows, columns), 127, np.int8)
+    weight[random.random(outputs) < 0.5] *= -1
+    weight[:: int(random.choice([1, 3, 100]))] = random.choice([-128, -127, 127])
+    layer = Convolution(
+        inputs=("x",), output="sums", weight=weight, weight_bits=8, groups=1,
+        bias=np.full(outputs, random.choice([-99999, 0, 99999])), padding_codes=np.full(
+            channels, random.choice([kind.minimum, 0, kind.maximum])
+        ),
+        windows=Windows(kernel=(rows, columns), padding=(rows - 1, 0, 0, columns - 1)),
+    )  # fmt: skip
+    reach = channels * rows * columns * 128 * max(-kind.minimum, kind.maximum) + 99999
+    codes = Requantize(
+        inputs=("sums",), output="y", multiplier=np.array(2**30), offset=np.array(0),
+        shift=np.array(30 + max(reach.bit_length() - 6, 0)), low=-128, high=127, kind=S8,
+    )  # fmt: skip
+    types = {"x": TensorType((channels, 3, 5), kind)}
+    return Program(inputs=types, operations=(layer, codes), outputs=("y", "sums"))
 
 
 def any_model(program: Program, seed: int) -> tuple[Model, dict[str, str]]:

@@ -26,9 +26,10 @@ from tests.quantlab.deploy.c_caller import (
     Called,
     CalledModel,
 )
-from tests.quantlab.deploy.proof_programs import DENSITIES, any_model, ends, network
+from tests.quantlab.deploy.proof_programs import DENSITIES, any_model, ends, largest, network
 
 PROGRAMS: Mapping[str, Callable[[int], Program]] = {
+    "largest weights": largest,
     "network": network,
     "layer": test_c.layer,
     "sparse layer": lambda seed: test_c_sparse.layer(
