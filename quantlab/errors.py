@@ -48,7 +48,8 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
 
 
 def check_kind(name: str, given: object, kind: Any, allowed: str) -> None:
-    """Raise UsageError unless an argument is of a kind. kind: as of `isinstance`; allowed: it in
-    words."""
-    if not isinstance(given, kind):
+    """Raise UsageError unless an argument is of a kind. kind: as of `isinstance`, but that booleans
+    are no integers; allowed: it in words."""
+    is_flag = isinstance(given, bool) and kind is int
+    if is_flag or not isinstance(given, kind):
         raise UsageError(f"{name}: a {type(given).__name__} given, {allowed} allowed")

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from quantlab.algorithms import quantize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.algorithms.layers import carries
-from quantlab.graphs.select import quantizable_layers
+from quantlab.errors import UsageError
+from quantlab.graphs.select import LAYER_TYPES, quantizable_layers
+from quantlab.integer.lower.finite import check_finite
 from quantlab.quantizer import Quantizer
 
 Rule = dict[str, Any]
@@ -31,8 +33,10 @@ def quantized_copy(network: nn.Module, samples: Tensor, *, most_bits: int) -> nn
     at most `most_bits`, for the ranges of samples `[N, ...]`.
 
     Layers whose sums would not fit in 32 bits get inputs of fewer bits. The first layer reads the
-    program's input as it is. Raises UsageError for networks that cannot carry quantizers.
+    program's input as it is. Raises UsageError for networks that cannot carry quantizers, or with
+    numbers that are not finite.
     """
+    _check_layers(network)
     chosen = copy.deepcopy(network).eval()
     quantize(chosen, [_WEIGHTS])
     calibrate(chosen, [samples[:1]])  # the weights alone
@@ -41,6 +45,17 @@ def quantized_copy(network: nn.Module, samples: Tensor, *, most_bits: int) -> nn
         quantize(chosen, rules)
         calibrate(chosen, samples.split(_BATCH))
     return chosen
+
+
+def _check_layers(network: nn.Module) -> None:
+    if not quantizable_layers(network):
+        names = ", ".join(sorted(layer.__name__ for layer in LAYER_TYPES))
+        raise UsageError(
+            f"model: a {type(network).__name__} given, a network with layers of weights allowed: "
+            f"{names}"
+        )
+    for name, tensor in network.state_dict().items():
+        check_finite(tensor, name)
 
 
 def _input_rules(network: nn.Module, most_bits: int) -> Iterator[Rule]:

@@ -1,7 +1,7 @@
 """What a network can be written as: integers of 8 or 16 bits, or floats."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,9 @@ from quantlab.conversion.calibration import has_quantizers, quantized_copy
 from quantlab.conversion.given import Given
 from quantlab.conversion.samples import codes_of
 from quantlab.deploy.c.floats.model import float_c_model
+from quantlab.deploy.c.floats.weights import ENCODINGS as FLOAT_ENCODINGS
 from quantlab.deploy.c.model import Model, c_model
+from quantlab.deploy.c.options import ENCODINGS
 from quantlab.errors import UsageError
 from quantlab.floats.lower import lower as float_lower
 from quantlab.floats.program import FloatProgram
@@ -32,7 +34,10 @@ class Converted:
 
 
 class Form(Protocol):
-    """A type of numbers that networks can be written in."""
+    """A type of numbers that networks can be written in. encodings: of its weights."""
+
+    @property
+    def encodings(self) -> Sequence[str]: ...
 
     def convert(self, given: Given, representation: str) -> Converted:
         """Return a network as C, its weights in a representation. Raises UsageError, with the
@@ -46,6 +51,7 @@ class Integers:
 
     input_bits: int
     memory_bits: int
+    encodings: Sequence[str] = ENCODINGS
 
     def convert(self, given: Given, representation: str) -> Converted:
         """See `Form`. A network without quantizers is quantized on the samples."""
@@ -78,6 +84,8 @@ class Integers:
 
 class Floats:
     """32 bits, as the network computes."""
+
+    encodings: Sequence[str] = FLOAT_ENCODINGS
 
     def convert(self, given: Given, representation: str) -> Converted:
         """See `Form`."""

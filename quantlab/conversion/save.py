@@ -13,7 +13,6 @@ from quantlab.conversion.forms import FORMS
 from quantlab.conversion.given import given_of
 from quantlab.conversion.samples import Samples
 from quantlab.deploy.c.folder import leftovers
-from quantlab.deploy.c.options import ENCODINGS
 from quantlab.deploy.c.sizes import Sizes, check_limits
 from quantlab.deploy.folder import check_places, manifest, only_writer, replace_files
 from quantlab.errors import UsageError, check_kind, did_you_mean
@@ -22,8 +21,8 @@ from quantlab.integer.lower import InputSpec
 from quantlab.integer.program import Program
 
 _REPLACED = {
-    "csc": "which stores columns; C multiplies row by row, so that 'csr' is the same bytes",
-    "pair": "which stores pairs of place and value; 'csr' is smaller",
+    "csc": "; C multiplies row by row, and 'csr' takes as many bytes as columns do",
+    "pair": "; 'csr' is smaller than pairs of place and value",
 }
 
 
@@ -99,11 +98,11 @@ def save_compressed_model(
     OSError.
     """
     check_kind("directory", directory, str | PathLike, "a path")
-    _check_representation(representation)
     check_kind("dtype", dtype, str, "a name")
     if dtype not in FORMS:
         hint = did_you_mean(dtype, FORMS)
         raise UsageError(f"dtype: '{dtype}' given, {', '.join(FORMS)} allowed{hint}")
+    _check_representation(representation, dtype)
     if flit and dtype == "f32":
         raise UsageError("flit: True given with dtype 'f32'; fixed-point numbers are 's8' or 's16'")
     for name, given_for_integers in (("spec", spec), ("sum_bits", sum_bits)):
@@ -136,8 +135,12 @@ def save_compressed_model(
     return saved
 
 
-def _check_representation(given: str) -> None:
+def _check_representation(given: str, dtype: str) -> None:
     check_kind("representation", given, str, "a name")
-    if given not in ENCODINGS:
-        hint = f", {_REPLACED[given]}" if given in _REPLACED else did_you_mean(given, ENCODINGS)
-        raise UsageError(f"representation: '{given}' given, {', '.join(ENCODINGS)} allowed{hint}")
+    allowed = FORMS[dtype].encodings
+    if given not in allowed:
+        hint = _REPLACED.get(given) or did_you_mean(given, allowed)
+        raise UsageError(
+            f"representation: '{given}' given, {', '.join(allowed)} allowed with dtype "
+            f"'{dtype}'{hint}"
+        )

@@ -304,14 +304,22 @@ def test_a_directory_with_other_files_stays_as_it_is(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["main.c"]
 
 
+def broken(name: str) -> nn.Module:
+    """Return the network with a number in a tensor that is none."""
+    model = network()
+    with torch.no_grad():
+        model.state_dict()[name].view(-1)[0] = float("nan")
+    return model
+
+
 IMAGES, CLASSES = data()
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"representation": "csc"}, "representation: 'csc' given, .* allowed, which stores col"),
-        ({"representation": "pair"}, "representation: 'pair' given, .* allowed, which stores pai"),
+        ({"representation": "csc"}, "representation: 'csc' given, .* 's8'; C multiplies"),
+        ({"representation": "pair"}, "representation: 'pair' given, .* 's8'; 'csr' is"),
         ({"representation": "csrr"}, "representation: 'csrr' given, .*; did you mean 'csr'"),
         ({"representation": 1}, "representation: a int given, a name allowed"),
         ({"ram": 100}, r"ram: [\d,]+ bytes needed, 100 given: 64 of inputs, .* layer '"),
@@ -324,7 +332,16 @@ IMAGES, CLASSES = data()
         ({"dtype": "f32", "sum_bits": 32}, "sum_bits: no effect with dtype 'f32', which has no"),
         ({"sum_bits": 16}, "sum_bits: 16 given, 32 or 64 allowed"),
         ({"dtype": "f32", "example_data": None}, "input_data: None given, a sample needed"),
-        ({"dtype": "f32", "representation": "bits1"}, "encoding: 'bits1' given, auto, csr, dense"),
+        ({"dtype": "f32", "representation": "bits1"},
+         "representation: 'bits1' given, auto, smallest, csr, dense allowed with dtype 'f32'"),
+        ({"dtype": "f32", "representation": "csc"},
+         "representation: 'csc' given, .* 'f32'; C multiplies"),
+        ({"model": nn.LSTM(8, 3), "example_data": IMAGES[:, 0, 0]},
+         "model: a LSTM given, .* allowed: Conv1d, .*, Linear$"),
+        ({"model": nn.Sequential(nn.ReLU())}, "model: a Sequential given, a network with layers"),
+        ({"model": broken("0.weight")}, "0.weight: NaN given, finite numbers allowed"),
+        ({"model": broken("1.running_var")}, "1.running_var: NaN given, finite numbers allowed"),
+        ({"ram": True}, "ram: a bool given, a number of bytes allowed"),
         ({"model": "network"}, "model: a str given, a torch.nn.Module allowed"),
         ({"directory": 3}, "directory: a int given, a path allowed"),
         ({"directory": "a\0b"}, r"folder: 'a\\x00b' given, a path without"),

@@ -3,7 +3,7 @@
     dense     all of them, in the order of `runtime/float_layer.h`
     csr       compressed sparse rows: of each weight that is not zero how far it lies behind the one
               before, in 16 bits; dense where that is smaller
-    auto      the smallest of these and of csr with 8 bits
+    auto      the smallest of these and of csr with 8 bits; `smallest` is the same here
 
 A gap that its bits do not hold is made of several, between which weights of zero stand.
 """
@@ -17,9 +17,14 @@ from numpy.typing import NDArray
 from quantlab.errors import UsageError, did_you_mean
 from quantlab.floats.operations import Product, Reals
 
-ENCODINGS = ("auto", "csr", "dense")
+ENCODINGS = ("auto", "smallest", "csr", "dense")
 BLOCK = 4
-_GAPS = {"csr": (np.uint16,), "auto": (np.uint16, np.uint8), "dense": ()}
+_GAPS = {
+    "auto": (np.uint16, np.uint8),
+    "smallest": (np.uint16, np.uint8),
+    "csr": (np.uint16,),
+    "dense": (),
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
