@@ -17,7 +17,7 @@ from tests.lab import Lab
 
 def test_names(lab: Lab) -> None:
     (lab.problems / "NoProblem").mkdir()
-    assert problem_names() == ["CIFAR10", "ImageNet", "MNIST", "Toy"]
+    assert problem_names() == ["CIFAR10", "ImageNet", "MNIST", "SpokenDigits", "Toy"]
     assert topology_names("Toy") == ["Other", "Tiny"]
     assert config_names("Toy", "Tiny") == ["quantized"]
     assert config_names("Toy", "Other") == []

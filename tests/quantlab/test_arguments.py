@@ -86,6 +86,11 @@ def export(**changes: Any) -> None:
     quantlab.export_network(**given)
 
 
+def save(**changes: Any) -> None:
+    given = {"model": quantized(), "representation": "csr", "example_data": BATCHES[0]}
+    quantlab.save_compressed_model(**given | {"directory": "a_model"} | changes)
+
+
 BATCHES = [torch.rand(4, 1, 2, 2)]
 # What is called with each wrong thing, and what of it is right.
 CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
@@ -145,6 +150,17 @@ CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
     "run program": (lambda x: quantlab.run(x, {"input": X}), set()),
     "run inputs": (lambda x: quantlab.run(program(), x), set()),
     "run an input": (lambda x: quantlab.run(program(), {"input": x}), set()),
+    "save_compressed_model model": (lambda x: save(model=x), set()),
+    "save_compressed_model representation": (lambda x: save(representation=x), set()),
+    "save_compressed_model input_data": (lambda x: save(input_data=x), {"None"}),
+    "save_compressed_model example_data": (lambda x: save(example_data=x), set()),
+    "save_compressed_model example_targets": (lambda x: save(example_targets=x), {"None"}),
+    "save_compressed_model directory": (lambda x: save(directory=x), {"a word", "no text"}),
+    "save_compressed_model dtype": (lambda x: save(dtype=x), set()),
+    "save_compressed_model spec": (lambda x: save(spec=x), {"None"}),
+    "save_compressed_model sum_bits": (lambda x: save(sum_bits=x), {"None"}),
+    "save_compressed_model ram": (lambda x: save(ram=x), {"None"}),
+    "save_compressed_model flash": (lambda x: save(flash=x), {"None"}),
     "select": (quantlab.select, {"a word"}),
     "sparsify network": (lambda x: quantlab.sparsify(x, {}), {"a module"}),
     "sparsify masks": (lambda x: quantlab.sparsify(new_network(), x), {"a table"}),

@@ -54,6 +54,7 @@ ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "avg_pool2d": [(2,), ([3, 2], [2, 2], [1, 1], True, False)],
     "adaptive_avg_pool1d": [(3,)],
     "adaptive_avg_pool2d": [([1, 1],), ([2, 3],)],
+    "adaptive_max_pool1d": [(3,)],
     "adaptive_max_pool2d": [((2, 3),)],
     "upsample": [(None, 2.0)],
     "pixel_shuffle": [(2,)],
@@ -107,7 +108,7 @@ def test_a_module_computes_what_the_function_does(
         arguments = ()
     if target is functional.pad and len(arguments) > 1:
         arguments = (arguments[0], "constant", *arguments[1:])
-    if target is functional.adaptive_max_pool2d:
+    if target in (functional.adaptive_max_pool1d, functional.adaptive_max_pool2d):
         arguments = (*arguments, False)
     inputs = [x, x.flip(-1)] if line.num_inputs in (2, None) else [x]
     gm = graph_of(target, line.num_inputs, arguments).eval()
