@@ -14,6 +14,7 @@ from experiments.deployment.samples import raw_samples
 from experiments.progress import console, show
 from quantlab.deploy.c.vectors import to_text
 from quantlab.deploy.table import artefacts_named, options_for
+from quantlab.errors import UsageError
 
 
 def run(invocation: Invocation) -> int:
@@ -51,8 +52,10 @@ def _options(invocation: Invocation) -> dict[str, str]:
 
 
 def _vectors(found: Lowered, count: int) -> str:
-    """Return so many test samples as an option has them."""
+    """Return so many test samples as an option has them. Raises UsageError if there are fewer."""
     samples, _ = raw_samples(found.data.test, found.restored.library, count)
+    if len(samples) < count:
+        raise UsageError(f"--vectors: {count} given, 1 to {len(samples)} test samples allowed")
     (name,) = found.program.inputs
     return to_text({name: found.program.encode(name, samples.numpy())})
 

@@ -71,7 +71,8 @@ def parse_wav(raw: bytes, path: Path) -> Samples:
             num_channels, num_bytes, rate, num_samples, *_ = file.getparams()
             content = file.readframes(num_samples)
     except (wave.Error, EOFError) as error:
-        raise DataError(f"{path}: no WAV file that can be read ({error})") from error
+        cause = str(error) or "it ends too early"
+        raise DataError(f"{path}: no WAV file that can be read ({cause})") from error
     if (num_channels, num_bytes, rate) != (1, _BYTES, RATE):
         raise DataError(
             f"{path}: {num_channels} channels, {8 * num_bytes} bits and {rate} Hz given; "

@@ -10,6 +10,7 @@ from quantlab.deploy.c.text import NOTE, identifier, remark
 from quantlab.deploy.c.written import Interface, Tensor
 from quantlab.errors import UsageError
 
+_AXES = {2: ": axes as of the network", 3: ": rows, columns, channels"}
 _TAKEN = {"QL_ARENA_SIZE": "the arena", "QL_WRONG_SIZE": "an error code"}
 
 
@@ -95,6 +96,6 @@ def _parameters(program: Interface) -> Iterator[tuple[str, str, str]]:
 
 def _size(name: str, kind: Tensor) -> str:
     axes = "".join(f"[{kind.shape[axis]}]" for axis in channels_last(kind.shape))
-    what = ": rows, columns, channels" if len(kind.shape) == 3 else ""
+    what = _AXES.get(len(kind.shape), "")
     num_bytes = prod(kind.shape) * np.dtype(kind.kind.dtype).itemsize
     return f"/* {remark(name)}, {kind.kind}{axes}{what}. */\n#define {size_name(name)} {num_bytes}"

@@ -79,6 +79,7 @@ def test_a_folder_in_the_place_of_a_file(
         ("--ram=0", "--ram=0: "),
         ("--vectors=0", "--vectors=0: "),
         ("--vectors=3 --to=program", "--vectors: no effect on program; c allowed"),
+        ("--vectors=9999 --to=c", "--vectors: 9999 given, 1 to "),
         ("--ram=10", "ram: "),
         ("--flash=10", "flash: "),
     ],

@@ -49,6 +49,19 @@ def test_other_names_are_taken() -> None:
         assert f"#define {name}\n" in header
 
 
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((3, 8, 6), "f32[8][6][3]: rows, columns, channels."),
+        ((3, 8), "f32[3][8]: axes as of the network."),
+        ((5,), "f32[5]."),
+    ],
+)
+def test_the_order_of_axes_is_told(shape: tuple[int, ...], said: str) -> None:
+    model = float_model(nn.Sequential(nn.Flatten(), nn.Softmax(1)), torch.zeros(1, *shape))
+    assert f"/* input, {said} */" in model.files["model.h"].decode()
+
+
 def flat() -> Model:
     """A model with an operation that only moves numbers."""
     layer = program("x", "y")
