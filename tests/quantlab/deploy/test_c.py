@@ -1,7 +1,6 @@
 """C: every tensor on this machine, memory that is the caller's, and the model's own test."""
 
 import ctypes
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.c.artefact import FOLDER, files, host
 from quantlab.deploy.c.compiler import compile_model
-from quantlab.deploy.c.interface import size_name
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.folder import write_files
 from quantlab.deploy.verification import open_engines
@@ -22,6 +20,7 @@ from quantlab.integer.operations import Convolution, Linear, Requantize, Windows
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
 from quantlab.integer.verify import compare
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
 from tests.quantlab.integer.oracle import evaluate
 from tests.quantlab.integer.programs import Author, beyond_the_border, inputs
 
@@ -146,35 +145,12 @@ def test_many_layers_of_any_size(seed: int, tmp_path: Path) -> None:
     check(program, of_type(program, seed), tmp_path)
 
 
-@needs_compiler
 @pytest.mark.long
+@each_compiler
 @pytest.mark.parametrize("seed", range(300, 330))
-def test_sanitizers_have_nothing_to_say(seed: int, tmp_path: Path) -> None:
-    """Of memory of the exact sizes, and of what C leaves undefined."""
+def test_sanitizers_have_nothing_to_say(seed: int, compiler: str, tmp_path: Path) -> None:
     program = Author(seed).program(14) if seed % 2 else layer(seed)
-    sanitized(program, tmp_path, "cc")
-
-
-def sanitized(program: Program, folder: Path, compiler: str) -> None:
-    """Run a model's own test in memory of the exact sizes, under sanitizers."""
-    write_files(c_model(program).files, folder / "model")
-    memory = [*program.inputs, *dict.fromkeys(program.outputs)]
-    given = ", ".join(f"malloc({size_name(name)})" for name in memory)
-    source = folder / "caller.c"
-    source.write_text(
-        '#include <stdlib.h>\n\n#include "model.h"\n\n'
-        f"int main(void) {{ return ql_selftest(malloc(QL_ARENA_SIZE + 1), {given}); }}\n"
-    )
-    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-    compile_model(folder / "model", folder / "caller", [compiler, *flags], [source])
-    done = subprocess.run(
-        [folder / "caller"],
-        env={"ASAN_OPTIONS": "detect_leaks=0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    check_sanitized(program, c_model(program).files, tmp_path, compiler)
 
 
 def scores() -> Program:

@@ -1,7 +1,6 @@
 """Weights of few bits as C: counted, and multiplied as fields, here and on boards."""
 
 import json
-import subprocess
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from quantlab.deploy.c.artefact import FOLDER, host, on_board
 from quantlab.deploy.c.boards.measure import measure
 from quantlab.deploy.c.boards.table import BOARDS
-from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.kernels.choice import chosen
 from quantlab.deploy.c.kernels.counted import counted_bytes, counted_words
 from quantlab.deploy.c.kernels.fields import field_bytes, field_words, most_inputs
@@ -40,6 +38,7 @@ from quantlab.integer.tensor_type import S8, S16, U8, TensorType
 from quantlab.integer.verify import Engine, compare
 from tests.lab import make_lab
 from tests.quantlab.deploy.boards import engine
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 boards = pytest.mark.parametrize("board", [engine(name) for name in BOARDS])
@@ -357,34 +356,12 @@ def test_counting_takes_fewer_instructions_than_bytes(board: str, tmp_path: Path
 @pytest.mark.long
 @pytest.mark.parametrize("encoding", WEIGHTS)
 @pytest.mark.parametrize("seed", range(500, 512, 2))
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@each_compiler
 def test_sanitizers_have_nothing_to_say(
     compiler: str, encoding: str, seed: int, tmp_path: Path
 ) -> None:
-    """Of memory of the exact sizes, and of what C leaves undefined."""
-    if which(compiler) is None:
-        pytest.skip(f"no C compiler: {compiler}")
     program = layer(seed, encoding)
-    write_files(c_model(program, {"sums": encoding}).files, tmp_path)
-    (output,) = program.outputs
-    source = tmp_path / "caller.c"
-    source.write_text(
-        '#include <stdlib.h>\n\n#include "model.h"\n\n'
-        "int main(void) {\n"
-        "  void* input = malloc(QL_X_SIZE);\n"
-        f"  void* output = malloc(QL_{output.upper()}_SIZE);\n"
-        "  return ql_selftest(malloc(QL_ARENA_SIZE + 1), input, output);\n}\n"
-    )
-    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-    compile_model(tmp_path, tmp_path / "caller", [compiler, *flags], [source])
-    done = subprocess.run(
-        [tmp_path / "caller"],
-        env={"ASAN_OPTIONS": "detect_leaks=0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    check_sanitized(program, c_model(program, {"sums": encoding}).files, tmp_path, compiler)
 
 
 @needs_compiler

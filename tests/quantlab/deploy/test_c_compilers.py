@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from quantlab.deploy.c.boards.table import BOARDS, PACKAGES
-from quantlab.deploy.c.compiler import STANDARD, WARNINGS, compile_model
-from quantlab.deploy.c.interface import size_name
+from quantlab.deploy.c.compiler import STANDARD, WARNINGS
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.runtime_files import RUNTIME
-from quantlab.deploy.folder import write_files
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
 from tests.quantlab.integer.programs import Author, inputs
 
 SOURCES = sorted(RUNTIME.glob("*.c"))
@@ -56,31 +55,11 @@ def test_no_board_leaves_a_warning_out() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("compiler", HOSTS)
+@each_compiler
 @pytest.mark.parametrize("seed", range(4))
 def test_models_with_vectors_do_nothing_that_c_leaves_undefined(
     compiler: str, seed: int, tmp_path: Path
 ) -> None:
-    """Memory of the exact sizes, at any address; all warnings in what is written for the model."""
-    if which(compiler) is None:
-        pytest.skip(f"needs {compiler}: apt-get install {HOSTS[compiler]}")
     program = Author(seed + 20).program(12)
-    folder = tmp_path / "model"
-    write_files(c_model(program, vectors=inputs(program, 3, seed)).files, folder)
-    memory = [*program.inputs, *dict.fromkeys(program.outputs)]
-    given = ", ".join(f"(char*)malloc({size_name(name)} + 1) + 1" for name in memory)
-    source = tmp_path / "caller.c"
-    source.write_text(
-        '#include <stdlib.h>\n\n#include "model.h"\n\n'
-        f"int main(void) {{ return ql_selftest(malloc(QL_ARENA_SIZE + 1), {given}); }}\n"
-    )
-    flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    compile_model(folder, tmp_path / "caller", [compiler, *flags], [source])
-    done = subprocess.run(
-        [tmp_path / "caller"],
-        env={"ASAN_OPTIONS": "detect_leaks=0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    files = c_model(program, vectors=inputs(program, 3, seed)).files
+    check_sanitized(program, files, tmp_path, compiler)

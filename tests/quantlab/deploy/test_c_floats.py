@@ -3,7 +3,6 @@
 import ctypes
 import json
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
@@ -46,6 +45,7 @@ from tests.quantlab.deploy.float_networks import (
     random_layers,
     settled,
 )
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 needs_clang = pytest.mark.skipif(which("clang") is None, reason="no C compiler: clang")
@@ -208,34 +208,15 @@ def test_vectors_are_part_of_the_models_own_test(tmp_path: Path) -> None:
     assert library.ql_selftest(*(ctypes.c_void_p(one.ctypes.data) for one in memory)) == 0
 
 
-@needs_compiler
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "compiler", [pytest.param("gcc"), pytest.param("clang", marks=needs_clang)]
-)
+@each_compiler
 @pytest.mark.parametrize("seed", range(12))
 def test_sanitizers_have_nothing_to_say(seed: int, compiler: str, tmp_path: Path) -> None:
     network, shape = random_layers(seed)
     if seed == 0:
         network, shape = small(), (3, 8, 8)
-    model = float_c_model(lower(network, batch(*shape)))
-    write_files(model.files, tmp_path)
-    source = tmp_path / "caller.c"
-    source.write_text(
-        '#include <stdlib.h>\n\n#include "model.h"\n\nint main(void) {\n'
-        "  return ql_selftest(malloc(QL_ARENA_SIZE), malloc(QL_INPUT_SIZE),\n"
-        "                     malloc(QL_OUTPUT_SIZE));\n}\n"
-    )
-    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-    compile_model(tmp_path, tmp_path / "caller", [compiler, *flags], [source])
-    done = subprocess.run(
-        [tmp_path / "caller"],
-        env={"ASAN_OPTIONS": "detect_leaks=0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    program = lower(network, batch(*shape))
+    check_sanitized(program, float_c_model(program).files, tmp_path, compiler)
 
 
 # Boards.

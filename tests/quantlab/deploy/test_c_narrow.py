@@ -5,7 +5,6 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from shutil import which
 
 import numpy as np
 import pytest
@@ -28,7 +27,8 @@ from quantlab.integer.operations import (
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
 from tests.quantlab.deploy.boards import engine
-from tests.quantlab.deploy.test_c import check, needs_compiler, sanitized
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
+from tests.quantlab.deploy.test_c import check, needs_compiler
 from tests.quantlab.deploy.test_c_boards import compared
 
 OUTPUTS = 5
@@ -376,8 +376,7 @@ def test_boards_do_as_this_machine_does(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@each_compiler
 def test_sanitizers_have_nothing_to_say(compiler: str, tmp_path: Path) -> None:
-    if which(compiler) is None:
-        pytest.skip(f"no C compiler: {compiler}")
-    sanitized(all_forms(), tmp_path, compiler)
+    program = all_forms()
+    check_sanitized(program, c_model(program).files, tmp_path, compiler)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from shutil import which
 
 import numpy as np
 import pytest
@@ -22,7 +21,8 @@ from quantlab.integer.operations import (
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
 from tests.quantlab.deploy.boards import engine
-from tests.quantlab.deploy.test_c import check, layer, needs_compiler, of_type, sanitized
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
+from tests.quantlab.deploy.test_c import check, layer, needs_compiler, of_type
 from tests.quantlab.deploy.test_c_boards import compared
 
 SHAPE = (3, 9, 8)
@@ -270,12 +270,11 @@ def test_many_layers_of_any_size(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@each_compiler
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_sanitizers_have_nothing_to_say(compiler: str, seed: int, tmp_path: Path) -> None:
-    if which(compiler) is None:
-        pytest.skip(f"no C compiler: {compiler}")
-    sanitized(pooled(seed), tmp_path, compiler)
+    program = pooled(seed)
+    check_sanitized(program, c_model(program).files, tmp_path, compiler)
 
 
 @pytest.mark.long

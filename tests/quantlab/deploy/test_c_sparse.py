@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.c.artefact import FOLDER, host, on_board
 from quantlab.deploy.c.boards.table import BOARDS
-from quantlab.deploy.c.compiler import STANDARD, compile_model
-from quantlab.deploy.c.interface import size_name
+from quantlab.deploy.c.compiler import STANDARD
 from quantlab.deploy.c.kernels.choice import Encoding, factors_of
 from quantlab.deploy.c.kernels.table import KERNELS
 from quantlab.deploy.c.model import c_model
@@ -30,16 +29,12 @@ from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, U8, IntegerType, TensorType
 from quantlab.integer.verify import Engine, compare
 from tests.quantlab.deploy.boards import engine
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
 from tests.quantlab.deploy.test_c_arena import layers
 from tests.quantlab.integer.oracle import evaluate
 from tests.quantlab.integer.programs import Author, inputs
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
-COMPILERS = [
-    pytest.param(one, marks=pytest.mark.skipif(which(one) is None, reason=f"no C compiler: {one}"))
-    for one in ("gcc", "clang")
-]
-SANITIZERS = {"gcc": "gcc", "clang": "libclang-rt-dev"}
 SPARSE = ("csr", "delta4", "bitmap", "block4")
 DENSITIES = (0, 0.01, 0.1, 0.5, 1)
 GAPS = (254, 255, 256, 509)
@@ -356,13 +351,6 @@ def test_code_is_as_large_as_the_choice_counts_it(encoding: str, name: str, tmp_
 
 
 @cache
-def links(compiler: str, flags: tuple[str, ...]) -> bool:
-    """Return whether a program of these settings can be linked."""
-    command = [compiler, *flags, "-xc", "-o", "/dev/null", "-"]
-    done = subprocess.run(command, input=b"int main(void) { return 0; }", capture_output=True)
-    return done.returncode == 0
-
-
 @needs_compiler
 @pytest.mark.long
 @pytest.mark.parametrize("encoding", SPARSE)
@@ -378,31 +366,11 @@ def test_random_programs(encoding: str, seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("compiler", COMPILERS)
+@each_compiler
 @pytest.mark.parametrize("encoding", SPARSE)
 @pytest.mark.parametrize("seed", range(40, 60))
 def test_sanitizers_have_nothing_to_say(
     compiler: str, encoding: str, seed: int, tmp_path: Path
 ) -> None:
-    """Of memory of the exact sizes, and of what C leaves undefined."""
-    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-    if not links(compiler, flags):
-        pytest.skip(f"{compiler} has no sanitizers: apt-get install {SANITIZERS[compiler]}")
     program = layer(seed, DENSITIES[seed % 5], encoding)
-    write_files(c_model(program, {"sums": encoding}).files, tmp_path)
-    source = tmp_path / "caller.c"
-    source.write_text(
-        '#include <stdlib.h>\n\n#include "model.h"\n\nint main(void) {\n'
-        f"  void* input = malloc({size_name('x')});\n"
-        f"  void* output = malloc({size_name('y')});\n"
-        "  return ql_selftest(malloc(QL_ARENA_SIZE + 1), input, output);\n}\n"
-    )
-    compile_model(tmp_path, tmp_path / "caller", [compiler, *flags], [source])
-    done = subprocess.run(
-        [tmp_path / "caller"],
-        env={"ASAN_OPTIONS": "detect_leaks=0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    check_sanitized(program, c_model(program, {"sums": encoding}).files, tmp_path, compiler)
