@@ -65,6 +65,10 @@ def interface(program: Interface, arena_size: int, *, has_vectors: bool = False)
 
 {sizes}
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 /* Run the model once. Sizes are bytes; inputs and outputs may lie at any address, none of them in
    another one. Returns QL_OK, or QL_WRONG_SIZE and does nothing. */
 {run_signature(program)};
@@ -72,6 +76,10 @@ def interface(program: Interface, arena_size: int, *, has_vectors: bool = False)
 /* Run the model on numbers of its own in memory of these sizes, which it overwrites. Returns QL_OK,
    or QL_WRONG_RESULT where the outputs are not those of the program.{also} */
 {selftest_signature(program)};
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """

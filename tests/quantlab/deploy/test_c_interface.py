@@ -1,7 +1,10 @@
 """`model.h` and the constants' headers: a name is of one thing alone, and none is of nothing."""
 
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from torch import nn
 
 from quantlab.conversion.floats import float_model
 from quantlab.deploy.c.model import Model, c_model
+from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
 from quantlab.integer.operations import Linear, Reshape
 from quantlab.integer.program import Program
@@ -60,6 +64,25 @@ def test_other_names_are_taken() -> None:
 def test_the_order_of_axes_is_told(shape: tuple[int, ...], said: str) -> None:
     model = float_model(nn.Sequential(nn.Flatten(), nn.Softmax(1)), torch.zeros(1, *shape))
     assert f"/* input, {said} */" in model.files["model.h"].decode()
+
+
+@pytest.mark.skipif(not (which("cc") and which("c++")), reason="no compilers: cc, c++")
+def test_a_program_in_cpp_calls_a_model(tmp_path: Path) -> None:
+    write_files(flat().files, tmp_path)
+    (tmp_path / "main.cpp").write_text(
+        '#include "model.h"\n\nstatic uint32_t arena[QL_ARENA_SIZE / 4 + 1];\n'
+        "static uint8_t x[QL_X_SIZE], z[QL_Z_SIZE];\n\n"
+        "int main() { return ql_selftest(arena, x, z); }\n"
+    )
+    sources = ["model.c", *(str(path) for path in tmp_path.glob("runtime/*.c"))]
+    for command in (
+        ["cc", "-std=c99", "-c", *sources],
+        ["c++", "-Wall", "-Wextra", "-pedantic", "-Werror", "-c", "main.cpp"],
+    ):
+        subprocess.run(command, cwd=tmp_path, check=True)
+    objects = [path.name for path in tmp_path.glob("*.o")]
+    subprocess.run(["c++", *objects, "-o", "main"], cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "main"], check=True)
 
 
 def flat() -> Model:
