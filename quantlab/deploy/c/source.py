@@ -1,5 +1,7 @@
 """`model.c`: the calls of a model, and its own test."""
 
+from collections.abc import Iterator
+
 from quantlab.deploy.c.arena import Arena
 from quantlab.deploy.c.call import Argument, Call
 from quantlab.deploy.c.interface import (
@@ -11,7 +13,7 @@ from quantlab.deploy.c.interface import (
     size_name,
 )
 from quantlab.deploy.c.selftest import SEED
-from quantlab.deploy.c.text import NOTE
+from quantlab.deploy.c.text import NOTE, remark
 from quantlab.deploy.c.vectors import expected_name, given_name
 from quantlab.deploy.c.written import Interface, Written
 
@@ -27,10 +29,7 @@ def source(writer: Written, arena: Arena, headers: list[str], test: str) -> str:
             *((output_name(name), name) for name in outputs_of(program)),
         )
     ]
-    calls = "\n".join(
-        _call(call, writer, arena, is_backward=number in arena.backward)
-        for number, call in enumerate(writer.calls)
-    )
+    calls = "\n".join(_calls(writer, arena))
     begin = "    (void)arena;\n"
     at = ""
     if arena.offsets:
@@ -54,6 +53,16 @@ def _unread(writer: Written) -> list[str]:
     """Return the inputs that no call reads."""
     read = {buffer for call in writer.calls for buffer in call.buffers}
     return [name for name in writer.program.inputs if name in writer.given and name not in read]
+
+
+def _calls(writer: Written, arena: Arena) -> Iterator[str]:
+    """Yield the calls, those of a layer below its name."""
+    layer = ""
+    for number, call in enumerate(writer.calls):
+        if call.layer not in ("", layer):
+            layer = call.layer
+            yield f"    /* layer {remark(layer)} */"
+        yield _call(call, writer, arena, is_backward=number in arena.backward)
 
 
 def _call(call: Call, writer: Written, arena: Arena, *, is_backward: bool) -> str:

@@ -1,8 +1,10 @@
 """`model.h` and the constants' headers: a name is of one thing alone, and none is of nothing."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 
@@ -92,6 +94,15 @@ def flat() -> Model:
     return c_model(
         Program(inputs=layer.inputs, operations=(*layer.operations, flattened), outputs=("z",))
     )
+
+
+def test_calls_stand_below_the_names_of_their_layers() -> None:
+    layers = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    source = float_model(layers, torch.zeros(1, 4)).files["model.c"].decode()
+    assert re.findall(r"/\* layer (\w+) \*/\n +ql_float_run_layer", source) == ["0", "2"]
+    named = replace(program("x", "y").operations[0], layer="a*/b")
+    program_ = Program(inputs=program("x", "y").inputs, operations=(named,), outputs=("y",))
+    assert "    /* layer a_b */\n" in c_model(program_).files["model.c"].decode()
 
 
 def summed() -> Model:
