@@ -8,6 +8,7 @@ void ql_float_log_softmax(const float* x, float* to, size_t rows, size_t count) 
       if (x[i] > most) most = x[i];
     for (size_t i = 0; i < count; i++) sum += ql_scalar_exp(x[i] - most);
     const float logarithm = ql_scalar_log(sum);
+    QL_ONE_BY_ONE
     for (size_t i = 0; i < count; i++) to[i] = x[i] - most - logarithm;
   }
 }

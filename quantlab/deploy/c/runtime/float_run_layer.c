@@ -6,8 +6,10 @@ QL_NOINLINE static void run_place(const ql_float_layer* layer, const float* inpu
   const size_t outputs = layer->outputs;
   const float* bias = layer->bias;
   layer->place(layer, input, row, column, window, to);
-  if (bias != NULL)
+  if (bias != NULL) {
+    QL_ONE_BY_ONE
     for (size_t output = 0; output < outputs; output++) to[output] += bias[output];
+  }
   if (layer->function != NULL) layer->function(layer->constants, to, 1, to, 1, to, 1, outputs);
 }
 

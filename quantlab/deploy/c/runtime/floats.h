@@ -17,6 +17,16 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
+/* Helium's vectors of floats take denormal numbers for zeros: a loop makes one number at a time. */
+#if defined(__ARM_FEATURE_MVE) && defined(__clang__)
+#define QL_ONE_BY_ONE _Pragma("clang loop vectorize(disable)")
+#elif defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
+#pragma GCC optimize("no-tree-vectorize,no-tree-slp-vectorize")
+#endif
+#ifndef QL_ONE_BY_ONE
+#define QL_ONE_BY_ONE
+#endif
+
 #ifdef __FAST_MATH__
 #error "-ffast-math changes the bits of a model"
 #endif
@@ -60,6 +70,7 @@ ql_float_row ql_float_sigmoid, ql_float_silu, ql_float_tanh, ql_float_hardsigmoi
   void name(const float* constants, const float* x, size_t x_step, const float* other,          \
             size_t other_step, float* to, size_t to_step, size_t count) {                       \
     (void)constants;                                                                            \
+    QL_ONE_BY_ONE                                                                               \
     for (; count > 0; count--, x += x_step, other += other_step, to += to_step) *to = (result); \
   }
 
