@@ -15,7 +15,10 @@ from quantlab.integer.program import Program, Reading
 from quantlab.integer.tensor_type import IntegerType, TensorType, type_named
 
 KIND = "program"
-REMEDY = "delete the file to have it written anew"
+REMEDY = (
+    "delete the file to have it written anew, or give the limits that it was exported with "
+    "(memory_bits, sum_bits)"
+)
 
 
 def to_bytes(program: Program) -> bytes:

@@ -1,5 +1,6 @@
 """The table of artefacts: names, packages, files, and what each does with every operation."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from quantlab.deploy.table import (
 )
 from quantlab.deploy.verification import open_engines, verify
 from quantlab.errors import UsageError, VerificationError
+from quantlab.integer.file import REMEDY
 from quantlab.integer.operations import OPERATIONS
 from tests.quantlab.deploy.boards import engine
 from tests.quantlab.deploy.operation_table import PAGE, refusal, table
@@ -66,7 +68,7 @@ def test_what_is_there_is_checked_and_the_rest_written(name: str, tmp_path: Path
     assert {path: (tmp_path / path).read_bytes() for path in files} == files
     complete(artefact, PARTS, tmp_path, {})
     other = {"network": Author(5).program(6)}
-    with pytest.raises(VerificationError, match=r"delete the file to have it written anew$"):
+    with pytest.raises(VerificationError, match=f"{re.escape(REMEDY)}$"):
         complete(artefact, other, tmp_path, {})
 
 
