@@ -49,7 +49,8 @@ class Limits:
 
 
 def _check_one_of(name: str, given: object, allowed: Sequence[int]) -> None:
-    check_kind(name, given, int, "an integer")
+    if not isinstance(given, bool):
+        check_kind(name, given, int, "an integer")
     if given not in allowed:
         numbers = " or ".join(map(str, allowed))
         raise UsageError(f"{name}: {given} given, {numbers} allowed")
