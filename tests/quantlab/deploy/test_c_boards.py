@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from quantlab.deploy.artefact import Options
 from quantlab.deploy.c.artefact import FOLDER, files, on_board
 from quantlab.deploy.c.boards import emulator
 from quantlab.deploy.c.boards.measure import Measured, measure
@@ -39,10 +40,14 @@ on_m3 = pytest.mark.parametrize("name", [engine("c-m3")])
 
 
 def compared(
-    name: str, program: Program, batch: Mapping[str, NDArray[Any]], folder: Path
+    name: str,
+    program: Program,
+    batch: Mapping[str, NDArray[Any]],
+    folder: Path,
+    options: Options | None = None,
 ) -> Comparison:
     parts = {"network": program}
-    write_files(files(parts, {}), folder)
+    write_files(files(parts, options or {}), folder)
     (found,) = compare(program, {name: on_board(BOARDS[name], parts, folder)}, [batch])
     return found
 
@@ -96,7 +101,13 @@ def test_what_16_bits_cannot_address_does_not_fit(name: str, tmp_path: Path) -> 
         ("resnet20_w4a4", r"at least \d{2,3},\d{3} bytes of RAM needed, 16,384 available"),
     ):
         with pytest.raises(UsageError, match=rf"^MSP430 \(sim\): .*{expected}"):
-            compared(name, trained(network), pixels(network, 1), tmp_path / network)
+            compared(
+                name,
+                trained(network),
+                pixels(network, 1),
+                tmp_path / network,
+                {"encoding": "dense"},
+            )
 
 
 @on_m3

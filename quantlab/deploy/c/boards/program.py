@@ -90,9 +90,8 @@ def _least(board: Board, folder: Path, complaint: str) -> dict[str, int]:
     """Return what is needed at least: with addresses of 16 bits a model may not compile."""
     interface = (folder / "model.h").read_text(encoding="utf-8")
     arena = re.search(r"^#define QL_ARENA_SIZE (\d+)", interface, re.MULTILINE)
-    largest = max(
-        map(int, re.findall(r"array is too large \((\d+) elements\)", complaint)), default=0
-    )
+    arrays = re.findall(r"array is too large \((\d+) elements\)\n.*?int(\d+)_t", complaint)
+    largest = max((int(count) * int(bits) // 8 for count, bits in arrays), default=0)
     return {"FLASH": largest, "RAM": board.stack_size + (int(arena[1]) if arena else 0)}
 
 
