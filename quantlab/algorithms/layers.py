@@ -206,7 +206,7 @@ def attach(layer: nn.Module, on: Target, quantizer: Quantizer) -> None:
 def _attach_behind(layer: nn.Module, quantizer: Quantizer) -> None:
     """Make a layer of torch.nn, or an operation, pass its output through a quantizer."""
     layer.output_quantizer = quantizer.train(layer.training)
-    setattr(layer, "has_open_edges", False)  # noqa: B010 # a module's attributes have types
+    vars(layer)["has_open_edges"] = False
     if _quantize_output not in layer._forward_hooks.values():
         layer.register_forward_hook(_quantize_output)
 

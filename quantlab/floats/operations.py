@@ -6,6 +6,7 @@ outputs of a layer, `G` groups. Each addition and product is rounded by itself, 
 operation names, so that every engine gives the same bits.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +22,16 @@ Reals = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Operation:
+class Operation(ABC):
     """layer: of the network, for names and errors. output: the array that it writes."""
 
     output: str
     layer: str
 
     @property
+    @abstractmethod
     def inputs(self) -> tuple[str, ...]:
         """The arrays that it reads."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

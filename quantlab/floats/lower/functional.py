@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _aten = torch.ops.aten
-_CONVOLUTIONS: Mapping[int, type[nn.Conv1d] | type[nn.Conv2d]] = {3: nn.Conv1d, 4: nn.Conv2d}
+_CONVOLUTIONS: Mapping[int, Callable[..., nn.Module]] = {3: nn.Conv1d, 4: nn.Conv2d}
 
 OF_ONE: Mapping[Any, str] = {
     **dict.fromkeys((torch.abs, "abs", _aten.abs.default), "absolute"),
@@ -35,7 +35,9 @@ def _convolution(
 ) -> nn.Module:
     outputs, inputs, *kernel = weight.shape
     layer = _CONVOLUTIONS[weight.ndim](
-        *(inputs * groups, outputs, kernel),  # type: ignore[arg-type]
+        inputs * groups,
+        outputs,
+        kernel,
         stride=stride,
         padding=padding,
         dilation=dilation,

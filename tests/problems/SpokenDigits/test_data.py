@@ -2,6 +2,7 @@
 
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,9 +81,9 @@ def test_a_damaged_recording_is_named(tmp_path: Path, *, is_packed: bool) -> Non
 
 
 @pytest.mark.parametrize("source", ["auto", "folder"])
-def test_an_empty_folder_says_what_goes_there(tmp_path: Path, source: str) -> None:
+def test_an_empty_folder_says_what_goes_there(tmp_path: Path, source: Any) -> None:
     with pytest.raises(DataError, match=r"no data in .*; put spoken_digits\.tar\.xz") as caught:
-        data.load(tmp_path, source)  # type: ignore[arg-type]
+        data.load(tmp_path, source)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
