@@ -328,7 +328,7 @@ def large() -> Program:
     [
         ([[1, 0, -1]], U8, "bits1", r"but weights: codes\[0, 1\] is 0, -1 and 1 allowed"),
         ([[2, 0, -1]], U8, "bits2", r"but weights: codes\[0, 0\] is 2, -2..1 allowed"),
-        ([[1, 1, -1]], S16, "bits1", "but inputs of 16 bits"),
+        ([[1, 1, -1]], S16, "bits1", "but its inputs have 16 bits"),
     ],
 )
 def test_layers_that_have_no_such_bits_are_refused(

@@ -34,11 +34,6 @@ class BitmapKernel(Kernel):
     def code_bytes(self) -> int:
         return 1390
 
-    def obstacle(self, factors: Factors) -> str | None:
-        if factors.is_depthwise:
-            return "each of its outputs has one channel of its own"
-        return None
-
     def instructions(self, factors: Factors) -> float:
         num_entries = int(np.count_nonzero(factors.weight))
         at_once, single = Steps(span=45, entry=19), Steps(span=35, entry=11)

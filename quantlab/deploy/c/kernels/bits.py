@@ -51,9 +51,9 @@ class BitsKernel(Kernel):
 
     def obstacle(self, factors: Factors) -> str | None:
         if factors.kind == S16:
-            return "inputs of 16 bits"
+            return "its inputs have 16 bits"
         if factors.is_depthwise:
-            return "a channel for each output"
+            return super().obstacle(factors)
         reason = Bits(self.num_bits).obstacle(_codes(factors))
         return None if reason is None else f"weights: {reason}"
 

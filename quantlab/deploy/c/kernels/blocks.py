@@ -40,7 +40,7 @@ class BlocksKernel(Kernel):
         if factors.kind == S16:
             return "its inputs have 16 bits"
         if factors.is_depthwise:
-            return "each of its outputs has one channel of its own"
+            return super().obstacle(factors)
         channels = factors.weight.shape[3]
         if channels % _BLOCKS.size:
             return f"{channels} channels of a group are no multiple of {_BLOCKS.size}"

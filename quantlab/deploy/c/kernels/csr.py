@@ -34,11 +34,6 @@ class CsrKernel(Kernel):
     def code_bytes(self) -> int:
         return 1430
 
-    def obstacle(self, factors: Factors) -> str | None:
-        if factors.is_depthwise:
-            return "each of its outputs has one channel of its own"
-        return None
-
     def instructions(self, factors: Factors) -> float:
         num_entries = int(np.count_nonzero(factors.weight))
         num_spans = self.nbytes(factors) - 2 * num_entries

@@ -32,11 +32,6 @@ class DeltaKernel(Kernel):
     def code_bytes(self) -> int:
         return 1500
 
-    def obstacle(self, factors: Factors) -> str | None:
-        if factors.is_depthwise:
-            return "each of its outputs has one channel of its own"
-        return None
-
     def instructions(self, factors: Factors) -> float:
         num_spans = len(spans(factors))
         num_entries = (self.nbytes(factors) - num_spans) / 1.5

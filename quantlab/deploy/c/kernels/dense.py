@@ -29,6 +29,9 @@ class Dense(Kernel):
     def code_bytes(self) -> int:
         return 2200
 
+    def obstacle(self, factors: Factors) -> str | None:
+        return None
+
     def nbytes(self, factors: Factors) -> int:
         size = factors.weight.size
         return size + size % 2 if _has_pairs(factors) else size

@@ -115,8 +115,9 @@ class Kernel(ABC):
         """The code of its function, in bytes on a Cortex-M3 with -O2, about."""
 
     def obstacle(self, factors: Factors) -> str | None:
-        """Return why it cannot multiply the weights of a layer, None if it can."""
-        return None
+        """Return why it cannot multiply the weights of a layer, None if it can: here, all but those
+        of depthwise layers."""
+        return "each of its outputs has one channel of its own" if factors.is_depthwise else None
 
     @abstractmethod
     def nbytes(self, factors: Factors) -> int:
