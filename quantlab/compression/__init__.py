@@ -1,0 +1,1 @@
+"""Compression of trained networks to a budget of bytes."""

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from quantlab.compression.vbmf import evbmf
+from quantlab.errors import UsageError
+
+
+def low_rank(rank: int, shape: tuple[int, int], noise: float, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    signal = random.normal(size=(shape[0], rank)) @ random.normal(size=(rank, shape[1]))
+    return signal + noise * random.normal(size=shape)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (30, 90), (90, 30), (16, 400)])
+@pytest.mark.parametrize("rank", [1, 3, 8])
+def test_the_rank_beneath_noise_is_found(rank: int, shape: tuple[int, int]) -> None:
+    result = evbmf(low_rank(rank, shape, noise=0.5))
+    assert result.rank == len(result.singular_values) == rank
+    assert result.noise_variance == pytest.approx(0.25, rel=0.15)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (20, 200), (200, 20), (2, 50)])
+def test_noise_has_rank_0(shape: tuple[int, int]) -> None:
+    result = evbmf(low_rank(0, shape, noise=3.0))
+    assert result.rank == 0
+    assert result.singular_values.shape == (0,)
+    assert result.noise_variance == pytest.approx(9.0, rel=0.25)
+
+
+def test_the_values_minimize_the_free_energy() -> None:
+    """The posterior of the one component kept, found by descent over its five parameters."""
+    matrix = low_rank(1, (12, 30), noise=0.5)
+    result = evbmf(matrix)
+    (rows, columns), variance = matrix.shape, result.noise_variance
+    (largest,) = np.linalg.svd(matrix, compute_uv=False)[:1]
+
+    # Eq. (15) of Nakajima et al. for one component, with means a, b along the singular vectors,
+    # variances of their elements and variances of the priors: all but constants.
+    def free_energy(logs: np.ndarray) -> float:
+        a, b, of_a, of_b, prior_a, prior_b = np.exp(logs)
+        a_squared, b_squared = a**2 + columns * of_a, b**2 + rows * of_b
+        return (
+            columns * (np.log(prior_a / of_a) - 1)
+            + rows * (np.log(prior_b / of_b) - 1)
+            + a_squared / prior_a
+            + b_squared / prior_b
+            + (-2 * largest * a * b + a_squared * b_squared) / variance
+        )
+
+    start = np.log([np.sqrt(largest), np.sqrt(largest), 0.01, 0.01, 1.0, 1.0])
+    best = minimize(
+        free_energy,
+        start,
+        method="Nelder-Mead",
+        options={"maxiter": 20_000, "xatol": 1e-9, "fatol": 1e-9},
+    )
+    assert np.exp(best.x[:2]).prod() == pytest.approx(result.singular_values[0], rel=1e-3)
+    assert result.singular_values[0] < largest
+
+
+@given(st.integers(0, 4), st.integers(1, 24), st.integers(1, 24), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)
+def test_neither_transposing_nor_scaling_changes_the_rank(
+    rank: int, rows: int, columns: int, seed: int
+) -> None:
+    matrix = low_rank(rank, (rows, columns), noise=0.3, seed=seed)
+    result = evbmf(matrix)
+    assert 0 <= result.rank <= min(rows, columns)
+    assert (np.diff(result.singular_values) <= 0).all()
+    assert evbmf(matrix.T).rank == result.rank
+    for factor in (2.0**-300, -(2.0**200)):
+        scaled = evbmf(matrix * factor)
+        assert scaled.rank == result.rank
+        np.testing.assert_allclose(scaled.singular_values, result.singular_values * abs(factor))
+
+
+def test_a_matrix_without_noise_has_its_own_rank() -> None:
+    matrix = low_rank(5, (20, 30), noise=0.0)
+    result = evbmf(matrix)
+    assert (result.rank, result.noise_variance) == (5, 0.0)
+    singular = np.linalg.svd(matrix, compute_uv=False)
+    np.testing.assert_allclose(result.singular_values, singular[:5])
+
+
+def test_rows_and_columns_of_zeros_do_not_count() -> None:
+    matrix = low_rank(2, (20, 30), noise=0.5)
+    larger = np.zeros((40, 50))
+    larger[::2, 10:40] = matrix
+    assert evbmf(larger).rank == evbmf(matrix).rank == 2
+    assert evbmf(larger).noise_variance == evbmf(matrix).noise_variance
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1)])
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_one_row_cannot_be_told_from_noise(shape: tuple[int, int], value: float) -> None:
+    assert evbmf(np.full(shape, value)).rank == 0
+
+
+def test_zeros_have_rank_0() -> None:
+    result = evbmf(np.zeros((4, 6)))
+    assert (result.rank, result.noise_variance) == (0, 0.0)
+
+
+def test_32_bits_are_enough() -> None:
+    matrix = low_rank(3, (30, 40), noise=0.5)
+    assert evbmf(matrix.astype(np.float32)).rank == evbmf(matrix).rank == 3
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.ones(3), r"matrix: \[3\] given, an array \[L, M\]"),
+        (np.ones((0, 3)), r"matrix: \[0, 3\] given"),
+        ([[1.0]], "matrix: list given"),
+        (np.ones((2, 2), int), "matrix: int64 given, an array of real numbers allowed"),
+        (np.array([[1.0, np.nan]]), "matrix: nan given, finite numbers allowed"),
+        (np.array([[np.inf, 1.0]]), "matrix: inf given"),
+    ],
+)
+def test_other_arguments_are_one_line(matrix: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        evbmf(matrix)
