@@ -45,7 +45,8 @@ def compile_model(
 
 
 def model_objects(folder: Path, directory: Path, command: Sequence[str]) -> list[Path]:
-    """Compile the model in a folder; return its objects, that of `model.c` in a directory.
+    """Compile the model in a folder; return its objects: that of `model.c` in a directory, then
+    those of `runtime_sources`.
 
     Raises VerificationError if anything does not compile.
     """
@@ -55,8 +56,13 @@ def model_objects(folder: Path, directory: Path, command: Sequence[str]) -> list
     return [own, *_runtime_objects(folder, command)]
 
 
+def runtime_sources(folder: Path) -> list[Path]:
+    """Return the sources of the runtime in the folder of a model."""
+    return sorted((folder / "runtime").glob("*.c"))
+
+
 def _runtime_objects(folder: Path, command: Sequence[str]) -> list[Path]:
-    return _kept_objects(sorted((folder / "runtime").glob("*.c")), command)
+    return _kept_objects(runtime_sources(folder), command)
 
 
 def _kept_objects(sources: Sequence[Path], command: Sequence[str]) -> list[Path]:
