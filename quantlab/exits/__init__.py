@@ -1,0 +1,1 @@
+"""Early exits: networks whose easy samples leave after the first layers."""
