@@ -34,14 +34,20 @@ def dense_layer(network: nn.Module, name: str, setting: str) -> DenseLayer:
     return named[name]
 
 
-def obstacle(network: nn.Module, layer: DenseLayer) -> str | None:
+def obstacle(
+    network: nn.Module,
+    layer: nn.Module,
+    allowed: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv2d),
+) -> str | None:
     """Return why a layer cannot be replaced by one that computes the same, None if it can.
 
-    A subclass may compute something else; hooks would be lost, and so would ties to a parameter of
-    another module. (A module that stands at several places is no obstacle.)
+    allowed: the classes that can. A subclass may compute something else; hooks would be lost, and
+    so would ties to a parameter of another module. (A module that stands at several places is no
+    obstacle.)
     """
-    if type(layer) not in (nn.Linear, nn.Conv2d):
-        return f"a {type(layer).__name__} is more than a Linear or Conv2d"
+    if type(layer) not in allowed:
+        names = " or ".join(cls.__name__ for cls in allowed)
+        return f"a {type(layer).__name__} is more than a {names}"
     if has_hooks(layer):
         return "it has hooks, which would be lost"
     tie = _tie(network, layer)
