@@ -3,7 +3,7 @@
 One level p serves all exits. Each gets the least threshold with which at least a share p of the
 samples that it would let go, of all samples, have its largest score at their class. A higher level
 never lowers a threshold, so no sample leaves earlier and the expected cost never falls. All levels
-at which anything changes are counted, by one sort.
+at which anything changes are counted, by one sort; sums of whole numbers are exact.
 
 Shapes: N samples, C classes, E exits, the last of which has no threshold.
 """
@@ -47,8 +47,8 @@ def choose_thresholds(
     reached = np.maximum.accumulate([*found[:-1], np.full(len(targets), np.inf)], axis=0)
     if floor is not None:
         _check_number("floor", floor)
-        candidates, accuracy = _means(reached, 100 * right.astype(np.float64))
-        enough = np.flatnonzero(accuracy >= floor - 1e-9)
+        candidates, accuracy = _means(reached, 100.0 * right)
+        enough = np.flatnonzero(accuracy >= floor)
         if not len(enough):
             raise UsageError(
                 f"floor: {floor} % given, at most {accuracy.max():.2f} % can be had on the "
@@ -60,7 +60,7 @@ def choose_thresholds(
         _check_number("cost", cost)
         each = check_costs(costs, len(scores))
         candidates, expected = _means(reached, np.tile(each[:, None], len(targets)))
-        enough = np.flatnonzero(expected <= cost + 1e-9)
+        enough = np.flatnonzero(expected <= cost)
         if not len(enough):
             raise UsageError(f"cost: {cost} given, at least {expected.min():.6g} can be had")
         level = candidates[enough[-1]]
