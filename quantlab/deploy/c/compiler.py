@@ -33,7 +33,7 @@ def compile_model(
     lives: most models share them. Raises VerificationError if anything does not compile.
     """
     objects = [*_runtime_objects(folder, command), *_kept_objects(support, command)]
-    own = [folder / "model.c", *sources]
+    own = [*model_sources(folder), *sources]
     flags = (*_flags(command), f"-I{folder}")
     if not has_linker:
         _call([*flags, *linking, "-o", str(result), *map(str, [*own, *objects])])
@@ -45,15 +45,23 @@ def compile_model(
 
 
 def model_objects(folder: Path, directory: Path, command: Sequence[str]) -> list[Path]:
-    """Compile the model in a folder; return its objects: that of `model.c` in a directory, then
-    those of `runtime_sources`.
+    """Compile the model in a folder; return its objects: those of `model_sources` in a directory,
+    then those of `runtime_sources`.
 
     Raises VerificationError if anything does not compile.
     """
-    own = directory / "model.o"
     flags = [*_flags(command), f"-I{folder}"]
-    _call([*flags, "-c", "-o", str(own), str(folder / "model.c")])
-    return [own, *_runtime_objects(folder, command)]
+    own = []
+    for path in model_sources(folder):
+        own.append(directory / f"{path.stem}.o")
+        _call([*flags, "-c", "-o", str(own[-1]), str(path)])
+    return [*own, *_runtime_objects(folder, command)]
+
+
+def model_sources(folder: Path) -> list[Path]:
+    """Return the generated sources in the folder of a model: `model.c`, and `model_ee.c` where it
+    has early exits."""
+    return [folder / "model.c", *folder.glob("model_ee.c")]
 
 
 def runtime_sources(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from quantlab.deploy.c.boards import objects
 from quantlab.deploy.c.boards.objects import Section, sections_of
 from quantlab.deploy.c.boards.program import command_of
 from quantlab.deploy.c.boards.table import PACKAGES, Board
-from quantlab.deploy.c.compiler import model_objects, runtime_sources
+from quantlab.deploy.c.compiler import model_objects, model_sources, runtime_sources
 from quantlab.deploy.c.text import C_TYPES
 from quantlab.errors import UsageError, check_kind
 
@@ -81,10 +81,13 @@ def footprint(model: Files | Path, compiler: Compiler = HOST) -> Footprint:
     files do not compile.
     """
     with _objects(model, compiler) as (folder, paths):
-        own, *runtime = (sections_of(path) for path in paths)
+        found = [sections_of(path) for path in paths]
         names = [path.name for path in runtime_sources(folder)]
+        count = len(model_sources(folder))
+        own = [section for one in found[:count] for section in one]
+        runtime = found[count:]
         rows = _own_rows(own, _definitions(folder))
-        rows += [_runtime_row(name, found) for name, found in zip(names, runtime, strict=True)]
+        rows += [_runtime_row(name, one) for name, one in zip(names, runtime, strict=True)]
     return Footprint(
         rows=rows,
         total=sum(map(_in_flash, [own, *runtime])),
@@ -100,7 +103,7 @@ def flash_bytes(model: Files | Path, compiler: Compiler = HOST) -> int:
 
 @contextmanager
 def _objects(model: Files | Path, compiler: Compiler) -> Iterator[tuple[Path, list[Path]]]:
-    """Compile a model; give its folder and its objects, that of `model.c` first."""
+    """Compile a model; give its folder and its objects, those of `model_sources` first."""
     check_kind("model", model, Path | Mapping, "files of a model or their folder")
     with TemporaryDirectory() as name:
         folder = model if isinstance(model, Path) else Path(name) / "model"
@@ -147,7 +150,7 @@ def _definitions(folder: Path) -> Mapping[str, _Definition]:
 
 
 def _own_rows(sections: Sequence[Section], definitions: Mapping[str, _Definition]) -> list[Row]:
-    """Return the rows of `model.c`: its headers, its functions, and what no symbol names."""
+    """Return the rows of the generated sources: headers, functions, and what no symbol names."""
     constants: Counter[str] = Counter()
     structures: Counter[str] = Counter()
     code: Counter[str] = Counter()

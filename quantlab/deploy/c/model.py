@@ -32,6 +32,7 @@ from quantlab.deploy.c.text import NOTE
 from quantlab.deploy.c.vectors import HEADER, to_text, vectors_header
 from quantlab.deploy.c.walks import can_follow
 from quantlab.deploy.c.writer import Pointer, Writer
+from quantlab.deploy.c.written import Interface
 from quantlab.errors import UsageError, check_kind
 from quantlab.integer.operations import MaxPool, Multiply, Operation
 from quantlab.integer.program import Program
@@ -66,30 +67,15 @@ def c_model(
     for what C cannot hold.
     """
     check_kind("program", program, Program, "a Program")
-    if not program.operations:
-        raise UsageError("c: a program of 0 operations given, at least 1 allowed")
-
-    def makes(operation: Operation, side: int, source: Operation) -> bool:
-        if isinstance(source, Multiply):
-            return can_follow(operation, source, program)
-        return can_make(operation, [program.types[name] for name in operation.inputs])
-
-    def pools(pooling: MaxPool, source: Operation) -> bool:
-        return can_pool(pooling, source, program)
-
-    writer = Writer(program, makes, pools, chosen(program, encoding))
-    _take_inputs(writer)
+    writer = new_writer(program, encoding)
+    take_inputs(writer)
     for group in writer.groups:
         emit(group, writer)
     _give_outputs(writer)
     arena = writer.arena()
-    most_made = max(len(group.made) for group in writer.groups)
-    tests = {"selftest"} if vectors is None else {"selftest", "is_same"}
-    runtime = runtime_files(writer.runtime | tests, most_made=max(most_made, 1))
+    runtime = runtime_of(writer, has_vectors=vectors is not None)
     headers = {
-        f"headers/{name}.h": _header(name, body)
-        for name, body in writer.definitions.items()
-        if body
+        f"headers/{name}.h": header(name, body) for name, body in writer.definitions.items() if body
     }
     has_vectors = vectors is not None
     if vectors is not None:
@@ -104,11 +90,37 @@ def c_model(
     }
     files = {name: text.encode() for name, text in texts.items()}
     sizes = sizes_of(writer, arena)
-    files[MANIFEST] = _manifest(writer, encoding, sizes, files, vectors)
+    said = manifest_of(program, writer, encoding, sizes, files, vectors)
+    files[MANIFEST] = (json.dumps(said, indent=2) + "\n").encode()
     return Model(files=files, tensors=writer.kept, sizes=sizes)
 
 
-def _take_inputs(writer: Writer) -> None:
+def new_writer(program: Program, encoding: Encoding) -> Writer:
+    """Return a program of which nothing is written yet. encoding: as of `c_model`. Raises
+    UsageError for one without operations, and for an encoding that does not exist."""
+    if not program.operations:
+        raise UsageError("c: a program of 0 operations given, at least 1 allowed")
+
+    def makes(operation: Operation, side: int, source: Operation) -> bool:
+        if isinstance(source, Multiply):
+            return can_follow(operation, source, program)
+        return can_make(operation, [program.types[name] for name in operation.inputs])
+
+    def pools(pooling: MaxPool, source: Operation) -> bool:
+        return can_pool(pooling, source, program)
+
+    return Writer(program, makes, pools, chosen(program, encoding))
+
+
+def runtime_of(writer: Writer, *, has_vectors: bool) -> Mapping[str, str]:
+    """Return the files of the runtime that a model calls, by name, those of its own test too."""
+    most_made = max(len(group.made) for group in writer.groups)
+    tests = {"selftest", "is_same"} if has_vectors else {"selftest"}
+    return runtime_files(writer.runtime | tests, most_made=max(most_made, 1))
+
+
+def take_inputs(writer: Writer) -> None:
+    """Give the inputs their places, in the caller's memory where they can be read there."""
     for name, kind in writer.program.inputs.items():
         order = channels_last(kind.shape)
         if np.dtype(kind.kind.dtype).itemsize == 1:
@@ -132,22 +144,23 @@ def _give_outputs(writer: Writer) -> None:
             writer.call("memcpy", output_name(name), Pointer(found.buffer), size_name(name))
 
 
-def _header(name: str, definitions: Sequence[str]) -> str:
-    """Return the constants of a group."""
+def header(name: str, definitions: Sequence[str]) -> str:
+    """Return a file of the constants of a group."""
     body = "\n".join(definitions)
     guard = f"QL_{name.upper()}_H"
     includes = "\n".join(f'#include "../runtime/{file}"' for file in ["ql.h", *headers_for(body)])
     return f"{NOTE}#ifndef {guard}\n#define {guard}\n\n{includes}\n\n{body}\n#endif\n"
 
 
-def _manifest(
+def manifest_of(
+    program: Interface,
     writer: Writer,
     encoding: Encoding,
     sizes: Sizes,
     files: Files,
     vectors: Mapping[str, NDArray[Any]] | None,
-) -> bytes:
-    program = writer.program
+) -> dict[str, object]:
+    """Return what `model.json` says. program: what the caller gives and gets."""
     said: dict[str, object] = {
         "arena_bytes": sizes.arena,
         "input_bytes": sizes.inputs,
@@ -168,4 +181,4 @@ def _manifest(
     if vectors is not None:
         said["vectors"] = to_text(vectors)
     said["sha256"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    return (json.dumps(said, indent=2) + "\n").encode()
+    return said

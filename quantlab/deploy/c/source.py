@@ -1,6 +1,6 @@
 """`model.c`: the calls of a model, and its own test."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from quantlab.deploy.c.arena import Arena
 from quantlab.deploy.c.call import Argument, Call
@@ -17,11 +17,35 @@ from quantlab.deploy.c.text import NOTE, remark
 from quantlab.deploy.c.vectors import expected_name, given_name
 from quantlab.deploy.c.written import Interface, Written
 
+AT = "static void* at(void* arena, size_t offset) { return (uint8_t*)arena + offset; }\n\n"
+
 
 def source(writer: Written, arena: Arena, headers: list[str], test: str) -> str:
     """Return `model.c`. headers: of the project that it includes. test: the model's own."""
     program = writer.program
     includes = "\n".join(f'#include "{header}"' for header in ["model.h", *headers])
+    calls = "\n".join(calls_of(writer, arena, range(len(writer.calls))))
+    begin = "    (void)arena;\n"
+    at = ""
+    if arena.offsets:
+        begin = ""
+        at = AT
+    begin += "".join(f"    (void){input_name(name)};\n" for name in _unread(writer))
+    return f"""{NOTE}#include <string.h>
+
+{includes}
+
+{at}{run_signature(program)} {{
+{begin}    if ({wrong_sizes(program)}) return QL_WRONG_SIZE;
+{calls}
+    return QL_OK;
+}}
+
+{test}"""
+
+
+def wrong_sizes(program: Interface) -> str:
+    """Return the condition that `ql_run` is called with a wrong size."""
     checks = [
         f"{parameter}_size != {size_name(name)}"
         for parameter, name in (
@@ -29,24 +53,7 @@ def source(writer: Written, arena: Arena, headers: list[str], test: str) -> str:
             *((output_name(name), name) for name in outputs_of(program)),
         )
     ]
-    calls = "\n".join(_calls(writer, arena))
-    begin = "    (void)arena;\n"
-    at = ""
-    if arena.offsets:
-        begin = ""
-        at = "static void* at(void* arena, size_t offset) { return (uint8_t*)arena + offset; }\n\n"
-    begin += "".join(f"    (void){input_name(name)};\n" for name in _unread(writer))
-    return f"""{NOTE}#include <string.h>
-
-{includes}
-
-{at}{run_signature(program)} {{
-{begin}    if ({" || ".join(checks)}) return QL_WRONG_SIZE;
-{calls}
-    return QL_OK;
-}}
-
-{test}"""
+    return " || ".join(checks)
 
 
 def _unread(writer: Written) -> list[str]:
@@ -55,10 +62,11 @@ def _unread(writer: Written) -> list[str]:
     return [name for name in writer.program.inputs if name in writer.given and name not in read]
 
 
-def _calls(writer: Written, arena: Arena) -> Iterator[str]:
-    """Yield the calls, those of a layer below its name."""
+def calls_of(writer: Written, arena: Arena, numbers: Sequence[int]) -> Iterator[str]:
+    """Yield the calls of these numbers, those of a layer below its name."""
     layer = ""
-    for number, call in enumerate(writer.calls):
+    for number in numbers:
+        call = writer.calls[number]
         if call.layer not in ("", layer):
             layer = call.layer
             yield f"    /* layer {remark(layer)} */"
