@@ -41,9 +41,10 @@ def evbmf(matrix: Values) -> Evbmf:
     variance of the noise.
 
     Rank 0 says that nothing stands out from noise; so it is of a matrix of one row or column. Rows
-    and columns of zeros, as pruning leaves, have no noise and do not count. If singular values are
-    no more than rounding errors there is no noise at all: the others are the rank, and keep their
-    size. Raises UsageError for what is no matrix, and for elements that are not finite.
+    and columns of zeros, as pruning leaves, have no noise and do not count. Rounding errors of the
+    matrix's type count as noise. The rank is less than `L M / (L + M)`, beyond which two factors
+    have more elements than the matrix. Raises UsageError for what is no matrix, and for elements
+    that are not finite.
     """
     _check(matrix)
     dense = _without_zeros(matrix.astype(np.float64))
@@ -51,9 +52,8 @@ def evbmf(matrix: Values) -> Evbmf:
         return Evbmf(rank=0, singular_values=np.zeros(0), noise_variance=0.0)
     largest, shape = float(np.abs(dense).max()), (min(dense.shape), max(dense.shape))
     singular = np.linalg.svd(dense / largest, compute_uv=False).astype(np.float64)
-    exact = singular[singular > singular[0] * shape[1] * np.finfo(np.float64).eps]
-    if len(exact) < len(singular):
-        return Evbmf(rank=len(exact), singular_values=exact * largest, noise_variance=0.0)
+    rounding = singular[0] * np.sqrt(shape[1]) * np.finfo(matrix.dtype).eps
+    singular = np.maximum(singular, rounding)
     variance = _noise_variance(singular, shape)
     kept = singular[singular > np.sqrt(shape[1] * variance * _threshold(shape))]
     return Evbmf(

@@ -77,12 +77,22 @@ def test_neither_transposing_nor_scaling_changes_the_rank(
         np.testing.assert_allclose(scaled.singular_values, result.singular_values * abs(factor))
 
 
-def test_a_matrix_without_noise_has_its_own_rank() -> None:
-    matrix = low_rank(5, (20, 30), noise=0.0)
-    result = evbmf(matrix)
-    assert (result.rank, result.noise_variance) == (5, 0.0)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("rank", [1, 5, 11])
+def test_rounding_errors_are_noise(rank: int, dtype: type) -> None:
+    matrix = low_rank(rank, (20, 30), noise=0.0)
+    result = evbmf(matrix.astype(dtype))
+    assert result.rank == rank
+    assert result.noise_variance < (30 * np.finfo(dtype).eps * np.abs(matrix).max()) ** 2
     singular = np.linalg.svd(matrix, compute_uv=False)
-    np.testing.assert_allclose(result.singular_values, singular[:5])
+    np.testing.assert_allclose(result.singular_values, singular[:rank], rtol=2e-2)
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=20)
+def test_factors_of_the_rank_have_fewer_elements(rows: int, columns: int, seed: int) -> None:
+    matrix = low_rank(min(rows, columns), (rows, columns), noise=0.0, seed=seed)
+    assert evbmf(matrix).rank * (rows + columns) < rows * columns
 
 
 def test_rows_and_columns_of_zeros_do_not_count() -> None:
@@ -104,9 +114,10 @@ def test_zeros_have_rank_0() -> None:
     assert (result.rank, result.noise_variance) == (0, 0.0)
 
 
-def test_32_bits_are_enough() -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_fewer_bits_do(dtype: type) -> None:
     matrix = low_rank(3, (30, 40), noise=0.5)
-    assert evbmf(matrix.astype(np.float32)).rank == evbmf(matrix).rank == 3
+    assert evbmf(matrix.astype(dtype)).rank == evbmf(matrix).rank == 3
 
 
 @pytest.mark.parametrize(
