@@ -45,8 +45,8 @@ def sizes_of(writer: Written, arena: Arena) -> Sizes:
     layer, most = _largest(writer, arena)
     return Sizes(
         arena=arena.size,
-        inputs=sum(_num_bytes(program, name) for name in program.inputs),
-        outputs=sum(_num_bytes(program, name) for name in outputs_of(program)),
+        inputs=sum(num_bytes(program, name) for name in program.inputs),
+        outputs=sum(num_bytes(program, name) for name in outputs_of(program)),
         constants=dict(writer.constant_bytes),
         layer=layer,
         layer_arena=most,
@@ -75,7 +75,8 @@ def check_limits(
         )
 
 
-def _num_bytes(program: Interface, name: str) -> int:
+def num_bytes(program: Interface, name: str) -> int:
+    """Return the bytes of an input or output."""
     kind = program.types[name]
     return prod(kind.shape) * np.dtype(kind.kind.dtype).itemsize
 

@@ -1,0 +1,1 @@
+"""Models that stop at the first exit whose scores are clear enough."""
