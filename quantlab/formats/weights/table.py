@@ -15,6 +15,7 @@ from quantlab.formats.weights.delta4 import Delta4
 from quantlab.formats.weights.dense import Dense
 from quantlab.formats.weights.encoding import Encoding
 from quantlab.formats.weights.pattern import Pattern
+from quantlab.formats.weights.rice import Rice
 
 _ROWS: tuple[Encoding, ...] = (
     Dense(),
@@ -27,6 +28,7 @@ _ROWS: tuple[Encoding, ...] = (
     Csr8(4),
     Delta4(),
     Bitmap(),
+    Rice(),
 )
 
 ENCODINGS: Mapping[str, Encoding] = {encoding.name: encoding for encoding in _ROWS}

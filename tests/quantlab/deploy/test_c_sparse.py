@@ -35,7 +35,7 @@ from tests.quantlab.integer.oracle import evaluate
 from tests.quantlab.integer.programs import Author, inputs
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
-SPARSE = ("csr", "delta4", "bitmap", "block4")
+SPARSE = ("csr", "delta4", "bitmap", "block4", "rice")
 DENSITIES = (0, 0.01, 0.1, 0.5, 1)
 GAPS = (254, 255, 256, 509)
 
@@ -178,10 +178,11 @@ def test_what_is_no_encoding_is_refused(encoding: Encoding, message: str) -> Non
 
 
 def test_auto_takes_fewer_bytes_at_no_more_instructions() -> None:
-    """Of half of the weights a bitmap takes fewer bytes than sparse rows, but is slow."""
+    """Rice codes take fewer bytes than sparse rows, and of half of the weights a bitmap does; but
+    they are slow."""
     random = np.random.default_rng(0)
     few, half = (sparse(random, (128, 256), density) for density in (0.05, 0.6))
-    for weight, auto, smallest in ((few, "csr", "csr"), (half, "dense", "bitmap")):
+    for weight, auto, smallest in ((few, "csr", "rice"), (half, "dense", "bitmap")):
         program = linear(weight)
         assert weights_of(program, "auto")["y"]["encoding"] == auto
         assert weights_of(program, "smallest")["y"]["encoding"] == smallest

@@ -9,6 +9,7 @@ from quantlab.deploy.c.kernels.csr import CsrKernel
 from quantlab.deploy.c.kernels.delta import DeltaKernel
 from quantlab.deploy.c.kernels.dense import Dense
 from quantlab.deploy.c.kernels.kernel import Kernel
+from quantlab.deploy.c.kernels.rice import RiceKernel
 
 _ROWS: tuple[Kernel, ...] = (
     Dense(),
@@ -17,6 +18,7 @@ _ROWS: tuple[Kernel, ...] = (
     DeltaKernel(),
     BitmapKernel(),
     BlocksKernel(),
+    RiceKernel(),
 )
 
 KERNELS: Mapping[str, Kernel] = {kernel.encoding: kernel for kernel in _ROWS}

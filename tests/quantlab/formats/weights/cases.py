@@ -8,7 +8,7 @@ from quantlab.formats.weights.bits import Bits
 from quantlab.formats.weights.encoding import Encoding
 from quantlab.formats.weights.pattern import Pattern
 
-GAPS = (0, 1, 254, 255, 256, 509, 511, 512)
+GAPS = (0, 1, 14, 15, 16, 17, 30, 31, 254, 255, 256, 509, 511, 512)
 COLUMNS = st.one_of(st.integers(1, 40), st.sampled_from([255, 256, 257, 512, 513]))
 
 
@@ -28,6 +28,8 @@ EDGES: dict[str, NDArray[np.int8]] = {
     "negative": np.full((3, 17), -1, np.int8),
     "rows of zeros": np.array([[0] * 9, [0] * 8 + [3], [0] * 9], np.int8),
     "reversed": np.arange(-60, 60, dtype=np.int8).reshape(4, 30)[::-1, ::-1],
+    "all values": np.arange(-128, 128, dtype=np.int8).reshape(2, 128),
+    "many rows": np.repeat(np.array([[0, 1, 0, 2]], np.int8), 33, axis=0),
     "columns first": np.asfortranarray(np.arange(12, dtype=np.int8).reshape(3, 4)),
     "rows of 256 codes": np.ones((2, 256), np.int8),
     **{f"gap {gap}": behind_gap(gap) for gap in GAPS},

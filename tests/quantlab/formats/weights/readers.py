@@ -16,6 +16,7 @@ from quantlab.formats.weights.blocks import Blocks
 from quantlab.formats.weights.csr8 import Csr8
 from quantlab.formats.weights.encoding import Encoded, Encoding
 from quantlab.formats.weights.pattern import Pattern
+from quantlab.formats.weights.rice import Rice
 
 Streams = Mapping[str, Iterator[int]]
 Row = list[int]
@@ -25,8 +26,11 @@ def read(encoding: Encoding, encoded: Encoded, shape: tuple[int, int]) -> NDArra
     """Return the weights `[O, K]` that the documented loop multiplies inputs by."""
     streams = {name: iter(array.tolist()) for name, array in encoded.arrays.items()}
     rows = [[0] * shape[1] for _ in range(shape[0])]
+    reader = _reader(encoding)
     for row in rows:
-        _reader(encoding)(streams, row)
+        reader(streams, row)
+    if encoding == Rice():
+        assert [next(streams["stream"]) for _ in range(3)] == [0, 0, 0]
     assert all(next(stream, None) is None for stream in streams.values())
     return np.array(rows)
 
@@ -40,6 +44,8 @@ def _reader(encoding: Encoding) -> Callable[[Streams, Row], None]:
         return lambda streams, row: _csr8(streams, row, encoding.size)
     if isinstance(encoding, Pattern):
         return lambda streams, row: _pattern(streams, row, encoding.n, encoding.m)
+    if isinstance(encoding, Rice):
+        return _Rice().read
     readers = {"dense": _dense, "csr": _csr, "delta4": _delta4, "bitmap": _bitmap}
     return readers[encoding.name]
 
@@ -119,6 +125,47 @@ def _pattern(streams: Streams, row: Row, n: int, m: int) -> None:
     for i in range(slots):
         place = places[i * width // 8] >> i * width % 8 & ((1 << width) - 1)
         row[i // n * m + place] += next(streams["values"])
+
+
+class _Rice:
+    """Rows follow one another bit by bit. word: the bits of the last byte that are left, behind a
+    one."""
+
+    def __init__(self) -> None:
+        self.number, self.word = 0, 1
+        self.values: list[int] = []
+        self.num_bits: list[int] = []
+
+    def read(self, streams: Streams, row: Row) -> None:
+        stream = streams["stream"]
+        if self.number == 0:
+            num_values = next(stream) + 1
+            self.num_bits = [next(stream) for _ in range(3)]
+            self.values = [_signed(next(stream)) for _ in range(num_values)]
+        if self.number % 16 == 0:
+            self.word = 1
+        self.number += 1
+        p = 0
+        gap_bits, value_bits, size_bits = self.num_bits
+        for _ in range(self._bits(stream, size_bits)):
+            p += self._code(stream, gap_bits)
+            row[p] += self.values[self._code(stream, value_bits)]
+            p += 1
+
+    def _bits(self, stream: Iterator[int], count: int) -> int:
+        found = 0
+        for _ in range(count):
+            if self.word == 1:
+                self.word = 1 << 8 | int(f"{next(stream):08b}"[::-1], 2)
+            found = found << 1 | self.word & 1
+            self.word >>= 1
+        return found
+
+    def _code(self, stream: Iterator[int], num_bits: int) -> int:
+        zeros = 0
+        while self._bits(stream, 1) == 0:
+            zeros += 1
+        return (zeros << num_bits) + self._bits(stream, num_bits)
 
 
 def size_of(arrays: Mapping[str, NDArray[Any]]) -> int:

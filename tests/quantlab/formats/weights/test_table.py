@@ -51,7 +51,21 @@ def sparse(density: float) -> NDArray[np.int8]:
     ],
 )
 def test_each_is_the_smallest_of_something(codes: NDArray[np.int8], name: str) -> None:
-    assert smallest(codes) == name
+    """Rice codes leave little to the others; they are for those who can read no bits."""
+    assert smallest(codes, [one for one in ENCODINGS if one != "rice"]) == name
+
+
+@pytest.mark.parametrize("density", [0.03, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("num_bits", [4, 8])
+def test_rice_codes_are_the_smallest_of_zeros_at_random(density: float, num_bits: int) -> None:
+    random = np.random.default_rng(5)
+    values = random.normal(size=(64, 576))
+    kept = np.abs(values) > np.quantile(np.abs(values), 1 - density)
+    highest = 2 ** (num_bits - 1) - 1
+    codes = (values * kept / np.abs(values).max() * highest).round().astype(np.int8)
+    assert smallest(codes) == "rice"
+    others = [ENCODINGS[one].nbytes(codes) for one in ("csr8", "delta4", "bitmap")]
+    assert ENCODINGS["rice"].nbytes(codes) < 0.95 * min(others)
 
 
 def test_of_equals_the_first_is_taken() -> None:
