@@ -10,6 +10,17 @@ from quantlab.deploy.c.text import NOTE, identifier, remark
 from quantlab.deploy.c.written import Interface, Tensor
 from quantlab.errors import UsageError
 
+_POWER = """#include "runtime/power.h"
+
+/* The work of an inference is cut into so many tiles. See runtime/power.h. */
+#define QL_NUM_TILES {num_tiles}
+"""
+_GOES_ON = """
+
+   It goes on with the inference that is under way, or begins one if none is. All this memory keeps
+   its contents while the power is off. Until an inference is done the inputs have to stay as they
+   are: write others only where ql_is_under_way(arena) is 0. Returns QL_WRONG_PROGRESS and does
+   nothing for an arena of another model: ql_reset(arena) makes it one of this."""
 _AXES = {2: ": axes as of the network", 3: ": rows, columns, channels"}
 _TAKEN = {"QL_ARENA_SIZE": "the arena", "QL_WRONG_SIZE": "an error code"}
 
@@ -48,18 +59,27 @@ def selftest_signature(program: Interface) -> str:
     return f"int ql_selftest(void* arena, {', '.join(f'void* {name}' for name in names)})"
 
 
-def interface(program: Interface, arena_size: int, *, has_vectors: bool = False) -> str:
+def interface(
+    program: Interface,
+    arena_size: int,
+    *,
+    has_vectors: bool = False,
+    num_tiles: int | None = None,
+) -> str:
     """Return `model.h`. arena_size: in bytes. has_vectors: whether the model's own test has inputs
-    of the user's. Raises UsageError if two tensors have one name in C."""
+    of the user's. num_tiles: of a model that survives power failures. Raises UsageError if two
+    tensors have one name in C."""
     _check_names(program)
     shared = {**program.inputs, **{name: program.types[name] for name in program.outputs}}
     sizes = "\n".join(_size(name, kind) for name, kind in shared.items())
     also = "\n   The vectors of headers/input.h are tested too." if has_vectors else ""
+    power = "" if num_tiles is None else _POWER.format(num_tiles=num_tiles)
+    goes_on = "" if num_tiles is None else _GOES_ON
     return f"""{NOTE}#ifndef MODEL_H
 #define MODEL_H
 
 #include "runtime/ql.h"
-
+{power}
 /* Bytes of the memory that the model works in. It begins at a multiple of 4. */
 #define QL_ARENA_SIZE {arena_size}
 
@@ -70,7 +90,7 @@ extern "C" {{
 #endif
 
 /* Run the model once. Sizes are bytes; inputs and outputs may lie at any address, none of them in
-   another one. Returns QL_OK, or QL_WRONG_SIZE and does nothing. */
+   another one. Returns QL_OK, or QL_WRONG_SIZE and does nothing.{goes_on} */
 {run_signature(program)};
 
 /* Run the model on numbers of its own in memory of these sizes, which it overwrites. Returns QL_OK,

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,11 @@ from quantlab.deploy.c.interface import (
     outputs_of,
     size_name,
 )
+from quantlab.deploy.c.intermittent.check import behind_progress, check_repeatable
+from quantlab.deploy.c.intermittent.plan import num_tiles, said_of, steps_of, tile_sources
+from quantlab.deploy.c.intermittent.power import Power, power_of
+from quantlab.deploy.c.intermittent.source import tiled_calls
+from quantlab.deploy.c.intermittent.work import copy_work
 from quantlab.deploy.c.kernels.choice import Encoding, chosen
 from quantlab.deploy.c.kernels.table import AUTO
 from quantlab.deploy.c.placed import Placed, channels_last, in_order
@@ -36,6 +42,7 @@ from quantlab.deploy.c.written import Interface
 from quantlab.errors import UsageError, check_kind
 from quantlab.integer.operations import MaxPool, Multiply, Operation
 from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import TensorType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,21 +65,30 @@ def c_model(
     encoding: Encoding = AUTO,
     *,
     vectors: Mapping[str, NDArray[Any]] | None = None,
+    intermittent: bool | Power = False,
 ) -> Model:
     """Return a program as C.
 
     encoding: of the layers' weights, see `kernels/choice.py`: `auto` for the fewest bytes, a name
     of `kernels/table.py`, or a name for each layer. vectors: samples of each input by name,
-    integers `[N, ...]`, for `headers/input.h`, see `vectors.py`. Raises UsageError, with the layer,
-    for what C cannot hold.
+    integers `[N, ...]`, for `headers/input.h`, see `vectors.py`. intermittent: whether the model
+    survives power failures, or what it asks of the power. Raises UsageError, with the layer, for
+    what C cannot hold, and for more work between two commits than a charge has energy for.
     """
     check_kind("program", program, Program, "a Program")
-    writer = new_writer(program, encoding)
+    power = power_of(intermittent)
+    writer = new_writer(program, encoding, power)
     take_inputs(writer)
     for group in writer.groups:
         emit(group, writer)
     _give_outputs(writer)
     arena = writer.arena()
+    steps = None
+    if power is not None:
+        arena = behind_progress(arena)
+        check_repeatable(writer.calls, arena, writer.sizes)
+        steps = steps_of(writer.calls, power)
+        writer.runtime |= tile_sources(steps)
     runtime = runtime_of(writer, has_vectors=vectors is not None)
     headers = {
         f"headers/{name}.h": header(name, body) for name, body in writer.definitions.items() if body
@@ -81,23 +97,29 @@ def c_model(
     if vectors is not None:
         headers[f"headers/{HEADER}.h"] = vectors_header(program, vectors)
     includes = [*(f"runtime/{name}" for name in runtime if name.endswith(".h")), *headers]
-    test = selftest(program, expected_crc32(program), has_vectors=has_vectors)
+    test = selftest(
+        program, expected_crc32(program), has_vectors=has_vectors, is_tiled=steps is not None
+    )
+    calls = None if steps is None else tiled_calls(writer, arena, steps)
+    tiles = None if steps is None else num_tiles(steps)
     texts = {
-        "model.c": source(writer, arena, includes, test),
-        "model.h": interface(program, arena.size, has_vectors=has_vectors),
+        "model.c": source(writer, arena, includes, test, calls),
+        "model.h": interface(program, arena.size, has_vectors=has_vectors, num_tiles=tiles),
         **headers,
         **{f"runtime/{name}": text for name, text in runtime.items()},
     }
     files = {name: text.encode() for name, text in texts.items()}
     sizes = sizes_of(writer, arena)
     said = manifest_of(program, writer, encoding, sizes, files, vectors)
+    if steps is not None and power is not None:
+        said |= said_of(steps, power)
     files[MANIFEST] = (json.dumps(said, indent=2) + "\n").encode()
     return Model(files=files, tensors=writer.kept, sizes=sizes)
 
 
-def new_writer(program: Program, encoding: Encoding) -> Writer:
-    """Return a program of which nothing is written yet. encoding: as of `c_model`. Raises
-    UsageError for one without operations, and for an encoding that does not exist."""
+def new_writer(program: Program, encoding: Encoding, power: Power | None = None) -> Writer:
+    """Return a program of which nothing is written yet. encoding: as of `c_model`. power: that may
+    fail. Raises UsageError for one without operations, and for an encoding that does not exist."""
     if not program.operations:
         raise UsageError("c: a program of 0 operations given, at least 1 allowed")
 
@@ -109,7 +131,7 @@ def new_writer(program: Program, encoding: Encoding) -> Writer:
     def pools(pooling: MaxPool, source: Operation) -> bool:
         return can_pool(pooling, source, program)
 
-    return Writer(program, makes, pools, chosen(program, encoding))
+    return Writer(program, makes, pools, chosen(program, encoding), power)
 
 
 def runtime_of(writer: Writer, *, has_vectors: bool) -> Mapping[str, str]:
@@ -130,7 +152,11 @@ def take_inputs(writer: Writer) -> None:
         # At any address: larger integers are copied to where they can be read.
         to = writer.new(name, order)
         writer.call(
-            "memcpy", Pointer(to.buffer, is_written=True), input_name(name), size_name(name)
+            "memcpy",
+            Pointer(to.buffer, is_written=True),
+            input_name(name),
+            size_name(name),
+            work=copy_work(writer.sizes[to.buffer]),
         )
 
 
@@ -141,7 +167,12 @@ def _give_outputs(writer: Writer) -> None:
             # Bytes can be written at any address.
             writer.give(found.buffer, output_name(name))
         else:
-            writer.call("memcpy", output_name(name), Pointer(found.buffer), size_name(name))
+            arguments = (output_name(name), Pointer(found.buffer), size_name(name))
+            writer.call("memcpy", *arguments, work=copy_work(_num_bytes(found.kind)))
+
+
+def _num_bytes(kind: TensorType) -> int:
+    return prod(kind.shape) * np.dtype(kind.kind.dtype).itemsize
 
 
 def header(name: str, definitions: Sequence[str]) -> str:

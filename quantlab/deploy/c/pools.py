@@ -1,10 +1,12 @@
 """Pooling, with what is made of its sums."""
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from quantlab.deploy.c.intermittent.work import Work, pool_work
 from quantlab.deploy.c.made import Sums, finish
 from quantlab.deploy.c.overlap import Places, window_gap
 from quantlab.deploy.c.placed import Placed, channels_last
@@ -27,7 +29,14 @@ def sum_pool(group: Group, writer: Writer) -> None:
         fields["padding"] = operation.padding_code
     found = writer.structure("ql_pool", "pool", fields)
     writer.runtime.add("sum_pool")
-    writer.call("ql_sum_pool", f"&{found}", Pointer(x.buffer), stored, places=places)
+    writer.call(
+        "ql_sum_pool",
+        f"&{found}",
+        Pointer(x.buffer),
+        stored,
+        places=places,
+        work=_work(operation, x, writer),
+    )
 
 
 def max_pool(operation: MaxPool, writer: Writer) -> None:
@@ -39,8 +48,21 @@ def max_pool(operation: MaxPool, writer: Writer) -> None:
     arguments = (f"&{found}", Pointer(x.buffer), Pointer(to.buffer, is_written=True))
     gap = window_gap(operation.windows, _places(x), _places(to))
     over = {to.buffer: {x.buffer: replace(gap, backward=None)}}
-    writer.call("ql_max_pool", *arguments, over=over, is_directed=False)
+    work = _work(operation, x, writer)
+    writer.call("ql_max_pool", *arguments, over=over, is_directed=False, work=work)
     writer.keep(operation.output)
+
+
+def _work(operation: Operation, x: Placed, writer: Writer) -> Work:
+    result = writer.program.types[operation.output].shape
+    element = np.dtype(x.kind.kind.dtype).itemsize
+    if isinstance(operation, AdaptiveSumPool):
+        # A window begins where those before it end: rows cannot be taken out.
+        num_taken = prod(-(-x.kind.shape[axis] // result[axis]) + 1 for axis in (1, 2))
+        return pool_work(num_taken, result, element, None)
+    assert isinstance(operation, MaxPool | SumPool)
+    form = "tile_max_pool" if isinstance(operation, MaxPool) else "tile_sum_pool"
+    return pool_work(prod(operation.windows.kernel), result, element, form)
 
 
 def _places(x: Placed) -> Places:

@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.arena import Gap
+from quantlab.deploy.c.intermittent.slices import (
+    joined,
+    rows_of_pools,
+    slice_size,
+    sliced,
+    sliced_instructions,
+)
+from quantlab.deploy.c.intermittent.work import Work
 from quantlab.deploy.c.kernels.choice import factors_of
-from quantlab.deploy.c.kernels.kernel import Factors
+from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.deploy.c.kernels.table import KERNELS
 from quantlab.deploy.c.made import Sums, finish, keep_pooled
 from quantlab.deploy.c.overlap import Places, place_gap, window_gap
@@ -31,33 +39,71 @@ def product(group: Group, writer: Writer) -> None:
     check_sizes(layer, sizes)
     shape = writer.program.types[layer.output].shape
     order = channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
-    kept = writer.weights[layer.output] = KERNELS[writer.encodings[layer.output]].store(factors)
+    kernel = KERNELS[writer.encodings[layer.output]]
+    slices = sliced(factors, kernel, writer.power, rows_of_pools(group))
+    kept = writer.weights[layer.output] = joined(slices)
     bias = layer.bias if kept.added is None else layer.bias + kept.added
     sums = Sums(group=group, order=order, bias=bias)
     lacks_bias = sums.can_lack_bias(writer.program)
     finished, stored, places = finish(sums, writer, lacks_bias=lacks_bias)
     has_bias = not lacks_bias and bias.any()
-    weights = writer.constants("weights", kept.weights)
-    if kept.weights.dtype != np.int8:
-        weights = f"(const int8_t*){weights}"
+    weights = [_weights(one, writer) for one in slices]
     fields: dict[str, Any] = {
         **sizes,
         "is_gathered": int(kept.is_gathered),
         "is_of_places": int(kept.is_of_places),
-        "weights": weights,
+        "weights": weights[0],
         "bias": writer.constants("bias", bias) if has_bias else "NULL",
         "padding": _padding(layer, writer),
         "finish": finished,
     }
     found = writer.structure("ql_product", "layer", fields)
-    writer.runtime |= {kept.function, *kept.runtime}
+    writer.runtime |= {name for one in slices for name in (one.function, *one.runtime)}
     scratch: Argument = None
     if kept.scratch is not None:
         scratch = Pointer(writer.temporary(kept.scratch, (0, 1)).buffer, is_written=True)
     arguments = (f"&{found}", Pointer(x.buffer), stored)
-    over = _over(group, x, [(None, stored), *places], writer, kept.places_at_once)
-    writer.call(f"ql_{kept.function}", *arguments, places=places, after=(scratch,), over=over)
+    writer.call(
+        f"ql_{kept.function}",
+        *arguments,
+        places=places,
+        after=(scratch,),
+        over=_over(group, x, [(None, stored), *places], writer, kept.places_at_once),
+        work=_work(group, factors, kernel, list(zip(slices, weights, strict=True)), writer),
+    )
     keep_pooled(group, writer)
+
+
+def _weights(kept: Stored, writer: Writer) -> str:
+    """Define weights; return them as a pointer to bytes."""
+    found = writer.constants("weights", kept.weights)
+    return found if kept.weights.dtype == np.int8 else f"(const int8_t*){found}"
+
+
+def _work(
+    group: Group,
+    factors: Factors,
+    kernel: Kernel,
+    slices: Sequence[tuple[Stored, str]],
+    writer: Writer,
+) -> Work | None:
+    """Return the work of a layer's call, None if the power never fails. slices: with the names of
+    their weights."""
+    if writer.power is None:
+        return None
+    together = rows_of_pools(group)
+    size = slice_size(factors, kernel, writer.power, together)
+    entries = [braces([f"ql_{one.function}", weights]) for one, weights in slices]
+    return Work(
+        instructions=sliced_instructions(factors, kernel, size),
+        rows=factors.num_places[0],
+        form="tile_product",
+        before=(writer.table("ql_slice", "slices", entries),),
+        after=(str(np.dtype(factors.kind.dtype).itemsize),),
+        last=(str(size),),
+        together=together,
+        slices=len(slices),
+    )
 
 
 def _over(

@@ -1,6 +1,6 @@
 """`model.c`: the calls of a model, and its own test."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from quantlab.deploy.c.arena import Arena
 from quantlab.deploy.c.call import Argument, Call
@@ -20,11 +20,20 @@ from quantlab.deploy.c.written import Interface, Written
 AT = "static void* at(void* arena, size_t offset) { return (uint8_t*)arena + offset; }\n\n"
 
 
-def source(writer: Written, arena: Arena, headers: list[str], test: str) -> str:
-    """Return `model.c`. headers: of the project that it includes. test: the model's own."""
+def source(
+    writer: Written,
+    arena: Arena,
+    headers: list[str],
+    test: str,
+    calls: Iterable[str] | None = None,
+) -> str:
+    """Return `model.c`. headers: of the project that it includes. test: the model's own. calls: the
+    lines of `ql_run`, by default those of the calls one after the other."""
     program = writer.program
     includes = "\n".join(f'#include "{header}"' for header in ["model.h", *headers])
-    calls = "\n".join(calls_of(writer, arena, range(len(writer.calls))))
+    if calls is None:
+        calls = calls_of(writer, arena, range(len(writer.calls)))
+    lines = "\n".join(calls)
     begin = "    (void)arena;\n"
     at = ""
     if arena.offsets:
@@ -37,7 +46,7 @@ def source(writer: Written, arena: Arena, headers: list[str], test: str) -> str:
 
 {at}{run_signature(program)} {{
 {begin}    if ({wrong_sizes(program)}) return QL_WRONG_SIZE;
-{calls}
+{lines}
     return QL_OK;
 }}
 
@@ -74,15 +83,15 @@ def calls_of(writer: Written, arena: Arena, numbers: Sequence[int]) -> Iterator[
 
 
 def _call(call: Call, writer: Written, arena: Arena, *, is_backward: bool) -> str:
-    arguments = [_argument(one, writer, arena) for one in call.arguments]
-    after = [_argument(one, writer, arena) for one in call.after]
+    arguments = [argument(one, writer, arena) for one in call.arguments]
+    after = [argument(one, writer, arena) for one in call.after]
     after += [str(int(is_backward))] if call.over is not None and call.is_directed else []
     if not call.places:
         if call.places is not None:
             arguments.append("NULL")
         return f"    {call.function}({', '.join([*arguments, *after])});"
     places = ", ".join(
-        f"{{{_argument(other, writer, arena)}, {_argument(to, writer, arena)}}}"
+        f"{{{argument(other, writer, arena)}, {argument(to, writer, arena)}}}"
         for other, to in call.places
     )
     return f"""    {{
@@ -91,7 +100,8 @@ def _call(call: Call, writer: Written, arena: Arena, *, is_backward: bool) -> st
     }}"""
 
 
-def _argument(given: Argument, writer: Written, arena: Arena) -> str:
+def argument(given: Argument, writer: Written, arena: Arena) -> str:
+    """Return an argument in C."""
     if given is None:
         return "NULL"
     if isinstance(given, str):
@@ -102,12 +112,18 @@ def _argument(given: Argument, writer: Written, arena: Arena) -> str:
 
 
 def selftest(
-    program: Interface, crc32: int, *, has_vectors: bool, numbers: str | None = None
+    program: Interface,
+    crc32: int,
+    *,
+    has_vectors: bool,
+    numbers: str | None = None,
+    is_tiled: bool = False,
 ) -> str:
     """Return the definition of `ql_selftest`.
 
     crc32: of the outputs. has_vectors: whether a header has inputs of the user's. numbers: a
-    function that makes numbers of an input's bytes; None: they are some already.
+    function that makes numbers of an input's bytes; None: they are some already. is_tiled: whether
+    an inference may be under way.
     """
     given = [(input_name(name), size_name(name)) for name in program.inputs]
     found = [(output_name(name), size_name(name)) for name in outputs_of(program)]
@@ -119,6 +135,7 @@ def selftest(
     lines = [
         f"{selftest_signature(program)} {{",
         f"    uint32_t seed = UINT32_C({SEED}), crc = 0;",
+        *(["    ql_reset(arena);"] if is_tiled else []),
         *fill,
         "    (void)seed;",
         f"    if (ql_run(arena, {arguments}) != QL_OK) return QL_WRONG_RESULT;",

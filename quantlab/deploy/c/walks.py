@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.arena import Gap
+from quantlab.deploy.c.intermittent.work import search_work, walk_work
 from quantlab.deploy.c.made import unplaced
 from quantlab.deploy.c.made_bytes import define_bytes
 from quantlab.deploy.c.overlap import Places, place_gap
@@ -105,6 +106,8 @@ def _walk(
     }
     found = writer.structure("ql_walk", name, fields, traced)
     writer.runtime |= {"walk_rows", "row_place", "next_row", "load_row", "store_row"}
+    # Constants are counted from the begin of the last axis.
+    is_counted = len(sizes) == 1 and any(any(one.axes) for one in fixed)
     writer.call(
         "ql_walk_rows",
         f"&{found}",
@@ -113,6 +116,7 @@ def _walk(
         Pointer(to[0].buffer, is_written=True),
         over={to[0].buffer: _over(to, given)},
         is_directed=False,
+        work=walk_work(sizes, can_begin=maker.move == "NULL" and not is_counted),
     )
 
 
@@ -315,7 +319,11 @@ def arg_max(operation: ArgMax, writer: Writer) -> None:
     found = writer.structure("ql_argmax", "argmax", fields)
     writer.runtime |= {"argmax_all", "row_place", "next_row", "load_row"}
     writer.call(
-        "ql_argmax_all", f"&{found}", Pointer(x.buffer), Pointer(to.buffer, is_written=True)
+        "ql_argmax_all",
+        f"&{found}",
+        Pointer(x.buffer),
+        Pointer(to.buffer, is_written=True),
+        work=search_work(prod(kind.shape), x.kind.shape[operation.axis]),
     )
     writer.keep(operation.output)
 

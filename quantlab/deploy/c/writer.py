@@ -12,6 +12,8 @@ from quantlab.deploy.c.arena import Arena, Gap
 from quantlab.deploy.c.call import Argument as Argument
 from quantlab.deploy.c.call import Call
 from quantlab.deploy.c.call import Pointer as Pointer
+from quantlab.deploy.c.intermittent.power import Power
+from quantlab.deploy.c.intermittent.work import Work
 from quantlab.deploy.c.kernels.kernel import Stored
 from quantlab.deploy.c.placed import Order, Placed, channels_last, in_order
 from quantlab.deploy.c.text import array, braces, header_name, structure, table
@@ -32,6 +34,7 @@ class Writer:
     placed: where each tensor lies. kept: the same of those that `QL_TRACE` gives, by name.
     numbers: of tensors, as `ql_keep` gets them. given: the parameters that are buffers. encodings:
     of the layers' weights, by the names of their outputs. weights: as they are stored, likewise.
+    power: what power failures ask for; None for a model that has none.
     """
 
     def __init__(
@@ -40,8 +43,10 @@ class Writer:
         can_make: CanMake,
         can_pool: CanPool,
         encodings: Mapping[str, str],
+        power: Power | None = None,
     ) -> None:
         self.program = program
+        self.power = power
         self.encodings = encodings
         self.weights: dict[str, Stored] = {}
         sources = (*LAYERS, SumPool, AdaptiveSumPool, Multiply)
@@ -135,6 +140,7 @@ class Writer:
         after: tuple[Argument, ...] = (),
         over: Mapping[str, Mapping[str, Gap]] | None = None,
         is_directed: bool = True,
+        work: Work | None = None,
     ) -> None:
         """Append a call."""
         made = None if places is None else tuple(places)
@@ -147,6 +153,7 @@ class Writer:
                 after=after,
                 over=over,
                 is_directed=is_directed,
+                work=work,
             )
         )
 
@@ -184,7 +191,7 @@ class Writer:
 
     def arena(self) -> Arena:
         """Return where the buffers lie."""
-        return arena_of(self)
+        return arena_of(self, keeps_inputs=self.power is not None)
 
 
 def c_type(kind: TensorType) -> str:

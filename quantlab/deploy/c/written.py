@@ -59,14 +59,15 @@ class Written(Protocol):
     def constant_bytes(self) -> Mapping[str, int]: ...
 
 
-def arena_of(written: Written) -> Arena:
-    """Return where the buffers lie."""
+def arena_of(written: Written, *, keeps_inputs: bool = False) -> Arena:
+    """Return where the buffers lie. keeps_inputs: whether no call may write over what it reads."""
     uses: dict[str, list[int]] = {}
     over: dict[str, Mapping[str, Gap]] = {}
     for number, call in enumerate(written.calls):
         for buffer in call.buffers:
             uses.setdefault(buffer, []).append(number)
-        over.update(call.over or {})
+        if not keeps_inputs:
+            over.update(call.over or {})
     return place(
         {
             name: Lifetime(

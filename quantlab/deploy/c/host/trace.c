@@ -8,6 +8,7 @@ static int32_t* const* tensors;
 void ql_trace_into(int32_t* const* kept) { tensors = kept; }
 
 void ql_keep(uint16_t tensor, size_t first, const int32_t* numbers, size_t count) {
+  if (tensor == UINT16_MAX) return; /* A part of a tensor, which is given as such too. */
   for (size_t i = 0; i < count; i++) tensors[tensor][first + i] = numbers[i];
 }
 

@@ -20,6 +20,7 @@ void trace_close(void) {
 }
 
 void ql_keep(uint16_t tensor, size_t first, const int32_t* numbers, size_t count) {
+  if (tensor == UINT16_MAX) return; /* A part of a tensor, which is given as such too. */
   while (count > 0) {
     if (num_words + HEADER >= MOST_WORDS) trace_close();
     size_t taken = MOST_WORDS - HEADER - num_words;

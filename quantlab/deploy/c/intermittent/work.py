@@ -1,0 +1,64 @@
+"""What a call does: how many instructions it takes, and which rows of it can be done alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+TILE_UNIT = 64  # QL_TILE_UNIT
+
+# About how many instructions a Cortex-M4 takes.
+_OF_LOADED, _OF_MADE, _OF_ROW = 12, 30, 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The work of a call.
+
+    instructions: that a Cortex-M4 takes for all of it, about. rows: of equal work. form: the
+    function of the runtime that does some of them, without `ql_`; none for what is done whole.
+    before, after, last: its arguments before those of the call, behind them, and at the end.
+    together: how many rows, from a multiple of them on, are done in one piece. slices: how often
+    all rows are gone through, each time for a part of the outputs.
+    """
+
+    instructions: float
+    rows: int = 1
+    form: str | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+    together: int = 1
+    slices: int = 1
+
+
+def copy_work(num_bytes: int) -> Work:
+    """Return the work of a `memcpy`."""
+    return Work(instructions=num_bytes, rows=-(-num_bytes // TILE_UNIT), form="tile_copy")
+
+
+def walk_work(sizes: Sequence[int], *, can_begin: bool) -> Work:
+    """Return the work of `ql_walk_rows`. sizes: of its axes. can_begin: whether it can begin at any
+    place of the first one."""
+    instructions = prod(sizes) * _OF_MADE + prod(sizes[:-1]) * _OF_ROW
+    if not can_begin:
+        return Work(instructions=instructions)
+    return Work(instructions=instructions, rows=sizes[0], form="tile_walk")
+
+
+def search_work(num_places: int, count: int) -> Work:
+    """Return the work of `ql_argmax_all`, of `count` elements for each place."""
+    return Work(instructions=num_places * (_OF_ROW + 2 * _OF_LOADED * count))
+
+
+def pool_work(num_taken: float, result: Sequence[int], element: int, form: str | None) -> Work:
+    """Return the work of a pooling.
+
+    num_taken: elements of a window. result: its shape `[C, H, W]`. element: the bytes of one of the
+    input. form: as of `Work`.
+    """
+    channels, rows, columns = result
+    of_place = channels * (_OF_LOADED * num_taken + _OF_MADE) + _OF_ROW
+    instructions = rows * columns * of_place
+    if form is None:
+        return Work(instructions=instructions)
+    return Work(instructions=instructions, rows=rows, form=form, after=(str(element),))

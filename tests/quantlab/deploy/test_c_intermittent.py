@@ -1,0 +1,354 @@
+"""C that survives power failures: on power that fails at every load and store."""
+
+import ctypes
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from quantlab.deploy.artefact import Files
+from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.emit import emit
+from quantlab.deploy.c.host import HostEngine
+from quantlab.deploy.c.intermittent.check import behind_progress, check_repeatable
+from quantlab.deploy.c.intermittent.power import Power
+from quantlab.deploy.c.intermittent.schedule import Charges, EveryTick, Schedule, Traces
+from quantlab.deploy.c.intermittent.simulate import Simulated, simulate
+from quantlab.deploy.c.model import Model, c_model, new_writer, take_inputs
+from quantlab.deploy.c.written import arena_of
+from quantlab.deploy.folder import write_files
+from quantlab.errors import UsageError
+from quantlab.integer.interpreter import run
+from quantlab.integer.operations import Lookup
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import U8, TensorType
+from quantlab.integer.verify import compare
+from tests.quantlab.deploy.power_programs import images
+from tests.quantlab.deploy.proof_programs import any_model, ends, network
+from tests.quantlab.integer.programs import Author
+
+needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
+FINEST = Power(tile=1)
+
+
+@cache
+def tiny() -> Program:
+    return images(4, (2, 3), 5)
+
+
+def tables() -> Program:
+    """Return three tables of bytes, one behind the other."""
+    names = ("x", "a", "b", "c")
+    table = (np.arange(256) * 7 + 3).astype(np.uint8).astype(np.int16)
+    steps = [
+        Lookup(inputs=(source,), output=name, layer=name, table=table, kind=U8)
+        for source, name in pairwise(names)
+    ]
+    types = {"x": TensorType((24,), U8)}
+    return Program(inputs=types, operations=tuple(steps), outputs=("c",))
+
+
+@cache
+def tiny_model() -> Model:
+    return c_model(tiny(), "dense", intermittent=FINEST)
+
+
+def sample(program: Program) -> Mapping[str, NDArray[Any]]:
+    return {name: values[-1] for name, values in ends(program, 0).items()}
+
+
+def simulated(program: Program, files: Files, folder: Path, schedule: Schedule) -> Simulated:
+    write_files(files, folder)
+    return simulate(program, folder, sample(program), schedule)
+
+
+def changed(files: Files, name: str, change: Callable[[str], str]) -> Files:
+    """Return files of which one is another, which still compiles."""
+    before = files[name].decode()
+    after = change(before)
+    assert after != before
+    return {**files, name: after.encode()}
+
+
+def is_safe(found: Simulated) -> bool:
+    return found.wrong == found.stuck == found.overwritten == 0
+
+
+@needs_compiler
+def test_a_failure_at_every_load_and_store_changes_no_output(tmp_path: Path) -> None:
+    found = simulated(tiny(), tiny_model().files, tmp_path, EveryTick())
+    assert found.failures == found.inferences == found.ticks
+    assert found.ticks > 2000
+    assert is_safe(found)
+
+
+@needs_compiler
+def test_random_charges_change_no_output(tmp_path: Path) -> None:
+    found = simulated(tiny(), tiny_model().files, tmp_path, Traces(count=30, seed=1))
+    assert found.inferences == 30
+    assert found.failures > 100
+    assert is_safe(found)
+
+
+@needs_compiler
+def test_a_charge_that_is_enough_for_each_tile_is_enough(tmp_path: Path) -> None:
+    """The start of a device takes some ticks too."""
+    files = tiny_model().files
+    longest = simulated(tiny(), files, tmp_path, Charges(ticks=10**6)).longest
+    found = simulated(tiny(), files, tmp_path, Charges(ticks=longest + 20))
+    assert found.failures >= 2
+    assert is_safe(found)
+    assert simulated(tiny(), files, tmp_path, Charges(ticks=longest // 2)).stuck > 0
+
+
+@needs_compiler
+def test_a_tile_that_writes_over_its_input_is_found(tmp_path: Path) -> None:
+    """Each element over the one that it is made of: an unbroken inference gives the outputs."""
+    program = tables()
+    files = c_model(program, intermittent=FINEST).files
+    pattern = r"ql_tile_walk\(&\w+, (at\(arena, \d+\)), NULL, (at\(arena, \d+\))"
+    ((before, behind),) = re.findall(pattern, files["model.c"].decode())
+    found = simulated(program, files, tmp_path / "model", EveryTick())
+    assert is_safe(found)
+    aliased = changed(files, "model.c", lambda text: text.replace(behind, before))
+    found = simulated(program, aliased, tmp_path / "aliased", EveryTick())
+    assert found.overwritten > 0
+    assert found.wrong > 0
+
+
+@needs_compiler
+def test_a_commit_before_its_tile_is_found(tmp_path: Path) -> None:
+    def commit_first(text: str) -> str:
+        text = text.replace("; next = ql_commit(arena, next)) {", ";) {\n%")
+        text = text.replace("%", "        next = ql_commit(arena, next);")
+        return text.replace("(uint16_t)(next - ", "(uint16_t)(next - 1 - ")
+
+    files = changed(tiny_model().files, "model.c", commit_first)
+    assert simulated(tiny(), files, tmp_path, EveryTick()).wrong > 0
+
+
+class Loaded:
+    """A model as a library, in an arena of its own."""
+
+    def __init__(self, files: Files, folder: Path) -> None:
+        write_files(files, folder)
+        compile_model(folder, folder / "model.so", ["cc", "-shared", "-fPIC"])
+        self._library = ctypes.CDLL(str(folder / "model.so"))
+        self._library.ql_reset.restype = None
+        size = json.loads(files["model.json"])["arena_bytes"]
+        self.arena = np.zeros(size, np.uint8)
+        self.x, self.scores = np.full(16, 7, np.uint8), np.zeros(5, np.int8)
+
+    def run(self) -> int:
+        return int(
+            self._library.ql_run(
+                _pointer(self.arena), _pointer(self.x), ctypes.c_size_t(16),
+                _pointer(self.scores), ctypes.c_size_t(5),
+            )
+        )  # fmt: skip
+
+    def is_under_way(self) -> bool:
+        return bool(self._library.ql_is_under_way(_pointer(self.arena)))
+
+    def reset(self) -> None:
+        self._library.ql_reset(_pointer(self.arena))
+
+
+def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    if which("cc") is None:
+        pytest.skip("no C compiler: cc")
+    return Loaded(tiny_model().files, tmp_path_factory.mktemp("model"))
+
+
+def test_an_inference_that_is_done_is_not_under_way(loaded: Loaded) -> None:
+    expected = run(tiny(), {"x": loaded.x.reshape(1, 1, 4, 4)})["scores"][0]
+    for _ in range(2):
+        loaded.scores[:] = 0
+        assert not loaded.is_under_way()
+        assert loaded.run() == 0
+        assert np.array_equal(loaded.scores, expected)
+    assert not loaded.is_under_way()
+
+
+def test_an_inference_goes_on_at_the_tile_that_progress_names(loaded: Loaded) -> None:
+    """Nothing before it is done again, and behind the last one nothing is left to do."""
+    count = num_tiles(tiny_model())
+    loaded.scores[:] = 99
+    loaded.arena[:2].view(np.uint16)[0] = count + 1
+    assert loaded.is_under_way()
+    assert loaded.run() == 0
+    assert (loaded.scores == 99).all()
+    assert not loaded.is_under_way()
+    loaded.arena[:2].view(np.uint16)[0] = count
+    assert loaded.run() == 0
+    assert (loaded.scores != 99).any()
+    assert (loaded.scores == 99).any()
+
+
+def test_progress_of_no_tile_is_refused_and_nothing_is_written(loaded: Loaded) -> None:
+    loaded.arena[:] = 0xFF
+    loaded.scores[:] = 99
+    assert loaded.run() == 3
+    assert (loaded.arena == 0xFF).all()
+    assert (loaded.scores == 99).all()
+    loaded.reset()
+    assert loaded.run() == 0
+    assert (loaded.scores != 99).all()
+
+
+def num_tiles(model: Model) -> int:
+    found = re.search(r"#define QL_NUM_TILES (\d+)", model.files["model.h"].decode())
+    assert found
+    return int(found[1])
+
+
+def tiles_of(model: Model) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = json.loads(model.files["model.json"])["tiles"]
+    return said
+
+
+def test_less_energy_makes_more_tiles_of_which_none_takes_more() -> None:
+    program = images(16, (8, 16), 10)
+    counts = []
+    for energy in (400_000, 40_000, 14_000):
+        model = c_model(program, intermittent=Power(energy=energy))
+        tiles = tiles_of(model)
+        assert max(one["instructions"] for one in tiles) <= energy
+        assert sum(one["tiles"] for one in tiles) == num_tiles(model)
+        counts.append(num_tiles(model))
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1]
+
+
+def test_a_charge_that_is_not_enough_for_the_smallest_tile_is_refused() -> None:
+    program = images(16, (8, 16), 10)
+    least = max(one["instructions"] for one in tiles_of(c_model(program, intermittent=FINEST)))
+    c_model(program, intermittent=Power(energy=least))
+    wanted = rf"energy: {least - 1:,} .* layer 'conv.' takes about {least:,}: no charge"
+    with pytest.raises(UsageError, match=wanted):
+        c_model(program, intermittent=Power(energy=least - 1))
+
+
+@pytest.mark.parametrize("name", ["energy", "tile"])
+def test_work_that_is_none_is_refused(name: str) -> None:
+    for wrong in (0, -5):
+        with pytest.raises(UsageError, match=f"{name}: {wrong} given, at least 1"):
+            Power(**{name: wrong})
+    with pytest.raises(UsageError, match=f"{name}: a str given"):
+        Power(**{name: "5"})
+
+
+def test_a_word_is_no_power() -> None:
+    with pytest.raises(UsageError, match="intermittent: a str given, True, False or a Power"):
+        c_model(tiny(), intermittent="yes")
+
+
+def test_more_tiles_than_progress_can_count_are_refused() -> None:
+    table = np.arange(256, dtype=np.int16)
+    steps = [Lookup(inputs=("x",), output=name, table=table, kind=U8) for name in ("a", "b")]
+    program = Program(
+        inputs={"x": TensorType((40_000,), U8)}, operations=tuple(steps), outputs=("a", "b")
+    )
+    with pytest.raises(UsageError, match="80,000 tiles needed, at most 65,534 allowed"):
+        c_model(program, intermittent=FINEST)
+    assert num_tiles(c_model(program, intermittent=True)) < 1000
+
+
+def test_schedules_refuse_numbers_that_mean_nothing() -> None:
+    for wrong in (
+        lambda: EveryTick(step=0),
+        lambda: Traces(count=0),
+        lambda: Traces(count=1, seed=-1),
+        lambda: Charges(ticks=0),
+    ):
+        with pytest.raises(UsageError, match=r"given, \d to 4294967295 allowed"):
+            wrong()
+
+
+def test_a_model_of_unbroken_power_is_not_simulated(tmp_path: Path) -> None:
+    write_files(c_model(tiny()).files, tmp_path)
+    with pytest.raises(UsageError, match="survives no power failure; write it intermittent"):
+        simulate(tiny(), tmp_path, sample(tiny()), EveryTick())
+
+
+def test_models_of_unbroken_power_have_nothing_of_it() -> None:
+    model = c_model(tiny(), intermittent=False)
+    assert model.files == c_model(tiny()).files
+    assert not [name for name in model.files if "power" in name or "tile" in name]
+    assert "tiles" not in json.loads(model.files["model.json"])
+    assert b"ql_resume" not in model.files["model.c"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_layer_never_writes_over_what_it_reads(seed: int) -> None:
+    """`c_model` refuses it; without the rule some arenas of these programs do."""
+    program = network(seed) if seed % 2 else Author(seed).program(8)
+    c_model(program, intermittent=FINEST)
+
+
+def test_a_placement_of_unbroken_power_is_refused() -> None:
+    program = Author(1).program(8)
+    writer = new_writer(program, "dense", FINEST)
+    take_inputs(writer)
+    for group in writer.groups:
+        emit(group, writer)
+    check_repeatable(writer.calls, behind_progress(writer.arena()), writer.sizes)
+    with pytest.raises(RuntimeError, match=r"C: ql_\w+ of layer '.*' writes '.*' where '.*' lies"):
+        check_repeatable(writer.calls, behind_progress(arena_of(writer)), writer.sizes)
+
+
+@needs_compiler
+@pytest.mark.parametrize("seed", [4, 7])
+def test_every_tensor_is_that_of_the_program(seed: int, tmp_path: Path) -> None:
+    program = network(seed) if seed % 2 else Author(seed).program(8)
+    write_files(c_model(program, intermittent=FINEST).files, tmp_path)
+    batch = ends(program, seed)
+    (found,) = compare(program, {"c": HostEngine(program, tmp_path)}, [batch])
+    assert found.num_mismatches == 0, found.first
+    assert found.num_values > 0
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs_survive(seed: int, tmp_path: Path) -> None:
+    program = network(seed) if seed % 2 else Author(seed).program(3 + seed % 9)
+    encoding = any_model(program, seed)[1] if seed % 2 else "auto"
+    files = c_model(program, encoding, intermittent=FINEST).files
+    found = simulated(program, files, tmp_path, Traces(count=50, seed=seed))
+    assert is_safe(found)
+    assert found.failures > 50
+
+
+@needs_compiler
+@pytest.mark.long
+class TestDigits:
+    """Two convolutions and a classifier on 8x8 pixels: every tick, 1,000 traces, 1,000 ticks."""
+
+    def files(self, power: Power) -> Files:
+        return c_model(images(8, (6, 8), 10), "auto", intermittent=power).files
+
+    def test_a_failure_at_every_tick(self, tmp_path: Path) -> None:
+        program = images(8, (6, 8), 10)
+        found = simulated(program, self.files(Power()), tmp_path, EveryTick())
+        assert found.failures == found.ticks > 20_000
+        assert is_safe(found)
+
+    def test_a_thousand_traces(self, tmp_path: Path) -> None:
+        program = images(8, (6, 8), 10)
+        found = simulated(program, self.files(Power()), tmp_path, Traces(count=1000, seed=1))
+        assert found.inferences == 1000
+        assert is_safe(found)
