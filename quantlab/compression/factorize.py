@@ -8,7 +8,8 @@ from quantlab.compression.cost import Cost, CostFunction
 from quantlab.compression.factorized import Factorized
 from quantlab.compression.forms import LOW_RANK, Form, Removed
 from quantlab.compression.lowrank import Layer
-from quantlab.compression.search import Aim, Loss, search
+from quantlab.compression.search import search
+from quantlab.compression.trying import Aim, Loss
 
 
 class Flash(Aim):
@@ -16,12 +17,13 @@ class Flash(Aim):
 
     unit = "flash"
     forms: Mapping[str, Form] = {**LOW_RANK, "removed": Removed()}
+    is_peak = False
 
     def figure(self, cost: Cost) -> int:
         """See `Aim`."""
         return cost.flash
 
-    def priority(self, layer: Layer, tensors: Sequence[int]) -> int:
+    def priority(self, layer: Layer, sizes: Sequence[int]) -> int:
         """See `Aim`."""
         return layer.weight.numel()
 

@@ -6,45 +6,26 @@ grows from layer to layer in equal parts, so that the first ones do not use up t
 """
 
 import copy
-import dataclasses
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor, nn
 
-from quantlab.compression.cost import Cost, CostFunction
+from quantlab.compression.cost import CostFunction
 from quantlab.compression.factorized import Factorized, Row, Trial
-from quantlab.compression.forms import Form, Ranks
 from quantlab.compression.lowrank import Layer
 from quantlab.compression.moments import Observed, observe
 from quantlab.compression.output_error import output_error
 from quantlab.compression.replaceable import blocked, named_layers
+from quantlab.compression.together import smallest, together
+from quantlab.compression.trying import Aim, Loss, Measure, State, built, tried
+from quantlab.compression.working_set import sizes_of, working_set
 from quantlab.conversion.samples import batch_of
-from quantlab.errors import QuantLabError, UsageError, check_kind
+from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.replace import replace_modules
 
-Loss = Callable[[nn.Module], float]
-
-
-class Aim(ABC):
-    """What other forms are to lower. unit: the figure in words. forms: those to try, by name."""
-
-    unit: str
-    forms: Mapping[str, Form]
-
-    @abstractmethod
-    def figure(self, cost: Cost) -> int:
-        """Return the bytes to lower."""
-
-    @abstractmethod
-    def priority(self, layer: Layer, tensors: Sequence[int]) -> int:
-        """Return how early a layer comes: the largest first. tensors: the elements of one sample
-        that it gets and gives."""
+Layers = dict[str, tuple[Layer, Observed]]
 
 
 def search(
@@ -63,172 +44,136 @@ def search(
     if not 0 <= tolerance < math.inf:
         raise UsageError(f"tolerance: {tolerance} given, a number from 0 allowed")
     work = copy.deepcopy(network)
-    layers = named_layers(work, names)
+    named = named_layers(work, names)
     batch = batch_of(samples, work, "samples")
     observed = observe(work, batch)
-    tried = _Search(aim=aim, cost=cost, loss=output_error(work, batch) if loss is None else loss)
-    state = _State(network=work, cost=cost(work), loss=tried.loss(work))
-    least = state.loss
-    sizes = {name: _sizes(layer, observed.get(layer)) for name, layer in layers.items()}
+    asked = output_error(work, batch) if loss is None else loss
+    measure = Measure(aim=aim, cost=cost, loss=asked)
+    state = State(network=work, cost=cost(work), loss=asked(work))
     rows: dict[str, Row] = {}
-    free: list[tuple[str, Layer]] = []
-    for name, layer in layers.items():
+    layers: Layers = {}
+    for name, layer in named.items():
         reason = blocked(work, layer, observed)
         if reason is None and isinstance(layer, Layer):
-            free.append((name, layer))
+            layers[name] = layer, observed[layer]
         else:
-            rows[name] = _kept(name, [], state, sizes[name], str(reason))
-    free.sort(key=lambda one: aim.priority(one[1], sizes[one[0]]), reverse=True)
-    for number, (name, layer) in enumerate(free, 1):
-        bound = least + tolerance * number / len(free)
-        state, rows[name] = tried.choose(name, layer, observed[layer], state, bound)
-    ordered = [rows[name] for name in layers]
-    return Factorized(network=state.network, rows=ordered, cost=state.cost, loss=state.loss)
+            size = working_set(sizes_of(layer, observed.get(layer)))
+            rows[name] = _kept(name, [], state, size, str(reason))
+    most = state.loss + tolerance
+    searched = _Searched(state=state, rows=rows)
+    searched = _one_by_one(layers, searched, most, measure)
+    if aim.is_peak:
+        searched = _several(layers, searched, most, measure)
+    return Factorized(
+        network=searched.state.network,
+        rows=[searched.rows[name] for name in named],
+        cost=searched.state.cost,
+        loss=searched.state.loss,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _State:
-    network: nn.Module
-    cost: Cost
-    loss: float
+class _Searched:
+    state: State
+    rows: Mapping[str, Row]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Search:
-    aim: Aim
-    cost: CostFunction
-    loss: Loss
+def _one_by_one(layers: Layers, begun: _Searched, most: float, measure: Measure) -> _Searched:
+    """Return the network with each layer in the best form that it has alone."""
+    state, rows = begun.state, dict(begun.rows)
+    least = state.loss
 
-    def choose(
-        self, name: str, layer: Layer, observed: Observed, state: _State, bound: float
-    ) -> tuple[_State, Row]:
-        """Return the network with the best form of a layer, and its row."""
-        tensors = _sizes(layer, observed)
-        obstacles = {key: form.obstacle(layer) for key, form in self.aim.forms.items()}
-        possible = [key for key, reason in obstacles.items() if reason is None]
-        if not possible:
-            reason = str(next(iter(obstacles.values())))
-            return state, _kept(name, [], state, tensors, reason)
-        trials = [self._try(key, layer, observed, state, bound) for key in possible]
-        fit = [trial for trial in trials if not trial.problem]
-        if not fit:
-            return state, _kept(name, trials, state, tensors, self._reason(trials, state.cost))
-        best = min(fit, key=self._figure)
-        made = self._build(best, layer, observed)
-        assert best.cost is not None
-        assert best.loss is not None
-        changed = _State(
-            network=replace_modules(state.network, {layer: made}), cost=best.cost, loss=best.loss
+    def priority(name: str) -> int:
+        layer, observed = layers[name]
+        return measure.aim.priority(layer, sizes_of(layer, observed))
+
+    for number, name in enumerate(sorted(layers, key=priority, reverse=True), 1):
+        bound = least + (most - least) * number / len(layers)
+        state, rows[name] = _chosen(name, *layers[name], state, bound, measure)
+    return _Searched(state=state, rows=rows)
+
+
+def _several(layers: Layers, begun: _Searched, most: float, measure: Measure) -> _Searched:
+    """Return the network with those layers in other forms too that lower its cost together."""
+    changes = {}
+    for name, (layer, observed) in layers.items():
+        row = begun.rows[name]
+        change = smallest(row.trials, layer, observed, measure) if row.chosen is None else None
+        if change is not None:
+            changes[name] = change
+    state, names = together(changes, begun.state, most, measure)
+    rows = dict(begun.rows)
+    for name in names:
+        change, (_, observed) = changes[name], layers[name]
+        others = ", ".join(other or "network" for other in names if other != name)
+        rows[name] = replace(
+            rows[name],
+            chosen=change.trial,
+            before=begun.state.cost,
+            after=state.cost,
+            ideal_after=working_set(sizes_of(change.made, observed)),
+            reason=_taken(change.trial, begun.state, state, measure)
+            + (f", with {others}" if others else ""),
         )
-        before, after = self.aim.figure(state.cost), self.aim.figure(best.cost)
-        return changed, Row(
-            name=name,
-            chosen=best,
-            trials=trials,
-            before=state.cost,
-            after=best.cost,
-            ideal_before=_ideal(tensors),
-            ideal_after=_ideal(_sizes(made, observed)),
-            reason=f"{best.words}: {after:,} bytes of {self.aim.unit} instead of {before:,}",
-        )
-
-    def _try(
-        self, key: str, layer: Layer, observed: Observed, state: _State, bound: float
-    ) -> Trial:
-        form = self.aim.forms[key]
-        chain = form.ranks(layer)
-        if not chain:
-            return Trial(form=key, words=key, problem="noise alone, EVBMF's rank is 0")
-        losses: dict[Ranks, float] = {}
-
-        def fits(ranks: Ranks) -> bool:
-            made = form.build(layer, ranks, observed)
-            with _standing_in(state.network, layer, made) as other:
-                losses[ranks] = self.loss(other)
-            return losses[ranks] <= bound
-
-        found = _least(chain, fits)
-        ranks = chain[-1] if found is None else found
-        trial = Trial(form=key, words=form.describe(ranks), ranks=ranks, loss=losses[ranks])
-        if found is None:
-            problem = f"loss {losses[ranks]:.3g}, at most {bound:.3g} allowed"
-            return dataclasses.replace(trial, problem=problem)
-        with _standing_in(state.network, layer, self._build(trial, layer, observed)) as other:
-            try:
-                cost = self.cost(other)
-            except QuantLabError as error:
-                return dataclasses.replace(trial, problem=f"no C: {error}")
-        falls = self.aim.figure(cost) < self.aim.figure(state.cost)
-        problem = "" if falls else f"{self.aim.figure(cost):,}"
-        return dataclasses.replace(trial, cost=cost, problem=problem)
-
-    def _build(self, trial: Trial, layer: Layer, observed: Observed) -> nn.Module:
-        assert trial.ranks is not None
-        return self.aim.forms[trial.form].build(layer, trial.ranks, observed)
-
-    def _figure(self, trial: Trial) -> int:
-        assert trial.cost is not None
-        return self.aim.figure(trial.cost)
-
-    def _reason(self, trials: Sequence[Trial], before: Cost) -> str:
-        tried = [f"{trial.words}: {trial.problem}" for trial in trials]
-        given = f"{self.aim.figure(before):,} bytes of {self.aim.unit}"
-        return "; ".join([given, *tried])
+    return _Searched(state=state, rows=rows)
 
 
-def _kept(
-    name: str, trials: Sequence[Trial], state: _State, tensors: Sequence[int], reason: str
-) -> Row:
+def _chosen(
+    name: str, layer: Layer, observed: Observed, state: State, bound: float, measure: Measure
+) -> tuple[State, Row]:
+    """Return the network with the best form of a layer, and its row. bound: the most loss."""
+    size = working_set(sizes_of(layer, observed))
+    obstacles = {key: form.obstacle(layer) for key, form in measure.aim.forms.items()}
+    possible = [key for key, reason in obstacles.items() if reason is None]
+    if not possible:
+        return state, _kept(name, [], state, size, str(next(iter(obstacles.values()))))
+    trials = [tried(key, layer, observed, state, bound, measure) for key in possible]
+    fit = [trial for trial in trials if trial.cost is not None and not trial.problem]
+    if not fit:
+        given = f"{measure.figure(state.cost):,} bytes of {measure.aim.unit}"
+        words = [given, *(f"{trial.words}: {trial.problem}" for trial in trials)]
+        return state, _kept(name, trials, state, size, "; ".join(words))
+    best = min(fit, key=lambda trial: _order(trial, measure))
+    made = built(best, layer, observed, measure)
+    changed = _changed(state, layer, made, best)
+    return changed, Row(
+        name=name,
+        chosen=best,
+        trials=trials,
+        before=state.cost,
+        after=changed.cost,
+        ideal_before=size,
+        ideal_after=working_set(sizes_of(made, observed)),
+        reason=_taken(best, state, changed, measure),
+    )
+
+
+def _order(trial: Trial, measure: Measure) -> tuple[int, int]:
+    """Return what the best of several trials has least of: the aim's bytes, then all bytes."""
+    assert trial.cost is not None
+    return measure.figure(trial.cost), trial.cost.flash + trial.cost.ram
+
+
+def _changed(state: State, layer: Layer, made: nn.Module, trial: Trial) -> State:
+    assert trial.cost is not None
+    assert trial.loss is not None
+    network = replace_modules(state.network, {layer: made})
+    return State(network=network, cost=trial.cost, loss=trial.loss)
+
+
+def _taken(trial: Trial, before: State, after: State, measure: Measure) -> str:
+    old, new = measure.figure(before.cost), measure.figure(after.cost)
+    return f"{trial.words}: {new:,} bytes of {measure.aim.unit} instead of {old:,}"
+
+
+def _kept(name: str, trials: Sequence[Trial], state: State, size: int, reason: str) -> Row:
     return Row(
         name=name,
         chosen=None,
         trials=trials,
         before=state.cost,
         after=state.cost,
-        ideal_before=_ideal(tensors),
-        ideal_after=_ideal(tensors),
+        ideal_before=size,
+        ideal_after=size,
         reason=f"kept dense: {reason}",
     )
-
-
-def _least(chain: Sequence[Ranks], fits: Callable[[Ranks], bool]) -> Ranks | None:
-    """Return the first ranks of a chain that fit, if those behind them do too; None if the last
-    ones do not."""
-    if not fits(chain[-1]):
-        return None
-    low, high = 0, len(chain) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if fits(chain[middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return chain[high]
-
-
-@contextmanager
-def _standing_in(network: nn.Module, layer: nn.Module, other: nn.Module) -> Iterator[nn.Module]:
-    """Put a module in the place of another one for as long as the context lasts."""
-    changed = replace_modules(network, {layer: other})
-    try:
-        yield changed
-    finally:
-        replace_modules(changed, {other: layer})
-
-
-@torch.no_grad()
-def _sizes(layer: nn.Module, observed: Observed | None) -> list[int]:
-    """Return the elements of what a layer, or each of a sequence, gets and gives for a sample."""
-    if observed is None:
-        return []
-    weight = next(layer.parameters())
-    x = torch.zeros((1, *observed.input_shape), dtype=weight.dtype, device=weight.device)
-    sizes = [x.numel()]
-    for part in layer if isinstance(layer, nn.Sequential) else [layer]:
-        x = part(x)
-        sizes.append(x.numel())
-    return sizes
-
-
-def _ideal(sizes: Sequence[int]) -> int:
-    return max(map(sum, pairwise(sizes)), default=0)

@@ -13,7 +13,8 @@ from quantlab.compression.cost import Cost, CostFunction
 from quantlab.compression.factorized import Factorized
 from quantlab.compression.forms import LOW_RANK, Form
 from quantlab.compression.lowrank import Layer
-from quantlab.compression.search import Aim, Loss, search
+from quantlab.compression.search import search
+from quantlab.compression.trying import Aim, Loss
 
 
 class Ram(Aim):
@@ -21,14 +22,15 @@ class Ram(Aim):
 
     unit = "RAM"
     forms: Mapping[str, Form] = LOW_RANK
+    is_peak = True
 
     def figure(self, cost: Cost) -> int:
         """See `Aim`."""
         return cost.ram
 
-    def priority(self, layer: Layer, tensors: Sequence[int]) -> int:
+    def priority(self, layer: Layer, sizes: Sequence[int]) -> int:
         """See `Aim`."""
-        return sum(tensors)
+        return sum(sizes)
 
 
 def separate(
@@ -42,6 +44,9 @@ def separate(
 ) -> Factorized:
     """Return a copy of a trained float network in which layers have low-rank forms, where that
     lowers its planned RAM.
+
+    Each layer is tried alone, then several at once, since those that need as much as one another
+    lower the RAM only together.
 
     Arguments and errors as of `factorize`; flash may rise, and the rows say by how much. Their
     `ideal_before` and `ideal_after` are what theory asks for, `before.ram` and `after.ram` what was
