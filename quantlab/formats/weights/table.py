@@ -14,6 +14,7 @@ from quantlab.formats.weights.csr8 import Csr8
 from quantlab.formats.weights.delta4 import Delta4
 from quantlab.formats.weights.dense import Dense
 from quantlab.formats.weights.encoding import Encoding
+from quantlab.formats.weights.nibbles import Nibbles
 from quantlab.formats.weights.pattern import Pattern
 from quantlab.formats.weights.rice import Rice
 
@@ -28,6 +29,7 @@ _ROWS: tuple[Encoding, ...] = (
     Csr8(4),
     Delta4(),
     Bitmap(),
+    Nibbles(),
     Rice(),
 )
 

@@ -35,7 +35,7 @@ from tests.quantlab.integer.oracle import evaluate
 from tests.quantlab.integer.programs import Author, inputs
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
-SPARSE = ("csr", "delta4", "bitmap", "block4", "rice")
+SPARSE = ("csr", "delta4", "bitmap", "block4", "nibbles", "rice")
 DENSITIES = (0, 0.01, 0.1, 0.5, 1)
 GAPS = (254, 255, 256, 509)
 
@@ -109,6 +109,11 @@ def sparse(
     return weight
 
 
+def fitted(weight: NDArray[np.int8], encoding: str) -> NDArray[np.int8]:
+    """Return weights of as few bits as an encoding can store."""
+    return weight.clip(-8, 7) if encoding == "nibbles" else weight
+
+
 def layer(seed: int, density: float, encoding: str) -> Program:
     """Return a convolution of any sizes that an encoding can store, and its codes."""
     random = np.random.default_rng(seed)
@@ -133,7 +138,8 @@ def layer(seed: int, density: float, encoding: str) -> Program:
         dilation=(any_of(1, 2), any_of(1, 2)),
     )
     weight = sparse(random, (outputs, channels // groups, *kernel), density, block)
-    if kind is S16:
+    weight = fitted(weight, encoding)
+    if kind is S16 and encoding != "nibbles":
         weight //= 64  # so that sums have 32 bits
     low, high = kind.minimum, kind.maximum
     padding = random.integers(low, high + 1, channels if any_of(0, 1) else 1, np.int32)
@@ -267,6 +273,7 @@ def test_gaps(encoding: str, tmp_path: Path) -> None:
     for row, gap in enumerate(GAPS):
         weight[row, gap * step] = -128
         weight[-1 - row, [0, (gap + 1) * step]] = 127, 3
+    weight = fitted(weight, encoding)
     program = linear(weight)
     check_here(program, encoding, tmp_path)
     batch = samples(program, 2)

@@ -9,6 +9,7 @@ from quantlab.deploy.c.kernels.csr import CsrKernel
 from quantlab.deploy.c.kernels.delta import DeltaKernel
 from quantlab.deploy.c.kernels.dense import Dense
 from quantlab.deploy.c.kernels.kernel import Kernel
+from quantlab.deploy.c.kernels.nibbles import NibblesKernel
 from quantlab.deploy.c.kernels.rice import RiceKernel
 
 _ROWS: tuple[Kernel, ...] = (
@@ -18,6 +19,7 @@ _ROWS: tuple[Kernel, ...] = (
     DeltaKernel(),
     BitmapKernel(),
     BlocksKernel(),
+    NibblesKernel(),
     RiceKernel(),
 )
 

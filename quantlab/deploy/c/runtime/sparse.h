@@ -32,6 +32,9 @@ ql_product_function ql_bitmap_u8, ql_bitmap_s8, ql_bitmap_s16;
 /* The same with gaps of four bits: see sparse_delta.inc. */
 ql_product_function ql_delta4_u8, ql_delta4_s8, ql_delta4_s16;
 
+/* The same with gaps and weights of four bits: see sparse_nibbles.inc. */
+ql_product_function ql_nibbles_u8, ql_nibbles_s8, ql_nibbles_s16;
+
 /* The same in Rice codes: see rice.h. */
 ql_product_function ql_rice_u8, ql_rice_s8, ql_rice_s16;
 

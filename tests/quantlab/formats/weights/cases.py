@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from quantlab.formats.weights.bits import Bits
 from quantlab.formats.weights.encoding import Encoding
+from quantlab.formats.weights.nibbles import Nibbles
 from quantlab.formats.weights.pattern import Pattern
 
 GAPS = (0, 1, 14, 15, 16, 17, 30, 31, 254, 255, 256, 509, 511, 512)
@@ -51,6 +52,8 @@ def fitted(encoding: Encoding, codes: NDArray[np.int8]) -> NDArray[np.int8]:
     if isinstance(encoding, Bits):
         shift = 8 - encoding.num_bits
         return codes >> shift if shift < 7 else np.where(codes < 0, -1, 1).astype(np.int8)
+    if isinstance(encoding, Nibbles):
+        return codes >> 4
     if isinstance(encoding, Pattern):
         made = codes.copy()
         for first in range(0, codes.shape[1], encoding.m):

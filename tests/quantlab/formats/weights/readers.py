@@ -46,7 +46,13 @@ def _reader(encoding: Encoding) -> Callable[[Streams, Row], None]:
         return lambda streams, row: _pattern(streams, row, encoding.n, encoding.m)
     if isinstance(encoding, Rice):
         return _Rice().read
-    readers = {"dense": _dense, "csr": _csr, "delta4": _delta4, "bitmap": _bitmap}
+    readers = {
+        "dense": _dense,
+        "csr": _csr,
+        "delta4": _delta4,
+        "bitmap": _bitmap,
+        "nibbles": _nibbles,
+    }
     return readers[encoding.name]
 
 
@@ -105,6 +111,17 @@ def _bitmap(streams: Streams, row: Row) -> None:
         for b in range(8):
             if bits >> b & 1:
                 row[k + b] += next(streams["values"])
+
+
+def _nibbles(streams: Streams, row: Row) -> None:
+    p = 0
+    while (b := _signed(next(streams["stream"]))) != 0:
+        if b >> 4 == 0:
+            p += 16 * b
+        else:
+            p += b & 15
+            row[p] += b >> 4
+            p += 1
 
 
 def _blocks(streams: Streams, row: Row, size: int) -> None:

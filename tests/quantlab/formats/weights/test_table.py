@@ -46,6 +46,7 @@ def sparse(density: float) -> NDArray[np.int8]:
         (sparse(0.4), "bitmap"),
         (sparse(0.05), "delta"),
         (np.repeat(sparse(0.05), 4, axis=1), "block4"),
+        (sparse(0.2) // 14, "nibbles"),
         (np.tile(np.array([[100, 0, 0, 90, 0, 0, 0, 0]], np.int8), (4, 8)), "2:8"),
         (np.tile(np.array([[100, 0]], np.int8), (4, 8)), "1:2"),
     ],
