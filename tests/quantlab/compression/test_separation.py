@@ -30,22 +30,22 @@ def check_c(network: nn.Module, samples: Tensor, folder: Path) -> None:
     assert found.num_values > 0
 
 
-def hidden(*ranks: int, width: int = 96) -> nn.Sequential:
+def hidden(*ranks: int, width: int = 32) -> nn.Sequential:
     """Return a network whose hidden layers, all of a width, have these ranks."""
     torch.manual_seed(0)
     body = [part for rank in ranks for part in (lower(nn.Linear(width, width), rank), nn.ReLU())]
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), *body, nn.Linear(width, 10))
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, width), nn.ReLU(), *body, nn.Linear(width, 3))
 
 
 @needs_compiler
 def test_a_layer_is_separated_where_the_arena_falls(tmp_path: Path) -> None:
-    network, samples = hidden(2), images()
+    network, samples = hidden(2), images(size=4)
     cost = exported_cost(samples)
     result = separate(network, samples, cost=cost)
     rows = {row.name: row for row in result.rows}
     row = rows["3"]
     assert (row.chosen.form, row.chosen.ranks) == ("svd", (2,))
-    assert (row.ideal_before, row.ideal_after) == (192, 98)
+    assert (row.ideal_before, row.ideal_after) == (64, 34)
     assert row.before == cost(network)
     assert row.after == cost(result.network) == result.cost
     assert row.after.ram < row.before.ram
@@ -58,19 +58,23 @@ def test_a_layer_is_separated_where_the_arena_falls(tmp_path: Path) -> None:
 
 def test_a_layer_stays_where_another_one_needs_as_much() -> None:
     """The second hidden layer needs as much as the first, and has full rank."""
-    network, samples = hidden(2, 90), images()
+    network, samples = hidden(2, 30), images(size=4)
     result = separate(network, samples, cost=exported_cost(samples), names=["3"])
     (row,) = result.rows
     assert row.chosen is None
-    assert row.ideal_after == row.ideal_before == 192
+    assert row.ideal_after == row.ideal_before == 64
+    (trial,) = row.trials
+    assert trial.form == "svd"
+    assert trial.cost.ram == row.before.ram
     assert row.reason == (
-        f"kept dense: {row.before.ram:,} bytes of RAM; svd of rank 2: {row.before.ram:,}"
+        f"kept dense: {row.before.ram:,} bytes of RAM; {trial.words}: {row.before.ram:,}"
     )
     assert isinstance(result.network[3], nn.Linear)
 
 
+@pytest.mark.long
 def test_layers_that_need_as_much_are_separated_together() -> None:
-    network, samples = hidden(2, 3, 2), images()
+    network, samples = hidden(2, 3, 2), images(size=4)
     result = separate(network, samples, cost=exported_cost(samples))
     changed = {row.name: row for row in result.rows if row.chosen}
     assert set(changed) == {"3", "5", "7"}
@@ -110,7 +114,7 @@ def test_of_layers_changed_together_those_stay_that_need_not_change() -> None:
 
 
 def test_a_loss_beyond_the_tolerance_leaves_all_layers() -> None:
-    network, samples = hidden(2, 3), images()
+    network, samples = hidden(2, 3), images(size=4)
     result = separate(
         network, samples, cost=peaks, loss=lambda m: float(len(list(m.modules()))), tolerance=1
     )
