@@ -5,12 +5,13 @@ The oracle is the network as it was given, in float64; which channels can go is 
 
 import copy
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +27,7 @@ from quantlab.compression.dead_filters import (
     cut_state,
     remove_dead_filters,
 )
+from quantlab.deploy.c.model import c_model
 from quantlab.errors import UsageError
 from quantlab.graphs.shapes import evaluating
 from quantlab.integer.interpreter import run
@@ -33,6 +35,7 @@ from quantlab.integer.lower import InputSpec, lower
 from quantlab.sparse.pruning import apply_masks, uniform_magnitude
 from quantlab.sparse.zeros import hold_zeros
 from tests.quantlab.compression.networks import SIDE, fill, num_weights, random_network
+from tests.quantlab.integer.random_networks import Case, cases
 
 TOLERANCE = 1e-9
 
@@ -391,14 +394,16 @@ def test_real_networks(
     assert num_weights(removed.network) < most * num_weights(chosen)
 
 
+INPUT = {"kind": "ste", "num_bits": 6, "observer": "minmax"}
 RULES = [
     {"select": "*", "on": "weight", "algorithm": {"kind": "ste", "num_bits": 6}},
-    {"select": "!first", "on": "input", "algorithm": {"kind": "lsq", "num_bits": 6}},
-    {"select": "last", "on": "output", "algorithm": {"kind": "lsq", "num_bits": 8}},
+    {"select": "!first", "on": "input", "algorithm": INPUT},
+    {"select": "last", "on": "output", "algorithm": INPUT},
 ]
 
 
-def quantized(seed: int, weight: dict[str, Any]) -> nn.Module:
+@cache
+def _quantized(seed: int, kind: str, bits: int | None) -> nn.Module:
     network = nn.Sequential(
         nn.Conv2d(2, 6, 3, padding=1, bias=False),
         nn.BatchNorm2d(6),
@@ -414,26 +419,30 @@ def quantized(seed: int, weight: dict[str, Any]) -> nn.Module:
     )
     fill(network, seed, dead=0.8)
     network.eval()
+    weight = {"kind": kind} if bits is None else {"kind": kind, "num_bits": bits}
     quantize(network, [{**RULES[0], "algorithm": weight}, *RULES[1:]])
     calibrate(network, [torch.randn(16, 2, 6, 6)])
     return network
+
+
+def quantized(seed: int, kind: str = "ste", bits: int | None = 6) -> nn.Module:
+    return copy.deepcopy(_quantized(seed, kind, bits))
 
 
 SPEC = InputSpec(shape=(2, 6, 6), scale=(0.02, 0.02), zero_point=(128, 128))
 
 
 @pytest.mark.parametrize(
-    "weight",
+    ("kind", "bits"),
     [
-        {"kind": "ste", "num_bits": 6},
-        {"kind": "lsq", "num_bits": 4, "granularity": "per_axis:0"},
-        {"kind": "tqt", "num_bits": 5},
-        {"kind": "twn"},
+        ("ste", 6),
+        ("twn", None),
+        pytest.param("lsq", 4, marks=pytest.mark.long),
+        pytest.param("tqt", 5, marks=pytest.mark.long),
     ],
-    ids=lambda weight: weight["kind"],
 )
-def test_quantized_networks_lower_to_the_same_integers(weight: dict[str, Any]) -> None:
-    network = quantized(0, weight)
+def test_quantized_networks_lower_to_the_same_integers(kind: str, bits: int | None) -> None:
+    network = quantized(0, kind, bits)
     removed = remove_dead_filters(network, torch.randn(2, 2, 6, 6))
     assert num_weights(removed.network) < num_weights(network)
     raw = np.random.default_rng(0).integers(0, 256, (20, 2, 6, 6), dtype=np.uint8)
@@ -442,8 +451,42 @@ def test_quantized_networks_lower_to_the_same_integers(weight: dict[str, Any]) -
     assert np.array_equal(*scores)
 
 
+@pytest.mark.long
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_random_quantized_networks(case: Case) -> None:
+    """Scores without a quantizer have a scale that lowering chooses for their range: their integers
+    may differ, what they stand for does not."""
+    network, generator = case.network, torch.Generator().manual_seed(case.seed)
+    with torch.no_grad():
+        for parameter in (p for p in network.parameters() if p.ndim > 1):
+            for axis, size in enumerate(parameter.shape[:2]):
+                gone = torch.randperm(size, generator=generator)[: case.seed % (size + 1) // 2]
+                parameter.index_fill_(axis, gone, 0.0)
+    removed = remove_dead_filters(network, case.samples)
+    with torch.no_grad():
+        assert torch.equal(network(case.samples), removed.network(case.samples))
+    scores = []
+    for one in (network, removed.network):
+        try:
+            program = lower(
+                one,
+                case.spec,
+                case.samples,
+                threshold_levels=case.threshold_levels,
+                memory_bits=case.memory_bits,
+                sum_bits=case.sum_bits,
+            )
+        except UsageError:
+            assume(one is not network)
+            raise
+        (name,) = program.outputs
+        scores.append(program.reals[name](run(program, {"input": case.images.numpy()})[name]))
+    assert np.allclose(*scores, rtol=0, atol=1e-3 * max(np.abs(scores[0]).max(), 1e-9))
+
+
 def test_quantized_networks_compute_the_same_floats() -> None:
-    network = quantized(0, {"kind": "ste", "num_bits": 6})
+    network = quantized(0)
     removed = remove_dead_filters(network, torch.randn(2, 2, 6, 6))
     x = torch.randn(8, 2, 6, 6)
     with torch.no_grad():
@@ -453,7 +496,7 @@ def test_quantized_networks_compute_the_same_floats() -> None:
 
 
 def test_a_weight_that_is_rounded_to_zero_is_dead() -> None:
-    network = quantized(1, {"kind": "ste", "num_bits": 6})
+    network = quantized(0)
     with torch.no_grad():
         network[6].weight[1] = 1e-9
         network[6].bias[1] = 0
@@ -470,6 +513,21 @@ def test_quantized_layers_keep_constants_that_a_bias_would_round() -> None:
     quantize(network, RULES)
     calibrate(network, [torch.randn(16, 4)])
     assert shapes(remove_dead_filters(network, torch.randn(2, 4)))["0"] == (4, 4)
+
+
+def test_the_c_of_a_pruned_network_takes_fewer_bytes() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(2, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(128, 8), nn.ReLU(), nn.Linear(8, 4)
+    )
+    zero(network[0], rows=[1, 4, 5])
+    zero(network[5], columns=[0, 3])
+    sizes = []
+    for one in (network, remove_dead_filters(network, torch.randn(2, 2, 6, 6)).network):
+        quantize(one, RULES)
+        calibrate(one, [torch.randn(16, 2, 6, 6)])
+        sizes.append(c_model(lower(one, SPEC), "smallest").sizes)
+    assert sizes[1].flash < 0.7 * sizes[0].flash
+    assert sizes[1].arena < sizes[0].arena
 
 
 def test_masks_and_momentum_are_cut_with_the_weights() -> None:

@@ -71,6 +71,16 @@ def test_a_layer_of_constants_makes_constants() -> None:
     assert same(constants(nn.Sequential(first, second, nn.Linear(2, 2)), 2)["_1"], [8.5, NAN])
 
 
+@pytest.mark.parametrize(("padding", "expected"), [(0, 11.0), (1, NAN)])
+def test_a_border_of_zeros_makes_constants_differ(padding: int, expected: float) -> None:
+    first = filled(nn.Conv2d(2, 1, 1), [2.0], [0])
+    second = filled(nn.Conv2d(1, 1, 3, padding=padding), [2.0], [])
+    torch.nn.init.constant_(second.weight, 0.5)
+    assert same(
+        constants(nn.Sequential(first, second, nn.Conv2d(1, 1, 1)), 2, 5, 5)["_1"], [expected]
+    )
+
+
 def test_a_batch_norm_of_a_constant_is_one() -> None:
     first = filled(nn.Conv2d(2, 2, 1), [5.0, 1.0], [0])
     norm = nn.BatchNorm2d(2, eps=0)
