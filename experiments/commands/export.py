@@ -47,6 +47,8 @@ def _options(invocation: Invocation) -> dict[str, str]:
         "flash": invocation.options.get("flash"),
         "vectors": invocation.options.get("vectors"),
         "board": invocation.options.get("board"),
+        "intermittent": "yes" if invocation.has("intermittent") else None,
+        "energy": invocation.options.get("energy"),
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -25,7 +25,16 @@ LOWERING = {
 
 # What artefacts can be asked for, with the least of what is a number. The table of artefacts says
 # what each means.
-OF_ARTEFACTS = {"encoding": None, "ram": 1, "flash": 1, "vectors": 1, "board": None}
+OF_ARTEFACTS = {
+    "encoding": None,
+    "ram": 1,
+    "flash": 1,
+    "vectors": 1,
+    "board": None,
+    "intermittent": None,
+    "energy": 1,
+}
+FLAGS_OF_ARTEFACTS = ("intermittent",)
 
 # Which network of which run.
 STORED_NETWORK = {

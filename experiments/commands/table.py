@@ -157,7 +157,11 @@ COMMANDS: Mapping[str, Command] = {
                 **options.LOWERING,
                 "to": Option(help=_artefacts),
                 **{
-                    name: Option(help=partial(_meaning, name), at_least=least)
+                    name: Option(
+                        help=partial(_meaning, name),
+                        is_flag=name in options.FLAGS_OF_ARTEFACTS,
+                        at_least=least,
+                    )
                     for name, least in options.OF_ARTEFACTS.items()
                 },
             },

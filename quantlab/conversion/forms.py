@@ -11,6 +11,7 @@ from quantlab.conversion.given import Given
 from quantlab.conversion.samples import codes_of
 from quantlab.deploy.c.floats.model import float_c_model
 from quantlab.deploy.c.floats.weights import ENCODINGS as FLOAT_ENCODINGS
+from quantlab.deploy.c.intermittent.power import Power, power_of
 from quantlab.deploy.c.model import Model, c_model
 from quantlab.deploy.c.options import ENCODINGS
 from quantlab.errors import UsageError
@@ -39,9 +40,11 @@ class Form(Protocol):
     @property
     def encodings(self) -> Sequence[str]: ...
 
-    def convert(self, given: Given, representation: str) -> Converted:
-        """Return a network as C, its weights in a representation. Raises UsageError, with the
-        layer, for what has no such form."""
+    def convert(
+        self, given: Given, representation: str, intermittent: bool | Power = False
+    ) -> Converted:
+        """Return a network as C, its weights in a representation. intermittent: as of `c_model`.
+        Raises UsageError, with the layer, for what has no such form."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,9 @@ class Integers:
     memory_bits: int
     encodings: Sequence[str] = ENCODINGS
 
-    def convert(self, given: Given, representation: str) -> Converted:
+    def convert(
+        self, given: Given, representation: str, intermittent: bool | Power = False
+    ) -> Converted:
         """See `Form`. A network without quantizers is quantized on the samples."""
         network, spec, samples = given.network, given.spec, given.samples
         if spec is None:
@@ -76,7 +81,7 @@ class Integers:
         )
         vectors = None if given.inputs is None else {"input": codes_of(given.inputs, spec)}
         accuracy = None
-        model = c_model(program, representation, vectors=vectors)
+        model = c_model(program, representation, vectors=vectors, intermittent=intermittent)
         if given.examples is not None and given.targets is not None:
             accuracy = integer_accuracy(program, spec, given.examples, given.targets)
         return Converted(program=program, spec=spec, model=model, accuracy=accuracy)
@@ -87,8 +92,15 @@ class Floats:
 
     encodings: Sequence[str] = FLOAT_ENCODINGS
 
-    def convert(self, given: Given, representation: str) -> Converted:
-        """See `Form`."""
+    def convert(
+        self, given: Given, representation: str, intermittent: bool | Power = False
+    ) -> Converted:
+        """See `Form`. Floats survive no power failures."""
+        if power_of(intermittent) is not None:
+            raise UsageError(
+                "intermittent: no effect with dtype 'f32'; C of 's8' or 's16' survives power "
+                "failures"
+            )
         if given.samples is None:
             raise UsageError("input_data: None given, a sample needed, or example_data")
         program = float_lower(given.network, given.samples[:1])

@@ -13,6 +13,7 @@ from quantlab.conversion.forms import FORMS
 from quantlab.conversion.given import given_of
 from quantlab.conversion.samples import Samples
 from quantlab.deploy.c.folder import leftovers
+from quantlab.deploy.c.intermittent.power import Power
 from quantlab.deploy.c.sizes import Sizes, check_limits
 from quantlab.deploy.folder import check_places, manifest, only_writer, replace_files
 from quantlab.errors import UsageError, check_kind, did_you_mean
@@ -72,6 +73,7 @@ def save_compressed_model(
     sum_bits: int | None = None,
     ram: int | None = None,
     flash: int | None = None,
+    intermittent: bool | Power = False,
 ) -> SavedModel:
     """Write a network as C that computes what the network computes, in place of an earlier model.
 
@@ -92,6 +94,7 @@ def save_compressed_model(
     spec: what the integers of the input stand for; without it read off the samples.
     sum_bits: of the sums of each rescaling, 64, or 32 for cores without products of 64 bits.
     ram: the most bytes of the arena, inputs and outputs. flash: the most bytes of constants.
+    intermittent: whether the C survives power failures; a `Power` says what a charge is enough for.
 
     Raises UsageError, before anything is written, for what cannot be written, with the layer, for
     more than `ram` or `flash`, and for a directory with other files or that another process writes;
@@ -111,8 +114,9 @@ def save_compressed_model(
     for name, limit in (("ram", ram), ("flash", flash)):
         if limit is not None:
             check_kind(name, limit, int, "a number of bytes")
+    check_kind("intermittent", intermittent, bool | Power, "True, False or a Power")
     given = given_of(model, input_data, example_data, example_targets, spec, sum_bits)
-    converted = FORMS[dtype].convert(given, representation)
+    converted = FORMS[dtype].convert(given, representation, intermittent)
     check_limits(converted.model.sizes, ram=ram, flash=flash)
     of_network = None
     if given.examples is not None and given.targets is not None:

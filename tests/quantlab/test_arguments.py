@@ -157,6 +157,7 @@ CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
     "save_compressed_model example_targets": (lambda x: save(example_targets=x), {"None"}),
     "save_compressed_model directory": (lambda x: save(directory=x), {"a word", "no text"}),
     "save_compressed_model dtype": (lambda x: save(dtype=x), set()),
+    "save_compressed_model intermittent": (lambda x: save(intermittent=x), set()),
     "save_compressed_model spec": (lambda x: save(spec=x), {"None"}),
     "save_compressed_model sum_bits": (lambda x: save(sum_bits=x), {"None"}),
     "save_compressed_model ram": (lambda x: save(ram=x), {"None"}),

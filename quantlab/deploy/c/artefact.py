@@ -1,13 +1,13 @@
 """`c`: a folder of C files, and as engines this machine and emulated boards."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from quantlab.deploy.artefact import Artefact, EngineSource, Files, Options, Parts, only_path, paths
 from quantlab.deploy.c.boards.table import BOARDS, Board
 from quantlab.deploy.c.folder import leftovers, stored_options
-from quantlab.deploy.c.options import ENCODINGS, OPTIONS, read
+from quantlab.deploy.c.options import ENCODINGS, OPTIONS, YES, read
 from quantlab.integer.verify import Engine
 
 FOLDER, FILE = Path("c"), "model.c"
@@ -22,7 +22,7 @@ def files(parts: Parts, options: Options) -> Files:
     for name, path in paths(parts, FILE).items():
         folder = FOLDER / Path(path).parent
         vectors = None if asked.vectors is None else from_text(parts[name], asked.vectors)
-        model = c_model(parts[name], asked.encoding, vectors=vectors)
+        model = c_model(parts[name], asked.encoding, vectors=vectors, intermittent=asked.power)
         asked.check(model.sizes)
         for file, data in model.files.items():
             found[str(folder / file)] = data
@@ -37,11 +37,17 @@ def stale(files: Files, folder: Path) -> Sequence[Path]:
 def stored(folder: Path) -> Options:
     from quantlab.deploy.c.vectors import is_text
 
+    could_be: Mapping[str, Callable[[str], bool]] = {
+        "encoding": lambda value: value in ENCODINGS,
+        "vectors": is_text,
+        "intermittent": lambda value: value == YES,
+        "energy": lambda value: value.isascii() and value.isdecimal() and int(value) > 0,
+    }
     # What no export writes is left out: the manifest then is not the one expected.
     return {
         name: value
         for name, value in stored_options(folder / FOLDER).items()
-        if (value in ENCODINGS if name == "encoding" else is_text(value))
+        if could_be[name](value)
     }
 
 

@@ -11,7 +11,7 @@ from quantlab.errors import UsageError
 from quantlab.files import is_temporary
 
 MANIFEST = "model.json"
-_STORED = ("encoding", "vectors")
+_STORED = ("encoding", "vectors", "intermittent", "energy")
 
 
 def leftovers(files: Files, folder: Path, *, has_parts: bool = True) -> list[Path]:

@@ -5,30 +5,41 @@ from dataclasses import dataclass
 
 from quantlab.deploy.artefact import Options
 from quantlab.deploy.c.boards.table import BOARDS, Board
+from quantlab.deploy.c.intermittent.power import Power
 from quantlab.deploy.c.kernels.table import AUTO, CHOICES, KERNELS
 from quantlab.deploy.c.sizes import Sizes, check_limits
 from quantlab.errors import UsageError, did_you_mean
 
 ENCODINGS = (*CHOICES, *KERNELS)
+YES = "yes"
 OPTIONS: Mapping[str, str] = {
     "encoding": f"of weights in C: {', '.join(ENCODINGS)}; by default {AUTO}",
     "ram": "the most bytes of the C's arena, inputs and outputs",
     "flash": "the most bytes of the C's constants",
     "vectors": "samples for the C's headers/input.h: here how many of the test samples",
     "board": f"that the C has to fit on: {', '.join(BOARDS)}",
+    "intermittent": "the C survives power failures in memory that keeps its contents",
+    "energy": "with intermittent: the instructions of a Cortex-M4 that a charge is enough for",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """Options, read. ram, flash: bytes; None for no limit. vectors: as `vectors.to_text` writes
-    them, None for none."""
+    them, None for none. intermittent: whether the power may fail. energy: as of `Power`."""
 
     encoding: str = AUTO
     vectors: str | None = None
     ram: int | None = None
     flash: int | None = None
     board: Board | None = None
+    intermittent: bool = False
+    energy: int | None = None
+
+    @property
+    def power(self) -> bool | Power:
+        """The power, as `c_model` takes it."""
+        return Power(energy=self.energy) if self.intermittent else False
 
     def check(self, sizes: Sizes) -> None:
         """Raise UsageError, with what is needed and given, for a model that takes more."""
@@ -50,19 +61,27 @@ def read(options: Options) -> Asked:
         raise UsageError(
             f"--board: '{name}' given, {', '.join(BOARDS)} allowed{did_you_mean(name, BOARDS)}"
         )
+    intermittent = options.get("intermittent")
+    if intermittent not in (None, YES):
+        raise UsageError(f"--intermittent: '{intermittent}' given, {YES} allowed")
+    energy = _number("energy", options, "instructions")
+    if energy is not None and intermittent is None:
+        raise UsageError(f"--energy: {energy} given, no effect without --intermittent")
     return Asked(
         encoding=options.get("encoding", AUTO),
         vectors=options.get("vectors"),
-        ram=_bytes("ram", options),
-        flash=_bytes("flash", options),
+        ram=_number("ram", options, "bytes"),
+        flash=_number("flash", options, "bytes"),
         board=None if name is None else BOARDS[name],
+        intermittent=intermittent is not None,
+        energy=energy,
     )
 
 
-def _bytes(name: str, options: Options) -> int | None:
+def _number(name: str, options: Options, unit: str) -> int | None:
     given = options.get(name)
     if given is None:
         return None
     if not (given.isascii() and given.isdecimal() and int(given) > 0):
-        raise UsageError(f"--{name}: '{given}' given, a whole number of bytes from 1 allowed")
+        raise UsageError(f"--{name}: '{given}' given, a whole number of {unit} from 1 allowed")
     return int(given)

@@ -16,7 +16,7 @@ from quantlab.deploy.c.intermittent.slices import (
     sliced,
     sliced_instructions,
 )
-from quantlab.deploy.c.intermittent.work import Work
+from quantlab.deploy.c.intermittent.work import Work, is_one_tile
 from quantlab.deploy.c.kernels.choice import factors_of
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.deploy.c.kernels.table import KERNELS
@@ -93,10 +93,13 @@ def _work(
         return None
     together = rows_of_pools(group)
     size = slice_size(factors, kernel, writer.power, together)
+    instructions, rows = sliced_instructions(factors, kernel, size), factors.num_places[0]
+    if len(slices) == 1 and (rows <= together or is_one_tile(instructions, writer.power)):
+        return Work(instructions=instructions)
     entries = [braces([f"ql_{one.function}", weights]) for one, weights in slices]
     return Work(
-        instructions=sliced_instructions(factors, kernel, size),
-        rows=factors.num_places[0],
+        instructions=instructions,
+        rows=rows,
         form="tile_product",
         before=(writer.table("ql_slice", "slices", entries),),
         after=(str(np.dtype(factors.kind.dtype).itemsize),),

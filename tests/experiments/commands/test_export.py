@@ -81,6 +81,11 @@ def test_a_folder_in_the_place_of_a_file(
         ("--vectors=3 --to=program", "--vectors: no effect on program; c allowed"),
         ("--vectors=9999 --to=c", "--vectors: 9999 given, 1 to "),
         ("--ram=10", "ram: "),
+        ("--energy=100", "--energy: 100 given, no effect without --intermittent"),
+        ("--intermittent=yes", "--intermittent=yes: takes no value"),
+        ("--intermittent --energy=0", "--energy=0: at least 1 allowed"),
+        ("--intermittent --energy=9", "energy: 9 instructions a charge given, but the smallest"),
+        ("--intermittent --to=program", "--intermittent: no effect on program; c allowed"),
         ("--flash=10", "flash: "),
     ],
 )
@@ -99,10 +104,13 @@ def test_wrong_options(
 def test_what_was_exported_with_an_option_is_verified(
     trained: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main.main([*EXPORT, "--to=c", "--encoding=dense", "--ram=100000", "--board=c-m0"]) == 0
+    options = ("--ram=100000", "--board=c-m0", "--intermittent", "--energy=90000")
+    assert main.main([*EXPORT, "--to=c", "--encoding=dense", *options]) == 0
     assert re.search(r"Cortex-M0\+ \(microbit\): [\d,]{3,} bytes of code|not measured without",
                      capsys.readouterr().out.replace("\n", " "))  # fmt: skip
-    assert '"encoding": "dense"' in (deployed(trained) / "c" / "model.json").read_text()
+    manifest = (deployed(trained) / "c" / "model.json").read_text()
+    assert '"encoding": "dense"' in manifest
+    assert '"intermittent": "yes",\n  "energy": "90000"' in manifest
     assert main.main([*VERIFY, "--samples=2", "--backends=c"]) == 0
 
 

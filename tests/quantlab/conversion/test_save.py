@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from quantlab.algorithms import quantize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.conversion import save_compressed_model
+from quantlab.conversion.samples import codes_of
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.interface import size_name
+from quantlab.deploy.c.intermittent.power import Power
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.folder import only_writer, write_files
 from quantlab.errors import UsageError
@@ -266,6 +268,20 @@ def test_a_signal_is_a_sample_of_one_dimensional_convolutions(tmp_path: Path) ->
 
 
 @pytest.mark.long
+def test_a_model_that_survives_power_failures(tmp_path: Path) -> None:
+    images, _ = data()
+    saved = save_compressed_model(
+        network(), "csr", images[0], images, directory=tmp_path / "c", intermittent=True
+    )
+    assert isinstance(saved.program, Program)
+    assert "runtime/power_commit.c" in saved.hashes
+    written = {name: (tmp_path / "c" / name).read_bytes() for name in saved.hashes}
+    vectors = {"input": codes_of(images[:1], saved.spec)}
+    assert written == c_model(saved.program, "csr", vectors=vectors, intermittent=True).files
+    unbroken = c_model(saved.program, "csr", vectors=vectors).sizes
+    assert saved.sizes.arena >= unbroken.arena + 4
+
+
 def test_a_second_call_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     model, (images, _) = network(), data()
     save_compressed_model(model, "auto", images[0], images, directory=tmp_path, dtype="s16")
@@ -329,6 +345,10 @@ IMAGES, CLASSES = data()
         ({"dtype": "f32", "flit": True}, "flit: True given with dtype 'f32'; fixed-point numbers"),
         ({"dtype": "f32", "spec": InputSpec(shape=(2,), scale=(1,), zero_point=(0,))},
          "spec: no effect with dtype 'f32'"),
+        ({"dtype": "f32", "intermittent": True},
+         "intermittent: no effect with dtype 'f32'; C of 's8' or 's16' survives power failures"),
+        ({"intermittent": Power(energy=5)},
+         "energy: 5 instructions a charge given, but the smallest tile of layer '.*' takes"),
         ({"dtype": "f32", "sum_bits": 32}, "sum_bits: no effect with dtype 'f32', which has no"),
         ({"sum_bits": 16}, "sum_bits: 16 given, 32 or 64 allowed"),
         ({"dtype": "f32", "example_data": None}, "input_data: None given, a sample needed"),

@@ -15,6 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from quantlab.deploy.artefact import Files
+from quantlab.deploy.c.artefact import files as artefact_files
+from quantlab.deploy.c.artefact import stored
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.emit import emit
 from quantlab.deploy.c.host import HostEngine
@@ -249,6 +251,32 @@ def test_work_that_is_none_is_refused(name: str) -> None:
             Power(**{name: wrong})
     with pytest.raises(UsageError, match=f"{name}: a str given"):
         Power(**{name: "5"})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"energy": "9"}, "--energy: 9 given, no effect without --intermittent"),
+        ({"intermittent": "no"}, "--intermittent: 'no' given, yes allowed"),
+        ({"intermittent": "yes", "energy": "9.5"}, "--energy: '9.5' given, a whole number of inst"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: Mapping[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=f"^{said}"):
+        artefact_files({"network": tiny()}, options)
+
+
+@pytest.mark.parametrize("energy", [{}, {"energy": "70000"}])
+def test_a_folder_says_what_it_was_written_with(energy: Mapping[str, str], tmp_path: Path) -> None:
+    given = {"encoding": "dense", "intermittent": "yes", **energy}
+    parts = {"network": tiny()}
+    files = artefact_files(parts, given)
+    write_files(files, tmp_path)
+    assert stored(tmp_path) == given
+    assert artefact_files(parts, stored(tmp_path)) == files
+    power = Power(energy=int(energy["energy"])) if energy else True
+    model = c_model(tiny(), "dense", intermittent=power).files
+    assert files == {f"c/{name}": data for name, data in model.items()}
 
 
 def test_a_word_is_no_power() -> None:

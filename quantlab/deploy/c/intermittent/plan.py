@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from quantlab.deploy.c.call import Call
 from quantlab.deploy.c.intermittent.power import Power
-from quantlab.deploy.c.intermittent.work import Work
+from quantlab.deploy.c.intermittent.work import A_TILE, Work
 from quantlab.errors import UsageError
 
 KEEP = "QL_KEEP_TENSOR"
@@ -16,8 +16,6 @@ _NEEDS: Mapping[str, Sequence[str]] = {
     "tile_max_pool": ("tile_begin_pool",),
     "tile_sum_pool": ("tile_begin_pool", "tile_made"),
 }
-A_TILE = 150
-"""Instructions of a tile besides its work, about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +80,8 @@ def said_of(steps: Sequence[Step], power: Power) -> dict[str, object]:
         }
         for step in steps
     ]
-    return {"intermittent": True, "energy": power.energy, "tiles": tiles}
+    energy = {} if power.energy is None else {"energy": str(power.energy)}
+    return {"intermittent": "yes", **energy, "tiles": tiles}
 
 
 def _step(call: Call, first: int, power: Power) -> Step:

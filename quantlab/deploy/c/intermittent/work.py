@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from quantlab.deploy.c.intermittent.power import Power
+
 TILE_UNIT = 64  # QL_TILE_UNIT
+A_TILE = 150
+"""Instructions of a tile besides its work, about."""
 
 # About how many instructions a Cortex-M4 takes.
 _OF_LOADED, _OF_MADE, _OF_ROW = 12, 30, 100
@@ -29,6 +33,11 @@ class Work:
     last: tuple[str, ...] = ()
     together: int = 1
     slices: int = 1
+
+
+def is_one_tile(instructions: float, power: Power) -> bool:
+    """Return whether work is to be done in one piece."""
+    return instructions + A_TILE <= power.wanted
 
 
 def copy_work(num_bytes: int) -> Work:
