@@ -36,18 +36,18 @@ def quantized_copy(network: nn.Module, samples: Tensor, *, most_bits: int) -> nn
     program's input as it is. Raises UsageError for networks that cannot carry quantizers, or with
     numbers that are not finite.
     """
-    _check_layers(network)
+    check_layers(network)
     chosen = copy.deepcopy(network).eval()
     quantize(chosen, [_WEIGHTS])
     calibrate(chosen, [samples[:1]])  # the weights alone
-    rules = list(_input_rules(chosen, most_bits))
+    rules = list(input_rules(chosen, most_bits))
     if rules:
         quantize(chosen, rules)
         calibrate(chosen, samples.split(_BATCH))
     return chosen
 
 
-def _check_layers(network: nn.Module) -> None:
+def check_layers(network: nn.Module) -> None:
     if not quantizable_layers(network):
         names = ", ".join(sorted(layer.__name__ for layer in LAYER_TYPES))
         raise UsageError(
@@ -58,8 +58,9 @@ def _check_layers(network: nn.Module) -> None:
         check_finite(tensor, name)
 
 
-def _input_rules(network: nn.Module, most_bits: int) -> Iterator[Rule]:
-    """Yield a rule for the input of each layer but the first, which weights have quantizers."""
+def input_rules(network: nn.Module, most_bits: int) -> Iterator[Rule]:
+    """Yield a rule for the input of each layer but the first, whose weights have quantizers: so
+    many bits that its sums fit in 32, at most `most_bits`."""
     for name, layer in list(quantizable_layers(network).items())[1:]:
         quantizer, weight = carries(layer).get("weight"), layer.get_parameter("weight")
         if quantizer is None:
@@ -67,9 +68,9 @@ def _input_rules(network: nn.Module, most_bits: int) -> Iterator[Rule]:
         largest = quantizer.codes(weight).abs().flatten(1).sum(1).max().item()
         room = _SUM_BITS - _BIAS_BITS - math.ceil(math.log2(max(largest, 1)))
         algorithm = {"kind": "ste", "num_bits": min(most_bits, room), "observer": "minmax"}
-        yield {"select": _exactly(name), "on": "input", "algorithm": algorithm}
+        yield {"select": exactly(name), "on": "input", "algorithm": algorithm}
 
 
-def _exactly(name: str) -> str:
+def exactly(name: str) -> str:
     """Return the selector of one layer: names may be words of selectors."""
     return re.sub(r"^(first|last)$", lambda found: f"[{found[0][0]}]{found[0][1:]}", name)

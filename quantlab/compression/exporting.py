@@ -1,0 +1,93 @@
+"""A network as C on the way: how many bytes it takes at this moment."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from quantlab.algorithms import quantize
+from quantlab.algorithms.after_training import calibrate
+from quantlab.conversion.calibration import exactly, input_rules
+from quantlab.deploy.c.footprint import Footprint, flash_bytes, footprint
+from quantlab.deploy.c.model import Model, c_model
+from quantlab.deploy.c.sizes import Sizes
+from quantlab.graphs.select import quantizable_layers
+from quantlab.integer.lower import InputSpec, lower
+from quantlab.integer.program import Program
+
+_BATCH = 128
+_MOST_BITS = 8
+SMALLEST = "smallest"
+ENCODINGS = (SMALLEST, "csr", "rice")
+"""What is tried in the end: `smallest` knows the code of kernels on a Cortex-M3 only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A network as C. footprint: of its objects, which are compiled for `board`."""
+
+    program: Program
+    model: Model
+    footprint: Footprint
+
+    @property
+    def flash(self) -> int:
+        """All bytes of the objects."""
+        return self.footprint.total
+
+    @property
+    def sizes(self) -> Sizes:
+        """What is known without a compiler."""
+        return self.model.sizes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exporter:
+    """From networks to C. samples: `[N, ...]` that ranges are read off. command: the compiler with
+    its settings."""
+
+    spec: InputSpec
+    samples: Tensor
+    command: Sequence[str]
+
+    def quantized(self, network: nn.Module, bits: Mapping[str, int]) -> nn.Module:
+        """Return a copy with quantizers, calibrated. bits: of the weights of layers, else 8."""
+        made = copy.deepcopy(network).eval()
+        rules = [
+            {
+                "select": exactly(name),
+                "on": "weight",
+                "algorithm": {
+                    "kind": "lsq",
+                    "num_bits": bits.get(name, _MOST_BITS),
+                    "narrow": True,
+                    "weight_range": "mse",
+                },
+            }
+            for name in quantizable_layers(made)
+        ]
+        quantize(made, rules)
+        calibrate(made, [self.samples[:1]])
+        inputs = list(input_rules(made, _MOST_BITS))
+        if inputs:
+            quantize(made, inputs)
+            calibrate(made, self.samples.split(_BATCH))
+        return made
+
+    def program(self, network: nn.Module) -> Program:
+        """Return the program of a network with quantizers. Raises UsageError."""
+        return lower(network, self.spec, self.samples, memory_bits=8)
+
+    def export(self, network: nn.Module, encodings: Sequence[str] = ENCODINGS) -> Exported:
+        """Return a network with quantizers as C, in the encodings whose objects are smallest.
+
+        Raises UsageError.
+        """
+        program = self.program(network)
+        models = [c_model(program, encoding) for encoding in encodings]
+        sizes = [flash_bytes(model.files, self.command) for model in models]
+        model = models[sizes.index(min(sizes))]
+        return Exported(
+            program=program, model=model, footprint=footprint(model.files, self.command)
+        )

@@ -1,0 +1,235 @@
+"""The ramp: weights are removed while the network is trained, until its C fits the budget."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from quantlab.algorithms.layers import carries
+from quantlab.compression.byte_curve import ByteCurve, byte_curve, layer_operations
+from quantlab.compression.exporting import SMALLEST, Exported, Exporter
+from quantlab.compression.importance import Importance
+from quantlab.compression.largest_first import LargestFirst
+from quantlab.compression.layers import keep, kept_of, prunable_layers
+from quantlab.compression.ramp import ramped
+from quantlab.compression.recipe import Recipe
+from quantlab.compression.selection import (
+    Present,
+    Selection,
+    Selector,
+    least_kept,
+    mask_of,
+    ranking,
+)
+from quantlab.compression.sensitivity import Sensitivity
+from quantlab.compression.smaller import without_dead_filters
+
+SELECTORS: Mapping[str, Callable[[], Selector]] = {
+    "sensitivity": Sensitivity,
+    "largest_first": LargestFirst,
+}
+_UPDATES = 120  # of the masks, over the whole ramp
+_MEASURED = 12  # how often the C is measured on the way
+_FITS = 8
+_SPARE = 0.005  # of the flash: near enough to the budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """A network whose zeros are final. flash: of its C, with `bits` for the weights of layers."""
+
+    network: nn.Module
+    bits: Mapping[str, int]
+    flash: int
+
+
+class Pruning:
+    """Removes weights of a network, in place. flash: the budget, None keeps all."""
+
+    def __init__(
+        self, network: nn.Module, exporter: Exporter, recipe: Recipe, flash: int | None
+    ) -> None:
+        self._network, self._exporter, self._flash = network, exporter, flash
+        self._layers = prunable_layers(network)
+        self._selector = SELECTORS[recipe.method]()
+        self._importance = Importance(self._layers)
+        self._bits = dict.fromkeys(self._layers, 8)
+        self._weight_bits = recipe.weight_bits
+        self._num_epochs = recipe.ramp_epochs
+        self._curves: dict[str, ByteCurve] = {}
+        self._others = self._dense = 0.0
+        self._next = 0.0
+        self.masks: Mapping[str, Tensor] = kept_of(network)
+
+    def observe_gradients(self) -> None:
+        """Take the gradients of a step."""
+        if self._flash is not None:
+            self._importance.observe()
+
+    def begin_epoch(self, epoch: int) -> int | None:
+        """Measure the C at the begin of an epoch; return its bytes, None where that is not due."""
+        every = -(-self._num_epochs // _MEASURED)
+        if self._flash is None or epoch % every:
+            return None
+        flash = self._measure()
+        if epoch == 0:
+            self._dense = float(flash)
+        return flash
+
+    def step(self, part: float) -> None:
+        """Remove weights as the ramp wants. part: of it that is done."""
+        if self._flash is None or part < self._next or part >= 1:
+            return
+        self._next = part + 1 / _UPDATES
+        wanted = ramped(self._dense, self._flash, part)
+        self._keep(self._select(wanted - self._others))
+
+    def end_epoch(self, accuracy: float) -> None:
+        """Take the accuracy on validation samples."""
+        self._selector.observe(accuracy)
+
+    def finish(self) -> Pruned:
+        """Remove weights until the C fits, and the filters that are dead then.
+
+        Of a network whose C cannot fit the smallest that could be made is returned.
+        """
+        if self._flash is None:
+            made = without_dead_filters(self._network, self._exporter.samples[:2])
+            exported = self._exported(made, self._bits)
+            return Pruned(network=made, bits=self._bits, flash=exported.flash)
+        self._measure()
+        before = {n: layer.weight.detach().clone() for n, layer in self._layers.items()}
+        wanted, best = self._flash - self._others, None
+        smallest: tuple[int, Selection] | None = None
+        for _ in range(_FITS):
+            self._restore(before)
+            selection = self._select(wanted)
+            flash = self._flash_of(selection)
+            if smallest is None or flash < smallest[0]:
+                smallest = (flash, selection)
+            if flash <= self._flash and (best is None or flash > best[0]):
+                best = (flash, selection)
+            if 0 <= self._flash - flash <= max(self._flash * _SPARE, 24):
+                break
+            wanted += (self._flash - flash) * (1.01 if flash > self._flash else 0.95)
+        assert smallest is not None
+        flash, selection = smallest if best is None else best
+        self._restore(before)
+        self._flash_of(selection)
+        self._bits = dict(selection.bits)
+        self.masks = kept_of(self._network)
+        made = without_dead_filters(self._network, self._exporter.samples[:2])
+        return Pruned(network=made, bits=self._bits, flash=flash)
+
+    def smallest(self) -> int:
+        """Return the bytes of the C if each layer keeps as few weights as it may: no budget below
+        them can be met."""
+        made = {name: layer.weight.detach().clone() for name, layer in self._layers.items()}
+        masks = {}
+        for name in self._curves or made:
+            weight = made[name]
+            order = ranking(weight.abs(), weight)
+            masks[name] = mask_of(order, least_kept(self._layers[name]), weight)
+        bits = dict.fromkeys(masks, min(self._weight_bits))
+        kept, chosen = self.masks, self._bits
+        flash = self._flash_of(Selection(masks=masks, bits=bits))
+        self._restore(made)
+        self.masks, self._bits = kept, chosen
+        return flash
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that `load_state_dict` needs."""
+        return {
+            "selector": self._selector.state_dict(),
+            "importance": self._importance.state_dict(),
+            "bits": dict(self._bits),
+            "curves": {
+                name: {
+                    "counts": torch.from_numpy(curve.counts),
+                    **{str(bits): torch.from_numpy(sizes) for bits, sizes in curve.nbytes.items()},
+                }
+                for name, curve in self._curves.items()
+            },
+            "others": self._others,
+            "dense": self._dense,
+            "next": self._next,
+            "masks": dict(self.masks),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state. The weights are those of the network's own state."""
+        self._selector.load_state_dict(state["selector"])
+        self._importance.load_state_dict(state["importance"])
+        self._bits = dict(state["bits"])
+        self._curves = {
+            name: ByteCurve(
+                counts=stored["counts"].cpu().numpy(),
+                nbytes={int(k): v.cpu().numpy() for k, v in stored.items() if k != "counts"},
+            )
+            for name, stored in state["curves"].items()
+        }
+        self._others, self._dense, self._next = state["others"], state["dense"], state["next"]
+        self.masks = dict(state["masks"])
+
+    def _select(self, nbytes: float) -> Selection:
+        present = Present(
+            layers=self._layers,
+            curves=self._curves,
+            importance=self._importance,
+            weight_bits=self._weight_bits,
+        )
+        return self._selector.select(present, nbytes)
+
+    def _keep(self, selection: Selection) -> None:
+        self.masks, self._bits = {**self.masks, **selection.masks}, {**selection.bits}
+        keep(self._network, self.masks)
+
+    @torch.no_grad()
+    def _restore(self, weights: Mapping[str, Tensor]) -> None:
+        for name, weight in weights.items():
+            self._layers[name].weight.copy_(weight)
+
+    @torch.no_grad()
+    def _flash_of(self, selection: Selection) -> int:
+        """Put a selection into effect; return the bytes of the C. Weights whose code is zero go
+        too, so that the C cannot take more after training."""
+        self._keep(selection)
+        quantized = self._exporter.quantized(self._network, self._bits)
+        for name in selection.masks:
+            weight = self._layers[name].weight
+            codes = carries(quantized.get_submodule(name))["weight"].codes(weight)
+            weight.mul_(codes != 0)
+        made = without_dead_filters(self._network, self._exporter.samples[:2])
+        return self._exported(made, self._bits).flash
+
+    def _exported(self, network: nn.Module, bits: Mapping[str, int]) -> Exported:
+        return self._exporter.export(self._exporter.quantized(network, bits))
+
+    def _measure(self) -> int:
+        """Measure the C of the present network and the bytes of its layers; return all bytes."""
+        quantized = self._exporter.quantized(self._network, {})
+        program = self._exporter.program(quantized)
+        operations = layer_operations(program, self._layers)
+        self._curves = {
+            name: byte_curve(operation, program, self._order(name), self._weight_bits_with_8())
+            for name, operation in operations.items()
+            if int((self._layers[name].weight != 0).sum()) > 0
+        }
+        made = without_dead_filters(self._network, self._exporter.samples[:2])
+        quantized = self._exporter.quantized(made, self._bits)
+        flash = self._exporter.export(quantized, (SMALLEST,)).flash
+        self._others = flash - sum(
+            float(curve.at(int(curve.counts[-1]), self._bits.get(name, 8)))
+            for name, curve in self._curves.items()
+        )
+        return flash
+
+    def _weight_bits_with_8(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys((*self._weight_bits, 8)))
+
+    def _order(self, name: str) -> np.ndarray:
+        weight = self._layers[name].weight.detach()
+        return ranking(weight.abs(), weight).cpu().numpy()

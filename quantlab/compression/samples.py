@@ -1,0 +1,166 @@
+"""The samples of a compression: batches to train with, and others to decide with."""
+
+import hashlib
+import random
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
+
+from quantlab.errors import UsageError
+from quantlab.graphs.inputs import as_input, device_of
+
+_TENTH = 10
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Batches of inputs and classes, as loaders and lists give them, the same ones each time."""
+
+    def __iter__(self) -> Iterator[Sequence[Tensor]]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Batches of inputs and classes. train: to train with. valid: to decide with; None holds out a
+    tenth of the training samples. test: for the last line of the report alone."""
+
+    train: Batches
+    valid: Batches | None = None
+    test: Batches | None = None
+
+
+def data_of(given: object, seed: int) -> tuple[Data, Batches]:
+    """Return data, and the batches to decide with. given: Data, or batches to train with. Raises
+    UsageError for anything else, and for batches that are empty or can be read once only."""
+    data = given if isinstance(given, Data) else Data(train=_checked(given, "data"))
+    for name in ("train", "valid", "test"):
+        if getattr(data, name) is not None or name == "train":
+            _check(_checked(getattr(data, name), f"data.{name}"), f"data.{name}")
+    if data.valid is not None:
+        return data, data.valid
+    train, valid = _held_out(data.train, seed)
+    return Data(train=train, valid=None, test=data.test), valid
+
+
+def batches_on(network: nn.Module, batches: Batches, name: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches on a network's device, the inputs in its type. Raises UsageError."""
+    device = device_of(network)
+    for batch in batches:
+        inputs, targets = pair_of(batch, name)
+        yield as_input(inputs, network, name), targets.to(device, non_blocking=True)
+
+
+def pair_of(batch: Any, name: str) -> tuple[Tensor, Tensor]:
+    """Return a batch's inputs and classes. Raises UsageError for what is no such batch."""
+    is_pair = isinstance(batch, tuple | list) and len(batch) == 2
+    if not is_pair or not all(isinstance(part, Tensor) for part in batch):
+        raise UsageError(
+            f"{name}: a batch that is a {type(batch).__name__} given, two tensors allowed, inputs "
+            "and classes"
+        )
+    inputs, targets = batch
+    if len(inputs) == 0:
+        raise UsageError(f"{name}: a batch of 0 samples given, at least 1 needed")
+    return inputs, targets
+
+
+@contextmanager
+def drawn_from(seed: int, batches: Batches) -> Iterator[None]:
+    """Draw all that is drawn inside, the order of samples above all, from a seed; leave the
+    generators of torch and Python as they were."""
+    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    before = random.getstate()
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        for holder in (batches, getattr(batches, "sampler", None)):
+            generator = getattr(holder, "generator", None)
+            if isinstance(generator, torch.Generator):
+                generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before)
+
+
+def _checked(given: object, name: str) -> Batches:
+    if isinstance(given, Tensor | str | dict | Dataset) or not isinstance(given, Iterable):
+        raise UsageError(
+            f"{name}: a {type(given).__name__} given, batches allowed: a DataLoader, or a list of "
+            "pairs of inputs and classes"
+        )
+    if isinstance(given, Iterator):
+        raise UsageError(
+            f"{name}: a {type(given).__name__} given, which can be read once only; a DataLoader or "
+            "a list allowed"
+        )
+    return given
+
+
+def _check(batches: Batches, name: str) -> None:
+    if isinstance(batches, Sized) and len(batches) == 0:
+        raise UsageError(f"{name}: 0 batches given, at least 1 needed")
+    for batch in batches:
+        pair_of(batch, name)
+        return
+    raise UsageError(f"{name}: 0 batches given, at least 1 needed")
+
+
+def _held_out(batches: Batches, seed: int) -> tuple[Batches, Batches]:
+    """Return training batches without a tenth of their samples, and those."""
+    if isinstance(batches, DataLoader):
+        return _held_out_samples(batches, seed)
+    if not isinstance(batches, Sequence):
+        raise UsageError(
+            f"data.valid: None given, but no tenth can be held out of a {type(batches).__name__}; "
+            "batches to decide with needed"
+        )
+    if len(batches) < 2:
+        raise UsageError("data.valid: None given and 1 batch to train with, at least 2 needed")
+    count = max(len(batches) // _TENTH, 1)
+    order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(seed)).tolist()
+    chosen = set(order[:count])
+    train = [batch for index, batch in enumerate(batches) if index not in chosen]
+    return train, [batches[index] for index in sorted(chosen)]
+
+
+def _held_out_samples(loader: DataLoader[Any], seed: int) -> tuple[Batches, Batches]:
+    dataset = loader.dataset
+    if isinstance(dataset, IterableDataset) or not isinstance(dataset, Sized):
+        raise UsageError(
+            f"data.valid: None given, but no tenth can be held out of a {type(dataset).__name__} "
+            "without length; batches to decide with needed"
+        )
+    if len(dataset) < 2:
+        raise UsageError(f"data.train: {len(dataset)} samples given, at least 2 needed")
+    if loader.batch_size is None:
+        raise UsageError("data.valid: None given, but the loader makes no batches; some needed")
+    count = max(len(dataset) // _TENTH, 1)
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed)).tolist()
+    held, kept = sorted(order[:count]), sorted(order[count:])
+    is_shuffled = not isinstance(loader.sampler, torch.utils.data.SequentialSampler)
+
+    def new(indices: list[int], *, shuffle: bool) -> DataLoader[Any]:
+        return DataLoader(
+            Subset(dataset, indices),
+            batch_size=loader.batch_size,
+            shuffle=shuffle,
+            num_workers=loader.num_workers,
+            collate_fn=loader.collate_fn,
+            pin_memory=loader.pin_memory,
+            drop_last=shuffle and loader.drop_last and len(indices) > (loader.batch_size or 1),
+            worker_init_fn=loader.worker_init_fn,
+        )
+
+    return new(kept, shuffle=is_shuffled), new(held, shuffle=False)
+
+
+def hash_of(seed: int, epoch: int) -> int:
+    """Return the seed of an epoch."""
+    digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
+    return int.from_bytes(digest[:7], "little")

@@ -1,0 +1,190 @@
+"""The steps of training: the loss, the rate, one epoch."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from quantlab.algorithms.parameter_groups import parameter_groups
+from quantlab.compression.layers import keep
+from quantlab.compression.recipe import Recipe
+from quantlab.compression.samples import Batches, batches_on
+from quantlab.conversion.samples import codes_of
+from quantlab.errors import DivergedError, UsageError
+from quantlab.graphs.shapes import evaluating
+from quantlab.integer.fast import FastEngine
+from quantlab.integer.lower import InputSpec
+from quantlab.integer.program import Program
+
+_BATCH = 256
+Criterion = Callable[[Tensor, Tensor], Tensor]
+
+
+def scores_of(outputs: object) -> Tensor:
+    """Return the first of a network's outputs. Raises UsageError unless it is a tensor."""
+    while not isinstance(outputs, Tensor):
+        if isinstance(outputs, Mapping):
+            outputs = list(outputs.values())
+        if not isinstance(outputs, Sequence) or not outputs:
+            raise UsageError(
+                f"model: a network that returns a {type(outputs).__name__} given, tensors allowed"
+            )
+        outputs = outputs[0]
+    return outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The loss: (1 - distill) criterion(outputs, classes) + distill T^2 KL(teacher || network)."""
+
+    criterion: Criterion
+    teacher: nn.Module
+    distill: float
+    temperature: float
+
+    def __call__(self, outputs: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of a batch."""
+        loss = self.criterion(outputs, targets)
+        if self.distill == 0.0 or outputs.ndim != 2:
+            return loss
+        with torch.no_grad():
+            wanted = scores_of(self.teacher(inputs)) / self.temperature
+        given = nn.functional.log_softmax(outputs / self.temperature, 1)
+        distance = nn.functional.kl_div(
+            given, nn.functional.log_softmax(wanted, 1), log_target=True, reduction="batchmean"
+        )
+        return (1 - self.distill) * loss + self.distill * self.temperature**2 * distance
+
+
+def new_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the optimizer of a stage."""
+    groups = parameter_groups(network)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        groups,
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.momentum > 0,
+    )
+
+
+def rate_at(recipe: Recipe, progress: float) -> float:
+    """Return the learning rate. progress: the part of all steps that is done."""
+    warm = min(progress / recipe.warmup, 1.0) if recipe.warmup else 1.0
+    return recipe.learning_rate * warm * (1 + math.cos(math.pi * progress)) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What happens in each step of an epoch. rate: by the part of the epoch that is done. masks:
+    of the weights that are kept, at this moment. after_backward, after_step: given the part."""
+
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    rate: Callable[[float], float]
+    masks: Callable[[], Mapping[str, Tensor]]
+    after_backward: Callable[[], None] = lambda: None
+    after_step: Callable[[float], None] = lambda part: None
+
+
+def train_epoch(network: nn.Module, batches: Batches, num_batches: int, steps: Steps) -> float:
+    """Train for one epoch; return the mean loss of its batches.
+
+    num_batches: of an epoch. Raises DivergedError for a loss that is not finite.
+    """
+    network.train()
+    total = torch.zeros((), dtype=torch.float64)
+    count = 0
+    for inputs, targets in batches_on(network, batches, "data.train"):
+        for group in steps.optimizer.param_groups:
+            group["lr"] = steps.rate(count / num_batches)
+        loss = steps.objective(scores_of(network(inputs)), inputs, targets)
+        steps.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        steps.after_backward()
+        steps.optimizer.step()
+        count += 1
+        steps.after_step(count / num_batches)
+        keep(network, steps.masks())
+        total = total.to(loss.device)
+        total += loss.detach()
+    mean = total.item() / max(count, 1)
+    if not math.isfinite(mean):
+        raise DivergedError(f"compress: a loss of {mean}; a lower recipe.learning_rate may help")
+    return mean
+
+
+def num_batches_of(batches: Batches) -> int:
+    """Return how many batches an epoch has."""
+    return len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
+
+
+@torch.no_grad()
+def accuracy_of(network: nn.Module, batches: Batches, name: str) -> float:
+    """Return for how many samples the largest output is that of the class, in percent."""
+    right, count = torch.zeros((), dtype=torch.int64), 0
+    with evaluating(network):
+        for inputs, targets in batches_on(network, batches, name):
+            scores = scores_of(network(inputs))
+            check_classes(scores, targets, name)
+            right = right.to(scores.device) + (scores.argmax(1) == targets).sum()
+            count += len(targets)
+    return 100 * right.item() / count
+
+
+def accuracy_of_integers(
+    program: Program, spec: InputSpec, network: nn.Module, batches: Batches, name: str
+) -> float:
+    """Return the same of an integer program, whose integers the C computes."""
+    engine, output = FastEngine(program), program.outputs[0]
+    right = count = 0
+    for inputs, targets in batches_on(network, batches, name):
+        for samples, classes in zip(inputs.split(_BATCH), targets.split(_BATCH), strict=True):
+            codes = engine.run({"input": codes_of(samples, spec)})[output]
+            scores = torch.from_numpy(program.reals[output](codes))
+            right += int((scores.argmax(1) == classes.cpu()).sum())
+            count += len(classes)
+    return 100 * right / count
+
+
+def check_classes(scores: Tensor, targets: Tensor, name: str) -> None:
+    """Raise UsageError unless outputs are scores of classes, and targets such classes."""
+    if scores.ndim != 2:
+        raise UsageError(f"model: outputs {list(scores.shape)} given, scores [N, classes] allowed")
+    if targets.shape != scores.shape[:1] or targets.is_floating_point():
+        kind = str(targets.dtype).removeprefix("torch.")
+        raise UsageError(
+            f"{name}: targets {kind}{list(targets.shape)} given, integers [{len(scores)}] allowed, "
+            "a class for each sample"
+        )
+
+
+@torch.no_grad()
+def reestimate_batch_norms(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], most: int
+) -> None:
+    """Give batch norms the mean and variance over batches, at most so many, in place of moving
+    averages: those of a network whose weights are other ones by now."""
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = [norm for norm in norms if norm.track_running_stats]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    was_training = [(module, module.training) for module in network.modules()]
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    for index, (inputs, _) in enumerate(batches):
+        if index == most:
+            break
+        network(inputs)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for module, was in was_training:
+        module.training = was
