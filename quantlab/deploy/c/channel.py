@@ -1,7 +1,7 @@
 """Channels of a requantization, and which numbers have which code."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,13 @@ class Channel:
     highest: int
     low: int
     high: int
+
+    @property
+    def plain(self) -> "Channel":
+        """The same without a multiplier if only one x comes: rows without weights may have any."""
+        if self.lowest < self.highest:
+            return self
+        return replace(self, multiplier=0, offset=self.offset + self.multiplier * self.lowest)
 
     def code(self, x: int) -> int:
         """Return the code of a number."""

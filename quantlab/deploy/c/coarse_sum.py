@@ -10,7 +10,7 @@ exactly. For each code that is added both neighbors must have theirs where x mak
 to the next.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,13 @@ class _Channel:
     shift: int
     lowest: int
     highest: int
+
+    @property
+    def plain(self) -> "_Channel":
+        """As that of `Channel`."""
+        if self.lowest < self.highest:
+            return self
+        return replace(self, multiplier=0, offset=self.offset + self.multiplier * self.lowest)
 
 
 def coarse_sum(
@@ -115,7 +122,7 @@ def _channels_of(
         operation.offset,
         operation.shift,
     )
-    return [
+    channels = [
         _Channel(
             multiplier=multiplier,
             other_multiplier=other,
@@ -130,6 +137,7 @@ def _channels_of(
             strict=True,
         )
     ]
+    return [one.plain for one in channels]
 
 
 def _choices(

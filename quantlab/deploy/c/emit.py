@@ -2,6 +2,7 @@
 
 from quantlab.deploy.c.pools import max_pool, sum_pool
 from quantlab.deploy.c.products import product
+from quantlab.deploy.c.small import plan, small
 from quantlab.deploy.c.walks import EMITTERS, multiply
 from quantlab.deploy.c.writer import Writer
 from quantlab.deploy.emitter import joined
@@ -23,7 +24,11 @@ def emit(group: Group, writer: Writer) -> None:
     writer.begin(group)
     match group.operation:
         case Convolution() | Linear():
-            product(group, writer)
+            planned = plan(group, writer)
+            if planned is None:
+                product(group, writer)
+            else:
+                small(planned, writer)
         case AdaptiveSumPool() | SumPool():
             sum_pool(group, writer)
         case Multiply():

@@ -65,7 +65,7 @@ def finish(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[str, Argume
         f".num_made = {len(sums.group.made)}",
     )
     traced = f"QL_TENSOR({writer.numbers[output]}) QL_LEFT_OUT({left_out})"
-    writer.runtime |= {"finish_row", "load_row", "store_row"}
+    writer.runtime.add("finish_row")
     return f"{{{traced} {', '.join(fields)}}}", stored, places
 
 
@@ -107,7 +107,7 @@ def _made(sums: Sums, writer: Writer, *, lacks_bias: bool) -> tuple[Places, str,
     )
     rows = "NULL"
     if has_rows:
-        writer.runtime.add("make_rows")
+        writer.runtime |= {"make_rows", "load_row", "store_row"}
         rows = "ql_make_rows"
     entries = []
     for place, (one, (function, bytes_function, constants)) in enumerate(

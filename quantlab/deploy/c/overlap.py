@@ -33,6 +33,8 @@ def window_gap(
     result: Places,
     pooling: Windows | None = None,
     at_once: int = 1,
+    *,
+    is_by_pool: bool = False,
 ) -> Gap:
     """Return the gap of a step that makes a place of each window.
 
@@ -41,12 +43,19 @@ def window_gap(
 
     pooling: of these places, by windows that do not overlap; each place is then written to that of
     its window in the result. The first one there makes it, so that such a step only goes forward.
+    is_by_pool: whether all places of a window of the pooling come together; it leaves out none.
     """
     rows, columns = windows.output_size(given.rows, given.columns)
     row_begins, row_ends = _reach(windows, given.rows, rows, 0)
     column_begins, column_ends = _reach(windows, given.columns, columns, 1)
     begins = (row_begins[:, None] * given.columns + column_begins).reshape(-1) * given.size
     ends = ((row_ends - 1)[:, None] * given.columns + column_ends).reshape(-1) * given.size
+    order = np.arange(rows * columns)
+    if pooling is not None and is_by_pool:
+        high, wide = pooling.kernel
+        split = order.reshape(rows // high, high, columns // wide, wide)
+        order = split.transpose(0, 2, 1, 3).reshape(-1)
+    begins, ends = begins[order], ends[order]
     # What is still read from the first of those at once on, and up to the last of them.
     at = np.arange(rows * columns)
     first, last = (at - at_once + 1).clip(0), (at + at_once - 1).clip(None, len(at) - 1)
@@ -58,8 +67,8 @@ def window_gap(
         return Gap(forward=int((written + result.size - from_here).max()), backward=backward)
     row, is_row = _pooled(pooling, rows, result.rows, 0)
     column, is_column = _pooled(pooling, columns, result.columns, 1)
-    written = (row[:, None] * result.columns + column).reshape(-1) * result.size
-    is_written = (is_row[:, None] & is_column).reshape(-1)
+    written = (row[:, None] * result.columns + column).reshape(-1)[order] * result.size
+    is_written = (is_row[:, None] & is_column).reshape(-1)[order]
     forward = int((written + result.size - from_here)[is_written].max())
     return Gap(forward=forward, backward=None)
 

@@ -28,7 +28,7 @@ def sum_pool(group: Group, writer: Writer) -> None:
     if isinstance(operation, SumPool):
         fields["padding"] = operation.padding_code
     found = writer.structure("ql_pool", "pool", fields)
-    writer.runtime.add("sum_pool")
+    writer.runtime |= {"sum_pool", "load_row"}
     writer.call(
         "ql_sum_pool",
         f"&{found}",

@@ -17,7 +17,7 @@ from quantlab.deploy.c.intermittent.slices import (
     sliced_instructions,
 )
 from quantlab.deploy.c.intermittent.work import Work, is_one_tile
-from quantlab.deploy.c.kernels.choice import factors_of
+from quantlab.deploy.c.kernels.choice import factors_of, kernel_name
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.deploy.c.kernels.table import KERNELS
 from quantlab.deploy.c.made import Sums, finish, keep_pooled
@@ -34,12 +34,12 @@ def product(group: Group, writer: Writer) -> None:
     """Append the call of a layer."""
     layer = group.operation
     assert isinstance(layer, Convolution | Linear)
-    factors, x = _factors(layer, writer)
-    sizes = {**_sizes(layer, x), "outputs": len(layer.bias)}
+    factors, x = factors_in(layer, writer)
+    sizes = {**sizes_in(layer, x.kind.shape), "outputs": len(layer.bias)}
     check_sizes(layer, sizes)
     shape = writer.program.types[layer.output].shape
     order = channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
-    kernel = KERNELS[writer.encodings[layer.output]]
+    kernel = KERNELS[kernel_name(writer.encodings[layer.output], factors)]
     slices = sliced(factors, kernel, writer.power, rows_of_pools(group))
     kept = writer.weights[layer.output] = joined(slices)
     bias = layer.bias if kept.added is None else layer.bias + kept.added
@@ -68,7 +68,7 @@ def product(group: Group, writer: Writer) -> None:
         *arguments,
         places=places,
         after=(scratch,),
-        over=_over(group, x, [(None, stored), *places], writer, kept.places_at_once),
+        over=over_of(group, x, [(None, stored), *places], writer, kept.places_at_once),
         work=_work(group, factors, kernel, list(zip(slices, weights, strict=True)), writer),
     )
     keep_pooled(group, writer)
@@ -109,14 +109,17 @@ def _work(
     )
 
 
-def _over(
+def over_of(
     group: Group,
     x: Placed,
     places: Sequence[tuple[Argument, Argument]],
     writer: Writer,
     at_once: int,
+    *,
+    is_by_pool: bool = False,
 ) -> Mapping[str, Mapping[str, Gap]]:
-    """Return what each buffer that a layer writes may lie over, by its name."""
+    """Return what each buffer that a layer writes may lie over, by its name. is_by_pool: as of
+    `window_gap`."""
     types, layer = writer.program.types, group.operation
     result, given = types[layer.output].shape, x.kind.shape
     poolings = {one.result: one.pooling.windows for one in group.made if one.pooling is not None}
@@ -136,14 +139,14 @@ def _over(
         written = places_of(types[to.buffer].shape, types[to.buffer].kind)
         gaps = found[to.buffer] = {}
         read = places_of(given, x.kind.kind)
-        gaps[x.buffer] = window_gap(windows, read, written, pooling, at_once)
+        gaps[x.buffer] = window_gap(windows, read, written, pooling, at_once, is_by_pool=is_by_pool)
         if isinstance(other, Pointer) and other.buffer in types and other.buffer != x.buffer:
             added = places_of(result, types[other.buffer].kind)
             gaps[other.buffer] = place_gap(added, written, pooling, at_once)
-    return found if not poolings else _only_forward(found)
+    return found if not poolings else only_forward(found)
 
 
-def _only_forward(gaps: Mapping[str, Mapping[str, Gap]]) -> Mapping[str, Mapping[str, Gap]]:
+def only_forward(gaps: Mapping[str, Mapping[str, Gap]]) -> Mapping[str, Mapping[str, Gap]]:
     """Return the same of a layer that cannot go backward."""
     return {
         to: {name: replace(gap, backward=None) for name, gap in several.items()}
@@ -151,7 +154,7 @@ def _only_forward(gaps: Mapping[str, Mapping[str, Gap]]) -> Mapping[str, Mapping
     }
 
 
-def _factors(layer: Convolution | Linear, writer: Writer) -> tuple[Factors, Placed]:
+def factors_in(layer: Convolution | Linear, writer: Writer) -> tuple[Factors, Placed]:
     """Return what the layer's kernel multiplies, and its input."""
     found = factors_of(layer, writer.program)
     if isinstance(layer, Convolution):
@@ -160,16 +163,16 @@ def _factors(layer: Convolution | Linear, writer: Writer) -> tuple[Factors, Plac
     return replace(found, weight=weight[:, None, None]), x
 
 
-def _sizes(layer: Convolution | Linear, x: Placed) -> dict[str, int]:
-    """Return the sizes of `ql_product`."""
+def sizes_in(layer: Convolution | Linear, shape: Sequence[int]) -> dict[str, int]:
+    """Return the sizes of `ql_product`. shape: of the input."""
     if isinstance(layer, Convolution):
-        return _image(layer, x)
-    rows = prod(x.kind.shape[:-1])
+        return _image(layer, shape)
+    rows = prod(shape[:-1])
     ones = ("kernel_rows", "kernel_columns", "groups", "stride_rows", "stride_columns")
     return {
         "rows": rows,
         "columns": 1,
-        "channels": x.kind.shape[-1],
+        "channels": shape[-1],
         "result_rows": rows,
         "result_columns": 1,
         **dict.fromkeys((*ones, "dilation_rows", "dilation_columns"), 1),
@@ -177,8 +180,8 @@ def _sizes(layer: Convolution | Linear, x: Placed) -> dict[str, int]:
     }
 
 
-def _image(layer: Convolution, x: Placed) -> dict[str, int]:
-    windows, (channels, rows, columns) = layer.windows, x.kind.shape
+def _image(layer: Convolution, shape: Sequence[int]) -> dict[str, int]:
+    windows, (channels, rows, columns) = layer.windows, shape
     result_rows, result_columns = windows.output_size(rows, columns)
     top, left, *_ = windows.padding
     return {

@@ -169,7 +169,7 @@ def test_a_name_is_for_layers_that_become_smaller() -> None:
     [
         (
             "dens",
-            r"encoding: 'dens' given, auto, smallest, dense.* allowed; did you mean 'dense'\?",
+            r"encoding: 'dens' given, auto, smallest, small.* allowed; did you mean 'dense'\?",
         ),
         ({"z": "dense"}, "encoding: no layer makes 'z'"),
         ({"y": "auto"}, r"encoding\['y'\]: 'auto' given, dense.* allowed"),

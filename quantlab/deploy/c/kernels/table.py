@@ -26,5 +26,6 @@ _ROWS: tuple[Kernel, ...] = (
 KERNELS: Mapping[str, Kernel] = {kernel.encoding: kernel for kernel in _ROWS}
 DENSE = _ROWS[0].encoding
 AUTO = "auto"
-CHOICES = (AUTO, "smallest")
+SMALL = "small"
+CHOICES = (AUTO, "smallest", SMALL)
 """Names that leave the choice to `choice.py`."""

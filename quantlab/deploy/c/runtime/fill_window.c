@@ -11,10 +11,13 @@ static void fill_places(const ql_product* layer, ql_type type, uint8_t* to, size
     return;
   }
   for (size_t place = 0; place < count; place++)
-    for (size_t c = 0; c < layer->channels; c++) {
-      const int32_t code =
+    for (size_t c = 0; c < layer->channels; c++, to += size) {
+      const int16_t code =
           layer->padding.at == NULL ? 0 : layer->padding.at[c * layer->padding.step];
-      ql_store_row(to, type, place * layer->channels + c, &code, 1);
+      if (type == QL_S16)
+        memcpy(to, &code, sizeof code);
+      else
+        *to = (uint8_t)code;
     }
 }
 

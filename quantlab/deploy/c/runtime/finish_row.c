@@ -16,7 +16,7 @@ static void keep_bytes(const ql_make* one, const int32_t* row, size_t start, siz
   uint8_t codes[QL_ROW];
   int32_t made[QL_ROW];
   one->bytes(one->constants, first, row, count, codes);
-  ql_load_row(codes, (ql_type)one->type, 0, 1, made, count);
+  for (size_t i = 0; i < count; i++) made[i] = one->type == QL_S8 ? ((int8_t*)codes)[i] : codes[i];
   ql_keep(one->tensor, start + first, made, count);
 }
 #endif

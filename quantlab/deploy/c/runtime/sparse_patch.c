@@ -12,8 +12,11 @@ static uint8_t* fill(const ql_product* layer, ql_type type, uint8_t* to, size_t 
   } else {
     size_t c = 0;
     for (size_t i = 0; i < count; i++) {
-      const int32_t code = layer->padding.at[c * layer->padding.step];
-      ql_store_row(to, type, i, &code, 1);
+      const int16_t code = layer->padding.at[c * layer->padding.step];
+      if (type == QL_S16)
+        memcpy(to + i * sizeof code, &code, sizeof code);
+      else
+        to[i] = (uint8_t)code;
       if (++c == layer->channels) c = 0;
     }
   }

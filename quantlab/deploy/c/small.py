@@ -1,0 +1,168 @@
+"""Layers in as little code as can be: see `runtime/small.h`.
+
+The structure of a layer has its sizes in bytes, and says what is made of its sums: bytes, pooled or
+with another tensor added, or integers of 32 bits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from quantlab.deploy.c.kernels.choice import factors_of
+from quantlab.deploy.c.kernels.kernel import Factors, Stored
+from quantlab.deploy.c.kernels.table import SMALL
+from quantlab.deploy.c.made import keep_pooled, unplaced
+from quantlab.deploy.c.placed import channels_last
+from quantlab.deploy.c.products import factors_in, only_forward, over_of, sizes_in
+from quantlab.deploy.c.small_rules import Rule, rule_of
+from quantlab.deploy.c.small_weights import pairs_of
+from quantlab.deploy.c.writer import Argument, Pointer, Writer
+from quantlab.integer.groups import Group, Made
+from quantlab.integer.operations import Convolution, Linear
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import S8, U8, TensorType
+
+_PLACES = 4  # QL_SMALL_PLACES
+_MOST_BYTE = np.iinfo(np.uint8).max
+_MOST = np.iinfo(np.uint16).max
+_WIDE = ("channels", "outputs", "num_places")  # of 16 bits
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """A layer that can be made so. made: of its sums; None where these are the result. sizes:
+    fields of `ql_small`."""
+
+    group: Group
+    factors: Factors
+    made: Made | None
+    rule: Rule
+    sizes: Mapping[str, int]
+
+
+def plan(group: Group, writer: Writer) -> Plan | None:
+    """Return how a layer is made; None where its encoding is another one, or it cannot be."""
+    layer = group.operation
+    assert isinstance(layer, Convolution | Linear)
+    if writer.encodings[layer.output] != SMALL or writer.power is not None:
+        return None
+    made = group.made[0] if group.made else None
+    factors = factors_of(layer, writer.program)
+    if not _is_plain(factors) or not _is_single(group, writer.program):
+        return None
+    sizes = _sizes(factors, made)
+    rule = rule_of(layer, made, writer.program)
+    if rule is None or any(
+        size > (_MOST if name in _WIDE else _MOST_BYTE) for name, size in sizes.items()
+    ):
+        return None
+    return Plan(group=group, factors=factors, made=made, rule=rule, sizes=sizes)
+
+
+def small(planned: Plan, writer: Writer) -> None:
+    """Append the call of a layer."""
+    group, made, rule = planned.group, planned.made, planned.rule
+    layer = group.operation
+    assert isinstance(layer, Convolution | Linear)
+    factors, x = factors_in(layer, writer)
+    shape = writer.program.types[layer.output].shape
+    order = channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
+    weights = pairs_of(factors.weight.reshape(len(layer.bias), -1))
+    function = f"small_{factors.kind}"
+    writer.weights[layer.output] = Stored(encoding=SMALL, weights=weights.stream, function=function)
+    writer.runtime |= {function, "small_find", rule.function}
+    traced = f".tensor = {writer.numbers[layer.output]}, .left_out = NULL"
+    if layer.bias.any():
+        left_out = writer.traced_constants("bias", layer.bias)
+        traced = traced.replace("NULL", left_out)
+    result, other = layer.output, None
+    if made is not None:
+        result = made.result
+        for name in {layer.output, made.operation.output} - {result}:
+            writer.kept[name] = unplaced(writer, name, order)
+        if made.other is not None:
+            other = Pointer(writer.ordered(made.other, order).buffer)
+    named = layer.output if made is None else made.operation.output
+    fields = {
+        "weights": writer.constants("weights", weights.stream),
+        "has_long_gaps": int(weights.has_long_gaps),
+        "put": f"ql_{rule.function}",
+        "constants": writer.constants("constants", rule.constants),
+        **rule.fields,
+        **planned.sizes,
+        "padding": _padding(factors) & _MOST_BYTE,
+    }
+    before = f"#ifdef QL_TRACE\n    {traced}, .made = {writer.numbers[named]},\n#endif\n"
+    found = writer.structure("ql_small", "layer", fields, before)
+    to = Pointer(writer.new(result, order).buffer, is_written=True)
+    scratch = _scratch(planned, writer)
+    over = over_of(group, x, [(other, to)], writer, _PLACES, is_by_pool=True)
+    arguments = (f"&{found}", Pointer(x.buffer), other, to, scratch)
+    writer.call(f"ql_{function}", *arguments, over=only_forward(over), is_directed=False)
+    keep_pooled(group, writer)
+
+
+def _is_plain(factors: Factors) -> bool:
+    """Return whether a layer has bytes as inputs, one group, no gaps, and one code as padding."""
+    return (
+        factors.kind in (U8, S8)
+        and factors.groups == 1
+        and factors.windows.dilation == (1, 1)
+        and (not factors.has_padding_codes or len(set(_padding_codes(factors))) == 1)
+    )
+
+
+def _is_single(group: Group, program: Program) -> bool:
+    """Return whether one tensor is made of the sums, or they are it, and each of them counts."""
+    if not group.made:
+        return True
+    (made, *others) = group.made
+    if group.is_read or others or made.source is not None:
+        return False
+    if made.pooling is None:
+        return True
+    windows, shape = made.pooling.windows, program.types[made.operation.output].shape
+    is_whole = all(size % step == 0 for size, step in zip(shape[1:], windows.stride, strict=True))
+    return windows.kernel == windows.stride and is_whole and made.other is None
+
+
+def _sizes(factors: Factors, made: Made | None) -> dict[str, int]:
+    given = sizes_in(factors.layer, factors.program.types[factors.layer.inputs[0]].shape)
+    pool_rows, pool_columns = (1, 1)
+    if made is not None and made.pooling is not None:
+        pool_rows, pool_columns = made.pooling.windows.kernel
+    names = ("rows", "columns", "channels", "kernel_rows", "kernel_columns", "stride_rows")
+    return {
+        **{name: given[name] for name in (*names, "stride_columns", "top", "left")},
+        "outputs": len(factors.weight),
+        "num_places": given["result_rows"] * given["result_columns"],
+        "result_columns": given["result_columns"] // pool_columns,
+        "pool_rows": pool_rows,
+        "pool_columns": pool_columns,
+    }
+
+
+def _scratch(planned: Plan, writer: Writer) -> Argument:
+    """Return where windows are copied, NULL where each is the place that it makes, and there is one
+    or a multiple of those that are made at once."""
+    factors, num_places = planned.factors, planned.sizes["num_places"]
+    windows = factors.windows
+    is_place = windows.kernel == windows.stride == (1, 1) and not windows.is_padded
+    is_pooled = planned.sizes["pool_rows"] * planned.sizes["pool_columns"] > 1
+    if is_place and not is_pooled and (num_places == 1 or num_places % _PLACES == 0):
+        return None
+    kind = TensorType((_PLACES, prod(factors.window.shape)), factors.kind)
+    return Pointer(writer.temporary(kind, (0, 1)).buffer, is_written=True)
+
+
+def _padding_codes(factors: Factors) -> list[int]:
+    layer = factors.layer
+    assert isinstance(layer, Convolution)
+    codes: list[int] = layer.padding_codes.reshape(-1).tolist()
+    return codes
+
+
+def _padding(factors: Factors) -> int:
+    return _padding_codes(factors)[0] if factors.has_padding_codes else 0

@@ -1,0 +1,327 @@
+"""Layers of C in little code: the same integers, here, under sanitizers and on boards."""
+
+import json
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from quantlab.deploy.c.artefact import host, on_board
+from quantlab.deploy.c.boards.measure import measure
+from quantlab.deploy.c.boards.table import BOARDS
+from quantlab.deploy.c.footprint import flash_bytes, footprint
+from quantlab.deploy.c.model import c_model
+from quantlab.deploy.c.overlap import Places, window_gap
+from quantlab.deploy.c.small_weights import pairs_of
+from quantlab.deploy.folder import write_files
+from quantlab.integer.operations import (
+    Add,
+    Convolution,
+    Linear,
+    MaxPool,
+    Operation,
+    Requantize,
+    Reshape,
+    Windows,
+)
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import S8, S32, U8, TensorType
+from tests.quantlab.deploy.boards import engine
+from tests.quantlab.deploy.networks import NETWORKS, network_program
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
+from tests.quantlab.deploy.test_c_arena import layers
+from tests.quantlab.deploy.test_c_sparse import check, read, samples, sparse, weights_of, written
+from tests.quantlab.integer.programs import Author, inputs
+
+needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
+MADE = ("sums", "numbers", "short", "long", "pooled", "added", "exact")
+
+
+def requantized(
+    random: np.random.Generator, sums: str, output: str, bound: int, made: str, channels: int
+) -> Requantize:
+    """Return codes of sums up to a bound. made: `short` for constants of few bits, `numbers` for
+    integers of 32 bits, `exact` for shifts that no shorter constants can follow."""
+    kind = S32 if made == "numbers" else (U8, S8)[int(random.integers(2))]
+    bits = 8 if made == "short" else 28
+    multiplier = random.integers(2 ** (bits - 1), 2**bits, (channels, 1, 1), np.int32)
+    shift = max(0, bound.bit_length() + bits - (20 if made == "numbers" else 7))
+    offset = random.integers(-(2 ** (shift + 4)), 2 ** (shift + 4), (channels, 1, 1))
+    if made == "short":
+        offset = offset >> (shift - 3) << (shift - 3)
+    if made == "exact":
+        multiplier[: channels // 2] = 1
+    return Requantize(
+        inputs=(sums,), output=output, multiplier=multiplier, offset=offset, shift=np.array(shift),
+        low=kind.minimum, high=kind.maximum, kind=kind,
+    )  # fmt: skip
+
+
+def case(seed: int, made: str, density: float = 0.3) -> Program:
+    """Return a convolution that little code can make, and what is made of its sums."""
+    random = np.random.default_rng(seed)
+
+    def any_of(*values: int) -> int:
+        return int(random.choice(values))
+
+    kind = (U8, S8)[any_of(0, 1)]
+    channels, outputs = any_of(1, 2, 3, 16, 90), any_of(1, 2, 7, 17)
+    kernel = (any_of(1, 1, 2, 3), any_of(1, 2, 3))
+    windows = Windows(
+        kernel=kernel,
+        stride=(any_of(1, 2), any_of(1, 2, 3)),
+        padding=(any_of(0, 1), any_of(0, 2), any_of(0, 1), any_of(0, 1)),
+    )
+    layer = Convolution(
+        inputs=("x",), output="sums", weight=sparse(random, (outputs, channels, *kernel), density),
+        weight_bits=8, windows=windows, bias=random.integers(-999, 999, outputs, np.int32),
+        padding_codes=np.full(channels, any_of(0, kind.minimum, 5), np.int32),
+    )  # fmt: skip
+    given_ = TensorType((channels, any_of(5, 6), any_of(5, 6, 9)), kind)
+    _, rows, columns = layer.infer([given_]).shape
+    bound = 255 * int(np.abs(layer.weight.astype(int)).sum(axis=(1, 2, 3)).max()) + 1000
+    operations: list[Operation] = [layer]
+    if made != "sums":
+        operations.append(requantized(random, "sums", "y", bound, made, outputs))
+    if made == "pooled":
+        kernel = tuple(any_of(*(n for n in range(1, s + 1) if s % n == 0)) for s in (rows, columns))
+        pool = Windows(kernel=(kernel[0], kernel[1]), stride=(kernel[0], kernel[1]))
+        operations.append(MaxPool(inputs=("y",), output="pooled", windows=pool))
+    if made == "added":
+        operations += _residual(random, operations[1], outputs)
+    last = operations[-1].output
+    return Program(inputs={"x": given_}, operations=tuple(operations), outputs=(last,))
+
+
+def _residual(
+    random: np.random.Generator, codes: Operation, channels: int
+) -> tuple[Operation, ...]:
+    """Return a layer of one place behind codes, to whose sums the codes are added."""
+    shape = (channels, channels, 1, 1)
+    layer = Convolution(
+        inputs=(codes.output,), output="more", weight=sparse(random, shape, 0.5), weight_bits=8,
+        windows=Windows(kernel=(1, 1)), bias=random.integers(-999, 999, channels, np.int32),
+        padding_codes=np.zeros(channels, np.int32),
+    )  # fmt: skip
+    added = Add(
+        inputs=(codes.output, "more"), output="z", left_multiplier=np.array(2**27),
+        right_multiplier=random.integers(2**21, 2**22, (channels, 1, 1), np.int32),
+        offset=random.integers(0, 2**30, (channels, 1, 1)), shift=np.array(29), low=-128, high=127,
+        kind=S8,
+    )  # fmt: skip
+    return layer, added
+
+
+def chain() -> Program:
+    """Return two convolutions of images with pooling, and two fully connected layers."""
+    random = np.random.default_rng(2)
+    operations: list[Operation] = []
+    x, channels = "x", 1
+    for number, outputs in enumerate((6, 12)):
+        operations += [
+            Convolution(
+                inputs=(x,), output=f"sums{number}", weight_bits=8, bias=np.zeros(outputs, int),
+                weight=sparse(random, (outputs, channels, 3, 3), 0.4),
+                windows=Windows(kernel=(3, 3), padding=(1, 1, 1, 1)),
+                padding_codes=np.zeros(channels, int),
+            ),
+            Requantize(
+                inputs=(f"sums{number}",), output=f"codes{number}", multiplier=np.array(2**30),
+                offset=np.array(0), shift=np.array(38), low=0, high=255, kind=U8,
+            ),
+            MaxPool(
+                inputs=(f"codes{number}",), output=f"pooled{number}",
+                windows=Windows(kernel=(2, 2), stride=(2, 2)),
+            ),
+        ]  # fmt: skip
+        x, channels = f"pooled{number}", outputs
+    operations.append(Reshape(inputs=(x,), output="flat", shape=(192,)))
+    for number, (columns, outputs) in enumerate(((192, 20), (20, 10))):
+        operations += [
+            Linear(
+                inputs=("flat" if number == 0 else "hidden",), output=f"scores{number}",
+                weight=sparse(random, (outputs, columns), 0.1), weight_bits=8,
+                bias=np.arange(outputs, dtype=np.int32),
+            )
+        ]  # fmt: skip
+        if number == 0:
+            operations.append(
+                Requantize(
+                    inputs=("scores0",), output="hidden", multiplier=np.array(2**30),
+                    offset=np.array(0), shift=np.array(38), low=0, high=255, kind=U8,
+                )
+            )  # fmt: skip
+    types = {"x": TensorType((1, 16, 16), U8)}
+    return Program(inputs=types, operations=tuple(operations), outputs=("scores1",))
+
+
+def encodings(program: Program) -> set[object]:
+    return {one["encoding"] for one in weights_of(program, "small").values()}
+
+
+def rows_read(stream: NDArray[np.uint8], shape: tuple[int, int], *, has_long_gaps: bool) -> list:
+    """Return weights as the loop of `runtime/small.inc` reads them, byte by byte."""
+    given_ = iter(stream.tolist())
+    found = []
+    for _ in range(shape[0]):
+        row, at, count = [0] * shape[1], 0, 255
+        while count == 255:
+            count = next(given_)
+            for _ in range(count):
+                gaps = next(given_)
+                pair = (gaps, next(given_)) if has_long_gaps else (gaps % 16, gaps // 16)
+                for gap in pair:
+                    at += gap
+                    code = next(given_)
+                    row[at] += code - 256 * (code > 127)
+        found.append(row)
+    assert next(given_, None) is None
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.floats(0, 1), st.integers(1, 700), st.integers(1, 3))
+def test_weights_are_read_as_they_are(seed: int, density: float, columns: int, rows: int) -> None:
+    codes = sparse(np.random.default_rng(seed), (rows, columns), density)
+    found = pairs_of(codes)
+    read_ = rows_read(found.stream, codes.shape, has_long_gaps=found.has_long_gaps)
+    assert read_ == codes.tolist()
+
+
+@pytest.mark.parametrize("gap", [15, 16, 30, 31, 254, 255, 256, 509, 510, 511])
+def test_long_gaps_are_split(gap: int) -> None:
+    codes = np.zeros((1, 2 * gap + 2), np.int8)
+    codes[0, [gap, 2 * gap + 1]] = -128, 127
+    found = pairs_of(codes)
+    assert rows_read(found.stream, codes.shape, has_long_gaps=found.has_long_gaps) == codes.tolist()
+
+
+@pytest.mark.parametrize("columns", [508, 509, 510, 511, 1020, 1021])
+def test_rows_of_any_number_of_pairs_are_read(columns: int) -> None:
+    codes = np.ones((2, columns), np.int8)
+    found = pairs_of(codes)
+    assert rows_read(found.stream, codes.shape, has_long_gaps=found.has_long_gaps) == codes.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(), st.tuples(st.integers(1, 3), st.integers(1, 3)), st.integers(1, 4))
+def test_places_that_are_pooled_together_are_read_before_they_are_written_over(
+    layer: tuple[Windows, Places, Places], edges: tuple[int, int], at_once: int
+) -> None:
+    windows, given_, image = layer
+    assume(image.rows % edges[0] == 0 and image.columns % edges[1] == 0)
+    pool = Windows(kernel=edges, stride=edges)
+    result = Places(rows=image.rows // edges[0], columns=image.columns // edges[1], size=image.size)
+    gap = window_gap(windows, given_, result, pool, at_once, is_by_pool=True)
+    numbers = [
+        (i * edges[0] + k) * image.columns + j * edges[1] + m
+        for i in range(result.rows)
+        for j in range(result.columns)
+        for k in range(edges[0])
+        for m in range(edges[1])
+    ]
+    written_: set[int] = set()
+    for first in range(0, len(numbers), at_once):
+        turn = range(first, min(first + at_once, len(numbers)))
+        for number in turn:
+            begin = -gap.forward + number // (edges[0] * edges[1]) * result.size
+            written_ |= set(range(begin, begin + result.size))
+        assert not written_ & {
+            at for one in turn for at in read(windows, given_, image, numbers[one])
+        }
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_layers_are_made_in_little_code(made: str) -> None:
+    program = case(3, made)
+    assert encodings(program) == {"small"}
+
+
+@needs_compiler
+@pytest.mark.parametrize("made", MADE)
+def test_layers_have_the_integers_of_the_program(made: str, tmp_path: Path) -> None:
+    program = case(3, made)
+    written(program, "small", tmp_path)
+    check(program, host({"network": program}, tmp_path), samples(program, 2))
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("made", MADE)
+@pytest.mark.parametrize("seed", range(40))
+def test_many_layers(made: str, seed: int, tmp_path: Path) -> None:
+    program = case(seed, made, density=(0, 0.01, 0.1, 0.5, 1)[seed % 5])
+    written(program, "small", tmp_path)
+    check(program, host({"network": program}, tmp_path), samples(program, 2))
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_have_the_integers_of_the_program(name: str, tmp_path: Path) -> None:
+    program = network_program(name)
+    written(program, "small", tmp_path)
+    (given_,) = program.inputs
+    batch = {given_: samples(program, 2)["x"]}
+    check(program, host({"network": program}, tmp_path), batch)
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(30))
+def test_random_programs_have_their_integers(seed: int, tmp_path: Path) -> None:
+    program = Author(seed).program(12)
+    written(program, "small", tmp_path)
+    check(program, host({"network": program}, tmp_path), inputs(program, 2, seed))
+
+
+def test_what_little_code_cannot_make_is_dense_or_sparse() -> None:
+    """Layers of one channel for each output, say."""
+    assert encodings(network_program("depthwise")) == {"small", "dense"}
+
+
+@each_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("made", MADE)
+@pytest.mark.parametrize("seed", range(6))
+def test_sanitizers_have_nothing_to_say(
+    compiler: str, made: str, seed: int, tmp_path: Path
+) -> None:
+    program = case(seed, made)
+    check_sanitized(program, c_model(program, "small").files, tmp_path, compiler)
+
+
+def test_a_small_model_passes_its_own_test_under_sanitizers(tmp_path: Path) -> None:
+    check_sanitized(chain(), c_model(chain(), "small").files, tmp_path, "gcc")
+
+
+@pytest.mark.parametrize("name", [engine(name, quick=("c-m3",)) for name in BOARDS])
+def test_boards_make_the_same(name: str, tmp_path: Path) -> None:
+    program = chain()
+    written(program, "small", tmp_path)
+    check(program, on_board(BOARDS[name], {"network": program}, tmp_path), samples(program, 1))
+
+
+@needs_compiler
+def test_code_and_structures_are_much_less() -> None:
+    rest = {}
+    for encoding in ("smallest", "small"):
+        model = c_model(chain(), encoding)
+        rows = footprint(model.files, ["cc"]).rows
+        rest[encoding] = sum(row.structures + row.code for row in rows)
+        assert json.loads(model.files["model.json"])["encoding"] == encoding
+    assert rest["small"] < 0.6 * rest["smallest"]
+
+
+@pytest.mark.parametrize("name", [engine("c-m3")])
+def test_a_small_network_takes_little_more_than_its_weights(name: str, tmp_path: Path) -> None:
+    """56 outputs with 4 to 12 bytes of constants each are among it."""
+    model = c_model(chain(), "small")
+    write_files(model.files, tmp_path)
+    weights = sum(one["bytes"] for one in json.loads(model.files["model.json"])["weights"].values())
+    assert flash_bytes(tmp_path, BOARDS[name]) - weights < 2200
+    assert measure(tmp_path, BOARDS[name]).stack_bytes < 400
