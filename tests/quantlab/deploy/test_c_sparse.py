@@ -282,7 +282,7 @@ def test_gaps(encoding: str, tmp_path: Path) -> None:
     assert expected.tolist() == dense.tolist()
 
 
-def network() -> Program:
+def network(encodings: Mapping[str, str]) -> Program:
     """Return two convolutions and a fully connected layer, of some zeros."""
     random = np.random.default_rng(4)
     windows = Windows(kernel=(3, 2), padding=(1, 0, 1, 1), stride=(1, 2))
@@ -295,7 +295,7 @@ def network() -> Program:
             Convolution(
                 inputs=(before,),
                 output=name,
-                weight=sparse(random, shape, 0.3),
+                weight=fitted(sparse(random, shape, 0.3), encodings[name]),
                 weight_bits=8,
                 windows=windows if name == "a" else Windows(kernel=(1, 1)),
                 groups=groups,
@@ -310,7 +310,7 @@ def network() -> Program:
         Linear(
             inputs=("flat",),
             output="y",
-            weight=sparse(random, (7, 150), 0.1),
+            weight=fitted(sparse(random, (7, 150), 0.1), encodings["y"]),
             weight_bits=8,
             bias=np.arange(7, dtype=np.int32),
         )
@@ -319,10 +319,18 @@ def network() -> Program:
     return Program(inputs=types, operations=tuple(operations), outputs=("y",))
 
 
+@pytest.mark.parametrize(
+    "encodings",
+    [
+        {"a": "csr", "b": "block4", "y": "bitmap"},
+        {"a": "rice", "b": "nibbles", "y": "rice"},
+    ],
+    ids=["bytes", "bits"],
+)
 @pytest.mark.parametrize("name", [engine(name) for name in BOARDS])
-def test_on_boards(name: str, tmp_path: Path) -> None:
-    program = network()
-    written(program, {"a": "csr", "b": "block4", "y": "bitmap"}, tmp_path)
+def test_on_boards(name: str, encodings: Mapping[str, str], tmp_path: Path) -> None:
+    program = network(encodings)
+    written(program, encodings, tmp_path)
     running = on_board(BOARDS[name], {"network": program}, tmp_path)
     check(program, running, samples(program, 2))
 
