@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from quantlab.deploy.artefact import Files
 from quantlab.deploy.c.artefact import files as artefact_files
 from quantlab.deploy.c.artefact import stored
+from quantlab.deploy.c.boards.engine import BoardEngine
+from quantlab.deploy.c.boards.measure import measure
+from quantlab.deploy.c.boards.selftest import selftest
+from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.compiler import compile_model
 from quantlab.deploy.c.emit import emit
 from quantlab.deploy.c.host import HostEngine
@@ -33,6 +37,7 @@ from quantlab.integer.operations import Lookup
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.integer.verify import compare
+from tests.quantlab.deploy.boards import engine
 from tests.quantlab.deploy.power_programs import images
 from tests.quantlab.deploy.proof_programs import any_model, ends, network
 from tests.quantlab.integer.programs import Author
@@ -361,22 +366,37 @@ def test_random_programs_survive(seed: int, tmp_path: Path) -> None:
     assert found.failures > 50
 
 
+DIGITS = images(8, (4, 6), 10)
+LONG = {
+    "every tick": EveryTick(),
+    "a thousand traces": Traces(count=1000, seed=1),
+}
+
+
 @needs_compiler
 @pytest.mark.long
-class TestDigits:
-    """Two convolutions and a classifier on 8x8 pixels: every tick, 1,000 traces, 1,000 ticks."""
+@pytest.mark.parametrize("encoding", ["dense", "csr"])
+@pytest.mark.parametrize("schedule", LONG)
+def test_digits_survive(schedule: str, encoding: str, tmp_path: Path) -> None:
+    files = c_model(DIGITS, encoding, intermittent=True).files
+    found = simulated(DIGITS, files, tmp_path, LONG[schedule])
+    assert is_safe(found)
+    assert found.ticks > 10_000
+    assert found.inferences in (1000, found.ticks)
 
-    def files(self, power: Power) -> Files:
-        return c_model(images(8, (6, 8), 10), "auto", intermittent=power).files
 
-    def test_a_failure_at_every_tick(self, tmp_path: Path) -> None:
-        program = images(8, (6, 8), 10)
-        found = simulated(program, self.files(Power()), tmp_path, EveryTick())
-        assert found.failures == found.ticks > 20_000
-        assert is_safe(found)
+on_emulators = pytest.mark.parametrize("name", [engine(n, ()) for n in ("c-m3", "c-msp430")])
 
-    def test_a_thousand_traces(self, tmp_path: Path) -> None:
-        program = images(8, (6, 8), 10)
-        found = simulated(program, self.files(Power()), tmp_path, Traces(count=1000, seed=1))
-        assert found.inferences == 1000
-        assert is_safe(found)
+
+@on_emulators
+@pytest.mark.parametrize("encoding", ["dense", "csr", "smallest"])
+def test_boards_compute_the_program(name: str, encoding: str, tmp_path: Path) -> None:
+    """Every tensor with QL_TRACE, and the outputs without it."""
+    board = BOARDS[name]
+    write_files(c_model(DIGITS, encoding, intermittent=FINEST).files, tmp_path)
+    batch = ends(DIGITS, 3)
+    (found,) = compare(DIGITS, {name: BoardEngine(DIGITS, tmp_path, board)}, [batch])
+    assert found.num_mismatches == 0, found.first
+    assert found.num_values > 0
+    selftest(tmp_path, board)
+    assert measure(tmp_path, board).instructions > 1000
