@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from quantlab.algorithms.conductor import Conductor
     from quantlab.algorithms.parameter_groups import parameter_groups
     from quantlab.algorithms.rules import QuantizeConfig, quantize
+    from quantlab.conversion.early_exit import save_compressed_early_exit_model
     from quantlab.conversion.save import save_compressed_model
     from quantlab.deploy.verification import verify
     from quantlab.export import export_network
@@ -35,6 +36,7 @@ __all__ = [
     "parameter_groups",
     "quantize",
     "run",
+    "save_compressed_early_exit_model",
     "save_compressed_model",
     "select",
     "sparsify",
@@ -54,6 +56,7 @@ _MODULES = {
     "parameter_groups": "quantlab.algorithms.parameter_groups",
     "quantize": "quantlab.algorithms.rules",
     "run": "quantlab.integer.interpreter",
+    "save_compressed_early_exit_model": "quantlab.conversion.early_exit",
     "save_compressed_model": "quantlab.conversion.save",
     "select": "quantlab.graphs.select",
     "sparsify": "quantlab.sparse",

@@ -1,5 +1,12 @@
-"""From a network of PyTorch's to a folder of C in one call, as SparseComp's `conversion.py`."""
+"""From a network of PyTorch's to a folder of C in one call, with an early exit too, as SparseComp's
+`conversion.py`."""
 
+from quantlab.conversion.early_exit import SavedEarlyExit, save_compressed_early_exit_model
 from quantlab.conversion.save import SavedModel, save_compressed_model
 
-__all__ = ["SavedModel", "save_compressed_model"]
+__all__ = [
+    "SavedEarlyExit",
+    "SavedModel",
+    "save_compressed_early_exit_model",
+    "save_compressed_model",
+]

@@ -59,7 +59,18 @@ class Integers:
     def convert(
         self, given: Given, representation: str, intermittent: bool | Power = False
     ) -> Converted:
-        """See `Form`. A network without quantizers is quantized on the samples."""
+        """See `Form`."""
+        program, spec = self.lowered(given)
+        vectors = None if given.inputs is None else {"input": codes_of(given.inputs, spec)}
+        accuracy = None
+        model = c_model(program, representation, vectors=vectors, intermittent=intermittent)
+        if given.examples is not None and given.targets is not None:
+            accuracy = integer_accuracy(program, spec, given.examples, given.targets)
+        return Converted(program=program, spec=spec, model=model, accuracy=accuracy)
+
+    def lowered(self, given: Given) -> tuple[Program, InputSpec]:
+        """Return a network as a program, and what its input stands for. One without quantizers is
+        quantized on the samples. Raises UsageError, with the layer."""
         network, spec, samples = given.network, given.spec, given.samples
         if spec is None:
             raise UsageError("input_data: None given, a sample needed, or example_data, or a spec")
@@ -74,17 +85,12 @@ class Integers:
                 warnings.warn(
                     f"samples: {len(samples)} given to read the ranges of activations from; a few "
                     "hundred as example_data make the C more accurate",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
         program = lower(
             network, spec, samples, memory_bits=self.memory_bits, sum_bits=given.sum_bits
         )
-        vectors = None if given.inputs is None else {"input": codes_of(given.inputs, spec)}
-        accuracy = None
-        model = c_model(program, representation, vectors=vectors, intermittent=intermittent)
-        if given.examples is not None and given.targets is not None:
-            accuracy = integer_accuracy(program, spec, given.examples, given.targets)
-        return Converted(program=program, spec=spec, model=model, accuracy=accuracy)
+        return program, spec
 
 
 class Floats:
@@ -114,8 +120,8 @@ class Floats:
         return Converted(program=program, spec=None, model=model, accuracy=accuracy)
 
 
-FORMS: Mapping[str, Form] = {
+INTEGER_FORMS: Mapping[str, Integers] = {
     "s8": Integers(input_bits=8, memory_bits=8),
     "s16": Integers(input_bits=15, memory_bits=16),
-    "f32": Floats(),
 }
+FORMS: Mapping[str, Form] = {**INTEGER_FORMS, "f32": Floats()}

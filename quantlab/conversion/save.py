@@ -105,15 +105,14 @@ def save_compressed_model(
     if dtype not in FORMS:
         hint = did_you_mean(dtype, FORMS)
         raise UsageError(f"dtype: '{dtype}' given, {', '.join(FORMS)} allowed{hint}")
-    _check_representation(representation, dtype)
+    check_representation(representation, dtype)
     if flit and dtype == "f32":
         raise UsageError("flit: True given with dtype 'f32'; fixed-point numbers are 's8' or 's16'")
     for name, given_for_integers in (("spec", spec), ("sum_bits", sum_bits)):
         if given_for_integers is not None and dtype == "f32":
             raise UsageError(f"{name}: no effect with dtype 'f32', which has no integers")
     for name, limit in (("ram", ram), ("flash", flash)):
-        if limit is not None:
-            check_kind(name, limit, int, "a number of bytes")
+        check_limit(name, limit)
     check_kind("intermittent", intermittent, bool | Power, "True, False or a Power")
     given = given_of(model, input_data, example_data, example_targets, spec, sum_bits)
     converted = FORMS[dtype].convert(given, representation, intermittent)
@@ -139,7 +138,14 @@ def save_compressed_model(
     return saved
 
 
-def _check_representation(given: str, dtype: str) -> None:
+def check_limit(name: str, given: object) -> None:
+    """Raise UsageError unless a limit is a number of bytes, or None."""
+    if given is not None:
+        check_kind(name, given, int, "a number of bytes")
+
+
+def check_representation(given: str, dtype: str) -> None:
+    """Raise UsageError unless weights can be written so in a type of numbers."""
     check_kind("representation", given, str, "a name")
     allowed = FORMS[dtype].encodings
     if given not in allowed:

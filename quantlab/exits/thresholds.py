@@ -46,7 +46,7 @@ def choose_thresholds(
     found = [_levels(margins(one), correct) for one, correct in zip(scores, right, strict=True)]
     reached = np.maximum.accumulate([*found[:-1], np.full(len(targets), np.inf)], axis=0)
     if floor is not None:
-        _check_number("floor", floor)
+        check_number("floor", floor)
         candidates, accuracy = _means(reached, 100.0 * right)
         enough = np.flatnonzero(accuracy >= floor)
         if not len(enough):
@@ -57,7 +57,7 @@ def choose_thresholds(
         level = candidates[enough[0]]
     else:
         assert cost is not None
-        _check_number("cost", cost)
+        check_number("cost", cost)
         each = check_costs(costs, len(scores))
         candidates, expected = _means(reached, np.tile(each[:, None], len(targets)))
         enough = np.flatnonzero(expected <= cost)
@@ -140,7 +140,7 @@ def check_costs(costs: object, num_exits: int) -> _Floats:
     check_kind("costs", costs, list | tuple, "a list of numbers, one for each exit")
     assert isinstance(costs, list | tuple)
     for number, one in enumerate(costs):
-        _check_number(f"costs[{number}]", one)
+        check_number(f"costs[{number}]", one)
     if len(costs) != num_exits or list(costs) != sorted(costs):
         raise UsageError(
             f"costs: {list(costs)} given, {num_exits} rising numbers allowed, one for each exit"
@@ -148,7 +148,8 @@ def check_costs(costs: object, num_exits: int) -> _Floats:
     return np.array(costs, np.float64)
 
 
-def _check_number(name: str, given: object) -> None:
+def check_number(name: str, given: object) -> None:
+    """Raise UsageError unless an argument is a finite number from 0."""
     is_number = isinstance(given, int | float | np.integer | np.floating)
     if not is_number or isinstance(given, bool):
         raise UsageError(f"{name}: a {type(given).__name__} given, a number allowed")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import quantlab
 from quantlab.errors import UsageError
@@ -91,6 +91,31 @@ def save(**changes: Any) -> None:
     quantlab.save_compressed_model(**given | {"directory": "a_model"} | changes)
 
 
+class Tapped(nn.Module):
+    """A network with an intermediate output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor, intermediate_outputs: bool = False) -> Any:
+        features = self.body(x)
+        scores = self.last(features)
+        return (scores, [features]) if intermediate_outputs else scores
+
+
+class Head(nn.Linear):
+    """An exit for it."""
+
+    pool_kernels = (1,)
+
+
+def save_exit(**changes: Any) -> None:
+    given = {"model": Tapped(), "early_exit_model": Head(3, 2), "representation": "csr"}
+    given |= {"example_data": BATCHES[0].repeat(4, 1, 1, 1), "directory": "a_model"}
+    quantlab.save_compressed_early_exit_model(**given | changes)
+
+
 BATCHES = [torch.rand(4, 1, 2, 2)]
 # What is called with each wrong thing, and what of it is right.
 CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
@@ -150,6 +175,45 @@ CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
     "run program": (lambda x: quantlab.run(x, {"input": X}), set()),
     "run inputs": (lambda x: quantlab.run(program(), x), set()),
     "run an input": (lambda x: quantlab.run(program(), {"input": x}), set()),
+    "save_compressed_early_exit_model model": (lambda x: save_exit(model=x), set()),
+    "save_compressed_early_exit_model early_exit_model": (
+        lambda x: save_exit(early_exit_model=x),
+        set(),
+    ),
+    "save_compressed_early_exit_model representation": (
+        lambda x: save_exit(representation=x),
+        set(),
+    ),
+    "save_compressed_early_exit_model simulate_exit": (
+        lambda x: save_exit(simulate_exit=x),
+        {"None"},
+    ),
+    "save_compressed_early_exit_model input_data": (lambda x: save_exit(input_data=x), {"None"}),
+    "save_compressed_early_exit_model example_data": (
+        lambda x: save_exit(example_data=x),
+        set(),
+    ),
+    "save_compressed_early_exit_model example_targets": (
+        lambda x: save_exit(example_targets=x),
+        {"None"},
+    ),
+    "save_compressed_early_exit_model directory": (
+        lambda x: save_exit(directory=x),
+        {"a word", "no text"},
+    ),
+    "save_compressed_early_exit_model dtype": (lambda x: save_exit(dtype=x), set()),
+    "save_compressed_early_exit_model floor": (
+        lambda x: save_exit(floor=x),
+        {"None", "an integer", "a number"},
+    ),
+    "save_compressed_early_exit_model margin": (
+        lambda x: save_exit(margin=x),
+        {"None", "an integer", "a number"},
+    ),
+    "save_compressed_early_exit_model spec": (lambda x: save_exit(spec=x), {"None"}),
+    "save_compressed_early_exit_model sum_bits": (lambda x: save_exit(sum_bits=x), {"None"}),
+    "save_compressed_early_exit_model ram": (lambda x: save_exit(ram=x), {"None"}),
+    "save_compressed_early_exit_model flash": (lambda x: save_exit(flash=x), {"None"}),
     "save_compressed_model model": (lambda x: save(model=x), set()),
     "save_compressed_model representation": (lambda x: save(representation=x), set()),
     "save_compressed_model input_data": (lambda x: save(input_data=x), {"None"}),

@@ -38,6 +38,14 @@ def leftovers(files: Files, folder: Path, *, has_parts: bool = True) -> list[Pat
     return found
 
 
+def put(files: Files, folder: Path) -> None:
+    """Write files into a folder that nobody else uses."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
 def stored_options(folder: Path) -> Options:
     """Return the options that the model in a folder was written with, as far as it says them."""
     said = _said(folder / MANIFEST)

@@ -18,6 +18,7 @@ from quantlab.deploy.c.boards.objects import Section, sections_of
 from quantlab.deploy.c.boards.program import command_of
 from quantlab.deploy.c.boards.table import PACKAGES, Board
 from quantlab.deploy.c.compiler import model_objects, model_sources, runtime_sources
+from quantlab.deploy.c.folder import put
 from quantlab.deploy.c.text import C_TYPES
 from quantlab.errors import UsageError, check_kind
 
@@ -108,7 +109,7 @@ def _objects(model: Files | Path, compiler: Compiler) -> Iterator[tuple[Path, li
     with TemporaryDirectory() as name:
         folder = model if isinstance(model, Path) else Path(name) / "model"
         if not isinstance(model, Path):
-            _write(model, folder)
+            put(model, folder)
         if not (folder / "model.c").is_file():
             raise UsageError(f"{folder / 'model.c'}: not there; export the model as C")
         yield folder, model_objects(folder, Path(name), _command(compiler))
@@ -123,13 +124,6 @@ def _command(compiler: Compiler) -> Sequence[str]:
         packages = PACKAGES.get(command[0], command[0])
         raise UsageError(f"compiler: no program '{command[0]}'; apt-get install {packages}")
     return command
-
-
-def _write(files: Files, folder: Path) -> None:
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from quantlab.deploy.c.boards.measure import Measured, measure
 from quantlab.deploy.c.boards.table import Board
 from quantlab.deploy.c.exits.model import exit_model
+from quantlab.deploy.c.folder import put
 from quantlab.deploy.c.kernels.choice import Encoding
 from quantlab.deploy.c.kernels.table import AUTO
-from quantlab.deploy.folder import write_files
 from quantlab.errors import check_kind
 from quantlab.exits.program import NEVER, ExitProgram
 
@@ -30,6 +30,6 @@ def measure_exits(
         thresholds = tuple(NEVER if one < number else 0 for one in range(count - 1))
         leaving = replace(exits, thresholds=thresholds)
         with TemporaryDirectory() as name:
-            write_files(exit_model(leaving, encoding).files, Path(name))
+            put(exit_model(leaving, encoding).files, Path(name))
             found.append(measure(Path(name), board))
     return tuple(found)
