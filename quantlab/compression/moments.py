@@ -68,15 +68,19 @@ def _noting(network: nn.Module) -> Iterator[dict[nn.Module, Observed]]:
     with ExitStack() as stack:
         for module in network.modules():
             if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
-                handle = module.register_forward_hook(partial(_note, observed))
+                handle = module.register_forward_hook(partial(_note, observed), with_kwargs=True)
                 stack.callback(handle.remove)
         yield observed
 
 
 def _note(
-    observed: dict[nn.Module, Observed], layer: nn.Module, args: tuple[Any, ...], output: Tensor
+    observed: dict[nn.Module, Observed],
+    layer: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    output: Tensor,
 ) -> None:
-    (given,) = args
+    (given,) = (*args, *kwargs.values())
     assert isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
     groups, axis, inputs = 1, -1, None
     if not isinstance(layer, nn.Linear):

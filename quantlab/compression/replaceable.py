@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
-from torch import nn
+from torch import fx, nn
 
 from quantlab.algorithms.layers import carries
 from quantlab.errors import UsageError, check_kind, did_you_mean
-from quantlab.graphs.paths import join
+from quantlab.graphs.paths import callers, join
 from quantlab.graphs.replace import obstacle
 from quantlab.graphs.select import LAYER_TYPES, quantizable_layers
 from quantlab.integer.lower.finite import check_finite
@@ -38,6 +38,8 @@ def blocked(network: nn.Module, layer: nn.Module, called: Collection[nn.Module])
         return f"a {type(layer).__name__} has no low-rank form here"
     if carries(layer):
         return "it carries quantizers; factorize before quantizing"
+    if any(layer in callers(m) for m in network.modules() if isinstance(m, fx.GraphModule)):
+        return "a traced graph calls it; factorize before tracing"
     reason = obstacle(network, layer, (nn.Linear, nn.Conv1d, nn.Conv2d))
     if reason is None and layer not in called:
         return "the network does not call it"

@@ -1,15 +1,17 @@
 import copy
 from collections import OrderedDict
+from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.utils import parametrizations
 
 from quantlab.algorithms import quantize
 from quantlab.compression.cost import Cost, exported_cost
 from quantlab.compression.factorize import factorize
 from quantlab.errors import UsageError
+from tests.quantlab.compression.host import check_c, needs_compiler
 from tests.quantlab.compression.layers import images, lower, weight_cost
 
 
@@ -94,6 +96,27 @@ def test_layers_at_any_depth_change() -> None:
         error = (result.network(samples) - network(samples)).norm() / network(samples).norm()
     assert error**2 == pytest.approx(result.loss, rel=1e-3)
     assert result.loss <= 0.01
+
+
+@pytest.mark.long
+@needs_compiler
+def test_layers_of_all_kinds_are_the_same_in_c(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    rows, columns = torch.randn(16, 1, 5, 1), torch.randn(16, 1, 1, 5)
+    depthwise = nn.Conv2d(16, 16, 5, padding="same", groups=16)
+    with torch.no_grad():
+        depthwise.weight.copy_(rows * columns)
+    network = nn.Sequential(
+        nn.Conv2d(1, 16, 1), Block(), nn.ReLU(), depthwise, nn.Flatten(),
+        lower(nn.Linear(1024, 12, bias=False), rank=2),
+    )  # fmt: skip
+    samples = images(32)
+    cost = exported_cost(samples)
+    result = factorize(network, samples, cost=cost)
+    changed = {row.name: row.chosen.form for row in result.rows if row.chosen}
+    assert {"1.path.grouped", "1.path.inner.0", "5"} <= set(changed)
+    assert result.cost.flash < cost(network).flash
+    check_c(result.network, samples, tmp_path)
 
 
 def test_signals_have_forms_too() -> None:
@@ -257,6 +280,14 @@ def test_a_depthwise_kernel_separates_by_axes() -> None:
     assert result.rows[0].chosen.words == "spatial of rank 1"
     first, last = result.network[0]
     assert (first.kernel_size, last.kernel_size, first.groups) == ((5, 1), (1, 5), 4)
+
+
+def test_layers_of_a_traced_graph_stay() -> None:
+    network = fx.symbolic_trace(nn.Sequential(lower(nn.Linear(20, 20), rank=1)))
+    result = factorize(nn.Sequential(network), torch.rand(4, 20), cost=weight_cost)
+    assert result.rows[0].reason == (
+        "kept dense: a traced graph calls it; factorize before tracing"
+    )
 
 
 def test_layers_with_quantizers_stay() -> None:

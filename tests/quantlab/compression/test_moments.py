@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from quantlab.compression.moments import observe, roots
 
@@ -29,6 +29,21 @@ def test_all_calls_of_a_layer_count() -> None:
     again = observe(layer, layer(x))[layer].outputs_Goo
     twice = observe(nn.Sequential(layer, layer), x)[layer].outputs_Goo
     torch.testing.assert_close(twice, once + again)
+
+
+def test_inputs_by_name_count_too() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(input=x)
+
+    network, x = Named(), torch.randn(5, 3)
+    found, wanted = observe(network, x)[network.layer], observe(network.layer, x)[network.layer]
+    assert found.input_shape == (3,)
+    assert torch.equal(found.outputs_Goo, wanted.outputs_Goo)
 
 
 def test_the_network_stays_as_it_is() -> None:
