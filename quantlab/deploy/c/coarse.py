@@ -13,6 +13,7 @@ is decided exactly, as there: for the first and the last x of each code y,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,9 @@ def in_units(
         return None
     widest = max(abs(choice.nearest) for choices in channels for choice in choices)
     first = widest // 2**num_bits + 1
-    for unit in range(first, min(first + _UNITS, most_unit + 1)):
+    common = gcd(*(choices[0].nearest for choices in channels))
+    units = [common] if first <= common <= most_unit else []
+    for unit in (*units, *range(first, min(first + _UNITS, most_unit + 1))):
         constants = [_in_unit(choices, unit, num_bits) for choices in channels]
         found = [one for one in constants if one is not None]
         if len(found) == len(constants):

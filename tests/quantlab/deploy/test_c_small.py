@@ -29,6 +29,7 @@ from quantlab.integer.operations import (
     Windows,
 )
 from quantlab.integer.program import Program
+from quantlab.integer.short import shortened
 from quantlab.integer.tensor_type import S8, S32, U8, TensorType
 from tests.quantlab.deploy.boards import engine
 from tests.quantlab.deploy.networks import NETWORKS, network_program
@@ -315,6 +316,18 @@ def test_code_and_structures_are_much_less() -> None:
         rest[encoding] = sum(row.structures + row.code for row in rows)
         assert json.loads(model.files["model.json"])["encoding"] == encoding
     assert rest["small"] < 0.6 * rest["smallest"]
+
+
+@needs_compiler
+def test_short_constants_take_four_bytes_an_output(tmp_path: Path) -> None:
+    """But for an output of 32 bits."""
+    program = shortened(chain())
+    model = c_model(program, "small")
+    weights = json.loads(model.files["model.json"])["weights"].values()
+    num_outputs = 6 + 12 + 20
+    assert model.sizes.flash - sum(one["bytes"] for one in weights) == 4 * num_outputs + 12 * 10
+    written(program, "small", tmp_path)
+    check(program, host({"network": program}, tmp_path), samples(program, 2))
 
 
 @pytest.mark.parametrize("name", [engine("c-m3")])
