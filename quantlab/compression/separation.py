@@ -6,6 +6,7 @@ over what is read for the last time, and other layers may need more. So the plan
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ class Ram(Aim):
     """Fewer bytes of RAM, of the layers with the largest tensors first."""
 
     unit = "RAM"
-    forms: Mapping[str, Form] = LOW_RANK
+    forms: ClassVar[Mapping[str, Form]] = LOW_RANK
     is_peak = True
 
     def figure(self, cost: Cost) -> int:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from torch import nn
 
@@ -23,13 +24,18 @@ class Aim(ABC):
     is_peak: whether the layer that needs most of it decides, so that several may have to change
     before it falls."""
 
-    unit: str
-    forms: Mapping[str, Form]
-    is_peak: bool
+    unit: ClassVar[str]
+    forms: ClassVar[Mapping[str, Form]]
+    is_peak: ClassVar[bool]
 
     @abstractmethod
     def figure(self, cost: Cost) -> int:
         """Return the bytes to lower."""
+
+    def problem(self, before: Cost, after: Cost) -> str:
+        """Return why a network of one cost does not take the place of one of another, for people;
+        empty if it does."""
+        return "" if self.figure(after) < self.figure(before) else f"{self.figure(after):,}"
 
     @abstractmethod
     def priority(self, layer: Layer, sizes: Sequence[int]) -> int:
@@ -92,9 +98,7 @@ def tried(
             cost = measure.cost(network)
         except QuantLabError as error:
             return replace(trial, problem=f"no C: {error}")
-    after = measure.figure(cost)
-    problem = "" if after < measure.figure(state.cost) else f"{after:,}"
-    return replace(trial, cost=cost, problem=problem)
+    return replace(trial, cost=cost, problem=measure.aim.problem(state.cost, cost))
 
 
 def _least(chain: Sequence[Ranks], fits: Callable[[Ranks], bool]) -> Ranks | None:

@@ -204,6 +204,36 @@ def test_a_loss_of_ones_own_decides() -> None:
     assert lost.rows[0].chosen is None
 
 
+def test_a_form_that_takes_too_much_ram_is_rejected() -> None:
+    torch.manual_seed(0)
+
+    def cost(candidate: nn.Module) -> Cost:
+        layers = sum(isinstance(m, nn.Linear) for m in candidate.modules())
+        return Cost(flash=weight_cost(candidate).flash, ram=100 * layers)
+
+    network = nn.Sequential(lower(nn.Linear(20, 20), rank=1))
+    samples = torch.rand(8, 20)
+    result = factorize(network, samples, cost=cost, ram=199)
+    assert result.rows[0].reason == (
+        "kept dense: 404 bytes of flash; svd of rank 1: 200 bytes of RAM, at most 199 allowed"
+    )
+    for ram in (None, 200):
+        taken = factorize(network, samples, cost=cost, ram=ram)
+        assert taken.rows[0].after == taken.cost == cost(taken.network)
+        assert taken.cost.ram == 200
+
+
+def test_a_network_beyond_its_ram_may_take_forms_that_need_no_more() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(lower(nn.Linear(20, 20), rank=1))
+
+    def cost(candidate: nn.Module) -> Cost:
+        return Cost(flash=weight_cost(candidate).flash, ram=500)
+
+    result = factorize(network, torch.rand(8, 20), cost=cost, ram=199)
+    assert result.rows[0].chosen is not None
+
+
 def test_a_form_that_c_cannot_hold_is_rejected() -> None:
     torch.manual_seed(0)
 
@@ -312,6 +342,7 @@ def test_layers_with_quantizers_stay() -> None:
         ({"samples": torch.rand(4, 3)}, r"samples: float32\[1, 3\] given, which the network"),
         ({"samples": torch.full((4, 9), float("nan"))}, "samples: nan given, finite numbers"),
         ({"samples": None}, "samples: a NoneType given"),
+        ({"ram": 1.5}, "ram: a float given, a number of bytes allowed"),
         ({"tolerance": -1}, "tolerance: -1 given, a number from 0 allowed"),
         ({"tolerance": float("nan")}, "tolerance: nan given"),
         ({"tolerance": "x"}, "tolerance: a str given"),
