@@ -1,11 +1,12 @@
 """Networks with many weights that are zero as C, on emulated microcontrollers.
 
 `digits` is two convolutions of 3x3 (1-16-32 channels, each with ReLU and max pooling) and two fully
-connected layers (512-64-10) for images of 16x16. Its weights are random, those of the least
-magnitude are pruned: 88, 34, 6 and 48 % of the four layers' are left, as where it was trained to
-fit in 5 KB. What is measured depends on the densities alone. `MobileNetV1` is MLPerf Tiny's, whose
-file has zeros for 83 % of the weights. BakeNN 1.0 has one form of weights; it quantizes the digits
-network itself.
+connected layers (512-64-10) for images of 16x16. Its weights are normal random ones, those of the
+least magnitude are pruned: 88, 34, 6 and 48 % of the four layers' are left, as where it was trained
+to fit in 5 KB. `digits, 4 bits` has a tenth of each layer's left, with 4 bits each. What is
+measured depends on the densities and on how often each value occurs. `MobileNetV1` is MLPerf
+Tiny's, whose file has zeros for 83 % of the weights. BakeNN 1.0 has one form of weights, in 8 bits;
+it quantizes the digits network itself.
 
 encoding: of our weights, see docs/c.md. weight_bytes: of all weights as they are stored, BakeNN's
 as bytes. flash, arena, stack, instructions: as in `benchmarks.microcontrollers`. Row.ratio:
@@ -16,7 +17,7 @@ BakeNN's instructions / own instructions.
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -34,13 +35,15 @@ from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
 
 ENCODINGS = ("dense", "csr", "auto", "smallest")
+OF_4_BITS = ("dense", "bits4", "csr", "delta4", "nibbles", "rice", "auto", "smallest")
 DENSITIES = (0.88, 0.337, 0.0595, 0.48)
+A_TENTH = (0.1, 0.1, 0.1, 0.1)
 MOBILE_NET = "MobileNetV1"
 _SHAPE = (1, 16, 16)
 
 
-def digits() -> nn.Sequential:
-    """Return the digits network, pruned."""
+def digits(densities: Sequence[float] = DENSITIES) -> nn.Sequential:
+    """Return the digits network, pruned. densities: of its layers."""
     torch.manual_seed(0)
     network = nn.Sequential(
         *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
@@ -48,8 +51,8 @@ def digits() -> nn.Sequential:
         *(nn.Flatten(), nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, 10)),
     ).eval()
     layers = [layer for layer in network if isinstance(layer, nn.Conv2d | nn.Linear)]
-    for layer, density in zip(layers, DENSITIES, strict=True):
-        weight = layer.weight.data
+    for layer, density in zip(layers, densities, strict=True):
+        weight = layer.weight.data.normal_(std=0.1)
         weight[weight.abs() < weight.abs().quantile(1 - density)] = 0
     return network
 
@@ -60,10 +63,11 @@ def samples() -> Tensor:
     return torch.randint(256, (16, *_SHAPE), dtype=torch.uint8) / 255
 
 
-def program_of(network: nn.Sequential) -> Program:
+def program_of(network: nn.Sequential, weight_bits: int = 8) -> Program:
     """Return a network in 8 bits."""
     algorithm = {"kind": "ste", "num_bits": 8}
-    weights = {"select": "*", "on": "weight", "algorithm": algorithm}
+    of_weights = {"kind": "ste", "num_bits": weight_bits}
+    weights = {"select": "*", "on": "weight", "algorithm": of_weights}
     inputs = {"select": "!first", "on": "input", "algorithm": algorithm}
     quantize(network, [weights, inputs])
     calibrate(network, [samples()])
@@ -80,7 +84,14 @@ def num_weights(program: Program) -> int:
     )
 
 
-def rows_of(name: str, engine: str, peer: str, program: Program, theirs: Sources) -> Iterator[Row]:
+def rows_of(
+    name: str,
+    engine: str,
+    peer: str,
+    program: Program,
+    theirs: Sources,
+    encodings: Sequence[str] = ENCODINGS,
+) -> Iterator[Row]:
     """Yield the rows of a network on a board: BakeNN's, then ours with each encoding."""
     board = BOARDS[engine]
     peers = cost(board, theirs)
@@ -103,7 +114,7 @@ def rows_of(name: str, engine: str, peer: str, program: Program, theirs: Sources
         )
 
     yield row(peer, num_weights(program), theirs)
-    for encoding in ENCODINGS:
+    for encoding in encodings:
         with tempfile.TemporaryDirectory() as directory:
             test, model = Path(directory) / "test", Path(directory) / "model"
             cost(board, sources_of(program, test, encoding=encoding, is_test=True))
@@ -120,6 +131,10 @@ def rows() -> Iterator[Row]:
         theirs = bakenn_of_torch(digits(), list(samples()[:, None]), given / "digits")
         program = program_of(digits())
         yield from rows_of("digits", "c-m3", "BakeNN, plain C", program, theirs)
+        few, name = digits(A_TENTH), "digits, 4 bits"
+        theirs = bakenn_of_torch(few, list(samples()[:, None]), given / "few")
+        program = program_of(few, weight_bits=4)
+        yield from rows_of(name, "c-m3", "BakeNN, plain C", program, theirs, OF_4_BITS)
         file = folder() / NETWORKS[MOBILE_NET]
         patched, program = folder() / "patched" / NETWORKS[MOBILE_NET], read(file).program
         theirs = bakenn_portable(patched, given / "portable")
