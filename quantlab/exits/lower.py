@@ -53,6 +53,5 @@ def threshold_of(program: Program, number: int, margin: float) -> int:
     reading = program.reals.get(name)
     if reading is None or reading.scale.size != 1:
         raise UsageError(f"exits: scores '{name}' of one scale needed, to compare them")
-    if math.isinf(margin):
-        return NEVER
-    return min(math.ceil(margin / float(reading.scale.reshape(-1)[0]) - 1e-9), NEVER)
+    threshold = margin / float(reading.scale.reshape(-1)[0])
+    return NEVER if threshold >= NEVER else math.ceil(threshold)

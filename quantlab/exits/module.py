@@ -7,7 +7,6 @@ have too.
 Shapes: N samples, C classes, E exits.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError, check_kind
+
+_NEVER = torch.finfo(torch.float32).max  # finite, as all tensors of a network have to be
 
 
 class ExitScores(NamedTuple):
@@ -56,7 +57,7 @@ class EarlyExit(nn.Module):
             )
         self.segments = nn.ModuleList(segments)
         self.heads = nn.ModuleList(heads)
-        self.register_buffer("margins", torch.full((len(heads),), math.inf))
+        self.register_buffer("margins", torch.full((len(heads),), _NEVER))
         if margins is not None:
             self.set_margins(margins)
 
@@ -71,7 +72,7 @@ class EarlyExit(nn.Module):
             raise UsageError(
                 f"margins: {len(margins)} given, {len(self.heads)} allowed, one for each head"
             )
-        self.margins.copy_(torch.tensor(margins))
+        self.margins.copy_(torch.tensor(margins).clamp(max=_NEVER))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...] | ExitScores:
         """See the class. x: a batch of what the first segment takes."""
@@ -82,26 +83,14 @@ class EarlyExit(nn.Module):
         return all_scores(self.segments, self.heads, x)
 
     def first_confident(self, x: Tensor) -> ExitScores:
-        """Return the scores at which each sample leaves; what has left is not computed further."""
-        waiting = torch.arange(len(x), device=x.device)
-        scores: list[Tensor] = []
-        places: list[Tensor] = []
-        for segment, head, margin in zip(self.segments, self.heads, self.margins, strict=False):
-            x = segment(x)
-            found = head(x)
-            first, second = found.topk(2, dim=1).values.unbind(1)
-            leaves = first - second >= margin
-            scores.append(found[leaves])
-            places.append(waiting[leaves])
-            x, waiting = x[~leaves], waiting[~leaves]
-            if not len(waiting):
-                break
-        else:
-            scores.append(self.segments[-1](x))
-            places.append(waiting)
-        exits = torch.cat([torch.full_like(place, i) for i, place in enumerate(places)])
-        order = torch.cat(places).argsort()
-        return ExitScores(torch.cat(scores)[order], exits[order])
+        """Return the scores at which each sample leaves. All are computed for all samples, so that
+        the quantizers of all layers see the same ones."""
+        scores = torch.stack(self.all_exits(x))
+        first, second = scores.topk(2, dim=2).values.unbind(2)
+        is_last = torch.ones_like(first[:1], dtype=torch.bool)
+        confident = torch.cat([first[:-1] - second[:-1] >= self.margins[:, None], is_last])
+        exits = confident.int().argmax(0)
+        return ExitScores(scores[exits, torch.arange(len(x), device=x.device)], exits)
 
 
 def all_scores(segments: nn.ModuleList, heads: nn.ModuleList, x: Tensor) -> tuple[Tensor, ...]:

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from quantlab.conversion.calibration import quantized_copy
 from quantlab.errors import UsageError
 from quantlab.exits.interpreter import exit_scores, margins, run
 from quantlab.exits.lower import lower_exits
 from quantlab.exits.module import EarlyExit
 from quantlab.exits.program import NEVER
-from tests.quantlab.exits.networks import SPEC, codes, images, network, program
+from tests.quantlab.exits.networks import SPEC, codes, float_network, images, network, program
 
 
 def test_the_trunk_is_there_once() -> None:
@@ -36,6 +37,12 @@ def test_a_program_takes_the_exits_of_its_network() -> None:
     found, expected = run(lowered, x), given(images(64))
     assert set(found.exits) == {0, 1, 2}
     assert (found.exits == expected.exits.numpy()).mean() > 0.9
+
+
+def test_networks_with_exits_are_quantized_after_training_as_any_other() -> None:
+    made = quantized_copy(float_network(margins=[0.0, float("inf")]), images(8), most_bits=8)
+    assert isinstance(made, EarlyExit)
+    assert lower_exits(made, SPEC, images(8), memory_bits=8).thresholds == (0, NEVER)
 
 
 def test_what_is_no_network_with_exits_is_refused() -> None:
