@@ -19,7 +19,9 @@ class Recipe(Settings):
     arXiv:1503.02531), at `temperature`. weight_bits: those a layer may take.
     method: which weights go: `sensitivity`, those whose removal costs the loss least for each byte,
     over all layers; `largest_first`, SparseComp's rule: the smallest of the layer with most bytes.
-    seed: of the order of samples and all other draws. calibration: samples for ranges.
+    low_rank: whether layers first take low-rank forms, where that lowers the bytes of the C, or its
+    RAM if that is over the budget. seed: of the order of samples and all other draws.
+    calibration: samples for ranges.
     """
 
     epochs: int = Field(default=30, ge=3)
@@ -34,6 +36,7 @@ class Recipe(Settings):
     temperature: float = Field(default=4.0, gt=0.0)
     weight_bits: tuple[Literal[2, 4, 8], ...] = Field(default=(8, 4), min_length=1)
     method: Literal["sensitivity", "largest_first"] = "sensitivity"
+    low_rank: bool = False
     seed: int = 0
     calibration: int = Field(default=512, ge=1)
 

@@ -39,7 +39,8 @@ class LayerRow:
 class Report:
     """Bytes of flash and RAM, given and taken; accuracies in percent. dense_flash: of the network
     with 8 bits and all its weights. dense_accuracy, accuracy: on validation samples, of the network
-    as it was given and of the C. test_accuracy: of the C on test samples, None without."""
+    as it was given and of the C. test_accuracy: of the C on test samples, None without. forms: the
+    layers that have low-rank forms now, a line each."""
 
     board: str
     flash: int
@@ -54,6 +55,7 @@ class Report:
     layers: Sequence[LayerRow]
     curve: Sequence[Point]
     footprint: Footprint
+    forms: Sequence[str] = ()
 
     def to_json(self) -> str:
         """Return all of it."""
@@ -68,7 +70,8 @@ class Report:
                 f"{row.name:{width}}  {row.weights:7,}  {row.kept:7,}  {row.density:5.1f} %  "
                 f"{row.bits:4}  {row.encoding:8}  {row.nbytes:8,}"
             )
-        lines += ["", str(self.footprint), ""]
+        lines += ["", *self.forms, ""] if self.forms else [""]
+        lines += [str(self.footprint), ""]
         lines.append(f"flash: {self.flash:,} bytes{_of(self.flash_budget)} on {self.board}")
         lines.append(f"RAM: {self.ram:,} bytes{_of(self.ram_budget)}, beside the stack")
         lines.append(

@@ -13,6 +13,7 @@ from quantlab.compression.budget import Budget
 from quantlab.compression.exporting import Exported, Exporter
 from quantlab.compression.final import trimmed
 from quantlab.compression.layers import float_bytes_of, kept_of
+from quantlab.compression.lower_ranks import with_lower_ranks
 from quantlab.compression.pruning import Pruned, Pruning
 from quantlab.compression.recipe import Recipe
 from quantlab.compression.report import Point, Report
@@ -76,6 +77,7 @@ class Stages:
             temperature=recipe.temperature,
         )
         self._device = next(network.parameters()).device
+        self._forms: tuple[str, ...] = ()
         self._curve: list[Point] = []
         self._dense_flash = 0
         self._accuracy = 0.0
@@ -83,13 +85,18 @@ class Stages:
     def run(self) -> Done:
         """Train through all stages; return the C and the report."""
         recipe = self._recipe
-        dense = copy.deepcopy(self._network)
+        float_bytes = float_bytes_of(self._network)
         dense_accuracy = self._accuracy = accuracy_of(self._network, self._valid, "data.valid")
         if self._floor is not None and self._floor > dense_accuracy:
             raise UsageError(
                 f"floor: {self._floor:g} % given, at most the {dense_accuracy:.2f} % of the "
                 "network itself on validation samples allowed"
             )
+        if recipe.low_rank:
+            self._network, self._forms = with_lower_ranks(
+                self._network, self._exporter.samples, self._budget.ram_bytes
+            )
+        dense = copy.deepcopy(self._network)
         pruned = self._prune()
         network, masks = pruned.network, kept_of(pruned.network)
         self._train("settling", network, masks, recipe.ramp_epochs, recipe.settling_epochs)
@@ -99,7 +106,7 @@ class Stages:
         self._train("quantized", quantized, masks, first, recipe.quantized_epochs)
         exported = trimmed(quantized, self._exporter, self._budget.flash_bytes)
         check_limits(exported.sizes, ram=self._budget.ram_bytes, place="budget.")
-        report = self._report(quantized, exported, dense, dense_accuracy)
+        report = self._report(quantized, exported, dense, float_bytes, dense_accuracy)
         return Done(network=quantized, exported=exported, report=report)
 
     def _prune(self) -> Pruned:
@@ -229,7 +236,12 @@ class Stages:
         return int(state["epoch"]) + 1
 
     def _report(
-        self, network: nn.Module, exported: Exported, dense: nn.Module, dense_accuracy: float
+        self,
+        network: nn.Module,
+        exported: Exported,
+        dense: nn.Module,
+        float_bytes: int,
+        dense_accuracy: float,
     ) -> Report:
         program, spec = exported.program, self._exporter.spec
         test = self._data.test
@@ -240,7 +252,7 @@ class Stages:
             ram=exported.sizes.ram,
             ram_budget=self._budget.ram_bytes,
             dense_flash=self._dense_flash,
-            float_bytes=float_bytes_of(dense),
+            float_bytes=float_bytes,
             dense_accuracy=dense_accuracy,
             accuracy=accuracy_of_integers(program, spec, network, self._valid, "data.valid"),
             test_accuracy=None
@@ -249,4 +261,5 @@ class Stages:
             layers=layer_rows(dense, network, exported),
             curve=self._curve,
             footprint=exported.footprint,
+            forms=self._forms,
         )
