@@ -25,7 +25,8 @@ class Call:
     what is made with a layer's sums, see `ql_place`, or None for a function that takes none. after:
     arguments behind them. over: what the buffers that it writes may lie over, by their names.
     is_directed: whether, if there is `over`, its last argument says if it goes backward. work: that
-    it does, of models that survive power failures; None of what only QL_TRACE calls."""
+    it does, of models that survive power failures; None of what only QL_TRACE calls. patch: memory
+    that its tiles need besides."""
 
     layer: str
     function: str
@@ -35,12 +36,13 @@ class Call:
     over: Mapping[str, Mapping[str, Gap]] | None = None
     is_directed: bool = True
     work: Work | None = None
+    patch: Argument = None
 
     @property
     def pointers(self) -> list[Pointer]:
         """The buffers that it reads or writes."""
         given = [*self.arguments, *(one for place in self.places or () for one in place)]
-        given += self.after
+        given += [*self.after, self.patch]
         return [one for one in given if isinstance(one, Pointer)]
 
     @property

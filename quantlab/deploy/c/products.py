@@ -9,25 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.arena import Gap
-from quantlab.deploy.c.intermittent.slices import (
-    joined,
-    rows_of_pools,
-    slice_size,
-    sliced,
-    sliced_instructions,
-)
+from quantlab.deploy.c.intermittent.cut import Cut, cut_of, joined, sliced
+from quantlab.deploy.c.intermittent.power import Power
 from quantlab.deploy.c.intermittent.work import Work, is_one_tile
 from quantlab.deploy.c.kernels.choice import factors_of, kernel_name
-from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
+from quantlab.deploy.c.kernels.kernel import Factors, Stored
 from quantlab.deploy.c.kernels.table import KERNELS
 from quantlab.deploy.c.made import Sums, finish, keep_pooled
 from quantlab.deploy.c.overlap import Places, place_gap, window_gap
 from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.text import braces
-from quantlab.deploy.c.writer import Argument, Pointer, Writer, check_sizes
+from quantlab.deploy.c.writer import Argument, Pointer, Writer, c_type, check_sizes
 from quantlab.integer.groups import Group
 from quantlab.integer.operations import Convolution, Linear, Windows
-from quantlab.integer.tensor_type import IntegerType
+from quantlab.integer.tensor_type import IntegerType, TensorType
 
 
 def product(group: Group, writer: Writer) -> None:
@@ -40,7 +35,8 @@ def product(group: Group, writer: Writer) -> None:
     shape = writer.program.types[layer.output].shape
     order = channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
     kernel = KERNELS[kernel_name(writer.encodings[layer.output], factors)]
-    slices = sliced(factors, kernel, writer.power, rows_of_pools(group))
+    cut = None if writer.power is None else cut_of(group, factors, kernel, writer.power)
+    slices = sliced(factors, kernel, len(factors.weight) if cut is None else cut.outputs)
     kept = writer.weights[layer.output] = joined(slices)
     bias = layer.bias if kept.added is None else layer.bias + kept.added
     sums = Sums(group=group, order=order, bias=bias)
@@ -62,6 +58,11 @@ def product(group: Group, writer: Writer) -> None:
     scratch: Argument = None
     if kept.scratch is not None:
         scratch = Pointer(writer.temporary(kept.scratch, (0, 1)).buffer, is_written=True)
+    work, patch = None, None
+    if cut is not None and writer.power is not None:
+        work = _work(cut, factors, list(zip(slices, weights, strict=True)), writer, writer.power)
+        if cut.patch is not None:
+            patch = Pointer(writer.temporary(cut.patch, (0, 1)).buffer, is_written=True)
     arguments = (f"&{found}", Pointer(x.buffer), stored)
     writer.call(
         f"ql_{kept.function}",
@@ -69,7 +70,8 @@ def product(group: Group, writer: Writer) -> None:
         places=places,
         after=(scratch,),
         over=over_of(group, x, [(None, stored), *places], writer, kept.places_at_once),
-        work=_work(group, factors, kernel, list(zip(slices, weights, strict=True)), writer),
+        work=work,
+        patch=patch,
     )
     keep_pooled(group, writer)
 
@@ -81,31 +83,32 @@ def _weights(kept: Stored, writer: Writer) -> str:
 
 
 def _work(
-    group: Group,
-    factors: Factors,
-    kernel: Kernel,
-    slices: Sequence[tuple[Stored, str]],
-    writer: Writer,
-) -> Work | None:
-    """Return the work of a layer's call, None if the power never fails. slices: with the names of
-    their weights."""
-    if writer.power is None:
-        return None
-    together = rows_of_pools(group)
-    size = slice_size(factors, kernel, writer.power, together)
-    instructions, rows = sliced_instructions(factors, kernel, size), factors.num_places[0]
-    if len(slices) == 1 and (rows <= together or is_one_tile(instructions, writer.power)):
+    cut: Cut, factors: Factors, slices: Sequence[tuple[Stored, str]], writer: Writer, power: Power
+) -> Work:
+    """Return the work of a layer's call. slices: with the names of their weights."""
+    parts, rows = cut.parts(factors), factors.num_places[0]
+    instructions = cut.instructions * parts * rows / cut.rows
+    if parts == 1 and (rows == cut.rows or is_one_tile(instructions, power)):
         return Work(instructions=instructions)
     entries = [braces([f"ql_{one.function}", weights]) for one, weights in slices]
-    return Work(
+    work = Work(
         instructions=instructions,
         rows=rows,
         form="tile_product",
         before=(writer.table("ql_slice", "slices", entries),),
         after=(str(np.dtype(factors.kind.dtype).itemsize),),
-        last=(str(size),),
-        together=together,
-        slices=len(slices),
+        last=(str(cut.outputs),),
+        together=cut.rows,
+        parts=parts,
+    )
+    if cut.patch is None:
+        return work
+    return replace(
+        work,
+        form="tile_columns",
+        after=(c_type(TensorType((), factors.kind)),),
+        last=(*work.last, str(cut.columns)),
+        is_fixed=True,
     )
 
 

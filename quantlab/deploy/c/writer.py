@@ -141,6 +141,7 @@ class Writer:
         over: Mapping[str, Mapping[str, Gap]] | None = None,
         is_directed: bool = True,
         work: Work | None = None,
+        patch: Argument = None,
     ) -> None:
         """Append a call."""
         made = None if places is None else tuple(places)
@@ -154,6 +155,7 @@ class Writer:
                 over=over,
                 is_directed=is_directed,
                 work=work,
+                patch=patch,
             )
         )
 

@@ -240,6 +240,25 @@ def test_less_energy_makes_more_tiles_of_which_none_takes_more() -> None:
     assert counts[0] < counts[-1]
 
 
+@pytest.mark.parametrize(
+    ("tile", "forms"),
+    [
+        (10**9, set()),
+        (60_000, {"product"}),
+        (5_000, {"product", "columns"}),
+    ],
+)
+def test_work_is_cut_as_far_as_is_wanted(tile: int, forms: set[str]) -> None:
+    """First into rows, then into some outputs of each, then into columns."""
+    program = images(16, (16, 32), 10)
+    model = c_model(program, "dense", intermittent=Power(tile=tile))
+    assert set(re.findall(r"ql_tile_(\w+)\(", model.files["model.c"].decode())) == forms
+    for form in ("product", "columns"):
+        assert (f"runtime/tile_{form}.c" in model.files) == (form in forms)
+    if forms:
+        assert max(one["instructions"] for one in tiles_of(model)) <= tile + 150
+
+
 def test_a_charge_that_is_not_enough_for_the_smallest_tile_is_refused() -> None:
     program = images(16, (8, 16), 10)
     least = max(one["instructions"] for one in tiles_of(c_model(program, intermittent=FINEST)))
@@ -371,6 +390,29 @@ LONG = {
     "every tick": EveryTick(),
     "a thousand traces": Traces(count=1000, seed=1),
 }
+
+
+@needs_compiler
+@pytest.mark.long
+def test_charges_of_a_thousand_ticks_are_enough(tmp_path: Path) -> None:
+    program = images(16, (2, 2), 10)
+    files = c_model(program, "dense", intermittent=FINEST).files
+    found = simulated(program, files, tmp_path, Charges(ticks=1000))
+    assert found.failures > 40
+    assert is_safe(found)
+
+
+@needs_compiler
+@pytest.mark.long
+def test_a_hundredth_of_the_work_of_digits_is_enough(tmp_path: Path) -> None:
+    """Convolutions of 16 and 32 channels on 16x16 pixels."""
+    program = images(16, (16, 32), 10)
+    files = c_model(program, "dense", intermittent=True).files
+    write_files(files, tmp_path)
+    whole = simulate(program, tmp_path, sample(program), Charges(ticks=10**8)).ticks
+    found = simulate(program, tmp_path, sample(program), Charges(ticks=whole // 100))
+    assert found.failures > 90
+    assert is_safe(found)
 
 
 @needs_compiler

@@ -13,6 +13,7 @@ MOST_TILES = 2**16 - 2  # the number behind the last one has 16 bits too
 _PROGRESS = ("power_resume", "power_commit", "power_reset", "power_is_under_way")
 _NEEDS: Mapping[str, Sequence[str]] = {
     "tile_product": ("tile_made",),
+    "tile_columns": ("tile_made", "fill_window"),
     "tile_max_pool": ("tile_begin_pool",),
     "tile_sum_pool": ("tile_begin_pool", "tile_made"),
 }
@@ -86,13 +87,13 @@ def said_of(steps: Sequence[Step], power: Power) -> dict[str, object]:
 
 def _step(call: Call, first: int, power: Power) -> Step:
     work = work_of(call)
-    of_row = work.instructions / (work.rows * work.slices)
-    rows = int((power.wanted - A_TILE) / max(of_row, 1))
+    of_row = work.instructions / (work.rows * work.parts)
+    rows = 0 if work.is_fixed else int((power.wanted - A_TILE) / max(of_row, 1))
     rows = min(max(rows // work.together, 1) * work.together, work.rows)
     return Step(
         call=call,
         first=first,
-        tiles=-(-work.rows // rows) * work.slices,
+        tiles=-(-work.rows // rows) * work.parts,
         rows=rows,
         instructions=int(rows * of_row) + A_TILE,
     )

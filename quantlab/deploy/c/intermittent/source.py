@@ -49,6 +49,7 @@ def _arguments(step: Step, writer: Writer, arena: Arena) -> list[str]:
     if form_of(step) is None:
         return [*own, "0"] if call.over is not None and call.is_directed else own
     number = f"(uint16_t)(next - {step.first})"
+    own += [argument(call.patch, writer, arena)] if call.patch is not None else []
     return [*work.before, *own, *work.after, number, str(step.rows), *work.last]
 
 

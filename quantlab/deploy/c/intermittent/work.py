@@ -21,8 +21,8 @@ class Work:
     instructions: that a Cortex-M4 takes for all of it, about. rows: of equal work. form: the
     function of the runtime that does some of them, without `ql_`; none for what is done whole.
     before, after, last: its arguments before those of the call, behind them, and at the end.
-    together: how many rows, from a multiple of them on, are done in one piece. slices: how often
-    all rows are gone through, each time for a part of the outputs.
+    together: how many rows, from a multiple of them on, are done in one piece. parts: how many
+    tiles the same rows have. is_fixed: whether a tile has no more rows than are done together.
     """
 
     instructions: float
@@ -32,7 +32,8 @@ class Work:
     after: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
     together: int = 1
-    slices: int = 1
+    parts: int = 1
+    is_fixed: bool = False
 
 
 def is_one_tile(instructions: float, power: Power) -> bool:

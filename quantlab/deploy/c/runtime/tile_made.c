@@ -26,7 +26,10 @@ void ql_finish_tile(const ql_finish* finish, const int32_t* row, const ql_place*
                     size_t start, size_t first, size_t count) {
   const ql_tile* tile = (const ql_tile*)(const void*)places;
   (void)finish;
-  if (tile->of_tile != tile->outputs) start = start / tile->of_tile * tile->outputs;
+  if (tile->own_outputs != tile->outputs || tile->own_columns != tile->columns) {
+    const size_t place = start / tile->own_outputs, above = place / tile->own_columns;
+    start = (above * tile->columns + place % tile->own_columns) * tile->outputs;
+  }
   finish_whole(tile->finish, row, tile->sums, tile->places, tile->start + start,
                tile->first + first, count);
 }

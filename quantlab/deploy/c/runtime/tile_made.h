@@ -4,15 +4,17 @@
 
 #include "made.h"
 
-/* finish, places, sums, outputs: of the whole layer. start: of the first place of a tile. first: of
-   its outputs, `of_tile` a place. as_place: stands where the places of a layer stand. */
+/* finish, places, sums, columns, outputs: of the whole layer. start: of the first place of a tile.
+   first: of its outputs. A tile has `own_columns` places a row and `own_outputs` sums a place.
+   as_place: stands where the places of a layer stand. */
 typedef struct {
   ql_place as_place;
   const ql_finish* finish;
   const ql_place* places;
   int32_t* sums;
   size_t start, first;
-  uint16_t outputs, of_tile;
+  uint16_t columns, outputs;
+  uint16_t own_columns, own_outputs;
 } ql_tile;
 
 /* Finish a row of a tile's sums as one of the whole layer. places: as_place of a ql_tile. */

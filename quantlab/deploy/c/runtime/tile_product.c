@@ -24,8 +24,9 @@ void ql_tile_product(const ql_slice* slices, const ql_product* layer, const void
   const size_t slice = number / per_slice, row = number % per_slice * rows;
   const size_t first = slice * outputs, start = row * layer->result_columns * layer->outputs;
   const uint16_t of_tile = least(layer->outputs - first, outputs);
-  const ql_tile tile = {{NULL, NULL}, &layer->finish, places,         sums,
-                        start,        first,          layer->outputs, of_tile};
+  const uint16_t columns = layer->result_columns;
+  const ql_tile tile = {{NULL, NULL}, &layer->finish, places,         sums,    start,
+                        first,        columns,        layer->outputs, columns, of_tile};
   ql_product part = *layer;
   const size_t skipped = begin_at(&part, row);
   part.result_rows = least(layer->result_rows - row, rows);

@@ -4,7 +4,7 @@ void ql_tile_sum_pool(const ql_pool* pool, const void* x, int32_t* sums, const q
                       uint8_t size, uint16_t number, uint16_t count) {
   const size_t first = (size_t)number * count;
   const size_t start = first * pool->result_columns * pool->channels;
-  const ql_tile tile = {{NULL, NULL}, &pool->finish, places, sums, start, 0, 0, 0};
+  const ql_tile tile = {{NULL, NULL}, &pool->finish, places, sums, start, 0, 0, 0, 0, 0};
   ql_pool rows = *pool;
   const size_t skipped = ql_begin_pool(&rows, first, count);
   ql_let_tile_finish(&rows.finish);

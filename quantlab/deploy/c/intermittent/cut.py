@@ -1,0 +1,115 @@
+"""How the work of a layer is cut into tiles: rows of its result, of them some outputs or columns.
+
+Shapes: O outputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import lcm, prod
+
+import numpy as np
+
+from quantlab.deploy.c.intermittent.power import Power
+from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
+from quantlab.integer.groups import Group
+from quantlab.integer.tensor_type import TensorType
+
+_LEAST = 4  # outputs that kernels make at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How a layer is cut. outputs, columns: that a tile has at most. rows: the fewest that it may
+    have: all that one row of a pooling takes. instructions: of a tile of these, about. patch: what
+    a tile reads of the input, if it has not all columns."""
+
+    outputs: int
+    columns: int
+    rows: int
+    instructions: float
+    patch: TensorType | None = None
+
+    def parts(self, factors: Factors) -> int:
+        """Return how many tiles the same rows have."""
+        _, columns = factors.num_places
+        return -(-len(factors.weight) // self.outputs) * -(-columns // self.columns)
+
+
+def cut_of(group: Group, factors: Factors, kernel: Kernel, power: Power) -> Cut:
+    """Return how a layer is cut: into rows; if a tile of the fewest rows would take more than is
+    wanted, into slices of its outputs, and if it still does, into columns. Layers of several groups
+    have no slices."""
+    rows, columns = factors.num_places
+    strides = [one.pooling.windows.stride for one in group.made if one.pooling is not None]
+    least_rows = min(lcm(*(stride[0] for stride in strides)), rows)
+    least_columns = min(lcm(*(stride[1] for stride in strides)), columns)
+    share, size = least_rows / rows, len(factors.weight)
+    if factors.groups == 1:
+        size = -(-size // _LEAST) * _LEAST
+        while size > _LEAST and share * _most(factors, kernel, size) > power.wanted:
+            size = -(-size // (2 * _LEAST)) * _LEAST
+    instructions = share * _most(factors, kernel, size)
+    whole = Cut(
+        outputs=min(size, len(factors.weight)),
+        columns=columns,
+        rows=least_rows,
+        instructions=instructions,
+    )
+    wanted = int(power.wanted * columns / instructions) // least_columns * least_columns
+    if wanted >= columns or least_columns == columns:
+        return whole
+    wanted = max(wanted, least_columns)
+    patch = _patch(factors, least_rows, wanted)
+    return replace(
+        whole,
+        columns=wanted,
+        instructions=instructions * wanted / columns + prod(patch.shape),
+        patch=patch,
+    )
+
+
+def sliced(factors: Factors, kernel: Kernel, outputs: int) -> list[Stored]:
+    """Return the weights of a layer, so many outputs a slice: each is multiplied like a layer of
+    its own."""
+    return [kernel.store(one) for one in _slices(factors, outputs)]
+
+
+def joined(slices: Sequence[Stored]) -> Stored:
+    """Return the weights of a layer from its slices, one behind the other."""
+    first, *others = slices
+    if not others:
+        return first
+    added = [one.added for one in slices if one.added is not None]
+    scratch = [one.scratch for one in slices if one.scratch is not None]
+    return replace(
+        first,
+        weights=np.concatenate([one.weights.reshape(-1).view(np.uint8) for one in slices]),
+        is_gathered=any(one.is_gathered for one in slices),
+        is_of_places=any(one.is_of_places for one in slices),
+        scratch=max(scratch, key=lambda kind: prod(kind.shape)) if scratch else None,
+        added=np.concatenate(added) if added else None,
+    )
+
+
+def _most(factors: Factors, kernel: Kernel, outputs: int) -> float:
+    """Return the instructions of the largest slice."""
+    return max(kernel.instructions(one) for one in _slices(factors, outputs))
+
+
+def _slices(factors: Factors, outputs: int) -> list[Factors]:
+    if outputs >= len(factors.weight):
+        return [factors]
+    return [
+        replace(factors, weight=factors.weight[first : first + outputs])
+        for first in range(0, len(factors.weight), outputs)
+    ]
+
+
+def _patch(factors: Factors, rows: int, columns: int) -> TensorType:
+    """Return what the windows of so many rows and columns reach."""
+    windows = factors.windows
+    height, width = (
+        (count - 1) * windows.stride[axis] + (windows.kernel[axis] - 1) * windows.dilation[axis] + 1
+        for axis, count in enumerate((rows, columns))
+    )
+    return TensorType((height, width * factors.weight.shape[3] * factors.groups), factors.kind)
