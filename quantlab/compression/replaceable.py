@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Sequence
 
-from torch import fx, nn
+import torch
+from torch import Tensor, fx, nn
 
 from quantlab.algorithms.layers import carries
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.graphs.paths import callers, join
-from quantlab.graphs.replace import obstacle
+from quantlab.graphs.replace import obstacle, standing_in
 from quantlab.graphs.select import LAYER_TYPES, quantizable_layers
+from quantlab.graphs.shapes import evaluating
 from quantlab.integer.lower.finite import check_finite
 
 
@@ -31,9 +33,11 @@ def named_layers(network: nn.Module, names: Sequence[str] | None) -> dict[str, n
     return layers
 
 
-def blocked(network: nn.Module, layer: nn.Module, called: Collection[nn.Module]) -> str | None:
+def blocked(
+    network: nn.Module, layer: nn.Module, called: Collection[nn.Module], sample: Tensor
+) -> str | None:
     """Return why a layer has to stay as it is, None if it may change. called: the layers that the
-    network calls."""
+    network calls. sample: a batch of one, `[1, ...]`."""
     if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d):
         return f"a {type(layer).__name__} has no low-rank form here"
     if carries(layer):
@@ -41,9 +45,25 @@ def blocked(network: nn.Module, layer: nn.Module, called: Collection[nn.Module])
     if any(layer in callers(m) for m in network.modules() if isinstance(m, fx.GraphModule)):
         return "a traced graph calls it; factorize before tracing"
     reason = obstacle(network, layer, (nn.Linear, nn.Conv1d, nn.Conv2d))
-    if reason is None and layer not in called:
+    if reason is not None:
+        return reason
+    if layer not in called:
         return "the network does not call it"
-    return reason
+    return _read(network, layer, sample)
+
+
+@torch.no_grad()
+def _read(network: nn.Module, layer: nn.Module, sample: Tensor) -> str | None:
+    """Return which attribute of a layer the network reads, None if it only calls it."""
+    wrapped = nn.Sequential(layer)
+    with standing_in(network, layer, wrapped) as changed, evaluating(changed):
+        try:
+            changed(sample)
+        except AttributeError as error:
+            if error.obj is not wrapped:
+                raise
+            return f"the network reads its '{error.name}'"
+    return None
 
 
 def _layer(network: nn.Module, name: object) -> nn.Module:

@@ -53,7 +53,7 @@ def search(
     rows: dict[str, Row] = {}
     layers: Layers = {}
     for name, layer in named.items():
-        reason = blocked(work, layer, observed)
+        reason = blocked(work, layer, observed, batch[:1])
         if reason is None and isinstance(layer, Layer):
             layers[name] = layer, observed[layer]
         else:

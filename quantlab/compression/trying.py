@@ -1,8 +1,7 @@
 """A layer tried in another form: the least ranks, and what the whole network costs with it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from quantlab.compression.forms import Form, Ranks
 from quantlab.compression.lowrank import Layer
 from quantlab.compression.moments import Observed
 from quantlab.errors import QuantLabError
-from quantlab.graphs.replace import replace_modules
+from quantlab.graphs.replace import standing_in
 
 Loss = Callable[[nn.Module], float]
 
@@ -84,7 +83,7 @@ def tried(
 
     def fits(ranks: Ranks) -> bool:
         made = form.build(layer, ranks, observed)
-        with _standing_in(state.network, layer, made) as network:
+        with standing_in(state.network, layer, made) as network:
             losses[ranks] = measure.loss(network)
         return losses[ranks] <= bound
 
@@ -93,7 +92,7 @@ def tried(
     trial = Trial(form=name, words=form.describe(ranks), ranks=ranks, loss=losses[ranks])
     if found is None:
         return replace(trial, problem=f"loss {losses[ranks]:.3g}, at most {bound:.3g} allowed")
-    with _standing_in(state.network, layer, built(trial, layer, observed, measure)) as network:
+    with standing_in(state.network, layer, built(trial, layer, observed, measure)) as network:
         try:
             cost = measure.cost(network)
         except QuantLabError as error:
@@ -114,13 +113,3 @@ def _least(chain: Sequence[Ranks], fits: Callable[[Ranks], bool]) -> Ranks | Non
         else:
             low = middle + 1
     return chain[high]
-
-
-@contextmanager
-def _standing_in(network: nn.Module, layer: nn.Module, other: nn.Module) -> Iterator[nn.Module]:
-    """Put a module in the place of another one for as long as the context lasts."""
-    changed = replace_modules(network, {layer: other})
-    try:
-        yield changed
-    finally:
-        replace_modules(changed, {other: layer})

@@ -1,6 +1,7 @@
 """Layers of a network by name, and others in their place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -77,6 +78,16 @@ def replace_modules(network: nn.Module, replacements: Mapping[nn.Module, nn.Modu
             if child is not None and child in replacements:
                 parent._modules[name] = replacements[child]
     return replacements.get(network, network)
+
+
+@contextmanager
+def standing_in(network: nn.Module, layer: nn.Module, other: nn.Module) -> Iterator[nn.Module]:
+    """Put a module in the place of another one for as long as the context lasts."""
+    changed = replace_modules(network, {layer: other})
+    try:
+        yield changed
+    finally:
+        replace_modules(changed, {other: layer})
 
 
 def _tie(network: nn.Module, layer: nn.Module) -> str | None:

@@ -265,6 +265,31 @@ def test_neither_the_network_nor_its_modes_change() -> None:
     assert results[0].network[0][3].training
 
 
+class Reading(nn.Module):
+    """Reads attributes of its layers, beside calling them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sized = lower(nn.Linear(20, 20), rank=1)
+        self.used_twice = lower(nn.Linear(20, 20), rank=1)
+        self.free = lower(nn.Linear(20, 20), rank=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.sized(x).reshape(-1, self.sized.out_features)
+        return self.free(nn.functional.linear(self.used_twice(x), self.used_twice.weight))
+
+
+def test_layers_whose_attributes_the_network_reads_stay() -> None:
+    torch.manual_seed(0)
+    network, samples = Reading(), torch.rand(8, 20)
+    result = factorize(network, samples, cost=weight_cost)
+    rows = {row.name: row for row in result.rows}
+    for name, attribute in (("sized", "out_features"), ("used_twice", "weight")):
+        assert rows[name].reason == f"kept dense: the network reads its '{attribute}'"
+    assert rows["free"].chosen is not None
+    assert result.network(samples).shape == (8, 20)
+
+
 class Odd(nn.Module):
     """Layers that have to stay, each for a reason of its own."""
 
