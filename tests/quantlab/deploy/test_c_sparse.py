@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.artefact import FOLDER, host, on_board
+from quantlab.deploy.c.boards.measure import measure
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.compiler import STANDARD
 from quantlab.deploy.c.kernels.choice import Encoding, factors_of
@@ -355,6 +356,8 @@ def test_code_is_as_large_as_the_choice_counts_it(encoding: str, name: str, tmp_
     assert isinstance(layer, Linear)
     stored = KERNELS[encoding].store(factors_of(layer, program))
     compiler, total = BOARDS[name].compiler, 0
+    shared = KERNELS[encoding].shared_code
+    assert shared.keys() <= stored.runtime
     for number, file in enumerate([stored.function, *stored.runtime]):
         found = str(tmp_path / f"{number}.o")
         command = [compiler, *BOARDS[name].flags, *STANDARD, "-c", "-o", found]
@@ -362,7 +365,9 @@ def test_code_is_as_large_as_the_choice_counts_it(encoding: str, name: str, tmp_
         size = subprocess.run(
             [compiler.replace("gcc", "size"), found], capture_output=True, text=True, check=True
         )
-        total += int(size.stdout.splitlines()[1].split()[0])
+        num_bytes = int(size.stdout.splitlines()[1].split()[0])
+        assert abs(num_bytes - shared.get(file, num_bytes)) < 0.1 * num_bytes
+        total += num_bytes
     assert abs(total - KERNELS[encoding].code_bytes) < 0.1 * total
 
 
@@ -390,3 +395,41 @@ def test_sanitizers_have_nothing_to_say(
 ) -> None:
     program = layer(seed, DENSITIES[seed % 5], encoding)
     check_sanitized(program, c_model(program, {"sums": encoding}).files, tmp_path, compiler)
+
+
+def two_kinds() -> Program:
+    """Return two layers of sparse weights: many behind inputs without a sign, few behind codes."""
+    random = np.random.default_rng(6)
+
+    def dense_layer(name: str, inputs: str, shape: tuple[int, int]) -> Linear:
+        weight = np.round(random.normal(0, 40, shape) * (random.random(shape) < 0.05))
+        return Linear(
+            inputs=(inputs,), output=name, weight=weight.clip(-128, 127).astype(np.int8),
+            weight_bits=8, bias=np.arange(shape[0], dtype=np.int32),
+        )  # fmt: skip
+
+    many, few = dense_layer("many", "x", (200, 300)), dense_layer("y", "codes", (40, 200))
+    types = {"x": TensorType((300,), U8)}
+    return Program(inputs=types, operations=(many, codes("many", "codes"), few), outputs=("y",))
+
+
+def test_code_that_another_type_of_inputs_needs_too_counts_once() -> None:
+    """Rice codes save fewer bytes of the few weights than the whole code of another kernel would,
+    but most of theirs is there."""
+    program = two_kinds()
+    sizes = {name: weights_of(program, {"y": name})["y"]["bytes"] for name in ("csr", "rice")}
+    assert 0 < sizes["csr"] - sizes["rice"] < KERNELS["rice"].code_bytes - KERNELS["csr"].code_bytes
+    chosen = weights_of(program, "smallest")
+    assert [one["encoding"] for one in chosen.values()] == ["rice", "rice"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [engine("c-m3")])
+def test_smallest_has_the_smallest_objects(name: str, tmp_path: Path) -> None:
+    program = two_kinds()
+    choices: list[Encoding] = ["csr", "rice", {"many": "rice", "y": "csr"}, "smallest"]
+    flash = [
+        measure(written(program, one, tmp_path / str(number)) / FOLDER, BOARDS[name]).flash_bytes
+        for number, one in enumerate(choices)
+    ]
+    assert flash[-1] == min(flash)

@@ -5,6 +5,7 @@ row of the kernel, or one place of it where the kernel has gaps or groups. The n
 eight elements stand behind their byte, so that both are read with one pointer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.deploy.c.kernels.patch import (
+    PATCH_CODE,
     PLACES,
     Steps,
     estimated,
@@ -33,6 +35,10 @@ class BitmapKernel(Kernel):
     @property
     def code_bytes(self) -> int:
         return 1390
+
+    @property
+    def shared_code(self) -> Mapping[str, int]:
+        return PATCH_CODE
 
     def instructions(self, factors: Factors) -> float:
         num_entries = int(np.count_nonzero(factors.weight))

@@ -5,12 +5,14 @@ place, and its weights. The encoding is `Csr8(4)` of `quantlab.formats.weights`:
 block, and one for each 1,020 columns of a row.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from numpy import int8
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.deploy.c.kernels.patch import (
+    PATCH_CODE,
     PLACES,
     Steps,
     estimated,
@@ -35,6 +37,10 @@ class BlocksKernel(Kernel):
     @property
     def code_bytes(self) -> int:
         return 1480
+
+    @property
+    def shared_code(self) -> Mapping[str, int]:
+        return PATCH_CODE
 
     def obstacle(self, factors: Factors) -> str | None:
         if factors.kind == S16:

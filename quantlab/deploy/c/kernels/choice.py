@@ -10,6 +10,7 @@ that it cannot make are dense or `csr`. A mapping names the encoding of each lay
 its output; layers that it lacks are dense.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,6 +24,7 @@ from quantlab.deploy.c.placed import channels_last
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.integer.operations import Convolution, Linear, Reshape
 from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import IntegerType
 
 Encoding = str | Mapping[str, str]
 _LEEWAY = 1.25  # instructions over those of the fastest kernels
@@ -110,13 +112,23 @@ def _smallest(layers: Mapping[str, Factors], *, is_fast: bool) -> dict[str, str]
     """Return the encodings of the fewest bytes. is_fast: at hardly more instructions than the
     fastest.
 
-    Functions are made anew for each type of input, so that layers of different types share none;
-    depthwise layers have a function of their own in any case.
+    Functions are made anew for each type of input, so that layers of different types share only
+    what these call, which those of the type with the most weights bring; depthwise layers have a
+    function of their own in any case.
     """
     found = dict.fromkeys(layers, DENSE)
     choosing = {name: factors for name, factors in layers.items() if not factors.is_depthwise}
-    for kind in dict.fromkeys(factors.kind for factors in choosing.values()):
-        found |= _best({n: _costs(f) for n, f in choosing.items() if f.kind == kind}, is_fast)
+    num_weights: Counter[IntegerType] = Counter()
+    for factors in choosing.values():
+        num_weights[factors.kind] += factors.weight.size
+    files: frozenset[str] = frozenset()
+    for kind, _ in num_weights.most_common():
+        costs = {
+            name: _costs(factors) for name, factors in choosing.items() if factors.kind == kind
+        }
+        best = _best(costs, files, is_fast)
+        found |= best
+        files |= _shared_code(best).keys()
     return found
 
 
@@ -143,8 +155,8 @@ def _costs(factors: Factors) -> dict[str, _Cost]:
     }
 
 
-def _best(costs: _Costs, is_fast: bool) -> Mapping[str, str]:
-    """Return the encoding of each layer."""
+def _best(costs: _Costs, files: frozenset[str], is_fast: bool) -> Mapping[str, str]:
+    """Return the encoding of each layer. files: of shared code, which are there in any case."""
     dense = dict.fromkeys(costs, DENSE)
     most = _LEEWAY * sum(_fewest(own, own) for own in costs.values())
     smaller = [
@@ -153,7 +165,7 @@ def _best(costs: _Costs, is_fast: bool) -> Mapping[str, str]:
         if _weights(choice, costs) < _weights(dense, costs)
         and (not is_fast or _instructions(choice, costs) <= most)
     ]
-    return min([dense, *smaller], key=lambda choice: _weights(choice, costs) + _code(choice))
+    return min([dense, *smaller], key=lambda choice: _weights(choice, costs) + _code(choice, files))
 
 
 def _choices(costs: _Costs) -> Iterator[dict[str, str]]:
@@ -189,5 +201,14 @@ def _instructions(choice: Mapping[str, str], costs: _Costs) -> float:
     return sum(costs[layer][name].instructions for layer, name in choice.items())
 
 
-def _code(choice: Mapping[str, str]) -> int:
-    return sum(KERNELS[name].code_bytes for name in set(choice.values()))
+def _code(choice: Mapping[str, str], files: frozenset[str]) -> int:
+    shared = _shared_code(choice)
+    kernels = [KERNELS[name] for name in set(choice.values())]
+    own = sum(kernel.code_bytes - sum(kernel.shared_code.values()) for kernel in kernels)
+    return own + sum(size for file, size in shared.items() if file not in files)
+
+
+def _shared_code(choice: Mapping[str, str]) -> dict[str, int]:
+    """Return the bytes of the files that kernels share, by file."""
+    names = set(choice.values())
+    return {file: size for name in names for file, size in KERNELS[name].shared_code.items()}

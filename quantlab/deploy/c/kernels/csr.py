@@ -6,12 +6,14 @@ The encoding is `Csr8` of `quantlab.formats.weights`: two bytes for each nonzero
 each 255 columns of a row.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.deploy.c.kernels.patch import (
+    PATCH_CODE,
     PLACES,
     Steps,
     estimated,
@@ -33,6 +35,10 @@ class CsrKernel(Kernel):
     @property
     def code_bytes(self) -> int:
         return 1430
+
+    @property
+    def shared_code(self) -> Mapping[str, int]:
+        return PATCH_CODE
 
     def instructions(self, factors: Factors) -> float:
         num_entries = int(np.count_nonzero(factors.weight))

@@ -4,12 +4,14 @@ The encoding is `Delta4` of `quantlab.formats.weights`, whose rows are the spans
 row of the kernel, or one place of it where the kernel has gaps or groups.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from numpy import int8
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.deploy.c.kernels.patch import (
+    PATCH_CODE,
     PLACES,
     Steps,
     estimated,
@@ -31,6 +33,10 @@ class DeltaKernel(Kernel):
     @property
     def code_bytes(self) -> int:
         return 1500
+
+    @property
+    def shared_code(self) -> Mapping[str, int]:
+        return PATCH_CODE
 
     def instructions(self, factors: Factors) -> float:
         num_spans = len(spans(factors))

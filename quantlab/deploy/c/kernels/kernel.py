@@ -7,6 +7,7 @@ Shapes: O outputs, C channels of the input, G groups.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -113,6 +114,12 @@ class Kernel(ABC):
     @abstractmethod
     def code_bytes(self) -> int:
         """The code of its function, in bytes on a Cortex-M3 with -O2, about."""
+
+    @property
+    def shared_code(self) -> Mapping[str, int]:
+        """The part of `code_bytes` that functions of other kernels and for other types of inputs
+        call too, by files of the runtime."""
+        return {}
 
     def obstacle(self, factors: Factors) -> str | None:
         """Return why it cannot multiply the weights of a layer, None if it can: here, all but those

@@ -4,12 +4,14 @@ A row is one output, its columns are the elements of a patch: see `csr.py`. The 
 `Nibbles` of `quantlab.formats.weights`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from numpy import int8
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
 from quantlab.deploy.c.kernels.patch import (
+    PATCH_CODE,
     PLACES,
     Steps,
     estimated,
@@ -31,6 +33,10 @@ class NibblesKernel(Kernel):
     @property
     def code_bytes(self) -> int:
         return 1150
+
+    @property
+    def shared_code(self) -> Mapping[str, int]:
+        return PATCH_CODE
 
     def obstacle(self, factors: Factors) -> str | None:
         if factors.is_depthwise:

@@ -10,6 +10,7 @@ from quantlab.deploy.c.kernels.kernel import Factors
 from quantlab.integer.tensor_type import TensorType
 
 PLACES = 4  # QL_SPARSE_PLACES
+PATCH_CODE = {"sparse_patch": 404}
 
 
 def is_in_place(factors: Factors) -> bool:

@@ -4,13 +4,14 @@ The encoding is `Rice` of `quantlab.formats.weights`, whose rows are the windows
 gaps of a patch, which has the inputs of four places, are in none of its codes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.kernels.kernel import Factors, Kernel, Stored
-from quantlab.deploy.c.kernels.patch import PLACES, Steps, estimated, is_in_place, patch
+from quantlab.deploy.c.kernels.patch import PATCH_CODE, PLACES, Steps, estimated, is_in_place, patch
 from quantlab.formats.weights.rice import Rice
 
 
@@ -25,6 +26,10 @@ class RiceKernel(Kernel):
     @property
     def code_bytes(self) -> int:
         return 1780
+
+    @property
+    def shared_code(self) -> Mapping[str, int]:
+        return {**PATCH_CODE, "rice_begin": 104, "rice_row": 56, "rice_entries": 336}
 
     def instructions(self, factors: Factors) -> float:
         num_outputs, num_entries = len(factors.weight), int(np.count_nonzero(factors.weight))
