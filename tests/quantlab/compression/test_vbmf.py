@@ -30,35 +30,54 @@ def test_noise_has_rank_0(shape: tuple[int, int]) -> None:
     assert result.noise_variance == pytest.approx(9.0, rel=0.25)
 
 
-def test_the_values_minimize_the_free_energy() -> None:
-    """The posterior of the one component kept, found by descent over its five parameters."""
-    matrix = low_rank(1, (12, 30), noise=0.5)
-    result = evbmf(matrix)
-    (rows, columns), variance = matrix.shape, result.noise_variance
-    (largest,) = np.linalg.svd(matrix, compute_uv=False)[:1]
+def component(singular: float, variance: float, shape: tuple[int, int]) -> tuple[float, float]:
+    """Return the least of twice the free energy that a component with both factors can add, and
+    the product of their means: found by descent over the logarithms of these means, of the
+    variances of both posteriors and of both priors. Without factors it adds 0."""
+    rows, columns = shape
 
-    # Eq. (15) of Nakajima et al. for one component, with means a, b along the singular vectors,
-    # variances of their elements and variances of the priors: all but constants.
     def free_energy(logs: np.ndarray) -> float:
         a, b, of_a, of_b, prior_a, prior_b = np.exp(logs)
         a_squared, b_squared = a**2 + columns * of_a, b**2 + rows * of_b
-        return (
+        return float(
             columns * (np.log(prior_a / of_a) - 1)
             + rows * (np.log(prior_b / of_b) - 1)
             + a_squared / prior_a
             + b_squared / prior_b
-            + (-2 * largest * a * b + a_squared * b_squared) / variance
+            + (-2 * singular * a * b + a_squared * b_squared) / variance
         )
 
-    start = np.log([np.sqrt(largest), np.sqrt(largest), 0.01, 0.01, 1.0, 1.0])
-    best = minimize(
-        free_energy,
-        start,
-        method="Nelder-Mead",
-        options={"maxiter": 20_000, "xatol": 1e-9, "fatol": 1e-9},
-    )
-    assert np.exp(best.x[:2]).prod() == pytest.approx(result.singular_values[0], rel=1e-3)
-    assert result.singular_values[0] < largest
+    start = np.log([np.sqrt(singular)] * 2 + [variance / singular] * 2 + [singular / rows] * 2)
+    best = minimize(free_energy, start, method="L-BFGS-B", options={"maxiter": 5_000})
+    return best.fun, np.exp(best.x[:2]).prod()
+
+
+def test_the_values_minimize_the_free_energy() -> None:
+    """Of the posterior of each component that is kept; of others, none has less than 0."""
+    matrix = low_rank(2, (12, 30), noise=0.5)
+    result = evbmf(matrix)
+    singular = np.linalg.svd(matrix, compute_uv=False)
+    found = [component(value, result.noise_variance, matrix.shape) for value in singular]
+    assert [energy < 0 for energy, _ in found] == [True] * 2 + [False] * 10
+    means = [mean for _, mean in found[:2]]
+    np.testing.assert_allclose(means, result.singular_values, rtol=1e-3)
+    assert (result.singular_values < singular[:2]).all()
+
+
+@pytest.mark.parametrize(("rank", "noise"), [(0, 0.5), (2, 0.5), (1, 2.0)])
+def test_the_noise_minimizes_the_free_energy(rank: int, noise: float) -> None:
+    matrix = low_rank(rank, (12, 30), noise)
+    result = evbmf(matrix)
+    singular = np.linalg.svd(matrix, compute_uv=False)
+
+    def free_energy(variance: float) -> float:
+        added = [component(value, variance, matrix.shape)[0] for value in singular[: rank + 1]]
+        known = matrix.size * np.log(variance) + (singular**2).sum() / variance
+        return known + sum(min(energy, 0.0) for energy in added)
+
+    at = [0.5, 0.8, 0.97, 1.0, 1.03, 1.25, 2.0]
+    energies = [free_energy(result.noise_variance * factor) for factor in at]
+    assert int(np.argmin(energies)) == at.index(1.0)
 
 
 @given(st.integers(0, 4), st.integers(1, 24), st.integers(1, 24), st.integers(0, 2**32 - 1))
