@@ -12,6 +12,7 @@ from quantlab.deploy.c.narrow import narrow
 from quantlab.deploy.c.placed import Order
 from quantlab.deploy.c.text import braces
 from quantlab.deploy.c.writer import Writer
+from quantlab.integer.bounds import Bound
 from quantlab.integer.operations import Add, Lookup, Multiply, Operation, Threshold
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.program import Program
@@ -152,10 +153,17 @@ def _coarse_sum(
     is_narrow = bounds[operation.output].num_bits <= 32
     if is_narrow or operation.kind not in (U8, S8) or not can_make(operation, types):
         return None
-    if bias is None:
-        bias = np.zeros(shape[0] if len(shape) == 3 else shape[-1], np.int32)
     x, other = operation.inputs[side], operation.inputs[1 - side]
-    found = coarse_sum(operation, side, bias, (bounds[x], bounds[other]))
+    given = bounds[x]
+    if bias is None:
+        is_one = all(values.size == 1 for values in arrays_of(operation, side, len(shape)))
+        if is_one:  # A walk may take such rows as one, so that its channels cannot be told apart.
+            given = Bound(
+                low=np.array([given.lowest], object), high=np.array([given.highest], object)
+            )
+        count = 1 if is_one else shape[0] if len(shape) == 3 else shape[-1]
+        bias = np.zeros(count, np.int32)
+    found = coarse_sum(operation, side, bias, (given, bounds[other]))
     if found is None:
         return None
     fields = {

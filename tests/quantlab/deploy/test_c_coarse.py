@@ -168,6 +168,26 @@ def test_sums_have_the_codes_of_the_program_or_there_is_none(
 
 
 @needs_compiler
+def test_channels_of_one_value_are_added_like_all_others(tmp_path: Path) -> None:
+    """Constants that are one for all channels stay so: a walk takes several channels as a row."""
+    codes = Requantize(
+        inputs=("x",), output="a", multiplier=np.array([0, 9, 0]).reshape(3, 1, 1),
+        offset=np.array([5, 3, -9]).reshape(3, 1, 1), shift=np.array(4), low=-128, high=127,
+        kind=S8,
+    )  # fmt: skip
+    total = Add(
+        inputs=("a", "a"), output="y", left_multiplier=np.array(-1757532897),
+        right_multiplier=np.array(-240529449), offset=np.array(2**30), shift=np.array(31), low=-128,
+        high=127, kind=S8,
+    )  # fmt: skip
+    program = Program(
+        inputs={"x": TensorType((3, 2, 4), U8)}, operations=(codes, total), outputs=("a", "y")
+    )
+    raw = np.random.default_rng(0).integers(0, 256, (4, 3, 2, 4), np.uint8)
+    check(program, {"x": raw}, tmp_path)
+
+
+@needs_compiler
 @pytest.mark.parametrize(
     "num_bits",
     [28, pytest.param(14, marks=pytest.mark.long), pytest.param(34, marks=pytest.mark.long)],
