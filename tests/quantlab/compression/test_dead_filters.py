@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -452,11 +452,13 @@ def test_quantized_networks_lower_to_the_same_integers(kind: str, bits: int | No
 
 
 @pytest.mark.long
-@settings(max_examples=150, deadline=None)
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(cases())
 def test_random_quantized_networks(case: Case) -> None:
     """Scores without a quantizer have a scale that lowering chooses for their range: their integers
-    may differ, what they stand for does not."""
+    may differ, what they stand for does not. (So may those of all values whose range is read off
+    samples, which is of all channels: networks with such values are left out.)"""
     network, generator = case.network, torch.Generator().manual_seed(case.seed)
     with torch.no_grad():
         for parameter in (p for p in network.parameters() if p.ndim > 1):
@@ -465,20 +467,20 @@ def test_random_quantized_networks(case: Case) -> None:
                 parameter.index_fill_(axis, gone, 0.0)
     removed = remove_dead_filters(network, case.samples)
     with torch.no_grad():
-        assert torch.equal(network(case.samples), removed.network(case.samples))
+        given_floats, floats = network(case.samples), removed.network(case.samples)
+    assert float((given_floats - floats).abs().max()) <= 1e-12 * float(1 + floats.abs().max())
     scores = []
     for one in (network, removed.network):
         try:
             program = lower(
                 one,
                 case.spec,
-                case.samples,
                 threshold_levels=case.threshold_levels,
                 memory_bits=case.memory_bits,
                 sum_bits=case.sum_bits,
             )
         except UsageError:
-            assume(one is not network)
+            assume(one is removed.network)
             raise
         (name,) = program.outputs
         scores.append(program.reals[name](run(program, {"input": case.images.numpy()})[name]))
