@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize_scalar
 
 from quantlab.errors import UsageError
 
@@ -82,6 +81,7 @@ def _without_zeros(matrix: Values) -> Values:
 
 def _root(alpha: float) -> float:
     """Return t, which is 2.5129 for square matrices."""
+    from scipy.optimize import brentq
 
     def excess(t: float) -> float:
         return float(np.log1p(t) / t + np.log1p(t / alpha) * alpha / t - 1)
@@ -124,6 +124,8 @@ def _free_energy(
     variance: float, squares: Values, shape: tuple[int, int], threshold: float
 ) -> float:
     """Return twice the free energy over M, up to a constant, at a variance of the noise."""
+    from scipy.optimize import minimize_scalar
+
     rows, columns = shape
     alpha = rows / columns
     x = squares / (columns * variance)
