@@ -34,7 +34,7 @@ class Recipe(Settings):
     warmup: float = Field(default=0.02, ge=0.0, lt=1.0)
     distill: float = Field(default=0.5, ge=0.0, lt=1.0)
     temperature: float = Field(default=4.0, gt=0.0)
-    weight_bits: tuple[Literal[2, 4, 8], ...] = Field(default=(8, 4), min_length=1)
+    weight_bits: tuple[Literal[2, 4, 8], ...] = Field(default=(8, 4), min_length=1, strict=False)
     method: Literal["sensitivity", "largest_first"] = "sensitivity"
     low_rank: bool = False
     seed: int = 0
