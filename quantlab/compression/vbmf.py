@@ -97,6 +97,8 @@ def _threshold(shape: tuple[int, int]) -> float:
 
 
 def _noise_variance(singular: Values, shape: tuple[int, int]) -> float:
+    from scipy.optimize import minimize_scalar
+
     rows, columns = shape
     alpha = rows / columns
     most_kept = int(np.ceil(rows / (1 + alpha))) - 1
@@ -124,8 +126,6 @@ def _free_energy(
     variance: float, squares: Values, shape: tuple[int, int], threshold: float
 ) -> float:
     """Return twice the free energy over M, up to a constant, at a variance of the noise."""
-    from scipy.optimize import minimize_scalar
-
     rows, columns = shape
     alpha = rows / columns
     x = squares / (columns * variance)
