@@ -19,16 +19,17 @@ from quantlab.integer.program import Program
 _BATCH = 128
 _MOST_BITS = 8
 SMALLEST = "smallest"
-ENCODINGS = (SMALLEST, "csr", "rice")
+ENCODINGS = (SMALLEST, "small")
 """What is tried in the end: `smallest` knows the code of kernels on a Cortex-M3 only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A network as C. footprint: of its objects, which are compiled for `board`."""
+    """A network as C. encoding: of its weights. footprint: of its objects."""
 
     program: Program
     model: Model
+    encoding: str
     footprint: Footprint
 
     @property
@@ -85,9 +86,12 @@ class Exporter:
         Raises UsageError.
         """
         program = self.program(network)
-        models = [c_model(program, encoding) for encoding in encodings]
-        sizes = [flash_bytes(model.files, self.command) for model in models]
-        model = models[sizes.index(min(sizes))]
+        models = {encoding: c_model(program, encoding) for encoding in encodings}
+        sizes = {name: flash_bytes(model.files, self.command) for name, model in models.items()}
+        encoding = min(sizes, key=lambda name: sizes[name])
         return Exported(
-            program=program, model=model, footprint=footprint(model.files, self.command)
+            program=program,
+            model=models[encoding],
+            encoding=encoding,
+            footprint=footprint(models[encoding].files, self.command),
         )

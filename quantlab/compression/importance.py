@@ -26,10 +26,15 @@ class Importance:
     def observe(self) -> None:
         """Take the gradients of one step."""
         self._num_steps += 1
-        for name, weight in self._weights.items():
-            if weight.grad is not None:
-                square = self._squares[name]
-                square.mul_(_DECAY).addcmul_(weight.grad, weight.grad, value=1 - _DECAY)
+        pairs = [
+            (self._squares[name], weight.grad)
+            for name, weight in self._weights.items()
+            if weight.grad is not None
+        ]
+        if pairs:
+            squares, gradients = [square for square, _ in pairs], [grad for _, grad in pairs]
+            torch._foreach_mul_(squares, _DECAY)
+            torch._foreach_addcmul_(squares, gradients, gradients, value=1 - _DECAY)
 
     def fisher(self) -> dict[str, Tensor]:
         """Return F of each weight, by layer, corrected for the first steps."""

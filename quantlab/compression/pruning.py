@@ -1,6 +1,6 @@
 """The ramp: weights are removed while the network is trained, until its C fits the budget."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from quantlab.algorithms.layers import carries
 from quantlab.compression.byte_curve import ByteCurve, byte_curve, layer_operations
-from quantlab.compression.exporting import SMALLEST, Exported, Exporter
+from quantlab.compression.exporting import ENCODINGS, SMALLEST, Exported, Exporter
 from quantlab.compression.importance import Importance
 from quantlab.compression.largest_first import LargestFirst
 from quantlab.compression.layers import keep, kept_of, prunable_layers
@@ -101,13 +101,15 @@ class Pruning:
             exported = self._exported(made, self._bits)
             return Pruned(network=made, bits=self._bits, flash=exported.flash)
         self._measure()
+        encodings: Sequence[str] = ENCODINGS
         before = {n: layer.weight.detach().clone() for n, layer in self._layers.items()}
         wanted, best = self._flash - self._others, None
         smallest: tuple[int, Selection] | None = None
         for _ in range(_FITS):
             self._restore(before)
             selection = self._select(wanted)
-            flash = self._flash_of(selection)
+            exported = self._exported_of(selection, encodings)
+            flash, encodings = exported.flash, (exported.encoding,)
             if smallest is None or flash < smallest[0]:
                 smallest = (flash, selection)
             if flash <= self._flash and (best is None or flash > best[0]):
@@ -118,8 +120,7 @@ class Pruning:
         assert smallest is not None
         flash, selection = smallest if best is None else best
         self._restore(before)
-        self._flash_of(selection)
-        self._bits = dict(selection.bits)
+        self._quantize(selection)
         self.masks = kept_of(self._network)
         made = without_dead_filters(self._network, self._exporter.samples[:2])
         return Pruned(network=made, bits=self._bits, flash=flash)
@@ -135,7 +136,7 @@ class Pruning:
             masks[name] = mask_of(order, least_kept(self._layers[name]), weight)
         bits = dict.fromkeys(masks, min(self._weight_bits))
         kept, chosen = self.masks, self._bits
-        flash = self._flash_of(Selection(masks=masks, bits=bits))
+        flash = self._exported_of(Selection(masks=masks, bits=bits), ENCODINGS).flash
         self._restore(made)
         self.masks, self._bits = kept, chosen
         return flash
@@ -193,20 +194,25 @@ class Pruning:
             self._layers[name].weight.copy_(weight)
 
     @torch.no_grad()
-    def _flash_of(self, selection: Selection) -> int:
-        """Put a selection into effect; return the bytes of the C. Weights whose code is zero go
-        too, so that the C cannot take more after training."""
+    def _quantize(self, selection: Selection) -> None:
+        """Put a selection into effect. Weights whose code is zero go too, so that the C cannot take
+        more after training."""
         self._keep(selection)
         quantized = self._exporter.quantized(self._network, self._bits)
         for name in selection.masks:
             weight = self._layers[name].weight
             codes = carries(quantized.get_submodule(name))["weight"].codes(weight)
             weight.mul_(codes != 0)
-        made = without_dead_filters(self._network, self._exporter.samples[:2])
-        return self._exported(made, self._bits).flash
 
-    def _exported(self, network: nn.Module, bits: Mapping[str, int]) -> Exported:
-        return self._exporter.export(self._exporter.quantized(network, bits))
+    def _exported_of(self, selection: Selection, encodings: Sequence[str]) -> Exported:
+        self._quantize(selection)
+        made = without_dead_filters(self._network, self._exporter.samples[:2])
+        return self._exported(made, self._bits, encodings)
+
+    def _exported(
+        self, network: nn.Module, bits: Mapping[str, int], encodings: Sequence[str] = ENCODINGS
+    ) -> Exported:
+        return self._exporter.export(self._exporter.quantized(network, bits), encodings)
 
     def _measure(self) -> int:
         """Measure the C of the present network and the bytes of its layers; return all bytes."""
@@ -219,8 +225,7 @@ class Pruning:
             if int((self._layers[name].weight != 0).sum()) > 0
         }
         made = without_dead_filters(self._network, self._exporter.samples[:2])
-        quantized = self._exporter.quantized(made, self._bits)
-        flash = self._exporter.export(quantized, (SMALLEST,)).flash
+        flash = self._exported(made, self._bits, (SMALLEST,)).flash
         self._others = flash - sum(
             float(curve.at(int(curve.counts[-1]), self._bits.get(name, 8)))
             for name, curve in self._curves.items()
