@@ -12,19 +12,17 @@ import numpy as np
 
 from quantlab.deploy.c.kernels.choice import factors_of
 from quantlab.deploy.c.kernels.kernel import Factors, Stored
-from quantlab.deploy.c.kernels.table import SMALL
 from quantlab.deploy.c.made import keep_pooled, unplaced
 from quantlab.deploy.c.placed import channels_last
 from quantlab.deploy.c.products import factors_in, only_forward, over_of, sizes_in
 from quantlab.deploy.c.small_rules import Rule, rule_of
-from quantlab.deploy.c.small_weights import pairs_of
+from quantlab.deploy.c.small_weights import LITTLE, PLACES, stored
 from quantlab.deploy.c.writer import Argument, Pointer, Writer
 from quantlab.integer.groups import Group, Made
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, U8, TensorType
 
-_PLACES = 4  # QL_SMALL_PLACES
 _MOST_BYTE = np.iinfo(np.uint8).max
 _MOST = np.iinfo(np.uint16).max
 _WIDE = ("channels", "outputs", "num_places")  # of 16 bits
@@ -46,7 +44,7 @@ def plan(group: Group, writer: Writer) -> Plan | None:
     """Return how a layer is made; None where its encoding is another one, or it cannot be."""
     layer = group.operation
     assert isinstance(layer, Convolution | Linear)
-    if writer.encodings[layer.output] != SMALL or writer.power is not None:
+    if writer.encodings[layer.output] not in LITTLE or writer.power is not None:
         return None
     made = group.made[0] if group.made else None
     factors = factors_of(layer, writer.program)
@@ -69,9 +67,10 @@ def small(planned: Plan, writer: Writer) -> None:
     factors, x = factors_in(layer, writer)
     shape = writer.program.types[layer.output].shape
     order = channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
-    weights = pairs_of(factors.weight.reshape(len(layer.bias), -1))
-    function = f"small_{factors.kind}"
-    writer.weights[layer.output] = Stored(encoding=SMALL, weights=weights.stream, function=function)
+    form = writer.encodings[layer.output]
+    weights = stored(factors.weight.reshape(len(layer.bias), -1), form)
+    function = f"{form}_{factors.kind}"
+    writer.weights[layer.output] = Stored(encoding=form, weights=weights, function=function)
     writer.runtime |= {function, "small_find", rule.function}
     traced = f".tensor = {writer.numbers[layer.output]}, .left_out = NULL"
     if layer.bias.any():
@@ -86,8 +85,7 @@ def small(planned: Plan, writer: Writer) -> None:
             other = Pointer(writer.ordered(made.other, order).buffer)
     named = layer.output if made is None else made.operation.output
     fields = {
-        "weights": writer.constants("weights", weights.stream),
-        "has_long_gaps": int(weights.has_long_gaps),
+        "weights": writer.constants("weights", weights),
         "put": f"ql_{rule.function}",
         "constants": writer.constants("constants", rule.constants),
         **rule.fields,
@@ -98,7 +96,7 @@ def small(planned: Plan, writer: Writer) -> None:
     found = writer.structure("ql_small", "layer", fields, before)
     to = Pointer(writer.new(result, order).buffer, is_written=True)
     scratch = _scratch(planned, writer)
-    over = over_of(group, x, [(other, to)], writer, _PLACES, is_by_pool=True)
+    over = over_of(group, x, [(other, to)], writer, PLACES, is_by_pool=True)
     arguments = (f"&{found}", Pointer(x.buffer), other, to, scratch)
     writer.call(f"ql_{function}", *arguments, over=only_forward(over), is_directed=False)
     keep_pooled(group, writer)
@@ -151,9 +149,9 @@ def _scratch(planned: Plan, writer: Writer) -> Argument:
     windows = factors.windows
     is_place = windows.kernel == windows.stride == (1, 1) and not windows.is_padded
     is_pooled = planned.sizes["pool_rows"] * planned.sizes["pool_columns"] > 1
-    if is_place and not is_pooled and (num_places == 1 or num_places % _PLACES == 0):
+    if is_place and not is_pooled and (num_places == 1 or num_places % PLACES == 0):
         return None
-    kind = TensorType((_PLACES, prod(factors.window.shape)), factors.kind)
+    kind = TensorType((PLACES, prod(factors.window.shape)), factors.kind)
     return Pointer(writer.temporary(kind, (0, 1)).buffer, is_written=True)
 
 

@@ -16,7 +16,7 @@ from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.footprint import flash_bytes, footprint
 from quantlab.deploy.c.model import c_model
 from quantlab.deploy.c.overlap import Places, window_gap
-from quantlab.deploy.c.small_weights import pairs_of
+from quantlab.deploy.c.small_weights import PAIRS, stored
 from quantlab.deploy.folder import write_files
 from quantlab.integer.operations import (
     Add,
@@ -164,8 +164,8 @@ def encodings(program: Program) -> set[object]:
     return {one["encoding"] for one in weights_of(program, "small").values()}
 
 
-def rows_read(stream: NDArray[np.uint8], shape: tuple[int, int], *, has_long_gaps: bool) -> list:
-    """Return weights as the loop of `runtime/small.inc` reads them, byte by byte."""
+def rows_read(stream: NDArray[np.uint8], shape: tuple[int, int]) -> list[list[int]]:
+    """Return weights as the loop of `runtime/small_pairs.inc` reads them, byte by byte."""
     given_ = iter(stream.tolist())
     found = []
     for _ in range(shape[0]):
@@ -174,8 +174,7 @@ def rows_read(stream: NDArray[np.uint8], shape: tuple[int, int], *, has_long_gap
             count = next(given_)
             for _ in range(count):
                 gaps = next(given_)
-                pair = (gaps, next(given_)) if has_long_gaps else (gaps % 16, gaps // 16)
-                for gap in pair:
+                for gap in (gaps % 16, gaps // 16):
                     at += gap
                     code = next(given_)
                     row[at] += code - 256 * (code > 127)
@@ -188,24 +187,20 @@ def rows_read(stream: NDArray[np.uint8], shape: tuple[int, int], *, has_long_gap
 @given(st.integers(0, 2**32), st.floats(0, 1), st.integers(1, 700), st.integers(1, 3))
 def test_weights_are_read_as_they_are(seed: int, density: float, columns: int, rows: int) -> None:
     codes = sparse(np.random.default_rng(seed), (rows, columns), density)
-    found = pairs_of(codes)
-    read_ = rows_read(found.stream, codes.shape, has_long_gaps=found.has_long_gaps)
-    assert read_ == codes.tolist()
+    assert rows_read(stored(codes, PAIRS), codes.shape) == codes.tolist()
 
 
 @pytest.mark.parametrize("gap", [15, 16, 30, 31, 254, 255, 256, 509, 510, 511])
 def test_long_gaps_are_split(gap: int) -> None:
     codes = np.zeros((1, 2 * gap + 2), np.int8)
     codes[0, [gap, 2 * gap + 1]] = -128, 127
-    found = pairs_of(codes)
-    assert rows_read(found.stream, codes.shape, has_long_gaps=found.has_long_gaps) == codes.tolist()
+    assert rows_read(stored(codes, PAIRS), codes.shape) == codes.tolist()
 
 
 @pytest.mark.parametrize("columns", [508, 509, 510, 511, 1020, 1021])
 def test_rows_of_any_number_of_pairs_are_read(columns: int) -> None:
     codes = np.ones((2, columns), np.int8)
-    found = pairs_of(codes)
-    assert rows_read(found.stream, codes.shape, has_long_gaps=found.has_long_gaps) == codes.tolist()
+    assert rows_read(stored(codes, PAIRS), codes.shape) == codes.tolist()
 
 
 @settings(max_examples=60, deadline=None)
@@ -239,14 +234,38 @@ def test_places_that_are_pooled_together_are_read_before_they_are_written_over(
 @pytest.mark.parametrize("made", MADE)
 def test_layers_are_made_in_little_code(made: str) -> None:
     program = case(3, made)
-    assert encodings(program) == {"small"}
+    assert encodings(program) <= {"small", "small_rice"}
+
+
+def test_weights_take_the_form_of_fewer_bytes_and_code() -> None:
+    """Rice codes of a layer of many places are slow, unless its gaps are long."""
+    random = np.random.default_rng(0)
+
+    def program(side: int, density: float) -> Program:
+        layer = Convolution(
+            inputs=("x",), output="y", weight=sparse(random, (90, 80, 3, 3), density),
+            weight_bits=8, windows=Windows(kernel=(3, 3)), bias=np.zeros(90, np.int32),
+            padding_codes=np.zeros(80, np.int32),
+        )  # fmt: skip
+        types = {"x": TensorType((80, side, side), U8)}
+        return Program(inputs=types, operations=(layer,), outputs=("y",))
+
+    forms = {
+        (side, density, encoding): weights_of(program(side, density), encoding)["y"]["encoding"]
+        for side in (3, 9)
+        for density in (0.01, 0.1)
+        for encoding in ("small", "tiny")
+    }
+    assert forms.pop((9, 0.1, "small")) == "small"
+    assert set(forms.values()) == {"small_rice"}
+    assert encodings(chain()) == {"small"}  # too few for two functions
 
 
 @needs_compiler
 @pytest.mark.parametrize("made", MADE)
 def test_layers_have_the_integers_of_the_program(made: str, tmp_path: Path) -> None:
     program = case(3, made)
-    written(program, "small", tmp_path)
+    written(program, "tiny" if made == "long" else "small", tmp_path)
     check(program, host({"network": program}, tmp_path), samples(program, 2))
 
 
@@ -256,7 +275,7 @@ def test_layers_have_the_integers_of_the_program(made: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("seed", range(40))
 def test_many_layers(made: str, seed: int, tmp_path: Path) -> None:
     program = case(seed, made, density=(0, 0.01, 0.1, 0.5, 1)[seed % 5])
-    written(program, "small", tmp_path)
+    written(program, ("small", "tiny")[seed % 2], tmp_path)
     check(program, host({"network": program}, tmp_path), samples(program, 2))
 
 
@@ -276,13 +295,16 @@ def test_networks_have_the_integers_of_the_program(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("seed", range(30))
 def test_random_programs_have_their_integers(seed: int, tmp_path: Path) -> None:
     program = Author(seed).program(12)
-    written(program, "small", tmp_path)
+    written(program, ("small", "tiny")[seed % 2], tmp_path)
     check(program, host({"network": program}, tmp_path), inputs(program, 2, seed))
 
 
+@pytest.mark.long
 def test_what_little_code_cannot_make_is_dense_or_sparse() -> None:
     """Layers of one channel for each output, say."""
-    assert encodings(network_program("depthwise")) == {"small", "dense"}
+    found = encodings(network_program("depthwise"))
+    assert "dense" in found
+    assert found & {"small", "small_rice"}
 
 
 @each_compiler
@@ -293,7 +315,8 @@ def test_sanitizers_have_nothing_to_say(
     compiler: str, made: str, seed: int, tmp_path: Path
 ) -> None:
     program = case(seed, made)
-    check_sanitized(program, c_model(program, "small").files, tmp_path, compiler)
+    encoding = ("small", "tiny")[seed % 2]
+    check_sanitized(program, c_model(program, encoding).files, tmp_path, compiler)
 
 
 def test_a_small_model_passes_its_own_test_under_sanitizers(tmp_path: Path) -> None:
@@ -308,6 +331,7 @@ def test_boards_make_the_same(name: str, tmp_path: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.long
 def test_code_and_structures_are_much_less() -> None:
     rest = {}
     for encoding in ("smallest", "small"):

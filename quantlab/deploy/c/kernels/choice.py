@@ -5,9 +5,9 @@ the others stay dense. `smallest` makes the bytes of all weights, and of the cod
 that are needed, as few as possible: a kernel that only one layer takes has to save more than its
 own code. It keeps a program dense whose weights alone take no fewer bytes otherwise. `auto` is the
 same among what takes at most a quarter more instructions in all than the fastest kernels do, as
-kernels estimate them. `small` makes the code as small as can be, see `small.py`; weights of layers
-that it cannot make are dense or `csr`. A mapping names the encoding of each layer, by the name of
-its output; layers that it lacks are dense.
+kernels estimate them. `small` makes the code as small as can be, see `small.py`, and `tiny` the
+weights with it; those of layers that it cannot make are dense or `csr`. A mapping names the
+encoding of each layer, by the name of its output; layers that it lacks are dense.
 """
 
 from collections import Counter
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.kernels.kernel import Factors
-from quantlab.deploy.c.kernels.table import AUTO, CHOICES, DENSE, KERNELS, SMALL
+from quantlab.deploy.c.kernels.table import AUTO, CHOICES, DENSE, KERNELS, SMALL, TINY
 from quantlab.deploy.c.placed import channels_last
+from quantlab.deploy.c.small_weights import little
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.integer.operations import Convolution, Linear, Reshape
 from quantlab.integer.program import Program
@@ -45,8 +46,8 @@ def chosen(program: Program, encoding: Encoding) -> Mapping[str, str]:
     if not isinstance(encoding, str):
         _check_layers(encoding, layers)
         return {name: encoding.get(name, DENSE) for name in layers}
-    if encoding == SMALL:
-        return dict.fromkeys(layers, SMALL)
+    if encoding in (SMALL, TINY):
+        return little(layers, is_fast=encoding == SMALL)
     if encoding in CHOICES:
         return _smallest(layers, is_fast=encoding == AUTO)
     _check_name(encoding)
@@ -54,8 +55,8 @@ def chosen(program: Program, encoding: Encoding) -> Mapping[str, str]:
 
 
 def kernel_name(encoding: str, factors: Factors) -> str:
-    """Return the kernel of a layer that has an encoding: another one where that is `small`."""
-    return _least(factors, (DENSE, "csr")) if encoding == SMALL else encoding
+    """Return the kernel of a layer that has an encoding: another one for one of little code."""
+    return encoding if encoding in KERNELS else _least(factors, (DENSE, "csr"))
 
 
 def factors_of(layer: Convolution | Linear, program: Program) -> Factors:

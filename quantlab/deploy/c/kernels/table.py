@@ -26,6 +26,6 @@ _ROWS: tuple[Kernel, ...] = (
 KERNELS: Mapping[str, Kernel] = {kernel.encoding: kernel for kernel in _ROWS}
 DENSE = _ROWS[0].encoding
 AUTO = "auto"
-SMALL = "small"
-CHOICES = (AUTO, "smallest", SMALL)
+SMALL, TINY = "small", "tiny"
+CHOICES = (AUTO, "smallest", SMALL, TINY)
 """Names that leave the choice to `choice.py`."""

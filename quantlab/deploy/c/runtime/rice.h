@@ -8,6 +8,7 @@
 #ifndef QL_RICE_H
 #define QL_RICE_H
 
+#include "rice_code.h"
 #include "sparse.h"
 
 /* How many entries are read at once. */
@@ -41,12 +42,5 @@ void ql_rice_row(ql_rice* rice);
 
 /* Read entries of the output, and return how many: 0 behind its last one. */
 size_t ql_rice_entries(ql_rice* rice, ql_rice_entry* entries);
-
-/* The next bits, 25 at least, from the highest on. */
-static inline uint32_t ql_rice_word(const uint8_t* at, uint8_t bit) {
-  const uint32_t word =
-      (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-  return word << bit;
-}
 
 #endif

@@ -1,24 +1,5 @@
 #include "rice.h"
 
-/* How many zeros are before the highest bit that is set. */
-static inline uint8_t zeros_before(uint32_t word) {
-#ifdef __ARM_FEATURE_CLZ
-  return (uint8_t)__builtin_clz(word);
-#else
-  uint8_t zeros = 0;
-  for (; word >> 31 == 0; word <<= 1) zeros++;
-  return zeros;
-#endif
-}
-
-/* Take a number in a code of so many bits from the highest bits of a word, which has `zeros` first.
- */
-static inline size_t take(uint32_t* word, uint8_t zeros, uint8_t num_bits) {
-  const uint32_t rest = *word << zeros << 1;
-  *word = rest << num_bits;
-  return ((size_t)zeros << num_bits) + (size_t)(rest >> 1 >> (31 - num_bits));
-}
-
 /* Go on to the span that has the next element. */
 QL_NOINLINE static size_t next_span(ql_rice* rice, size_t next) {
   while (next >= rice->end) {
@@ -43,10 +24,10 @@ size_t ql_rice_entries(ql_rice* rice, ql_rice_entry* entries) {
   size_t next = rice->next, bit = rice->bit;
   for (; entries != last; entries++, next++) {
     uint32_t word = ql_rice_word(at, (uint8_t)bit);
-    const uint8_t zeros = zeros_before(word);
-    next += take(&word, zeros, gap_bits);
-    const uint8_t more = zeros_before(word);
-    entries->weight = values[take(&word, more, value_bits)];
+    const uint8_t zeros = ql_rice_zeros(word);
+    next += ql_rice_take(&word, zeros, gap_bits);
+    const uint8_t more = ql_rice_zeros(word);
+    entries->weight = values[ql_rice_take(&word, more, value_bits)];
     bit += num_bits + zeros + more;
     at += bit / 8;
     bit %= 8;

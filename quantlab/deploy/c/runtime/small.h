@@ -27,7 +27,7 @@ typedef void ql_small_put(const struct ql_small* layer, const ql_small_place* pl
 
 /* A fully connected layer is a convolution of one place, or of a column of them. Windows of
    pool_rows x pool_columns places are pooled; result_columns: of pooled places. padding: the code
-   beyond the border, as a byte. weights: see small.inc. constants: of each output a multiplier and
+   beyond the border, as a byte. constants: of each output a multiplier and
    an offset, of 16 bits where is_short, or what ql_small_numbers takes. A byte is
 
    clamp((multiplier * (sum << doublings) + other_multiplier * (other << doublings) +
@@ -46,7 +46,6 @@ typedef struct ql_small {
   int16_t low, high;
   uint8_t shift, doublings, is_short;
   uint8_t padding, is_signed, is_other_signed;
-  uint8_t has_long_gaps;
   uint8_t rows, columns, result_columns;
   uint8_t kernel_rows, kernel_columns, stride_rows, stride_columns;
   uint8_t top, left, pool_rows, pool_columns;
@@ -66,11 +65,24 @@ ql_small_put ql_small_numbers;
 ql_small_place ql_small_find(const ql_small* layer, const void* input, size_t number,
                              uint8_t* window);
 
+/* The products of a weight at all places, `step` apart, are added to their sums. */
+#define QL_SMALL_ADD(weight)            \
+  {                                     \
+    const int32_t w = (int8_t)(weight); \
+    sum0 += w * at[0];                  \
+    sum1 += w * at[step];               \
+    sum2 += w * at[2 * step];           \
+    sum3 += w * at[3 * step];           \
+  }
+
 /* Compute a layer. scratch: of QL_SMALL_PLACES windows; NULL where each window is the place that it
    makes, and there is one place or a multiple of QL_SMALL_PLACES. */
-void ql_small_u8(const ql_small* layer, const void* input, const void* other, void* to,
-                 void* scratch);
-void ql_small_s8(const ql_small* layer, const void* input, const void* other, void* to,
-                 void* scratch);
+typedef void ql_small_function(const ql_small* layer, const void* input, const void* other,
+                               void* to, void* scratch);
+
+/* Weights in pairs: see small_pairs.inc. */
+ql_small_function ql_small_u8, ql_small_s8;
+/* Weights in Rice codes: see small_rice.inc. */
+ql_small_function ql_small_rice_u8, ql_small_rice_s8;
 
 #endif

@@ -2,4 +2,4 @@
 
 typedef int8_t ql_integer;
 #define QL_NAME ql_small_s8
-#include "small.inc"
+#include "small_pairs.inc"

@@ -2,4 +2,4 @@
 
 typedef uint8_t ql_integer;
 #define QL_NAME ql_small_u8
-#include "small.inc"
+#include "small_pairs.inc"
