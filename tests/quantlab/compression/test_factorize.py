@@ -223,6 +223,30 @@ def test_a_form_that_takes_too_much_ram_is_rejected() -> None:
         assert taken.cost.ram == 200
 
 
+def test_the_planned_ram_of_c_is_kept() -> None:
+    """Three layers in place of one take the fewest bytes, two of them less memory."""
+    torch.manual_seed(0)
+    conv = nn.Conv2d(16, 16, 3, padding=1)
+    outputs, core, inputs = torch.randn(16, 6), torch.randn(6, 6, 3, 3), torch.randn(16, 6)
+    with torch.no_grad():
+        conv.weight.copy_(torch.einsum("or,rsij,cs->ocij", outputs, core, inputs) / 40)
+    network = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), conv, nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1),
+        nn.AvgPool2d(8), nn.Flatten(), nn.Linear(16, 3),
+    )  # fmt: skip
+    samples = images()
+    cost = exported_cost(samples)
+    limit = cost(network).ram
+    free, limited = (
+        factorize(network, samples, cost=cost, names=["2"], tolerance=1e-6, ram=ram)
+        for ram in (None, limit)
+    )
+    assert free.rows[0].chosen.form == "tucker"
+    assert free.cost.ram > limit
+    assert limited.rows[0].chosen.form == "svd"
+    assert limited.cost.ram <= limit
+
+
 def test_a_network_beyond_its_ram_may_take_forms_that_need_no_more() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(lower(nn.Linear(20, 20), rank=1))
