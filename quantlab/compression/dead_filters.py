@@ -5,11 +5,11 @@
 
 A channel goes where no layer that reads it needs it: all weights that read it are zero, or it is
 constant, whatever the input. A constant other than 0 becomes part of the bias of the layer that
-reads it, w_oi c summed over the taps for each output o; a convolution must not be padded with
-zeros for that, since c differs from the border, nor quantized, since its bias would be rounded
-elsewhere. Channels that are added, filtered one by one or read by one group go together, or not
-at all (see `channels.labels`). What a layer made for one that went is then unread: it goes on until
-nothing goes.
+reads it, w_oi c summed over the taps for each output o. A layer must not be quantized for that,
+since its bias would be rounded elsewhere, nor a convolution padded with zeros, since c differs from
+the border (but see `fold_borders`). Channels that are added, filtered one by one or read by one
+group go together, or not at all (see `channels.labels`). What a layer made for one that went is
+then unread: it goes on until nothing goes.
 """
 
 import copy
@@ -26,10 +26,9 @@ from quantlab.compression.channels.labels import Channels, channels_of
 from quantlab.compression.channels.weights import effective_weight, is_quantized, is_uniform
 from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.paths import module_of
-from quantlab.graphs.report import KeyMap, entries, report
 from quantlab.graphs.shapes import Example, as_tuple, evaluating, propagate_shapes
 from quantlab.graphs.trace import trace
-from quantlab.graphs.weights import num_owners, put
+from quantlab.graphs.weights import TRANSPOSED, num_owners, put
 
 Kept = Mapping[str, Indices]
 _FEW = 2  # samples tell all shapes, and which axis is the batch's
@@ -37,8 +36,7 @@ _FEW = 2  # samples tell all shapes, and which axis is the batch's
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A layer before and after: its output and input channels (of one group, of a grouped
-    convolution), and the elements of its weight."""
+    """A layer, and the shape of its weight before and after."""
 
     layer: str
     shape: tuple[int, ...]
@@ -55,43 +53,47 @@ class Removed:
 
     network: the graph of a copy, in the mode of the given network. rows: of each layer with
     weights, in the order of the calls. kept: of each entry of the state dict that is smaller now,
-    which indices are left along each axis; None along one that is whole. key_map: entries that have
-    another name now, or None where they are gone; added: new ones, such as biases.
+    which indices are left along each axis; None along one that is whole. Entries keep their names;
+    added: those of new ones, such as biases.
     """
 
     network: fx.GraphModule
     rows: tuple[Row, ...]
     kept: Kept
-    key_map: KeyMap
     added: tuple[str, ...]
 
 
-def remove_dead_filters(network: nn.Module, example: Example) -> Removed:
+def remove_dead_filters(
+    network: nn.Module, example: Example, *, fold_borders: bool = False
+) -> Removed:
     """Return a network that computes the same in evaluation, with smaller weights.
 
     network: of floats or with quantizers; it does not change. Weights count as zero where their
         quantizer, if it is on, makes them zero.
     example: an input, or a tuple of all. Its sizes, but for the batch's, are those for which the
         new network computes the same.
+    fold_borders: whether convolutions padded with zeros take constants into their biases too, as if
+        these went on beyond the border. Then the network computes the same only away from borders,
+        which is for training to mend, and more filters go.
 
     The network's inputs and outputs stay, and all that an unknown operation reads or makes. Each
     tensor keeps at least one channel, also where all are dead. In training, batch norms of constant
-    channels would have followed the batch; those that are folded do not. Raises UsageError for a
-    network that cannot be traced.
+    channels would have followed the batch; those that are folded do not. The
+    program of a quantized network keeps its integers, but for those of values without a quantizer,
+    whose scale lowering chooses for the range of all channels. Raises UsageError for a network that
+    cannot be traced, or does not take the example.
     """
     check_kind("network", network, nn.Module, "a torch.nn.Module")
     for x in as_tuple(example):
         check_kind("example", x, Tensor, "a tensor or a tuple of them")
-    example = tuple(x[:_FEW] for x in as_tuple(example))
+    example = _few(as_tuple(example))
     gm = trace(copy.deepcopy(network), example)
-    before, shapes = entries(gm), _shapes(gm)
-    given = dict(network.state_dict(keep_vars=True))
-    kept: Kept = {}
+    shapes, kept = _shapes(gm), dict[str, Indices]()
     with evaluating(gm), torch.no_grad():
-        while step := _remove_once(gm):
+        while step := _remove_once(gm, fold_borders=fold_borders):
             kept = compose(kept, step)
             propagate_shapes(gm, example)
-    changes = report("remove_dead_filters", (), before, entries(gm))
+    given = network.state_dict()
     rows = [
         Row(layer=name, shape=shape, new_shape=new)
         for (name, shape), new in zip(shapes.items(), _shapes(gm).values(), strict=True)
@@ -100,8 +102,7 @@ def remove_dead_filters(network: nn.Module, example: Example) -> Removed:
         network=gm,
         rows=tuple(rows),
         kept=kept,
-        key_map=changes.key_map,
-        added=tuple(name for name in entries(gm) if name not in given),
+        added=tuple(name for name in gm.state_dict() if name not in given),
     )
 
 
@@ -136,6 +137,12 @@ def cut_state(state: Mapping[str, Tensor], kept: Kept) -> dict[str, Tensor]:
     return cut_ones
 
 
+def _few(example: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return two samples of an example, if its tensors are batches."""
+    are_batches = len({x.shape[:1] for x in example}) == 1 and all(x.ndim for x in example)
+    return tuple(x[:_FEW] for x in example) if are_batches else example
+
+
 def _shapes(gm: fx.GraphModule) -> dict[str, tuple[int, ...]]:
     """Return the shape of the weight of each layer that the graph calls."""
     called = [str(node.target) for node in gm.graph.find_nodes(op="call_module")]
@@ -143,14 +150,14 @@ def _shapes(gm: fx.GraphModule) -> dict[str, tuple[int, ...]]:
     return {n: tuple(one.weight.shape) for n, one in layers.items() if isinstance(one, Layer)}
 
 
-def _remove_once(gm: fx.GraphModule) -> dict[str, Indices]:
+def _remove_once(gm: fx.GraphModule, *, fold_borders: bool) -> dict[str, Indices]:
     """Remove, in place, the channels that can go now. Returns what is left of the state."""
     channels = channels_of(gm)
     constants = constants_of(gm, channels)
     gone = {channels.root(c) for labels in channels.tensors.values() for c in labels.ids}
     gone -= channels.pinned()
     for node in channels.layers:
-        gone -= _needed(gm, channels, constants, node)
+        gone -= _needed(gm, channels, constants, node, fold_borders=fold_borders)
     for labels in channels.tensors.values():
         if all(channels.root(channel) in gone for channel in labels.ids):
             gone.discard(channels.root(labels.ids[0]))
@@ -162,7 +169,12 @@ def _remove_once(gm: fx.GraphModule) -> dict[str, Indices]:
 
 
 def _needed(
-    gm: fx.GraphModule, channels: Channels, constants: dict[fx.Node, Constants], node: fx.Node
+    gm: fx.GraphModule,
+    channels: Channels,
+    constants: dict[fx.Node, Constants],
+    node: fx.Node,
+    *,
+    fold_borders: bool,
 ) -> set[int]:
     """Return the channels that a layer needs: that it reads, and that are not what it can do
     without. What a group of several reads goes with all that it makes."""
@@ -172,7 +184,8 @@ def _needed(
     weight = effective_weight(layer)
     if inputs is None or x is None or len(weight) > 1:
         return set()
-    can_fold = is_uniform(layer) and not is_quantized(layer) and _is_own(gm, layer)
+    has_one_sum = is_uniform(layer) or (fold_borders and not isinstance(layer, TRANSPOSED))
+    can_fold = has_one_sum and not is_quantized(layer) and _is_own(gm, layer)
     is_read = (weight != 0).any(3).any(1).flatten()
     is_needed = is_read & ~(x.is_known & (can_fold | (x.values == 0)))
     return {channels.root(inputs[i]) for i in is_needed.nonzero().flatten().tolist()}

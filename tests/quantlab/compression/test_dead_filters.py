@@ -151,7 +151,6 @@ def test_a_constant_behind_a_batch_norm_is_folded_into_a_linear_layer(beta: floa
     assert shapes(removed) == {"0": (3, 3, 3, 3), "5": (3, 3)}
     assert removed.network.get_submodule("1").num_features == 3
     assert removed.added == (("5.bias",) if beta > 0 else ())
-    assert not removed.key_map
 
 
 @pytest.mark.parametrize(
@@ -181,6 +180,21 @@ def test_a_constant_is_folded_into_a_convolution_unless_the_border_differs(
         network[0].bias[1] = beta
     removed = check(network, images())
     assert shapes(removed)["0"][0] == 4 - goes
+
+
+def test_borders_may_be_folded_as_if_the_constant_went_on() -> None:
+    network = settled(
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 3, padding=1, bias=False))
+    )
+    zero(network[0], rows=[1])
+    with torch.no_grad():
+        network[0].bias[1] = 0.7
+    removed, x = remove_dead_filters(network, images(), fold_borders=True), images()
+    assert shapes(removed)["0"] == (3, 3, 1, 1)
+    with torch.no_grad():
+        differs = (network(x) - removed.network(x)).abs() > TOLERANCE
+    assert not differs[..., 1:-1, 1:-1].any()
+    assert differs[..., 0, :].all()
 
 
 class Joined(nn.Module):
@@ -593,6 +607,20 @@ def test_a_network_that_cannot_be_traced_is_refused_in_one_line() -> None:
         remove_dead_filters(network, torch.randn(2, 4))
     assert "\n" not in str(caught.value)
     assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("network", "example", "words"),
+    [
+        (3, torch.ones(2, 4), "network: a int given"),
+        (nn.Sequential(nn.Linear(4, 2)), "x", "example: a str given"),
+        (nn.Sequential(nn.Linear(4, 2)), (torch.ones(2, 4), None), "example: a NoneType given"),
+        (nn.Linear(4, 2), torch.ones(2, 4), "a single Linear given"),
+    ],
+)
+def test_other_arguments_are_refused(network: Any, example: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        remove_dead_filters(network, example)
 
 
 def test_an_example_of_another_size_is_refused() -> None:
