@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrizations
 
 from quantlab.algorithms import quantize
 from quantlab.compression.cost import Cost, exported_cost
 from quantlab.compression.factorize import factorize
+from quantlab.compression.output_error import output_error
 from quantlab.errors import UsageError
 from tests.quantlab.compression.host import check_c, needs_compiler
 from tests.quantlab.compression.layers import images, lower, weight_cost
@@ -223,6 +226,7 @@ def test_a_form_that_takes_too_much_ram_is_rejected() -> None:
         assert taken.cost.ram == 200
 
 
+@pytest.mark.long
 def test_the_planned_ram_of_c_is_kept() -> None:
     """Three layers in place of one take the fewest bytes, two of them less memory."""
     torch.manual_seed(0)
@@ -411,3 +415,45 @@ def test_weights_that_are_not_finite_are_one_line() -> None:
         network[0].weight[1, 2] = float("nan")
     with pytest.raises(UsageError, match=r"0\.weight: NaN given, finite numbers allowed"):
         factorize(network, torch.rand(4, 9), cost=weight_cost)
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> nn.Module:
+    """Draw convolutions one after the other, some in blocks, and a Linear; all of low rank."""
+    torch.manual_seed(draw(st.integers(0, 2**31)))
+    parts: list[nn.Module] = []
+    channels = 2
+    for _ in range(draw(st.integers(1, 3))):
+        groups = draw(st.sampled_from([1, 2]))
+        outputs = groups * draw(st.integers(1, 8))
+        kernel = draw(st.sampled_from([1, 3, (3, 1), (1, 3)]))
+        conv = nn.Conv2d(
+            channels, outputs, kernel, padding="same", dilation=draw(st.integers(1, 2)),
+            groups=groups, bias=draw(st.booleans()),
+        )  # fmt: skip
+        lower(conv, draw(st.integers(1, 3)), draw(st.sampled_from([0.0, 0.1, 1.0])))
+        is_block = draw(st.booleans())
+        parts.append(nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU()) if is_block else conv)
+        channels = 2 * outputs if outputs % 2 else outputs
+        if channels != outputs:
+            parts.append(nn.Conv2d(outputs, channels, 1))
+    return nn.Sequential(*parts, nn.Flatten(), lower(nn.Linear(36 * channels, 8), 2, 0.1))
+
+
+@pytest.mark.long
+@given(networks(), st.sampled_from([0.0, 1e-6, 0.01, 0.3, 10.0]))
+@settings(deadline=None, max_examples=60)
+def test_any_network_costs_no_more_and_loses_no_more_than_it_may(
+    network: nn.Module, tolerance: float
+) -> None:
+    samples = images(channels=2, size=6)
+    result = factorize(network, samples, cost=weight_cost, tolerance=tolerance)
+    assert result.cost == weight_cost(result.network)
+    assert result.cost.flash <= weight_cost(network).flash
+    assert result.loss <= tolerance
+    assert result.loss == output_error(network, samples)(result.network)
+    layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    assert len(result.rows) == len(layers)
+    assert sum(row.before.flash - row.after.flash for row in result.rows) == (
+        weight_cost(network).flash - result.cost.flash
+    )
