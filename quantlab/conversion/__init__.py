@@ -3,10 +3,13 @@
 
 from quantlab.conversion.early_exit import SavedEarlyExit, save_compressed_early_exit_model
 from quantlab.conversion.save import SavedModel, save_compressed_model
+from quantlab.conversion.save_exits import SavedExits, save_exits
 
 __all__ = [
     "SavedEarlyExit",
+    "SavedExits",
     "SavedModel",
     "save_compressed_early_exit_model",
     "save_compressed_model",
+    "save_exits",
 ]

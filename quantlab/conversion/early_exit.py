@@ -14,11 +14,9 @@ from quantlab.conversion.forms import INTEGER_FORMS
 from quantlab.conversion.given import Given, given_of
 from quantlab.conversion.samples import Samples, batch_of, codes_of
 from quantlab.conversion.save import check_limit, check_representation
+from quantlab.conversion.save_exits import save_exits
 from quantlab.conversion.taps import Simulate, joined
-from quantlab.deploy.c.exits.model import exit_model
-from quantlab.deploy.c.folder import leftovers
-from quantlab.deploy.c.sizes import Sizes, check_limits
-from quantlab.deploy.folder import check_places, manifest, only_writer, replace_files
+from quantlab.deploy.c.sizes import Sizes
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.exits.cost import exit_macs
 from quantlab.exits.interpreter import exit_scores
@@ -130,18 +128,15 @@ def save_compressed_early_exit_model(
         thresholds = choose_thresholds(scores, targets, floor=least)
     exits = ExitProgram(program=exits.program, thresholds=thresholds)
     vectors = None if given.inputs is None else {"input": codes_of(given.inputs, found_spec)}
-    made = exit_model(exits, representation, vectors=vectors)
-    check_limits(made.sizes, ram=ram, flash=flash)
-    folder = Path(directory)
-    check_places(made.files, folder)
-    with only_writer(folder):
-        replace_files(made.files, folder, leftovers(made.files, folder, has_parts=False))
+    made = save_exits(
+        exits, directory, encoding=representation, vectors=vectors, ram=ram, flash=flash
+    )
     saved = SavedEarlyExit(
-        folder=folder,
+        folder=made.folder,
         exits=exits,
         spec=found_spec,
         sizes=made.sizes,
-        hashes=manifest(made.files),
+        hashes=made.hashes,
         report=exit_report(scores, targets, thresholds, exit_macs(exits)),
     )
     if verbose:

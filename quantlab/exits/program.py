@@ -4,7 +4,8 @@ A sample leaves at the first exit at which its largest score is at least a thres
 others; at the last one in any case. Both are integers.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from quantlab.errors import UsageError, check_kind
@@ -29,7 +30,7 @@ class ExitProgram:
     """
 
     program: Program
-    thresholds: tuple[int, ...]
+    thresholds: Sequence[int]
 
     def __post_init__(self) -> None:
         check_kind("exits.program", self.program, Program, "a Program")
@@ -51,6 +52,10 @@ class ExitProgram:
     def parts(self) -> list[tuple[Operations, Operations]]:
         """The segment and the head of each exit; the last head is empty."""
         return parts_of(self.program)
+
+    def with_thresholds(self, thresholds: Sequence[int]) -> "ExitProgram":
+        """Return the same with other thresholds. Raises UsageError as of the class."""
+        return replace(self, thresholds=thresholds)
 
     def margins(self) -> list[float]:
         """Return the thresholds in the numbers of the network."""

@@ -34,6 +34,8 @@ MADE = {
         "certificate.json",
         "model.c",
         "model.h",
+        "model_ee.c",
+        "model_ee.h",
         "model.json",
         "headers",
         "my_model",

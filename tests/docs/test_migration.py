@@ -26,6 +26,7 @@ from tests.board_server import eventually, tensorboard
 from tests.docs.keys import is_key
 from tests.docs.markdown import CHECKOUT, read_page, spans
 from tests.lab import BIN, TOY, Lab
+from tests.quantlab.conversion import early_exits
 
 PAGE = read_page(CHECKOUT / "docs" / "migration.md")
 XYZ = ["--problem=XYZ", "--topology=ABC"]
@@ -212,6 +213,7 @@ def test_a_config_in_json_with_the_hand_scheduler() -> None:
 
 
 CONVERSION = PAGE.section("Conversion by SparseComp").rows
+EXITS = PAGE.section("Early exits by SparseComp").rows
 CALLS = [row for row in CONVERSION if row[1].startswith("`save_")]
 
 
@@ -234,15 +236,37 @@ def test_calls_of_the_conversion(
         assert (tmp_path / path).is_file(), path
 
 
+@pytest.mark.parametrize("row", [row for row in EXITS if row[1].startswith("`save_")], ids=str)
+def test_calls_of_early_exits(
+    row: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    baseline, exit_model = early_exits.models()
+    names: dict[str, object] = {
+        "baseline": baseline,
+        "exit_model": exit_model,
+        "simulate_exit": lambda outputs: [*outputs[:2], torch.zeros_like(outputs[2])],
+        "single_sample": early_exits.images(1),
+    }
+    imported = next(spans(row[1])[0] for row in EXITS if "import" in row[1])
+    exec(compile(imported, "migration.md", "exec"), names)
+    with pytest.warns(UserWarning, match="^samples: 1 given"):
+        exec(compile(spans(row[1])[0], "migration.md", "exec"), names)
+    files = [spans(row[1])[0] for row in EXITS if row[1].startswith("`my_model/")]
+    assert len(files) == 9
+    for path in files:
+        assert (tmp_path / path).is_file(), path
+
+
 def test_each_call_of_the_conversion_is_told() -> None:
-    original = [row[0] for row in CONVERSION if "save_compressed" in row[0]]
+    original = [row[0] for row in [*CONVERSION, *EXITS] if "save_compressed" in row[0]]
     documented = (
         "from conversion import save_compressed_model",
         "save_compressed_model(model, 'csr', input_data=single_sample)",
         "save_compressed_early_exit_model(baseline, exit_model, 'csr', ",
     )
     assert [any(call in row for row in original) for call in documented] == [True] * 3
-    assert all(row[2] for row in CONVERSION if row[1] == "none")
+    assert all(row[2] for row in [*CONVERSION, *EXITS] if row[1] == "none")
 
 
 @pytest.mark.parametrize("row", PAGE.section("Imports").rows, ids=lambda row: row[0])
