@@ -244,19 +244,20 @@ def test_less_energy_makes_more_tiles_of_which_none_takes_more() -> None:
     ("tile", "forms"),
     [
         (10**9, set()),
-        (60_000, {"product"}),
-        (5_000, {"product", "columns"}),
+        (200_000, {"product"}),
+        (12_000, {"columns"}),
+        (3_000, {"product", "columns"}),
     ],
 )
 def test_work_is_cut_as_far_as_is_wanted(tile: int, forms: set[str]) -> None:
-    """First into rows, then into some outputs of each, then into columns."""
+    """First into rows, then into columns of each, then into some outputs."""
     program = images(16, (16, 32), 10)
     model = c_model(program, "dense", intermittent=Power(tile=tile))
     assert set(re.findall(r"ql_tile_(\w+)\(", model.files["model.c"].decode())) == forms
     for form in ("product", "columns"):
         assert (f"runtime/tile_{form}.c" in model.files) == (form in forms)
-    if forms:
-        assert max(one["instructions"] for one in tiles_of(model)) <= tile + 150
+    if tile > 10_000:  # Otherwise the smallest tile may take more.
+        assert max(one["instructions"] for one in tiles_of(model)) <= tile + 300
 
 
 def test_a_charge_that_is_not_enough_for_the_smallest_tile_is_refused() -> None:
@@ -442,3 +443,16 @@ def test_boards_compute_the_program(name: str, encoding: str, tmp_path: Path) ->
     assert found.num_values > 0
     selftest(tmp_path, board)
     assert measure(tmp_path, board).instructions > 1000
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [engine("c-m4", ())])
+@pytest.mark.parametrize("encoding", ["dense", "csr"])
+@pytest.mark.parametrize("power", [Power(tile=10**9), Power(), FINEST])
+def test_work_is_about_what_is_measured(
+    power: Power, encoding: str, name: str, tmp_path: Path
+) -> None:
+    model = c_model(images(16, (4, 8), 10), encoding, intermittent=power)
+    write_files(model.files, tmp_path)
+    said = sum(one["tiles"] * one["instructions"] for one in tiles_of(model))
+    assert 0.4 * said < measure(tmp_path, BOARDS[name]).instructions < 1.1 * said

@@ -15,6 +15,8 @@ from quantlab.integer.groups import Group
 from quantlab.integer.tensor_type import TensorType
 
 _LEAST = 4  # outputs that kernels make at once
+# Instructions of a place that kernels do not estimate: of all its columns and outputs, or of some.
+_OF_PLACE, _OF_PART = 450, 950
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,35 +39,40 @@ class Cut:
 
 def cut_of(group: Group, factors: Factors, kernel: Kernel, power: Power) -> Cut:
     """Return how a layer is cut: into rows; if a tile of the fewest rows would take more than is
-    wanted, into slices of its outputs, and if it still does, into columns. Layers of several groups
-    have no slices."""
+    wanted, into columns; if one of the fewest columns still does, into slices of outputs. Layers of
+    several groups have no slices."""
     rows, columns = factors.num_places
     strides = [one.pooling.windows.stride for one in group.made if one.pooling is not None]
     least_rows = min(lcm(*(stride[0] for stride in strides)), rows)
     least_columns = min(lcm(*(stride[1] for stride in strides)), columns)
-    share, size = least_rows / rows, len(factors.weight)
-    if factors.groups == 1:
-        size = -(-size // _LEAST) * _LEAST
-        while size > _LEAST and share * _most(factors, kernel, size) > power.wanted:
-            size = -(-size // (2 * _LEAST)) * _LEAST
-    instructions = share * _most(factors, kernel, size)
-    whole = Cut(
-        outputs=min(size, len(factors.weight)),
-        columns=columns,
-        rows=least_rows,
-        instructions=instructions,
-    )
-    wanted = int(power.wanted * columns / instructions) // least_columns * least_columns
-    if wanted >= columns or least_columns == columns:
-        return whole
-    wanted = max(wanted, least_columns)
-    patch = _patch(factors, least_rows, wanted)
-    return replace(
-        whole,
-        columns=wanted,
-        instructions=instructions * wanted / columns + prod(patch.shape),
-        patch=patch,
-    )
+    num_outputs = len(factors.weight)
+
+    def cut(columns: int, outputs: int) -> Cut:
+        has_patch = columns < factors.num_places[1]
+        patch = _patch(factors, least_rows, columns) if has_patch else None
+        share = least_rows * columns / prod(factors.num_places)
+        of_place = _OF_PART if has_patch or outputs < num_outputs else _OF_PLACE
+        return Cut(
+            outputs=min(outputs, num_outputs),
+            columns=columns,
+            rows=least_rows,
+            instructions=share * _most(factors, kernel, outputs)
+            + of_place * least_rows * columns
+            + (0 if patch is None else prod(patch.shape)),
+            patch=patch,
+        )
+
+    found = cut(columns, num_outputs)
+    most = int(power.wanted / found.instructions * columns) // least_columns * least_columns
+    if most < columns and least_columns < columns:
+        found = cut(max(most, least_columns), num_outputs)
+        if found.instructions > power.wanted:  # A patch takes some too.
+            found = cut(max(most - least_columns, least_columns), num_outputs)
+    size = -(-num_outputs // _LEAST) * _LEAST
+    while found.instructions > power.wanted and size > _LEAST and factors.groups == 1:
+        size = -(-size // (2 * _LEAST)) * _LEAST
+        found = cut(found.columns, size)
+    return found
 
 
 def sliced(factors: Factors, kernel: Kernel, outputs: int) -> list[Stored]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from quantlab.errors import UsageError, check_kind
 
-_TILE = 5000
+_TILE = 10_000
 _PART = 8
 
 

@@ -7,11 +7,11 @@ from math import prod
 from quantlab.deploy.c.intermittent.power import Power
 
 TILE_UNIT = 64  # QL_TILE_UNIT
-A_TILE = 150
+A_TILE = 300
 """Instructions of a tile besides its work, about."""
 
-# About how many instructions a Cortex-M4 takes.
-_OF_LOADED, _OF_MADE, _OF_ROW = 12, 30, 100
+# How many instructions a Cortex-M4 takes, rather more than less.
+_OF_LOADED, _OF_MADE, _OF_ROW = 15, 45, 100
 
 
 @dataclass(frozen=True, kw_only=True)
