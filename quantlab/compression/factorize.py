@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from quantlab.compression.cost import Cost, CostFunction
 from quantlab.compression.factorized import Factorized
 from quantlab.compression.forms import LOW_RANK, Form, Removed
-from quantlab.compression.lowrank import Layer
+from quantlab.compression.layers import Layer
 from quantlab.compression.search import search
 from quantlab.compression.trying import Aim, Loss
 from quantlab.errors import check_kind

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from quantlab.compression.lowrank import Layer, grouped, spatial, svd, tucker
+from quantlab.compression.layers import Layer
+from quantlab.compression.lowrank import grouped, spatial, svd, tucker
 from quantlab.compression.moments import Observed, roots
 from quantlab.compression.vbmf import evbmf
 

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from quantlab.compression.layers import Layer
 from quantlab.compression.moments import Roots
 from quantlab.errors import UsageError
 
 Convolution = nn.Conv1d | nn.Conv2d
-Layer = nn.Linear | Convolution
 AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
 _SWEEPS = 5  # of HOOI

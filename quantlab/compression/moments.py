@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from quantlab.compression.layers import Layer
 from quantlab.graphs.shapes import evaluating
 
 _FLOOR = 1e-6  # of the largest eigenvalue: the least that an input counts
@@ -67,7 +68,7 @@ def _noting(network: nn.Module) -> Iterator[dict[nn.Module, Observed]]:
     observed: dict[nn.Module, Observed] = {}
     with ExitStack() as stack:
         for module in network.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+            if isinstance(module, Layer):
                 handle = module.register_forward_hook(partial(_note, observed), with_kwargs=True)
                 stack.callback(handle.remove)
         yield observed
@@ -81,7 +82,7 @@ def _note(
     output: Tensor,
 ) -> None:
     (given,) = (*args, *kwargs.values())
-    assert isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
+    assert isinstance(layer, Layer)
     groups, axis, inputs = 1, -1, None
     if not isinstance(layer, nn.Linear):
         groups, axis = layer.groups, -len(layer.kernel_size) - 1

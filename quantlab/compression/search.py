@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from quantlab.compression.cost import CostFunction
 from quantlab.compression.factorized import Factorized, Row, Trial
-from quantlab.compression.lowrank import Layer
+from quantlab.compression.layers import Layer
 from quantlab.compression.moments import Observed, observe
 from quantlab.compression.output_error import output_error
 from quantlab.compression.replaceable import blocked, named_layers

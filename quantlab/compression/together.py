@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from quantlab.compression.factorized import Trial
-from quantlab.compression.lowrank import Layer
+from quantlab.compression.layers import Layer
 from quantlab.compression.moments import Observed
 from quantlab.compression.trying import Measure, State, built
 from quantlab.compression.working_set import sizes_of, working_set

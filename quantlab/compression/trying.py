@@ -10,7 +10,7 @@ from torch import nn
 from quantlab.compression.cost import Cost, CostFunction
 from quantlab.compression.factorized import Trial
 from quantlab.compression.forms import Form, Ranks
-from quantlab.compression.lowrank import Layer
+from quantlab.compression.layers import Layer
 from quantlab.compression.moments import Observed
 from quantlab.errors import QuantLabError
 from quantlab.graphs.replace import standing_in
