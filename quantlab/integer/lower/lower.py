@@ -44,7 +44,7 @@ from quantlab.integer.lower.memory import kept
 from quantlab.integer.lower.ranges import observe_ranges
 from quantlab.integer.lower.rearranging import FUNCTIONS, lower_concat, lower_function
 from quantlab.integer.lower.remedies import refused_setting, without_operation
-from quantlab.integer.lower.results import is_gathered, results_of
+from quantlab.integer.lower.results import is_gathered, nodes_read, results_of
 from quantlab.integer.lower.traced import check_inputs, traced
 from quantlab.integer.lower.value import Value, codes_of
 from quantlab.integer.program import Program
@@ -130,7 +130,10 @@ class _Lowerer:
     def lower(self) -> Program:
         state, names = self._state, {node: name or "scores" for name, node in self._results}
         outputs: dict[fx.Node, str] = {}
+        read = nodes_read(state.gm.graph)
         for node in state.gm.graph.nodes:
+            if node.op != "placeholder" and node not in read:
+                continue
             if node.op == "placeholder" and not node.args:
                 state.values[node] = codes_of(INPUT, self._spec.grid, self._spec.shape, node.name)
             elif not is_gathered(node) and node not in state.known and node.op != "placeholder":

@@ -19,7 +19,7 @@ from quantlab.integer.lower.known import sources_of
 from quantlab.integer.lower.maxima import is_maximum
 from quantlab.integer.lower.rearranging import FUNCTIONS
 from quantlab.integer.lower.remedies import refused_setting, without_operation
-from quantlab.integer.lower.results import is_gathered
+from quantlab.integer.lower.results import is_gathered, nodes_read
 from quantlab.integer.tensor_type import S8, S16
 from quantlab.quantizer import Quantizer, QuantSpec
 
@@ -39,7 +39,8 @@ def obstacles(network: nn.Module) -> list[str]:
     except UsageError:
         return []
     constants = _constants(gm)
-    nodes = [node for node in gm.graph.nodes if node not in constants]
+    read = nodes_read(gm.graph)
+    nodes = [node for node in gm.graph.nodes if node in read and node not in constants]
     return list(dict.fromkeys(line for node in nodes for line in _of_node(gm, node, constants)))
 
 

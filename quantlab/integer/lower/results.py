@@ -6,6 +6,7 @@ from typing import Any
 from torch import fx
 
 from quantlab.errors import UsageError
+from quantlab.graphs.paths import function_name
 from quantlab.integer.lower.known import Known
 
 _ALLOWED = "tensors that depend on the input allowed, in tuples, lists, dicts and named tuples"
@@ -15,6 +16,19 @@ def is_gathered(node: fx.Node) -> bool:
     """Return whether a node is the network's output, or a named tuple that is made for it."""
     is_tuple = isinstance(node.target, type) and issubclass(node.target, tuple)
     return node.op == "output" or is_tuple
+
+
+def nodes_read(graph: fx.Graph) -> set[fx.Node]:
+    """Return the nodes that what a network returns is made of, and those that may write into it;
+    no program needs the others."""
+    read: set[fx.Node] = set()
+    waiting = [node for node in graph.nodes if node.op == "output" or _writes(node)]
+    while waiting:
+        node = waiting.pop()
+        if node not in read:
+            read.add(node)
+            waiting += node.all_input_nodes
+    return read
 
 
 def results_of(gm: fx.GraphModule, known: Known) -> list[tuple[str, fx.Node]]:
@@ -38,6 +52,13 @@ def results_of(gm: fx.GraphModule, known: Known) -> list[tuple[str, fx.Node]]:
                 f"{_ALLOWED}"
             )
     return results
+
+
+def _writes(node: fx.Node) -> bool:
+    """Return whether a function writes into a tensor that it is given: `x.add_(y)`, `x[0] = y`."""
+    is_function = node.op in ("call_function", "call_method")
+    name = function_name(node).removeprefix(".").partition(".")[0]  # `copy_` of `copy_.default`
+    return is_function and name.endswith(("_", "setitem"))
 
 
 def _leaves(result: Any, name: str) -> Iterator[tuple[str, Any]]:

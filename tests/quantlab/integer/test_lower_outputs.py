@@ -143,6 +143,34 @@ def test_heads_share_their_trunk() -> None:
     assert [op.layer for op in program.operations][-2:] == ["two", "two"]
 
 
+@pytest.mark.parametrize(
+    "unread", [lambda h, y: h.two(y), lambda h, y: torch.erf(h.two(y)).reshape(-1)]
+)
+def test_what_no_output_reads_is_left_out(unread: Callable[[Heads, Tensor], Tensor]) -> None:
+    """Also what no program could have."""
+
+    def made(heads: Heads, x: Tensor, y: Tensor) -> Tensor:
+        unread(heads, y)
+        return heads.one(y)
+
+    torch.manual_seed(0)
+    network = quantized(Heads(made))
+    assert obstacles(network) == []
+    program = lower(network, SPEC, reals(pixels(32, 1)))
+    assert {operation.layer for operation in program.operations} == {"conv", "relu", "mean", "one"}
+
+
+def test_what_writes_into_a_tensor_is_not_left_out() -> None:
+    def made(heads: Heads, x: Tensor, y: Tensor) -> Tensor:
+        scores: Tensor = heads.one(y)
+        scores[:, 0] = 1.0
+        return scores
+
+    network = quantized(Heads(made))
+    with pytest.raises(UsageError, match=r"'fill_' .* has no integer operation"):
+        lower(network, SPEC, reals(pixels(32, 1)))
+
+
 @pytest.mark.long
 @needs_compiler
 @pytest.mark.parametrize("name", RETURNED)
