@@ -21,8 +21,9 @@ from torch import Tensor, fx, nn
 
 from quantlab.compression.channels.constants import Constants, constants_of, read_constants
 from quantlab.compression.channels.cut import Indices, compose, cut, take
+from quantlab.compression.channels.follow import channels_of
 from quantlab.compression.channels.kinds import Layer
-from quantlab.compression.channels.labels import Channels, channels_of
+from quantlab.compression.channels.labels import Channels
 from quantlab.compression.channels.weights import effective_weight, is_quantized, is_uniform
 from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.paths import module_of

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.compression.channels.constants import constants_of
-from quantlab.compression.channels.labels import channels_of
+from quantlab.compression.channels.follow import channels_of
 from quantlab.graphs.shapes import evaluating
 from quantlab.graphs.trace import trace
 

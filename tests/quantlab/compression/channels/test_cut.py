@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from quantlab.compression.channels.cut import compose, cut, take
-from quantlab.compression.channels.labels import channels_of
+from quantlab.compression.channels.follow import channels_of
 from quantlab.graphs.trace import trace
 
 
