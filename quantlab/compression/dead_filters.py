@@ -7,7 +7,7 @@ A channel goes where no layer that reads it needs it: all weights that read it a
 constant, whatever the input. A constant other than 0 becomes part of the bias of the layer that
 reads it, w_oi c summed over the taps for each output o. A layer must not be quantized for that,
 since its bias would be rounded elsewhere, nor a convolution padded with zeros, since c differs from
-the border (but see `fold_borders`). Channels that are added, filtered one by one or read by one
+the border. Channels that are added, filtered one by one or read by one
 group go together, or not at all (see `channels.labels`). What a layer made for one that went is
 then unread: it goes on until nothing goes.
 """
@@ -29,7 +29,7 @@ from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.paths import module_of
 from quantlab.graphs.shapes import Example, as_tuple, evaluating, propagate_shapes
 from quantlab.graphs.trace import trace
-from quantlab.graphs.weights import TRANSPOSED, num_owners, put
+from quantlab.graphs.weights import num_owners, put
 
 Kept = Mapping[str, Indices]
 _FEW = 2  # samples tell all shapes, and which axis is the batch's
@@ -64,18 +64,13 @@ class Removed:
     added: tuple[str, ...]
 
 
-def remove_dead_filters(
-    network: nn.Module, example: Example, *, fold_borders: bool = False
-) -> Removed:
+def remove_dead_filters(network: nn.Module, example: Example) -> Removed:
     """Return a network that computes the same in evaluation, with smaller weights.
 
     network: of floats or with quantizers; it does not change. Weights count as zero where their
         quantizer, if it is on, makes them zero.
     example: an input, or a tuple of all. Its sizes, but for the batch's, are those for which the
         new network computes the same.
-    fold_borders: whether convolutions padded with zeros take constants into their biases too, as if
-        these went on beyond the border. Then the network computes the same only away from borders,
-        which is for training to mend, and more filters go.
 
     The network's inputs and outputs stay, and all that an unknown operation reads or makes. Each
     tensor keeps at least one channel, also where all are dead. In training, batch norms of constant
@@ -91,7 +86,7 @@ def remove_dead_filters(
     gm = trace(copy.deepcopy(network), example)
     shapes, kept = _shapes(gm), dict[str, Indices]()
     with evaluating(gm), torch.no_grad():
-        while step := _remove_once(gm, fold_borders=fold_borders):
+        while step := _remove_once(gm):
             kept = compose(kept, step)
             propagate_shapes(gm, example)
     given = network.state_dict()
@@ -151,14 +146,14 @@ def _shapes(gm: fx.GraphModule) -> dict[str, tuple[int, ...]]:
     return {n: tuple(one.weight.shape) for n, one in layers.items() if isinstance(one, Layer)}
 
 
-def _remove_once(gm: fx.GraphModule, *, fold_borders: bool) -> dict[str, Indices]:
+def _remove_once(gm: fx.GraphModule) -> dict[str, Indices]:
     """Remove, in place, the channels that can go now. Returns what is left of the state."""
     channels = channels_of(gm)
     constants = constants_of(gm, channels)
     gone = {channels.root(c) for labels in channels.tensors.values() for c in labels.ids}
     gone -= channels.pinned()
     for node in channels.layers:
-        gone -= _needed(gm, channels, constants, node, fold_borders=fold_borders)
+        gone -= _needed(gm, channels, constants, node)
     for labels in channels.tensors.values():
         if all(channels.root(channel) in gone for channel in labels.ids):
             gone.discard(channels.root(labels.ids[0]))
@@ -170,12 +165,7 @@ def _remove_once(gm: fx.GraphModule, *, fold_borders: bool) -> dict[str, Indices
 
 
 def _needed(
-    gm: fx.GraphModule,
-    channels: Channels,
-    constants: dict[fx.Node, Constants],
-    node: fx.Node,
-    *,
-    fold_borders: bool,
+    gm: fx.GraphModule, channels: Channels, constants: dict[fx.Node, Constants], node: fx.Node
 ) -> set[int]:
     """Return the channels that a layer needs: that it reads, and that are not what it can do
     without. What a group of several reads goes with all that it makes."""
@@ -185,8 +175,7 @@ def _needed(
     weight = effective_weight(layer)
     if inputs is None or x is None or len(weight) > 1:
         return set()
-    has_one_sum = is_uniform(layer) or (fold_borders and not isinstance(layer, TRANSPOSED))
-    can_fold = has_one_sum and not is_quantized(layer) and _is_own(gm, layer)
+    can_fold = is_uniform(layer) and not is_quantized(layer) and _is_own(gm, layer)
     is_read = (weight != 0).any(3).any(1).flatten()
     is_needed = is_read & ~(x.is_known & (can_fold | (x.values == 0)))
     return {channels.root(inputs[i]) for i in is_needed.nonzero().flatten().tolist()}

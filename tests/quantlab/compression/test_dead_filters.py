@@ -182,21 +182,6 @@ def test_a_constant_is_folded_into_a_convolution_unless_the_border_differs(
     assert shapes(removed)["0"][0] == 4 - goes
 
 
-def test_borders_may_be_folded_as_if_the_constant_went_on() -> None:
-    network = settled(
-        nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 3, padding=1, bias=False))
-    )
-    zero(network[0], rows=[1])
-    with torch.no_grad():
-        network[0].bias[1] = 0.7
-    removed, x = remove_dead_filters(network, images(), fold_borders=True), images()
-    assert shapes(removed)["0"] == (3, 3, 1, 1)
-    with torch.no_grad():
-        differs = (network(x) - removed.network(x)).abs() > TOLERANCE
-    assert not differs[..., 1:-1, 1:-1].any()
-    assert differs[..., 0, :].all()
-
-
 class Joined(nn.Module):
     """Two layers, joined, and one that reads the result."""
 
