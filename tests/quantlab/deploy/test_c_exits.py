@@ -33,6 +33,7 @@ from tests.quantlab.deploy.boards import engine
 from tests.quantlab.deploy.c_caller import CalledModel
 from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
 from tests.quantlab.exits.networks import codes, program
+from tests.quantlab.exits.tangled import tangled
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 needs_cpp = pytest.mark.skipif(which("c++") is None, reason="no C++ compiler: c++")
@@ -96,6 +97,31 @@ def test_random_networks_give_the_scores_and_exits_of_their_programs(
     for number, one in enumerate([made, *around(made, seed)]):
         folder = written(one, tmp_path / f"{number}", vectors=codes(3))
         verify_exits(one, folder, codes(64))
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3))
+def test_exits_that_read_the_image_several_layers_and_scores_are_those_of_the_program(
+    seed: int, tmp_path: Path
+) -> None:
+    made = tangled(seed)
+    assert "ql_exit_0(void* arena, const void* input_input," in str(
+        exit_model(made).files["model_ee.h"], "ascii"
+    )
+    gaps = [margins(one) for one in exit_scores(made, codes(64))[:3]]
+    for share in (0.5, 0.8, 1.0):
+        thresholds = [int(np.quantile(gap, share)) + (share == 1.0) for gap in gaps]
+        one = made.with_thresholds(thresholds)
+        folder = written(one, tmp_path / f"{share}", vectors=codes(2))
+        verify_exits(one, folder, codes(64))
+        model = CalledModel(
+            interface_of(one), exit_model(one).files, tmp_path / f"filled {share}", ["cc"]
+        )
+        expected = run(one, codes(6))
+        for sample, found in enumerate(model.run(codes(6))):
+            np.testing.assert_array_equal(found.outputs["scores"], expected.scores[sample])
+            assert found.outputs["exit"] == [expected.exits[sample]]
 
 
 ENDS = [-(2**31), -(2**31) + 1, -2, -1, 0, 1, 2, 2**31 - 2, 2**31 - 1]
@@ -184,6 +210,7 @@ def _selftest(folder: Path, made: ExitProgram) -> int:
 
 
 @needs_compiler
+@pytest.mark.long
 def test_the_rows_of_a_footprint_have_both_sources(tmp_path: Path) -> None:
     found = footprint(written(mixed(), tmp_path), ("cc",))
     names = [row.name for row in found.rows]
@@ -202,7 +229,7 @@ def test_programs_in_cpp_include_both_headers(tmp_path: Path) -> None:
 @each_compiler
 @pytest.mark.long
 def test_sanitizers_see_nothing(compiler: str, tmp_path: Path) -> None:
-    for number, made in enumerate([mixed(), *around(program(), 5)]):
+    for number, made in enumerate([mixed(), tangled(), *around(program(), 5)]):
         files = exit_model(made, vectors=codes(16)).files
         check_sanitized(interface_of(made), files, tmp_path / f"{number}", compiler)
 
