@@ -364,7 +364,7 @@ def test_a_placement_of_unbroken_power_is_refused() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("seed", [4, 7])
+@pytest.mark.parametrize("seed", [4, *(pytest.param(n, marks=pytest.mark.long) for n in (7, 9))])
 def test_every_tensor_is_that_of_the_program(seed: int, tmp_path: Path) -> None:
     program = network(seed) if seed % 2 else Author(seed).program(8)
     write_files(c_model(program, intermittent=FINEST).files, tmp_path)
