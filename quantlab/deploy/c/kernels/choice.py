@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.c.kernels.kernel import Factors
+from quantlab.deploy.c.kernels.rice import RICE, UNPACKED_CODE, UNPACKING
 from quantlab.deploy.c.kernels.table import AUTO, CHOICES, DENSE, KERNELS, SMALL, TINY
 from quantlab.deploy.c.placed import channels_last
 from quantlab.deploy.c.small_weights import little
@@ -115,7 +116,7 @@ def _smallest(layers: Mapping[str, Factors], *, is_fast: bool) -> dict[str, str]
 
     Functions are made anew for each type of input, so that layers of different types share only
     what these call, which those of the type with the most weights bring; depthwise layers have a
-    function of their own in any case.
+    function of their own in any case, which `smallest` gives weights in Rice codes.
     """
     found = dict.fromkeys(layers, DENSE)
     choosing = {name: factors for name, factors in layers.items() if not factors.is_depthwise}
@@ -130,7 +131,23 @@ def _smallest(layers: Mapping[str, Factors], *, is_fast: bool) -> dict[str, str]
         best = _best(costs, files, is_fast)
         found |= best
         files |= _shared_code(best).keys()
-    return found
+    depthwise = {name: factors for name, factors in layers.items() if factors.is_depthwise}
+    return found if is_fast else found | _unpacked(depthwise, files)
+
+
+def _unpacked(layers: Mapping[str, Factors], files: frozenset[str]) -> dict[str, str]:
+    """Return the depthwise layers that are smaller in Rice codes, if these save more bytes than
+    what reads them takes: memory for the weights too, which is why `auto` leaves them dense."""
+    rice, dense = KERNELS[RICE], KERNELS[DENSE]
+    saved = {
+        name: dense.nbytes(factors) - rice.nbytes(factors)
+        for name, factors in layers.items()
+        if rice.obstacle(factors) is None
+    }
+    smaller = {name: size for name, size in saved.items() if size > 0}
+    code = UNPACKED_CODE * len({layers[name].kind for name in smaller})
+    code += sum(size for file, size in UNPACKING.items() if file not in files)
+    return dict.fromkeys(smaller, RICE) if sum(smaller.values()) > code else {}
 
 
 @dataclass(frozen=True, kw_only=True)
