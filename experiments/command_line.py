@@ -77,7 +77,8 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Syntax]) -> Invocatio
             continue
         name, equals, value = word[2:].partition("=")
         name = name if "." in name else name.replace("-", "_")
-        if syntax.sections and ("." in name or name in syntax.sections):
+        is_value = syntax.sections and ("." in name or name in syntax.sections)
+        if is_value and name not in syntax.options:
             overrides.append(parse_override(name, value if equals else _next(name, rest)))
             continue
         option = _option(name, command, syntax)

@@ -1,15 +1,17 @@
 """`main.py clean`: what takes disk, and what may go."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Column, Table
 
 from experiments.command_line import Invocation
 from experiments.commands.list_runs import all_runs
 from experiments.progress import console, show
-from experiments.runs.folder import Lock, RunFolder, is_held
+from experiments.runs.folder import Lock, RunFolder, is_compression, is_held
 from quantlab.errors import QuantLabError
 
 
@@ -52,28 +54,33 @@ def run(invocation: Invocation) -> int:
     return 0
 
 
-def _status(run: RunFolder) -> str:
+def _record(run: RunFolder) -> Mapping[str, Any]:
+    """Return a run's record, or one whose status says why there is none."""
     if not (run.path / "run.json").exists():
-        return "never began"
+        return {"status": "never began"}
     try:
-        return str(run.record()["status"])
+        return run.record()
     except QuantLabError:
-        return "damaged run.json"
+        return {"status": "damaged run.json"}
 
 
 def look(run: RunFolder) -> Finding:
     """Decide what of a run may go: all of one that never wrote a checkpoint; of a finished one the
-    fallback checkpoint and those of single epochs; of any that is not running, torn files."""
+    fallback checkpoint and those of single epochs, or the state of a compression; of any that is
+    not running, torn files."""
     size = _size(run.path)
     if is_held(run.path):
         return Finding(run=run, status="running", size=size, removable=[], reason="")
-    status = _status(run)
-    if not list(run.path.glob("fold*/saves/*.ckpt")):
+    record = _record(run)
+    status = str(record["status"])
+    is_ended = status in ("done", "unreachable")
+    is_kept = is_compression(record) and (is_ended or any(run.path.glob("state/*.state")))
+    if not is_kept and not any(run.path.glob("fold*/saves/*.ckpt")):
         return Finding(
             run=run, status=status, size=size, removable=[run.path], reason="no checkpoint"
         )
     torn = [path for path in run.path.rglob("*") if path.suffix in (".part", ".fresh")]
-    if status != "done":
+    if not is_ended:
         reason = "torn files" if torn else ""
         return Finding(run=run, status=status, size=size, removable=torn, reason=reason)
     spare = [
@@ -82,6 +89,9 @@ def look(run: RunFolder) -> Finding:
         if path.stem == "previous" or path.stem.startswith("epoch")
     ]
     reason = "done: only last and best are needed" if spare else ""
+    if is_kept and (run.path / "state").exists():
+        spare, reason = [run.path / "state"], f"{status}: no state is needed"
+        torn = [path for path in torn if path.parent not in spare]
     return Finding(run=run, status=status, size=size, removable=[*torn, *spare], reason=reason)
 
 

@@ -10,7 +10,7 @@ from experiments.command_line import Invocation
 from experiments.library import LOGS, problem_folder, problem_names
 from experiments.progress import console, duration, error_console, show
 from experiments.runs.files import as_json
-from experiments.runs.folder import RunFolder, list_runs, records
+from experiments.runs.folder import RunFolder, is_compression, list_runs, records
 from quantlab.errors import QuantLabError
 
 
@@ -44,7 +44,8 @@ def all_runs(problem: str | None) -> list[RunFolder]:
 
 
 def _row(record: dict[str, Any]) -> list[str]:
-    target = record["config"].get("experiment", {}).get("target", "")
+    experiment = record["config"].get("experiment", {})
+    target = "top1" if is_compression(record) else experiment.get("target", "")
     value = record["metrics"].get(f"test/{target}")
     remarks = ", ".join(_remarks(record))
     return [
@@ -62,7 +63,10 @@ def _row(record: dict[str, Any]) -> list[str]:
 
 
 def _remarks(record: dict[str, Any]) -> Iterator[str]:
-    """Yield why the test metric is not what others are."""
+    """Yield what a compression came to, and why the test metric is not what others are."""
+    if is_compression(record):
+        flash = record["metrics"].get("flash")
+        yield f"compresses {record['parent']}" + ("" if flash is None else f", {flash:,} bytes")
     if record["data"].startswith("synthetic"):
         yield "synthetic"
     limit = record["config"].get("data", {}).get("limit_test")

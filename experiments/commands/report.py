@@ -19,10 +19,13 @@ from torch import Tensor, nn
 
 from experiments.command_line import Invocation
 from experiments.commands.restored import limits_of, lowered, restore
+from experiments.commands.stored import find_run
 from experiments.deployment.samples import raw_samples
 from experiments.progress import Steps, console, show
 from experiments.runs.files import storage_error, write_atomically
+from experiments.runs.folder import RunFolder, is_compression
 from experiments.runs.pictures import is_image_batch
+from quantlab.errors import UsageError
 from quantlab.integer.fidelity import measure
 from quantlab.integer.page import decibels, marks, page, percent
 from quantlab.integer.program import Program
@@ -31,11 +34,16 @@ from quantlab.integer.report import LayerCost, Report, report
 LAYERS, PAGE = "layers.jsonl", "report.html"
 _NUM_SAMPLES, _BATCH_SIZE = 256, 32
 _LONGEST = 24  # letters of a layer's name in the table
+_OF_COMPRESSIONS = ("problem", "topology", "exp_id", "json")
 _RIGHT = ("in", "wt", "bytes", "MACs", "bit ops", "sum", "free", "SQNR dB", "clip %")
 
 
 def run(invocation: Invocation) -> int:
-    """Lower the network, measure on test images, print a table or JSON, write the files."""
+    """Lower the network, measure on test images, print a table or JSON, write the files. Of a
+    compression print the report that it has."""
+    folder, record = find_run(invocation)
+    if is_compression(record):
+        return _print_compression(invocation, folder, record["status"])
     count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
     restored = restore(invocation)
     made = lowered(restored, limits_of(invocation))
@@ -62,6 +70,19 @@ def run(invocation: Invocation) -> int:
     _print_totals(found, measured)
     for name, path in paths.items():
         console.print(f"{name}: {path}", markup=False)
+    return 0
+
+
+def _print_compression(invocation: Invocation, folder: RunFolder, status: str) -> int:
+    """Print the stored report of a compression. Raises UsageError where there is none, and for
+    options that change nothing."""
+    unused = [name for name in invocation.options if name not in _OF_COMPRESSIONS]
+    if unused:
+        raise UsageError(f"--{unused[0]}: no effect on {folder.name}, a compression")
+    path = folder.path / ("report.json" if invocation.has("json") else "report.txt")
+    if not path.exists():
+        raise UsageError(f"{path}: not there; {folder.name} is {status}")
+    console.print(path.read_text(encoding="utf-8").rstrip("\n"), markup=False)
     return 0
 
 

@@ -12,7 +12,7 @@ from experiments.experiment.prolonging import check_longer, differences, lengths
 from experiments.processes.launcher import launched_rank
 from experiments.progress import console
 from experiments.runs.checkpoints import LAST, Checkpoints
-from experiments.runs.folder import RunFolder
+from experiments.runs.folder import RunFolder, is_compression
 from experiments.training.config import ExperimentConfig
 from experiments.training.training_state import check_fits
 
@@ -20,6 +20,10 @@ from experiments.training.training_state import check_fits
 def run(invocation: Invocation) -> int:
     """Read the run's own configuration and go on from its last good checkpoint."""
     folder, record = find_run(invocation)
+    if is_compression(record):
+        from experiments.commands.compress import go_on
+
+        return go_on(invocation, folder, record["status"])
     asked = _asked(invocation)
     if record["status"] == "done" and not asked:
         return _say_done(folder)

@@ -19,7 +19,7 @@ from experiments.library import (
 from experiments.processes.launcher import launched_rank
 from experiments.progress import error_console
 from experiments.runs import sources
-from experiments.runs.folder import RunFolder, open_run
+from experiments.runs.folder import RunFolder, is_compression, open_run
 from quantlab.errors import UsageError
 
 
@@ -58,6 +58,11 @@ def stored_run(invocation: Invocation) -> StoredRun:
     """Find a run, compare its code, import that. Raises UsageError as `find_run`, and for a run
     whose code has changed, unless that is accepted."""
     folder, record = find_run(invocation)
+    if is_compression(record):
+        raise UsageError(
+            f"--exp_id={folder.exp_id}: {folder.name} is a compression of {record['parent']}, with "
+            f"C in {folder.path / 'c'}; {invocation.command} takes runs that train"
+        )
     name, topology = folder.problem, record["topology"]
     changes = _changes(folder, record, source_files(name, topology))
     if changes and not invocation.has("changed_code"):

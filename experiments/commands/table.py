@@ -168,6 +168,24 @@ COMMANDS: Mapping[str, Command] = {
             required=("problem", "exp_id"),
         ),
     ),
+    "compress": Command(
+        module="compress",
+        syntax=Syntax(
+            help="compress a run's float network until its C fits a budget of bytes, in a new run",
+            options={
+                **options.STORED_NETWORK,
+                "budget.flash": Option(help="bytes of flash for all objects of the C: 20000, 20KB"),
+                "budget.ram": Option(help="bytes of RAM for arena, inputs and outputs"),
+                "floor": Option(help="the least accuracy on validation samples, in percent"),
+                "board": Option(
+                    help="whose compiler makes the objects that are measured, as of export; c-m3 "
+                    "by default, host is this machine"
+                ),
+            },
+            required=("problem", "exp_id"),
+            sections=("recipe",),
+        ),
+    ),
     "data": Command(
         module="data",
         syntax=Syntax(

@@ -27,8 +27,17 @@ def program_of(
 
     Values without a quantizer get their ranges from `num_samples` training samples. limits: without
     them those of `lower`.
-    Raises UsageError if the library does not say what its raw samples stand for.
+    Raises UsageError as `spec_of` does.
     """
+    spec = spec_of(library, data)
+    samples, _ = raw_samples(data.train, library, num_samples)
+    given = (limits or Limits()).as_given()
+    return lower(network, spec, library.preprocess.evaluate(samples), **given)
+
+
+def spec_of(library: Library, data: Data) -> InputSpec:
+    """Return what the integers of a program's input stand for. Raises UsageError if the library
+    does not say it."""
     normalization: Any = getattr(library.preprocess, "NORMALIZATION", None)
     if normalization is None:
         raise UsageError(
@@ -36,12 +45,10 @@ def program_of(
             "of a raw image or row stand for; see problems/images/normalize.py and "
             "problems/tables/standardize.py"
         )
-    samples, _ = raw_samples(data.train, library, num_samples)
-    spec = InputSpec(
+    samples, _ = raw_samples(data.train, library, 1)
+    return InputSpec(
         shape=tuple(samples.shape[1:]),
         scale=normalization.scale,
         zero_point=normalization.zero_point,
         encoding=encoding_of(library),
     )
-    given = (limits or Limits()).as_given()
-    return lower(network, spec, library.preprocess.evaluate(samples), **given)

@@ -2,6 +2,8 @@
 
 exp000/  config.yaml  run.json  lock  log.rank0.txt
 exp000/fold0/  saves/  stats/  metrics.jsonl  confusion.json
+
+A compression has c/, program.qlp, report.txt, report.json and state/ in place of folds.
 """
 
 import fcntl
@@ -9,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +21,7 @@ from experiments.runs.files import read_json, storage_error, write_atomically, w
 from quantlab.errors import QuantLabError, UsageError
 
 SCHEMA_VERSION = 1
+COMPRESSION = "compress"  # the kind of a run that compresses another's network; others have none
 _KEYS = {"id", "name", "status", "topology", "config", "data", "metrics", "folds", "seconds"}
 _KEYS |= {"launcher", "world_size"}
 _NAME = re.compile(r"exp(\d+)\Z")
@@ -61,6 +64,11 @@ class RunFolder:
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_atomically(self.config_file, dump(config).encode())
+
+
+def is_compression(record: Mapping[str, Any]) -> bool:
+    """Return whether a run compresses the network of another one."""
+    return record.get("kind") == COMPRESSION
 
 
 def create_run(problem: str, logs: Path) -> RunFolder:

@@ -1,0 +1,1 @@
+"""A run's network, compressed to a budget of bytes: a run of its own."""
