@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from quantlab.algorithms.conductor import Conductor
     from quantlab.algorithms.parameter_groups import parameter_groups
     from quantlab.algorithms.rules import QuantizeConfig, quantize
+    from quantlab.compression.budget import Budget
+    from quantlab.compression.compress import compress
+    from quantlab.compression.compress_nn_models import compress_NN_models
     from quantlab.conversion.early_exit import save_compressed_early_exit_model
     from quantlab.conversion.save import save_compressed_model
     from quantlab.deploy.verification import verify
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Budget",
     "Conductor",
     "Encoding",
     "InputSpec",
     "Program",
     "QuantizeConfig",
     "calibrate",
+    "compress",
+    "compress_NN_models",
     "export_network",
     "lower",
     "parameter_groups",
@@ -45,12 +51,15 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Budget": "quantlab.compression.budget",
     "Conductor": "quantlab.algorithms.conductor",
     "Encoding": "quantlab.integer.encoding",
     "InputSpec": "quantlab.integer.lower",
     "Program": "quantlab.integer.program",
     "QuantizeConfig": "quantlab.algorithms.rules",
     "calibrate": "quantlab.algorithms.after_training",
+    "compress": "quantlab.compression.compress",
+    "compress_NN_models": "quantlab.compression.compress_nn_models",
     "export_network": "quantlab.export",
     "lower": "quantlab.integer.lower",
     "parameter_groups": "quantlab.algorithms.parameter_groups",

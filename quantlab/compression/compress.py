@@ -1,7 +1,7 @@
 """`compress`: from a trained network and a budget of bytes to C that fits it."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
@@ -81,6 +81,14 @@ def compress(
     wanted, chosen = budget_of(budget), Recipe() if recipe is None else recipe
     check_kind("model", model, nn.Module, "a torch.nn.Module")
     check_kind("recipe", chosen, Recipe, "a Recipe")
+    for name, one, kind, words in (
+        ("folder", folder, str | PathLike, "a path"),
+        ("spec", spec, InputSpec, "an InputSpec"),
+        ("criterion", criterion, Callable, "a function"),
+    ):
+        if one is not None:
+            check_kind(name, one, kind, words)
+    check_kind("progress", progress, Callable, "a function")
     if floor is not None:
         _check_floor(floor)
     command = command_for(board)

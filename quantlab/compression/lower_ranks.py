@@ -23,7 +23,7 @@ def with_lower_ranks(
         separated = separate(network, samples, cost=cost)
         network = separated.network
         said += _changes(separated)
-    factorized = factorize(network, samples, cost=cost)
+    factorized = factorize(network, samples, cost=cost, ram=ram)
     return factorized.network, (*said, *_changes(factorized))
 
 

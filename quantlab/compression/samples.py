@@ -40,11 +40,19 @@ def data_of(given: object, seed: int) -> tuple[Data, Batches]:
     data = given if isinstance(given, Data) else Data(train=_checked(given, "data"))
     for name in ("train", "valid", "test"):
         if getattr(data, name) is not None or name == "train":
-            _check(_checked(getattr(data, name), f"data.{name}"), f"data.{name}")
+            checked_batches(getattr(data, name), f"data.{name}")
     if data.valid is not None:
         return data, data.valid
     train, valid = _held_out(data.train, seed)
     return Data(train=train, valid=None, test=data.test), valid
+
+
+def checked_batches(given: object, name: str) -> Batches:
+    """Return what is batches. Raises UsageError for anything else, and for batches that are empty
+    or can be read once only."""
+    batches = _checked(given, name)
+    _check(batches, name)
+    return batches
 
 
 def batches_on(network: nn.Module, batches: Batches, name: str) -> Iterator[tuple[Tensor, Tensor]]:

@@ -38,6 +38,8 @@ WRONG: Mapping[str, Any] = {
     "a class": dict,
     "a module": nn.ReLU(),
 }
+NUMBERS = {"an integer", "a number"}
+CALLED = {"a class", "a module"}
 EMPTY = {"a list", "a table", "a tuple", "no text"}
 SPEC = quantlab.InputSpec(shape=(1, 2, 2), scale=(0.1,), zero_point=(0,))
 X = np.zeros((2, 1, 2, 2), np.uint8)
@@ -116,9 +118,25 @@ def save_exit(**changes: Any) -> None:
     quantlab.save_compressed_early_exit_model(**given | changes)
 
 
+LABELED = [(torch.rand(4, 1, 2, 2), torch.tensor([0, 1, 0, 1])) for _ in range(2)]
+
+
+def compress(**changes: Any) -> None:
+    given: dict[str, Any] = {"model": new_network(), "data": LABELED, "budget": 9_000}
+    quantlab.compress(**given | {"board": "host"} | changes)
+
+
+def compress_in_place(**changes: Any) -> None:
+    given: dict[str, Any] = {"model": new_network(), "target_size": 9, "train_loader": LABELED}
+    given |= {"test_loader": LABELED, "board": "host"}
+    quantlab.compress_NN_models(**given | changes)
+
+
 BATCHES = [torch.rand(4, 1, 2, 2)]
 # What is called with each wrong thing, and what of it is right.
 CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
+    "Budget flash": (lambda x: quantlab.Budget(flash=x), {"an integer"}),
+    "Budget ram": (lambda x: quantlab.Budget(ram=x), {"an integer"}),
     "Conductor controllers": (quantlab.Conductor, EMPTY),
     "Conductor optimizer": (lambda x: quantlab.Conductor([], x), {"None"}),
     "Conductor seed": (lambda x: quantlab.Conductor([], seed=x), {"an integer"}),
@@ -160,6 +178,40 @@ CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
         lambda x: quantlab.calibrate(quantized(), BATCHES, progress=x),
         {"a class", "a module"},
     ),
+    "compress model": (lambda x: compress(model=x), set()),
+    "compress data": (lambda x: compress(data=x), set()),
+    "compress budget": (lambda x: compress(budget=x), {"an integer"}),
+    "compress floor": (lambda x: compress(floor=x), {"None", "an integer", "a number"}),
+    "compress recipe": (lambda x: compress(recipe=x), {"None"}),
+    "compress folder": (lambda x: compress(folder=x), {"None", "a word", "no text"}),
+    "compress board": (lambda x: compress(board=x), set()),
+    "compress spec": (lambda x: compress(spec=x), {"None"}),
+    "compress criterion": (lambda x: compress(criterion=x), CALLED | {"None"}),
+    "compress progress": (lambda x: compress(progress=x), CALLED),
+    **{
+        f"compress_NN_models {name}": (lambda x, name=name: compress_in_place(**{name: x}), right)
+        for name, right in {
+            "model": set(),
+            "target_size": NUMBERS,
+            "train_loader": set(),
+            "test_loader": {"None"},
+            "val_loader": {"None"},
+            "num_epochs": {"an integer"},
+            "learning_rate": NUMBERS,
+            "criterion": CALLED | {"None"},
+            "regularizerParam": NUMBERS,
+            "compressionStep": NUMBERS,
+            "initialCompressionStep": NUMBERS,
+            "fastCompression": set(),
+            "modelName": {"None", "a word", "no text"},
+            "device": {"None"},
+            "accuracyAware": set(),
+            "layersFactorization": set(),
+            "calculateInputs": CALLED | {"None"},
+            "board": {"None"},
+            "progress": CALLED,
+        }.items()
+    },
     "export_network network": (lambda x: export(network=x), set()),
     "export_network spec": (lambda x: export(spec=x), set()),
     "export_network folder": (lambda x: export(folder=x), {"a word", "no text"}),
