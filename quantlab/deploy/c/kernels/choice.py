@@ -190,8 +190,9 @@ def _choices(costs: _Costs) -> Iterator[dict[str, str]]:
     """Yield for each set of kernels that is enough the smallest encoding of each layer, and that
     among those which make no layer much slower than the fastest of the set; few kernels come first,
     and the dense one before others."""
-    for count in range(1, len(KERNELS) + 1):
-        for allowed in combinations(KERNELS, count):
+    usable = [name for name in KERNELS if any(name in own for own in costs.values())]
+    for count in range(1, len(usable) + 1):
+        for allowed in combinations(usable, count):
             able = {name: [one for one in allowed if one in own] for name, own in costs.items()}
             if all(able.values()):
                 yield {name: _first_least(able[name], own) for name, own in costs.items()}
