@@ -3,6 +3,7 @@
 import ctypes
 import json
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import pairwise
@@ -40,6 +41,7 @@ from quantlab.integer.verify import compare
 from tests.quantlab.deploy.boards import engine
 from tests.quantlab.deploy.power_programs import images
 from tests.quantlab.deploy.proof_programs import any_model, ends, network
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
 from tests.quantlab.integer.programs import Author
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
@@ -364,7 +366,8 @@ def test_a_placement_of_unbroken_power_is_refused() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("seed", [4, *(pytest.param(n, marks=pytest.mark.long) for n in (7, 9))])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [4, 7, 9, 12])
 def test_every_tensor_is_that_of_the_program(seed: int, tmp_path: Path) -> None:
     program = network(seed) if seed % 2 else Author(seed).program(8)
     write_files(c_model(program, intermittent=FINEST).files, tmp_path)
@@ -384,6 +387,31 @@ def test_random_programs_survive(seed: int, tmp_path: Path) -> None:
     found = simulated(program, files, tmp_path, Traces(count=50, seed=seed))
     assert is_safe(found)
     assert found.failures > 50
+
+
+@pytest.mark.long
+@each_compiler
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_left_undefined(compiler: str, seed: int, tmp_path: Path) -> None:
+    program = network(seed) if seed % 2 else Author(seed).program(8)
+    files = c_model(program, "csr", intermittent=FINEST).files
+    check_sanitized(program, files, tmp_path, compiler)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(which("g++") is None, reason="no C++ compiler: g++")
+def test_programs_in_cpp_call_it(tmp_path: Path) -> None:
+    write_files(tiny_model().files, tmp_path)
+    (tmp_path / "main.cpp").write_text(
+        '#include "model.h"\n\n'
+        "static uint32_t arena[QL_ARENA_SIZE / 4];\n\n"
+        "int main() {\n  ql_reset(arena);\n  return ql_is_under_way(arena);\n}\n"
+    )
+    compile_model(tmp_path, tmp_path / "model.so", ["cc", "-shared", "-fPIC"])
+    command = ["g++", "-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{tmp_path}"]
+    files = [str(tmp_path / name) for name in ("main.cpp", "model.so")]
+    subprocess.run([*command, *files, "-o", str(tmp_path / "main")], check=True)
+    subprocess.run([tmp_path / "main"], check=True)
 
 
 DIGITS = images(8, (4, 6), 10)
