@@ -65,6 +65,18 @@ def test_an_exit_reads_only_the_layers_computed_until_then(computed: int, tmp_pa
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("computed", [2, 3])
+def test_intermediate_outputs_wait_for_the_exit_pooled(computed: int, tmp_path: Path) -> None:
+    (baseline, exit_model), x = models(), images()
+    saved = save_compressed_early_exit_model(
+        baseline, exit_model, "auto", computed, None, x, directory=tmp_path / "both"
+    )
+    alone = save_compressed_model(baseline, "auto", None, x, directory=tmp_path / "alone")
+    pooled = 4 * 4 + 3 * 4
+    assert saved.sizes.arena <= alone.sizes.arena + pooled
+
+
+@pytest.mark.long
 def test_a_threshold_is_chosen_that_keeps_the_accuracy_of_the_baseline(tmp_path: Path) -> None:
     (baseline, exit_model), x = models(), images()
     targets = torch.arange(len(x)) % 3

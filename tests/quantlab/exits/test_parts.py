@@ -8,6 +8,7 @@ from quantlab.exits.parts import in_order, parts_of, programs_of
 from quantlab.integer.interpreter import execute, run
 from quantlab.integer.program import Program
 from tests.quantlab.exits.networks import codes, program
+from tests.quantlab.exits.tangled import tangled
 
 
 def shuffled(made: Program) -> Program:
@@ -38,6 +39,20 @@ def test_the_order_lets_each_exit_stop_as_early_as_it_can() -> None:
     given = codes(3)
     for name, value in run(made, given).items():
         np.testing.assert_array_equal(run(ordered, given)[name], value)
+
+
+def test_what_a_head_pools_inside_a_segment_is_pooled_there() -> None:
+    whole = tangled().program
+    without = replace(whole, outputs=(*whole.outputs[:2], whole.outputs[3]))
+    segment, head = parts_of(without)[1]
+    names = [operation.output for operation in segment]
+    assert names.index("pool") < names.index("conv2")
+    assert "pool" not in {operation.output for operation in head}
+
+
+def test_an_order_stays_as_it_is() -> None:
+    for made in (program().program, tangled().program):
+        assert in_order(made).operations == made.operations
 
 
 def test_segments_and_heads_are_programs_that_give_the_same_one_after_another() -> None:
