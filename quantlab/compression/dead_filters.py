@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
+from quantlab.compression.channels.branches import drop_branches
 from quantlab.compression.channels.constants import Constants, constants_of, read_constants
 from quantlab.compression.channels.cut import Indices, compose, cut, take
 from quantlab.compression.channels.follow import channels_of
@@ -31,21 +32,22 @@ from quantlab.graphs.shapes import Example, as_tuple, evaluating, propagate_shap
 from quantlab.graphs.trace import trace
 from quantlab.graphs.weights import num_owners, put
 
-Kept = Mapping[str, Indices]
 _FEW = 2  # samples tell all shapes, and which axis is the batch's
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A layer, and the shape of its weight before and after."""
+    """A layer, and the shape of its weight before and after; None if the layer went."""
 
     layer: str
     shape: tuple[int, ...]
-    new_shape: tuple[int, ...]
+    new_shape: tuple[int, ...] | None
 
     def __str__(self) -> str:
-        shapes = [" x ".join(str(size) for size in s) for s in (self.shape, self.new_shape)]
-        return f"{self.layer}: {shapes[0]}" + (f" to {shapes[1]}" if len(set(shapes)) > 1 else "")
+        line = f"{self.layer}: {_product(self.shape)}"
+        if self.new_shape is None:
+            return f"{line}, removed"
+        return line if self.new_shape == self.shape else f"{line} to {_product(self.new_shape)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +56,15 @@ class Removed:
 
     network: the graph of a copy, in the mode of the given network. rows: of each layer with
     weights, in the order of the calls. kept: of each entry of the state dict that is smaller now,
-    which indices are left along each axis; None along one that is whole. Entries keep their names;
-    added: those of new ones, such as biases.
+    which indices are left along each axis; None along one that is whole. gone, added: entries that
+    are no longer there, such as those of a branch that was constant, and new ones, such as biases.
+    The others keep their names.
     """
 
     network: fx.GraphModule
     rows: tuple[Row, ...]
-    kept: Kept
+    kept: Mapping[str, Indices]
+    gone: tuple[str, ...]
     added: tuple[str, ...]
 
 
@@ -86,41 +90,41 @@ def remove_dead_filters(network: nn.Module, example: Example) -> Removed:
     gm = trace(copy.deepcopy(network), example)
     shapes, kept = _shapes(gm), dict[str, Indices]()
     with evaluating(gm), torch.no_grad():
-        while step := _remove_once(gm):
+        while (step := _remove_once(gm)) is not None:
             kept = compose(kept, step)
             propagate_shapes(gm, example)
-    given = network.state_dict()
-    rows = [
-        Row(layer=name, shape=shape, new_shape=new)
-        for (name, shape), new in zip(shapes.items(), _shapes(gm).values(), strict=True)
-    ]
+    before, after, new = network.state_dict(), gm.state_dict(), _shapes(gm)
+    rows = [Row(layer=name, shape=s, new_shape=new.get(name)) for name, s in shapes.items()]
     return Removed(
         network=gm,
         rows=tuple(rows),
-        kept=kept,
-        added=tuple(name for name in gm.state_dict() if name not in given),
+        kept={name: indices for name, indices in kept.items() if name in after},
+        gone=tuple(name for name in before if name not in after),
+        added=tuple(name for name in after if name not in before),
     )
 
 
-def cut_masks(masks: Mapping[str, Tensor], kept: Kept) -> dict[str, Tensor]:
+def cut_masks(masks: Mapping[str, Tensor], removed: Removed) -> dict[str, Tensor]:
     """Return masks by the names of layers, of the weights that are left.
 
-    kept: of `Removed`. Raises UsageError for a mask that is smaller than the weight was.
+    Raises UsageError for a mask that is smaller than the weight was.
     """
     named = {f"{name}.weight": mask for name, mask in masks.items()}
-    cut_ones = cut_state(named, kept)
-    return {name: cut_ones[f"{name}.weight"] for name in masks}
+    left = cut_state(named, removed)
+    return {name.removesuffix(".weight"): mask for name, mask in left.items()}
 
 
-def cut_state(state: Mapping[str, Tensor], kept: Kept) -> dict[str, Tensor]:
+def cut_state(state: Mapping[str, Tensor], removed: Removed) -> dict[str, Tensor]:
     """Return tensors by the names of entries, such as the momentum of parameters, cut as these.
 
-    kept: of `Removed`. Tensors without axes stay, such as a number of steps. Raises UsageError for
-    a tensor that is smaller than the entry was.
+    Tensors without axes stay, such as a number of steps; those of entries that are gone go. Raises
+    UsageError for a tensor that is smaller than the entry was.
     """
-    cut_ones = {}
+    left = {}
     for name, tensor in state.items():
-        indices = kept.get(name, ()) if tensor.ndim else ()
+        if name in removed.gone:
+            continue
+        indices = removed.kept.get(name, ()) if tensor.ndim else ()
         ends = [0 if index is None else int(index.max()) + 1 for index in indices]
         if len(ends) not in (0, tensor.ndim) or any(
             size < end for size, end in zip(tensor.shape, ends, strict=False)
@@ -129,8 +133,8 @@ def cut_state(state: Mapping[str, Tensor], kept: Kept) -> dict[str, Tensor]:
                 f"{name}: {list(tensor.shape)} given, the shape before anything was removed "
                 f"allowed, at least {ends}"
             )
-        cut_ones[name] = take(tensor, indices)
-    return cut_ones
+        left[name] = take(tensor, indices)
+    return left
 
 
 def _few(example: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -146,8 +150,13 @@ def _shapes(gm: fx.GraphModule) -> dict[str, tuple[int, ...]]:
     return {n: tuple(one.weight.shape) for n, one in layers.items() if isinstance(one, Layer)}
 
 
-def _remove_once(gm: fx.GraphModule) -> dict[str, Indices]:
-    """Remove, in place, the channels that can go now. Returns what is left of the state."""
+def _product(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(size) for size in shape)
+
+
+def _remove_once(gm: fx.GraphModule) -> dict[str, Indices] | None:
+    """Remove, in place, the channels that can go now, or else branches. Returns what is left of the
+    state; None if nothing went."""
     channels = channels_of(gm)
     constants = constants_of(gm, channels)
     gone = {channels.root(c) for labels in channels.tensors.values() for c in labels.ids}
@@ -158,7 +167,7 @@ def _remove_once(gm: fx.GraphModule) -> dict[str, Indices]:
         if all(channels.root(channel) in gone for channel in labels.ids):
             gone.discard(channels.root(labels.ids[0]))
     if not gone:
-        return {}
+        return {} if drop_branches(gm, channels, constants) else None
     for node in channels.layers:
         _fold(gm, channels, constants, node, gone)
     return cut(gm, channels, gone)

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 
 from quantlab.compression.channels.kinds import Kind, Layer
 from quantlab.compression.channels.labels import Channels, Labels
+from quantlab.compression.channels.sources import tensor_of
 from quantlab.compression.channels.weights import effective_weight, is_quantized, is_uniform
 from quantlab.graphs.inputs import device_of
 from quantlab.graphs.match import inputs_of
@@ -72,6 +73,9 @@ def _made(
 ) -> Constants:
     labels, sources = channels.tensors[node], inputs_of(node)
     match channels.kinds[node]:
+        case Kind.SOURCE:
+            values = tensor_of(gm, node).detach().double().cpu().flatten()
+            return Constants(values=values, is_known=torch.ones(len(values), dtype=torch.bool))
         case Kind.LAYER:
             return _of_layer(gm, found, node)
         case Kind.CONCAT:
@@ -156,8 +160,9 @@ def _filled(
     sample = torch.zeros((1, *shape[1:]), dtype=node.meta["dtype"], device=device)
     if labels is None:
         return sample
-    return sample + _along(labels, found[node].values, len(shape)).to(sample)
+    return sample + along(labels, found[node].values, len(shape)).to(sample)
 
 
-def _along(labels: Labels, values: Tensor, num_axes: int) -> Tensor:
+def along(labels: Labels, values: Tensor, num_axes: int) -> Tensor:
+    """Return values by channel, `[C]`, in a shape that broadcasts against the tensor."""
     return values.reshape([-1 if axis == labels.axis else 1 for axis in range(num_axes)])

@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 from quantlab.compression.channels.kinds import Kind, Layer
 from quantlab.compression.channels.labels import Channels
 from quantlab.compression.channels.reshapes import kept_axes, resize
+from quantlab.compression.channels.sources import tensor_of
 from quantlab.compression.channels.weights import groups_of, tensors_of, weight_quantizer
 from quantlab.graphs.match import inputs_of
 from quantlab.graphs.paths import module_of
@@ -47,11 +48,14 @@ def cut(gm: fx.GraphModule, channels: Channels, gone: set[int]) -> dict[str, Ind
         _cut_layer(cuts, layer, outputs, inputs)
     for node, labels in channels.tensors.items():
         kept = _kept(channels, labels.ids, gone)
-        module = module_of(gm, node)
-        if kept is not None and channels.kinds[node] is Kind.CHANNELWISE and module is not None:
+        module, kind = module_of(gm, node), channels.kinds[node]
+        if kept is not None and kind is Kind.CHANNELWISE and module is not None:
             _cut_channelwise(cuts, module, kept)
-        elif kept is not None and channels.kinds[node] is Kind.RESHAPE:
+        elif kept is not None and kind is Kind.RESHAPE:
             _cut_reshape(gm, channels, node, len(kept))
+        elif kept is not None and kind is Kind.SOURCE:
+            tensor = tensor_of(gm, node)
+            cuts.add(tensor, (None, kept, *(None for _ in tensor.shape[2:])))
     for key, tensor in cuts.tensors.items():
         tensor.data = take(tensor.detach(), cuts.indices[key])
         tensor.grad = None

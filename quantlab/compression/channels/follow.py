@@ -8,6 +8,7 @@ from torch import fx, nn
 from quantlab.compression.channels.kinds import Kind, Layer, kind_of
 from quantlab.compression.channels.labels import Channels, Connection, Labels
 from quantlab.compression.channels.reshapes import kept_axes
+from quantlab.compression.channels.sources import has_channels, tensor_of
 from quantlab.compression.channels.ties import tie
 from quantlab.compression.channels.weights import groups_of, obstacle
 from quantlab.graphs.match import inputs_of
@@ -25,6 +26,7 @@ def channels_of(gm: fx.GraphModule) -> Channels:
 class _Follower:
     def __init__(self, gm: fx.GraphModule) -> None:
         self._gm, self._channels = gm, Channels()
+        self._sources: dict[int, tuple[int, ...]] = {}
 
     def follow(self) -> Channels:
         channels, numbers = self._channels, number_nodes(self._gm.graph)
@@ -45,6 +47,8 @@ class _Follower:
     def _labels(self, node: fx.Node, kind: Kind) -> Labels | None:
         """Return the channels of a node's tensor; None pins those of its inputs."""
         match kind:
+            case Kind.SOURCE:
+                return self._of_source(node)
             case Kind.LAYER:
                 return self._of_layer(node)
             case Kind.POINTWISE:
@@ -64,6 +68,14 @@ class _Follower:
                 return None
             case _:
                 return None
+
+    def _of_source(self, node: fx.Node) -> Labels | None:
+        if not has_channels(self._gm, node):
+            return None
+        tensor = tensor_of(self._gm, node)
+        if id(tensor) not in self._sources:
+            self._sources[id(tensor)] = self._channels.fresh(tensor.numel())
+        return Labels(axis=1, ids=self._sources[id(tensor)])
 
     def _of_layer(self, node: fx.Node) -> Labels | None:
         layer, x = module_of(self._gm, node), self._channels.tensors.get(inputs_of(node)[0])

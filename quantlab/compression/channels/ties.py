@@ -4,6 +4,7 @@ from torch import fx, nn
 
 from quantlab.compression.channels.kinds import Kind
 from quantlab.compression.channels.labels import Channels
+from quantlab.compression.channels.sources import tensor_of
 from quantlab.compression.channels.weights import own_tensors, owners_of, tensors_of
 from quantlab.graphs.match import inputs_of
 from quantlab.graphs.paths import module_of
@@ -43,11 +44,7 @@ def _owners(gm: fx.GraphModule) -> dict[int, set[nn.Module]]:
 
 def _read_aside(gm: fx.GraphModule) -> set[int]:
     """Return the identities of the tensors that the graph reads by name."""
-    found = set()
-    for node in gm.graph.find_nodes(op="get_attr"):
-        path, _, name = str(node.target).rpartition(".")
-        found.add(id(getattr(gm.get_submodule(path), name)))
-    return found
+    return {id(tensor_of(gm, node)) for node in gm.graph.find_nodes(op="get_attr")}
 
 
 def _unite(gm: fx.GraphModule, channels: Channels, first: fx.Node, second: fx.Node) -> bool:

@@ -198,7 +198,8 @@ def fill(network: nn.Module, seed: int, *, dead: float = 0.4) -> None:
             weight.copy_(torch.randn(weight.shape, generator=generator) / weight[0].numel() ** 0.5)
             for axis, share in ((0, dead), (1, dead / 2)):
                 size = weight.shape[axis]
-                number = int(torch.rand((), generator=generator) * share * size + 0.5)
+                drawn = torch.rand((), generator=generator)
+                number = size if drawn > 0.95 and dead else int(drawn * share * size + 0.5)
                 gone = torch.randperm(size, generator=generator)[:number]
                 weight.index_fill_(axis, gone, 0.0)
 

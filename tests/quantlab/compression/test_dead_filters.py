@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from problems.CIFAR10.ResNet.network import ResNet
 from problems.images.inverted_residual import InvertedResidual
+from problems.images.residual import BasicBlock
 from problems.SpokenDigits.DSCNN.network import DSCNN
 from quantlab.algorithms import quantize
 from quantlab.algorithms.after_training import calibrate
@@ -54,7 +55,7 @@ def check(network: nn.Module, example: Tensor) -> Removed:
 
 
 def shapes(removed: Removed) -> dict[str, tuple[int, ...]]:
-    return {row.layer: row.new_shape for row in removed.rows}
+    return {row.layer: row.new_shape for row in removed.rows if row.new_shape is not None}
 
 
 def settled(network: nn.Module, seed: int = 0, dead: float = 0.0) -> nn.Module:
@@ -233,6 +234,45 @@ def test_other_joins_are_safe(join: Callable[[Tensor, Tensor], Tensor]) -> None:
     zero(network.left, rows=[0, 1])
     zero(network.right, rows=[1, 2])
     check(network, images())
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.7])
+def test_a_constant_branch_goes_with_its_layers(beta: float) -> None:
+    block = BasicBlock(4, 4)
+    network = settled(nn.Sequential(nn.Conv2d(3, 4, 1), block, nn.Conv2d(4, 2, 1)))
+    zero(block.conv2, rows=range(4))
+    with torch.no_grad():
+        block.bn2.bias.fill_(beta)
+        block.bn2.running_mean.zero_()
+    removed = check(network, images())
+    assert shapes(removed) == {"0": (4, 3, 1, 1), "2": (2, 4, 1, 1)}
+    assert str(removed.rows[1]) == "1.conv1: 4 x 4 x 3 x 3, removed"
+    assert removed.added == (("_1_add_constant",) if beta else ())
+    assert set(removed.gone) == {f"1.{name}" for name in block.state_dict()}
+    state = cut_state(network.state_dict(), removed)
+    assert set(state) == set(removed.network.state_dict()) - set(removed.added)
+
+
+def test_a_constant_that_became_a_parameter_is_cut_with_its_channels() -> None:
+    block = BasicBlock(4, 4)
+    network = settled(nn.Sequential(nn.Conv2d(3, 4, 1), block, nn.Conv2d(4, 2, 1)))
+    zero(block.conv2, rows=range(4))
+    first = remove_dead_filters(network, images()).network
+    zero(first.get_submodule("2"), columns=[1, 3])
+    second = check(first, images())
+    assert shapes(second) == {"0": (2, 3, 1, 1), "2": (2, 2, 1, 1)}
+    assert second.network.get_parameter("_1_add_constant").shape == (1, 2, 1, 1)
+
+
+def test_a_network_of_a_dropped_branch_lowers() -> None:
+    block = BasicBlock(4, 4)
+    network = settled(nn.Sequential(nn.Conv2d(2, 4, 1), block, nn.Conv2d(4, 2, 1))).float()
+    zero(block.conv2, rows=range(4))
+    smaller = remove_dead_filters(network, torch.randn(2, 2, 6, 6)).network
+    x = torch.randn(16, 2, 6, 6)
+    quantize(smaller, RULES)
+    calibrate(smaller, [x])
+    assert c_model(lower(smaller, SPEC, x), "smallest").sizes.flash < 400
 
 
 @pytest.mark.parametrize(("multiple", "dead"), [(1, [1]), (2, [2, 3])])
@@ -539,14 +579,14 @@ def test_masks_and_momentum_are_cut_with_the_weights() -> None:
     with torch.no_grad():
         network[0].bias[[1, 4]] = -1.0
     removed = check(network, images())
-    cut = cut_masks(masks, removed.kept)
+    cut = cut_masks(masks, removed)
     for name, mask in cut.items():
         weight = removed.network.get_submodule(name).weight
         assert torch.equal(mask, weight != 0)
     steps = {n: torch.randn_like(p) for n, p in network.named_parameters()} | {
         "step": torch.tensor(3.0)
     }
-    left = cut_state(steps, removed.kept)
+    left = cut_state(steps, removed)
     for name, parameter in removed.network.named_parameters():
         assert left[name].shape == parameter.shape
     assert torch.equal(left["0.bias"], steps["0.bias"][[0, 2, 3, 5]])
@@ -554,9 +594,11 @@ def test_masks_and_momentum_are_cut_with_the_weights() -> None:
 
 
 def test_a_tensor_that_is_too_small_is_refused() -> None:
-    kept = {"0.weight": (torch.tensor([0, 5]), None)}
+    network = settled(nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 2)))
+    zero(network[0], rows=[1, 4])
+    removed = check(network, torch.randn(2, 3, dtype=torch.float64))
     with pytest.raises(UsageError, match=r"0\.weight: \[4, 3\] given"):
-        cut_masks({"0": torch.ones(4, 3, dtype=torch.bool)}, kept)
+        cut_masks({"0": torch.ones(4, 3, dtype=torch.bool)}, removed)
 
 
 def test_training_goes_on_with_held_zeros() -> None:
