@@ -13,13 +13,14 @@ class Baseline(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(1, 4, 3, padding=1)
-        self.conv2 = nn.Conv2d(4, 6, 3, padding=1)
+        self.conv2 = nn.Conv2d(4, 6, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(6)
         self.conv3 = nn.Conv2d(6, 8, 3)
         self.fc1 = nn.Linear(8 * 4, 3)
 
     def forward(self, x: Tensor, intermediate_outputs: bool = False) -> Any:
         first = functional.relu(self.conv1(x))
-        second = functional.max_pool2d(functional.relu(self.conv2(first)), 2)
+        second = functional.max_pool2d(functional.relu(self.norm2(self.conv2(first))), 2)
         third = functional.max_pool2d(functional.relu(self.conv3(second)), 2)
         scores = self.fc1(torch.flatten(third, 1))
         return (scores, [first, second, third]) if intermediate_outputs else scores
