@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from quantlab.deploy.c.intermittent.work import Work, pool_work
+from quantlab.deploy.c.intermittent.work import Work, channel_work, is_one_tile, pool_work
 from quantlab.deploy.c.made import Sums, finish
 from quantlab.deploy.c.overlap import Places, window_gap
 from quantlab.deploy.c.placed import Placed, channels_last
 from quantlab.deploy.c.writer import Pointer, Writer, c_type, check_sizes
 from quantlab.integer.groups import Group
 from quantlab.integer.operations import AdaptiveSumPool, MaxPool, Operation, SumPool, Windows
+from quantlab.integer.tensor_type import TensorType
 
 
 def sum_pool(group: Group, writer: Writer) -> None:
@@ -29,13 +30,19 @@ def sum_pool(group: Group, writer: Writer) -> None:
         fields["padding"] = operation.padding_code
     found = writer.structure("ql_pool", "pool", fields)
     writer.runtime |= {"sum_pool", "load_row"}
+    work, patch = _work(operation, x, writer), None
+    if work.form == "tile_channels":
+        _, rows, columns = x.kind.shape
+        kind = TensorType((rows, columns * work.together), x.kind.kind)
+        patch = Pointer(writer.temporary(kind, (0, 1)).buffer, is_written=True)
     writer.call(
         "ql_sum_pool",
         f"&{found}",
         Pointer(x.buffer),
         stored,
         places=places,
-        work=_work(operation, x, writer),
+        work=work,
+        patch=patch,
     )
 
 
@@ -54,15 +61,25 @@ def max_pool(operation: MaxPool, writer: Writer) -> None:
 
 
 def _work(operation: Operation, x: Placed, writer: Writer) -> Work:
+    """Return the work of a pooling: a sum is done channel by channel if its rows are too much."""
     result = writer.program.types[operation.output].shape
     element = np.dtype(x.kind.kind.dtype).itemsize
     if isinstance(operation, AdaptiveSumPool):
         # A window begins where those before it end: rows cannot be taken out.
-        num_taken = prod(-(-x.kind.shape[axis] // result[axis]) + 1 for axis in (1, 2))
-        return pool_work(num_taken, result, element, None)
-    assert isinstance(operation, MaxPool | SumPool)
-    form = "tile_max_pool" if isinstance(operation, MaxPool) else "tile_sum_pool"
-    return pool_work(prod(operation.windows.kernel), result, element, form)
+        form = None
+        steps = [divmod(x.kind.shape[axis], result[axis]) for axis in (1, 2)]
+        num_taken = prod(size + 2 * (rest > 0) for size, rest in steps)
+    else:
+        assert isinstance(operation, MaxPool | SumPool)
+        form = "tile_max_pool" if isinstance(operation, MaxPool) else "tile_sum_pool"
+        num_taken = prod(operation.windows.kernel)
+    work = pool_work(num_taken, result, element, form)
+    power = writer.power
+    if power is None or isinstance(operation, MaxPool):
+        return work
+    if is_one_tile(work.instructions / work.rows, power):
+        return work
+    return channel_work(num_taken, result, x.kind.shape, element, power)
 
 
 def _places(x: Placed) -> Places:

@@ -34,7 +34,7 @@ from quantlab.deploy.c.written import arena_of
 from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
 from quantlab.integer.interpreter import run
-from quantlab.integer.operations import Lookup
+from quantlab.integer.operations import AdaptiveSumPool, Lookup
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from quantlab.integer.verify import compare
@@ -260,6 +260,30 @@ def test_work_is_cut_as_far_as_is_wanted(tile: int, forms: set[str]) -> None:
         assert (f"runtime/tile_{form}.c" in model.files) == (form in forms)
     if tile > 10_000:  # Otherwise the smallest tile may take more.
         assert max(one["instructions"] for one in tiles_of(model)) <= tile + 300
+
+
+def average(channels: int) -> Program:
+    """Return the sums of all places, as an average of an image has them."""
+    pool = AdaptiveSumPool(inputs=("x",), output="y", layer="mean", size=(1, 1))
+    types = {"x": TensorType((channels, 8, 8), U8)}
+    return Program(inputs=types, operations=(pool,), outputs=("y",))
+
+
+def test_an_average_is_cut_into_channels() -> None:
+    model = c_model(average(32), intermittent=Power(energy=10_000))
+    assert b"ql_tile_channels(" in model.files["model.c"]
+    assert max(one["instructions"] for one in tiles_of(model)) <= 10_000
+    assert b"ql_tile_channels(" not in c_model(average(2), intermittent=True).files["model.c"]
+
+
+@needs_compiler
+@pytest.mark.long
+def test_an_average_in_channels_survives(tmp_path: Path) -> None:
+    files = c_model(average(7), intermittent=Power(tile=7_000)).files
+    assert b"ql_tile_channels(" in files["model.c"]
+    found = simulated(average(7), files, tmp_path, EveryTick())
+    assert found.failures > 1000
+    assert is_safe(found)
 
 
 def test_a_charge_that_is_not_enough_for_the_smallest_tile_is_refused() -> None:

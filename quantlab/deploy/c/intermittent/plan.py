@@ -14,6 +14,7 @@ _PROGRESS = ("power_resume", "power_commit", "power_reset", "power_is_under_way"
 _NEEDS: Mapping[str, Sequence[str]] = {
     "tile_product": ("tile_made",),
     "tile_columns": ("tile_made", "fill_window"),
+    "tile_channels": ("tile_made",),
     "tile_max_pool": ("tile_begin_pool",),
     "tile_sum_pool": ("tile_begin_pool", "tile_made"),
 }

@@ -12,6 +12,7 @@ A_TILE = 300
 
 # How many instructions a Cortex-M4 takes, rather more than less.
 _OF_LOADED, _OF_MADE, _OF_ROW = 15, 45, 100
+_OF_COPIED, _OF_COPY = 4, 40  # a byte, and each copy besides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +73,24 @@ def pool_work(num_taken: float, result: Sequence[int], element: int, form: str |
     if form is None:
         return Work(instructions=instructions)
     return Work(instructions=instructions, rows=rows, form=form, after=(str(element),))
+
+
+def channel_work(
+    num_taken: float, result: Sequence[int], given: Sequence[int], element: int, power: Power
+) -> Work:
+    """Return the work of a pooling that is done for some channels at a time, `together`: they are
+    copied before. given: the shape of the input; all else as of `pool_work`."""
+    channels, rows, columns = given
+    num_results, num_places = prod(result[1:]), rows * columns
+    of_channel = num_results * (_OF_LOADED * num_taken + _OF_MADE)
+    of_channel += num_places * element * _OF_COPIED
+    fixed = num_results * _OF_ROW + num_places * _OF_COPY
+    count = min(max(int((power.wanted - A_TILE - fixed) / of_channel), 1), channels)
+    return Work(
+        instructions=(of_channel + fixed / count) * channels,
+        rows=channels,
+        form="tile_channels",
+        after=(str(element),),
+        together=count,
+        is_fixed=True,
+    )
