@@ -18,7 +18,7 @@ from the longest shift on, which rounds least.
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,19 +66,20 @@ def compact(operation: Requantize, bias: NDArray[np.int32], bound: Bound) -> Com
     )
 
 
+@lru_cache(maxsize=2**14)
 def _fitted(channel: Channel, doublings: int) -> tuple[int, int] | None:
     """Return word and offset of a channel; None if none gives the same codes."""
-    ends = list(channel.ends())
+    found = list(channel.ends())
+    codes = np.array([code for code, _, _ in found], np.int64)
+    ends = np.array([both for _, *both in found], np.int64).T << doublings  # 31 bits at most
     for shift in _SHIFTS:
-        exact = Fraction(channel.multiplier) * Fraction(2) ** (
-            shift + _WORD - doublings - channel.shift
-        )
+        power = shift + _WORD - doublings - channel.shift
         for change in _TRIED:
             # The nearest word whose last bits are the shift.
-            word = (round((exact - shift) / _WORD) + change) * _WORD + shift
+            word = (_nearest(channel.multiplier, power, shift) + change) * _WORD + shift
             if not -(2**31) <= word < 2**31:
                 continue
-            least, most = _offsets(channel, ends, word, shift, doublings)
+            least, most = _offsets(channel, codes, ends, word, shift)
             # High words have 31 bits; with an offset of as many they fit into 32.
             offset = max(least, -(2**30))
             if offset <= most and offset < 2**30:
@@ -86,17 +87,29 @@ def _fitted(channel: Channel, doublings: int) -> tuple[int, int] | None:
     return None
 
 
+def _nearest(multiplier: int, power: int, shift: int) -> int:
+    """Return (multiplier 2^power - shift) / 32, rounded half to even."""
+    up, down = max(power, 0), max(-power, 0)
+    whole, rest = divmod((multiplier << up) - (shift << down), _WORD << down)
+    twice = 2 * rest - (_WORD << down)
+    return whole + (twice > 0 or (twice == 0 and whole % 2))
+
+
 def _offsets(
-    channel: Channel, ends: list[tuple[int, int, int]], word: int, shift: int, doublings: int
+    channel: Channel,
+    codes: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    word: int,
+    shift: int,
 ) -> tuple[int, int]:
     """Return the least and the most offset that give the codes of all x; the least is above the
-    most where none does."""
-    least, most = -(2**40), 2**40
-    for code, *both in ends:
-        for x in both:
-            high_word = (word * (x << doublings)) >> _WORD
-            if code > channel.low:
-                least = max(least, ((code - channel.low) << shift) - high_word)
-            if code < channel.high:
-                most = min(most, ((code - channel.low + 1) << shift) - 1 - high_word)
-    return least, most
+    most where none does.
+
+    codes: `[codes]`. ends: `[2, codes]`, their first and last x, doubled.
+    """
+    high_words = (word * ends) >> _WORD
+    from_low = (codes - channel.low) << shift
+    above, below = codes > channel.low, codes < channel.high
+    least = (from_low - high_words)[:, above].max(initial=-(2**40))
+    most = (from_low + (1 << shift) - 1 - high_words)[:, below].min(initial=2**40)
+    return int(least), int(most)
