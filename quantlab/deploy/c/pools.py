@@ -79,7 +79,8 @@ def _work(operation: Operation, x: Placed, writer: Writer) -> Work:
         return work
     if is_one_tile(work.instructions / work.rows, power):
         return work
-    return channel_work(num_taken, result, x.kind.shape, element, power)
+    cut = channel_work(num_taken, result, x.kind.shape, element, power)
+    return cut if cut.together < cut.rows else work
 
 
 def _places(x: Placed) -> Places:

@@ -274,6 +274,7 @@ def test_an_average_is_cut_into_channels() -> None:
     assert b"ql_tile_channels(" in model.files["model.c"]
     assert max(one["instructions"] for one in tiles_of(model)) <= 10_000
     assert b"ql_tile_channels(" not in c_model(average(2), intermittent=True).files["model.c"]
+    assert c_model(average(1), intermittent=FINEST).sizes.arena == 4 + 4  # the sum alone
 
 
 @needs_compiler
