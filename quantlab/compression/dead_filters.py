@@ -7,9 +7,9 @@ A channel goes where no layer that reads it needs it: all weights that read it a
 constant, whatever the input. A constant other than 0 becomes part of the bias of the layer that
 reads it, w_oi c summed over the taps for each output o. A layer must not be quantized for that,
 since its bias would be rounded elsewhere, nor a convolution padded with zeros, since c differs from
-the border. Channels that are added, filtered one by one or read by one
-group go together, or not at all (see `channels.labels`). What a layer made for one that went is
-then unread: it goes on until nothing goes.
+the border. Channels that are added, filtered one by one or read by one group go together, or not at
+all (see `channels.labels`). What a layer made for one that went is then unread: it goes on until
+nothing goes. Then branches go that are constant as a whole (see `channels.branches`).
 """
 
 import copy
@@ -77,11 +77,12 @@ def remove_dead_filters(network: nn.Module, example: Example) -> Removed:
         new network computes the same.
 
     The network's inputs and outputs stay, and all that an unknown operation reads or makes. Each
-    tensor keeps at least one channel, also where all are dead. In training, batch norms of constant
-    channels would have followed the batch; those that are folded do not. The
-    program of a quantized network keeps its integers, but for those of values without a quantizer,
-    whose scale lowering chooses for the range of all channels. Raises UsageError for a network that
-    cannot be traced, or does not take the example.
+    tensor keeps at least one channel, also where all are dead; but a branch that is constant as a
+    whole becomes a parameter, unless the network has quantizers. In training, batch norms of
+    constant channels would have followed the batch; those that are folded do not. The program of a
+    quantized network keeps its integers, but for those of values without a quantizer, whose scale
+    lowering chooses for the range of all channels. Raises UsageError for a network that cannot be
+    traced, or does not take the example.
     """
     check_kind("network", network, nn.Module, "a torch.nn.Module")
     for x in as_tuple(example):
