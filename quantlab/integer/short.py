@@ -6,6 +6,7 @@ and take up the bias of the layer:
 
     multiplier = round(m 2^S),   offset = 2^U round(f 2^(S - U))
 
+(what is added to sums has a multiplier of 31 bits)
 with m and f the real factor and offset of the program given, S and U the largest and the smallest
 with which they fit. So a code may differ by one from that of the program given, where its real
 number is within about 2^-7 of an integer: it is another program, with its own accuracy.
@@ -27,7 +28,7 @@ from quantlab.integer.tensor_type import S8, U8
 
 Reals = NDArray[np.float64]
 
-_MOST = 2**15 - 1
+_BITS = 15
 _MOST_SHIFT = 46
 
 
@@ -100,9 +101,14 @@ def _short(
         low, high = (_each(end, size) - one.bias for end in (bound.low, bound.high))
         offset = np.where(low == high, offset + factors[side] * low, offset)
         factors[side] = np.where(low == high, 0.0, factors[side])
-    shift = _shift_of(max(float(np.abs(factor).max()) for factor in factors))
+    largest = [float(np.abs(factor).max()) for factor in factors]
+    shift = _shift_of(max(largest[side] for side in layers))
+    # What is added to sums has one multiplier for all, of 31 bits.
+    shift = min(shift, *(_shift_of(one, bits=31) for one in largest), _MOST_SHIFT)
+    most = float(np.abs(offset).max())
+    shift = min(shift, _shift_of(most, bits=60))
     multipliers = [np.rint(factor * 2.0**shift).astype(np.int32) for factor in factors]
-    unit = max(0, -_shift_of(float(np.abs(offset).max()) * 2.0**shift))
+    unit = max(0, -_shift_of(most * 2.0**shift))
     whole = np.rint(offset * 2.0 ** (shift - unit)).astype(np.int64) << unit
     shape = (size, 1, 1) if isinstance(layer, Convolution) else (size,)
     first, *others = (one.reshape(shape) for one in multipliers)
@@ -120,12 +126,13 @@ def _each(values: NDArray[Any], size: int) -> Reals:
     return np.broadcast_to(np.asarray(values, np.float64).reshape(-1), size)
 
 
-def _shift_of(largest: float) -> int:
-    """Return how often a number can be doubled, or halved, to have 15 bits."""
+def _shift_of(largest: float, bits: int = _BITS) -> int:
+    """Return how often a number can be doubled, or halved, to have so many bits."""
     if largest == 0:
-        return 0
-    shift = int(np.floor(np.log2(_MOST / largest)))
-    return min(shift - (round(largest * 2.0**shift) > _MOST), _MOST_SHIFT)
+        return _MOST_SHIFT
+    most = 2**bits - 1
+    shift = int(np.floor(np.log2(most / largest)))
+    return shift - int(round(largest * 2.0**shift) > most)
 
 
 def _without(layer: Convolution | Linear, reading: Reading) -> Reading:

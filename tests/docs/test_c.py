@@ -54,6 +54,20 @@ def test_a_program_of_ones_own_becomes_c(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "board" / "headers" / "input.h").is_file()
 
 
+@needs_compiler
+def test_the_bytes_of_a_program_add_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written, measured = (
+        next(text for text in blocks("python") if part in text)
+        for part in ("c_model(", "footprint(")
+    )
+    for example in (written, measured):
+        exec(compile(example, "c.md", "exec"), {"__name__": "__example__"})
+    assert "ql_run" in capsys.readouterr().out
+
+
 def test_a_network_of_floats_becomes_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (example,) = [text for text in blocks("python") if 'dtype="f32"' in text]

@@ -70,7 +70,7 @@ def coarse_sum(
     """Return a sum of which x lacks a bias; None if none has the same codes.
 
     side: which input is x. bias: `[C]`, that the program's x has. bounds: of x with it, and of what
-    is added. num_bits: of constants, without their sign.
+    is added. num_bits: of multipliers and offsets, without their sign.
     """
     limit = 2**num_bits
     codes = range(bounds[1].lowest, bounds[1].highest + 1)
@@ -78,7 +78,11 @@ def coarse_sum(
         return None
     channels = _channels_of(operation, side, bias, bounds[0])
     shift = min(
-        one.shift + num_bits - max(abs(one.multiplier), abs(one.other_multiplier), 1).bit_length()
+        one.shift
+        + min(
+            num_bits - max(abs(one.multiplier), 1).bit_length(),
+            _BITS - max(abs(one.other_multiplier), 1).bit_length(),
+        )
         for one in channels
     )
     finest = max(channels, key=lambda one: one.shift)
@@ -88,7 +92,7 @@ def coarse_sum(
     if (
         not 0 <= shift <= _MOST_SHIFT
         or finest.shift > _MOST_SHIFT
-        or abs(added) >= limit
+        or abs(added) >= 2**_BITS
         or (widest << doublings) >= 2**_BITS
         or max(abs(one.offset) for one in channels) >= _WIDE
         or widest * 2**_BITS >= _WIDE

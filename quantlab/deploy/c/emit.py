@@ -3,6 +3,7 @@
 from quantlab.deploy.c.pools import max_pool, sum_pool
 from quantlab.deploy.c.products import product
 from quantlab.deploy.c.small import plan, small
+from quantlab.deploy.c.small_sums import plan_sums, small_sums
 from quantlab.deploy.c.walks import EMITTERS, multiply
 from quantlab.deploy.c.writer import Writer
 from quantlab.deploy.emitter import joined
@@ -30,7 +31,11 @@ def emit(group: Group, writer: Writer) -> None:
             else:
                 small(planned, writer)
         case AdaptiveSumPool() | SumPool():
-            sum_pool(group, writer)
+            sums = plan_sums(group, writer)
+            if sums is None:
+                sum_pool(group, writer)
+            else:
+                small_sums(sums, writer)
         case Multiply():
             multiply(group, writer)
         case operation:

@@ -7,8 +7,10 @@ with another tensor added, or integers of 32 bits.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quantlab.deploy.c.kernels.choice import factors_of
 from quantlab.deploy.c.kernels.kernel import Factors, Stored
@@ -48,10 +50,10 @@ def plan(group: Group, writer: Writer) -> Plan | None:
         return None
     made = group.made[0] if group.made else None
     factors = factors_of(layer, writer.program)
-    if not _is_plain(factors) or not _is_single(group, writer.program):
+    if not _is_plain(factors) or not is_single(group, writer.program):
         return None
     sizes = _sizes(factors, made)
-    rule = rule_of(layer, made, writer.program)
+    rule = rule_of(layer.bias, made, writer.program)
     if rule is None or any(
         size > (_MOST if name in _WIDE else _MOST_BYTE) for name, size in sizes.items()
     ):
@@ -61,45 +63,57 @@ def plan(group: Group, writer: Writer) -> Plan | None:
 
 def small(planned: Plan, writer: Writer) -> None:
     """Append the call of a layer."""
-    group, made, rule = planned.group, planned.made, planned.rule
-    layer = group.operation
+    group, layer = planned.group, planned.group.operation
     assert isinstance(layer, Convolution | Linear)
     factors, x = factors_in(layer, writer)
-    shape = writer.program.types[layer.output].shape
-    order = channels_last(shape) if isinstance(layer, Convolution) else tuple(range(len(shape)))
     form = writer.encodings[layer.output]
     weights = stored(factors.weight.reshape(len(layer.bias), -1), form)
     function = f"{form}_{factors.kind}"
     writer.weights[layer.output] = Stored(encoding=form, weights=weights, function=function)
-    writer.runtime |= {function, "small_find", rule.function}
-    traced = f".tensor = {writer.numbers[layer.output]}, .left_out = NULL"
-    if layer.bias.any():
-        left_out = writer.traced_constants("bias", layer.bias)
-        traced = traced.replace("NULL", left_out)
-    result, other = layer.output, None
-    if made is not None:
-        result = made.result
-        for name in {layer.output, made.operation.output} - {result}:
-            writer.kept[name] = unplaced(writer, name, order)
-        if made.other is not None:
-            other = Pointer(writer.ordered(made.other, order).buffer)
-    named = layer.output if made is None else made.operation.output
+    writer.runtime |= {function, "small_find"}
     fields = {
         "weights": writer.constants("weights", weights),
-        "put": f"ql_{rule.function}",
-        "constants": writer.constants("constants", rule.constants),
-        **rule.fields,
         **planned.sizes,
         "padding": _padding(factors) & _MOST_BYTE,
     }
-    before = f"#ifdef QL_TRACE\n    {traced}, .made = {writer.numbers[named]},\n#endif\n"
-    found = writer.structure("ql_small", "layer", fields, before)
-    to = Pointer(writer.new(result, order).buffer, is_written=True)
+    found, other, to = defined(group, planned.rule, layer.bias, fields, writer)
     scratch = _scratch(planned, writer)
     over = over_of(group, x, [(other, to)], writer, PLACES, is_by_pool=True)
     arguments = (f"&{found}", Pointer(x.buffer), other, to, scratch)
     writer.call(f"ql_{function}", *arguments, over=only_forward(over), is_directed=False)
     keep_pooled(group, writer)
+
+
+def defined(
+    group: Group,
+    rule: Rule,
+    bias: NDArray[np.int32],
+    fields: Mapping[str, Any],
+    writer: Writer,
+) -> tuple[str, Argument, Pointer]:
+    """Define a structure and the tensor that is made; return its name, where what is added lies,
+    and where the tensor does."""
+    sums = group.operation.output
+    made = group.made[0] if group.made else None
+    shape = writer.program.types[sums].shape
+    is_row = isinstance(group.operation, Linear)
+    order = tuple(range(len(shape))) if is_row else channels_last(shape)
+    writer.runtime.add(rule.function)
+    left_out = writer.traced_constants("bias", bias) if bias.any() else "NULL"
+    result, named = sums, sums
+    other: Argument = None
+    if made is not None:
+        result, named = made.result, made.operation.output
+        for name in {sums, named} - {result}:
+            writer.kept[name] = unplaced(writer, name, order)
+        if made.other is not None:
+            other = Pointer(writer.ordered(made.other, order).buffer)
+    numbers = f".tensor = {writer.numbers[sums]}, .made = {writer.numbers[named]}"
+    before = f"#ifdef QL_TRACE\n    {numbers}, .left_out = {left_out},\n#endif\n"
+    constants = writer.constants("constants", rule.constants)
+    whole = {"put": f"ql_{rule.function}", "constants": constants, **rule.fields, **fields}
+    found = writer.structure("ql_small", "layer", whole, before)
+    return found, other, Pointer(writer.new(result, order).buffer, is_written=True)
 
 
 def _is_plain(factors: Factors) -> bool:
@@ -112,7 +126,7 @@ def _is_plain(factors: Factors) -> bool:
     )
 
 
-def _is_single(group: Group, program: Program) -> bool:
+def is_single(group: Group, program: Program) -> bool:
     """Return whether one tensor is made of the sums, or they are it, and each of them counts."""
     if not group.made:
         return True

@@ -22,7 +22,7 @@ from quantlab.deploy.c.channel import Channel, channels_of
 from quantlab.deploy.c.coarse import choices_of, in_units, scaled
 from quantlab.deploy.c.coarse_sum import CoarseSum, coarse_sum
 from quantlab.integer.groups import Made
-from quantlab.integer.operations import Add, Convolution, Linear, Requantize
+from quantlab.integer.operations import Add, Requantize
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S32, U8
 
@@ -36,34 +36,44 @@ _BEYOND = 2**62
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
-    """function: of the runtime, without `ql_`. constants: of all outputs, of 16 or 32 bits. fields:
-    of `ql_small`."""
+    """function: of the runtime, without `ql_`. constants: of 16 or 32 bits, of all outputs, or of
+    one that stands for all. fields: of `ql_small`."""
 
     function: str
     constants: NDArray[Any]
     fields: dict[str, int]
 
 
-def rule_of(layer: Convolution | Linear, made: Made | None, program: Program) -> Rule | None:
+def rule_of(bias: NDArray[np.int32], made: Made | None, program: Program) -> Rule | None:
     """Return what is made of sums without their bias; None if no rule gives the same.
 
-    made: None where the sums themselves are the result.
+    bias: of each output. made: None where the sums themselves are the result.
     """
+    found = _rule(bias, made, program)
+    if found is None:
+        return None
+    by_output = found.constants.reshape(len(bias), -1)
+    if (by_output == by_output[0]).all():
+        return replace(found, constants=by_output[0])
+    return replace(found, fields={**found.fields, "step": 1})
+
+
+def _rule(bias: NDArray[np.int32], made: Made | None, program: Program) -> Rule | None:
     if made is None:
-        return _numbers([(1, bias) for bias in layer.bias.tolist()], 0)
+        return _numbers([(1, added) for added in bias.tolist()], 0)
     operation = made.operation
     kind = program.types[operation.output].kind
     match operation:
         case Requantize() if kind in _BYTES:
-            channels = _channels(operation, layer.bias, program)
+            channels = _channels(operation, bias, program)
             if made.pooling is not None and any(one.multiplier < 0 for one in channels):
                 return None  # the largest sum does not make the largest code
             found = _fitted(channels, _SHORT) or _fitted(channels, _LONG)
             return _exact(channels, operation) if found is None else _bytes(found, operation)
         case Requantize() if kind == S32:
-            return _wide(_channels(operation, layer.bias, program))
+            return _wide(_channels(operation, bias, program))
         case Add() if kind in _BYTES and made.other is not None:
-            return _sum(operation, made, layer.bias, program)
+            return _sum(operation, made, bias, program)
         case _:
             return None
 

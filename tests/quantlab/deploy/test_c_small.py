@@ -19,6 +19,7 @@ from quantlab.deploy.c.overlap import Places, window_gap
 from quantlab.deploy.c.small_weights import PAIRS, stored
 from quantlab.deploy.folder import write_files
 from quantlab.integer.operations import (
+    AdaptiveSumPool,
     Add,
     Convolution,
     Linear,
@@ -26,6 +27,7 @@ from quantlab.integer.operations import (
     Operation,
     Requantize,
     Reshape,
+    SumPool,
     Windows,
 )
 from quantlab.integer.program import Program
@@ -160,6 +162,22 @@ def chain() -> Program:
     return Program(inputs=types, operations=tuple(operations), outputs=("scores1",))
 
 
+def averaged(seed: int, *, is_adaptive: bool) -> Program:
+    """Return a convolution, and codes of the sums over its whole image."""
+    before = case(seed, "long")
+    shape = before.types["y"].shape
+    pool: Operation = AdaptiveSumPool(inputs=("y",), output="all", size=(1, 1))
+    if not is_adaptive:
+        windows = Windows(kernel=(shape[1], shape[2]), stride=(1, 1))
+        pool = SumPool(inputs=("y",), output="all", windows=windows)
+    last = Requantize(
+        inputs=("all",), output="mean", multiplier=np.array(2**30), offset=np.array(2**34),
+        shift=np.array(35), low=-128, high=127, kind=S8,
+    )  # fmt: skip
+    operations = (*before.operations, pool, last)
+    return Program(inputs=before.inputs, operations=operations, outputs=("mean",))
+
+
 def encodings(program: Program) -> set[object]:
     return {one["encoding"] for one in weights_of(program, "small").values()}
 
@@ -266,6 +284,20 @@ def test_weights_take_the_form_of_fewer_bytes_and_code() -> None:
 def test_layers_have_the_integers_of_the_program(made: str, tmp_path: Path) -> None:
     program = case(3, made)
     written(program, "tiny" if made == "long" else "small", tmp_path)
+    check(program, host({"network": program}, tmp_path), samples(program, 2))
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "seed", [3, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 20))]
+)
+def test_images_are_added_up_in_little_code(seed: int, tmp_path: Path) -> None:
+    program = averaged(seed, is_adaptive=seed % 2 == 1)
+    files = c_model(program, "small").files
+    assert "ql_sum_pool" not in files["model.c"].decode()
+    assert {"runtime/sum_pool.c", "runtime/finish_row.c"}.isdisjoint(files)
+    assert "ql_sum_pool" in c_model(program, "csr").files["model.c"].decode()
+    written(program, "small", tmp_path)
     check(program, host({"network": program}, tmp_path), samples(program, 2))
 
 

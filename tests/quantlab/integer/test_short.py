@@ -88,6 +88,33 @@ def test_codes_are_as_they_were_but_where_they_are_about_to_change(make: Any, se
     assert not any(layer.bias.any() for layer in layers)
 
 
+def test_what_is_added_keeps_its_precision_beside_small_factors() -> None:
+    """Codes have a factor of about 1, sums one of 2^-10: 15 bits of both would leave sums 5."""
+    random = np.random.default_rng(0)
+    x = replace(convolution(random, "x", "first", 3), weight_bits=8)
+    first = replace(codes(random), inputs=("first",), output="codes")
+    layer = replace(
+        convolution(random, "codes", "sums", CHANNELS), windows=Windows(kernel=(1, 1)),
+        weight=random.integers(-99, 99, (CHANNELS, CHANNELS, 1, 1), np.int8),
+    )  # fmt: skip
+    total = Add(
+        inputs=("codes", "sums"), output="y", shift=np.array(30), low=-128, high=127, kind=S8,
+        left_multiplier=np.array(2**29 + 12345), offset=np.array(2**29),
+        right_multiplier=random.integers(2**20, 2**21, (CHANNELS, 1, 1), np.int32),
+    )  # fmt: skip
+    types = {"x": TensorType((3, 9, 9), U8)}
+    before = Program(inputs=types, operations=(x, first, layer, total), outputs=("y",))
+    after = shortened(before)
+    last = after.operations[-1]
+    assert isinstance(last, Add)
+    assert 2**14 <= last.right_multiplier.max() < 2**15
+    assert last.left_multiplier.max() > 2**20
+    only = replace(after, operations=(*before.operations[:2], *after.operations[2:]))
+    found, expected = (run(one, batch(8))["y"].astype(int) for one in (only, before))
+    assert abs(found - expected).max() <= 1
+    assert abs(found - expected).mean() < 0.02
+
+
 def test_sums_stand_for_what_they_did() -> None:
     before = program()
     scale = np.array(0.5)

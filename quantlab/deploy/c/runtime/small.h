@@ -27,8 +27,9 @@ typedef void ql_small_put(const struct ql_small* layer, const ql_small_place* pl
 
 /* A fully connected layer is a convolution of one place, or of a column of them. Windows of
    pool_rows x pool_columns places are pooled; result_columns: of pooled places. padding: the code
-   beyond the border, as a byte. constants: of each output a multiplier and
-   an offset, of 16 bits where is_short, or what ql_small_numbers takes. A byte is
+   beyond the border, as a byte. step: 0 where all outputs share their constants, else 1. constants:
+   of each output a multiplier and an offset, of 16 bits where is_short, or what ql_small_numbers
+   takes. A byte is
 
    clamp((multiplier * (sum << doublings) + other_multiplier * (other << doublings) +
           offset * unit) >> (32 + shift), low, high) */
@@ -44,7 +45,7 @@ typedef struct ql_small {
   int32_t unit, other_multiplier;
   uint16_t channels, outputs, num_places;
   int16_t low, high;
-  uint8_t shift, doublings, is_short;
+  uint8_t shift, doublings, is_short, step;
   uint8_t padding, is_signed, is_other_signed;
   uint8_t rows, columns, result_columns;
   uint8_t kernel_rows, kernel_columns, stride_rows, stride_columns;
@@ -84,5 +85,7 @@ typedef void ql_small_function(const ql_small* layer, const void* input, const v
 ql_small_function ql_small_u8, ql_small_s8;
 /* Weights in Rice codes: see small_rice.inc. */
 ql_small_function ql_small_rice_u8, ql_small_rice_s8;
+/* No layer: of each channel the sum over all places, of which the rest is made. */
+ql_small_function ql_small_sums_u8, ql_small_sums_s8;
 
 #endif

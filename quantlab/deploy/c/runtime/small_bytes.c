@@ -7,8 +7,8 @@ typedef struct {
 } rule;
 
 static rule rule_of(const ql_small* layer, size_t output) {
-  const int16_t* small = (const int16_t*)layer->constants + 2 * output;
-  const int32_t* large = (const int32_t*)layer->constants + 2 * output;
+  const int16_t* small = (const int16_t*)layer->constants + 2 * output * layer->step;
+  const int32_t* large = (const int32_t*)layer->constants + 2 * output * layer->step;
   rule found;
   found.multiplier = layer->is_short ? small[0] : large[0];
   found.offset = ql_wide_product(layer->is_short ? small[1] : large[1], layer->unit);

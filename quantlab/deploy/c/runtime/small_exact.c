@@ -11,7 +11,7 @@ typedef struct {
 
 static rule rule_of(const ql_small* layer, size_t output) {
   rule found;
-  found.words = (const int32_t*)layer->constants + NUM_WORDS * output;
+  found.words = (const int32_t*)layer->constants + NUM_WORDS * output * layer->step;
   found.offset = (uint64_t)(uint32_t)found.words[HIGH] << 32 | (uint32_t)found.words[LOW];
   return found;
 }

@@ -3,7 +3,7 @@
 
 void ql_small_numbers(const ql_small* layer, const ql_small_place* places, size_t count,
                       size_t output, const int32_t* sums, const void* other, void* to) {
-  const int32_t* constants = (const int32_t*)layer->constants + 3 * output;
+  const int32_t* constants = (const int32_t*)layer->constants + 3 * output * layer->step;
   const uint64_t offset = (uint64_t)(uint32_t)constants[2] << 32 | (uint32_t)constants[1];
   (void)other;
   for (size_t i = 0; i < count; i++) {
