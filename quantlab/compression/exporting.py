@@ -15,11 +15,12 @@ from quantlab.deploy.c.sizes import Sizes
 from quantlab.graphs.select import quantizable_layers
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
+from quantlab.integer.short import shortened
 
 _BATCH = 128
 _MOST_BITS = 8
 SMALLEST = "smallest"
-ENCODINGS = (SMALLEST, "small")
+ENCODINGS = (SMALLEST, "small", "tiny")
 """What is tried in the end: `smallest` knows the code of kernels on a Cortex-M3 only."""
 
 
@@ -77,8 +78,8 @@ class Exporter:
         return made
 
     def program(self, network: nn.Module) -> Program:
-        """Return the program of a network with quantizers. Raises UsageError."""
-        return lower(network, self.spec, self.samples, memory_bits=8)
+        """Return a network with quantizers as a program of short constants. Raises UsageError."""
+        return shortened(lower(network, self.spec, self.samples, memory_bits=8))
 
     def export(self, network: nn.Module, encodings: Sequence[str] = ENCODINGS) -> Exported:
         """Return a network with quantizers as C, in the encodings whose objects are smallest.
