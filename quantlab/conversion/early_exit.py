@@ -81,8 +81,9 @@ def save_compressed_early_exit_model(
         intermediate outputs.
     early_exit_model: makes scores of the intermediate outputs, each max pooled by its kernel of
         `early_exit_model.pool_kernels`, and concatenated along the channels.
-    simulate_exit: after how many intermediate outputs the exit is, all by default, or a function of
-        the list of them that says so: it returns those that the exit gets, zeros for the others.
+    simulate_exit: after how many intermediate outputs the exit is, all by default; a list of such
+        numbers for an exit at each, all with one set of weights; or a function of the list of them
+        that says so: it returns those that the exit gets, zeros for the others.
     floor: the least accuracy on example_data, in percent, for which the threshold is chosen; by
         default that of the baseline. Without example_targets the baseline's class counts as right.
     margin: how far the exit's largest score has to be above all others, in its own numbers, instead
@@ -119,14 +120,17 @@ def save_compressed_early_exit_model(
     network = joined(model, early_exit_model, batch[:2], simulate_exit)
     given = given_of(network, input_data, example_data, example_targets, spec, sum_bits)
     program, found_spec = INTEGER_FORMS[dtype].lowered(given)
-    exits = ExitProgram(program=program, thresholds=(NEVER,))
+    num_exits = len(network.num_computed)
+    exits = ExitProgram(program=program, thresholds=(NEVER,) * num_exits)
     scores, targets = _scores(exits, given, found_spec)
     if margin is not None:
-        thresholds: tuple[int, ...] = (threshold_of(exits.program, 0, float(margin)),)
+        thresholds = tuple(
+            threshold_of(exits.program, number, float(margin)) for number in range(num_exits)
+        )
     else:
         least = _accuracy(scores[-1], targets) if floor is None else floor
         thresholds = choose_thresholds(scores, targets, floor=least)
-    exits = ExitProgram(program=exits.program, thresholds=thresholds)
+    exits = exits.with_thresholds(thresholds)
     vectors = None if given.inputs is None else {"input": codes_of(given.inputs, found_spec)}
     made = save_exits(
         exits, directory, encoding=representation, vectors=vectors, ram=ram, flash=flash

@@ -20,7 +20,7 @@ from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.inputs import taking
 from quantlab.graphs.shapes import evaluating
 
-Simulate = int | Callable[[list[Tensor]], Sequence[Tensor]]
+Simulate = int | Sequence[int] | Callable[[list[Tensor]], Sequence[Tensor]]
 _POOLS = {1: functional.max_pool1d, 2: functional.max_pool2d}
 
 
@@ -49,27 +49,31 @@ class TapPool(nn.Module):
 
 
 class Joined(nn.Module):
-    """Gives the scores of the exit, then those of the baseline. num_computed: of the intermediate
-    outputs that the exit has. shapes: of all that are pooled, without N."""
+    """Gives the scores of each exit, then those of the baseline. num_computed: of the intermediate
+    outputs that each exit has. shapes: of all that are pooled, without N."""
 
     def __init__(
         self,
         baseline: nn.Module,
         exit_model: nn.Module,
         pools: Sequence[TapPool],
-        num_computed: int,
+        num_computed: Sequence[int],
         shapes: Sequence[Sequence[int]],
     ) -> None:
         super().__init__()
         self.baseline, self.exit = baseline, exit_model
-        self.pools = nn.ModuleList(pools[:num_computed])
-        self.shapes = [tuple(shape) for shape in shapes[num_computed:]]
+        self.num_computed = tuple(num_computed)
+        self.pools = nn.ModuleList(pools[: max(num_computed)])
+        self.shapes = [tuple(shape) for shape in shapes]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         scores, taps = self.baseline(x, intermediate_outputs=True)
         pooled = [pool(tap) for pool, tap in zip(self.pools, taps, strict=False)]
-        pooled += [x.new_zeros((x.shape[0], *shape)) for shape in self.shapes]
-        return self.exit(torch.cat(pooled, 1)), scores
+        found = []
+        for count in self.num_computed:
+            zeros = [x.new_zeros((x.shape[0], *shape)) for shape in self.shapes[count:]]
+            found.append(self.exit(torch.cat([*pooled[:count], *zeros], 1)))
+        return (*found, scores)
 
 
 @torch.no_grad()
@@ -79,8 +83,8 @@ def joined(
     """Return a baseline and its exit as one network.
 
     x: a batch that the baseline takes. simulate_exit: how many intermediate outputs have been
-    computed, or a function of their list that returns those that the exit gets, with zeros for the
-    others; None: all.
+    computed, or several such numbers in their order, for an exit at each; or a function of their
+    list that returns those that the exit gets, with zeros for the others; None: all.
 
     Raises UsageError for a baseline without intermediate outputs, and for an exit that does not fit
     them or gives other scores.
@@ -104,8 +108,18 @@ def joined(
             f"early_exit_model: outputs {given} given, scores {list(scores.shape)} as of the "
             "baseline allowed"
         )
-    number = _num_computed(simulate_exit, [torch.ones_like(one) for one in taps[: len(pools)]])
-    return Joined(baseline, exit_model, pools, number, shapes)
+    ones = [torch.ones_like(one) for one in taps[: len(pools)]]
+    if isinstance(simulate_exit, tuple | list):
+        for number, one in enumerate(simulate_exit):
+            check_kind(f"simulate_exit[{number}]", one, int, "a number")
+        numbers = [_num_computed(one, ones) for one in simulate_exit]
+        if not numbers or numbers != sorted(set(numbers)):
+            raise UsageError(
+                f"simulate_exit: {list(simulate_exit)} given, a number or rising numbers allowed"
+            )
+    else:
+        numbers = [_num_computed(simulate_exit, ones)]
+    return Joined(baseline, exit_model, pools, numbers, shapes)
 
 
 def _outputs(baseline: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -170,7 +184,8 @@ def _num_computed(simulate: Simulate | None, ones: list[Tensor]) -> int:
     if simulate is None:
         return count
     if not callable(simulate):
-        check_kind("simulate_exit", simulate, int, "a number or a function")
+        check_kind("simulate_exit", simulate, int, "a number, several in a list, or a function")
+        assert isinstance(simulate, int)
         if not 1 <= simulate <= count:
             raise UsageError(
                 f"simulate_exit: {simulate} given, 1 to {count} allowed, of the intermediate "

@@ -34,7 +34,8 @@ class Writer:
     placed: where each tensor lies. kept: the same of those that `QL_TRACE` gives, by name.
     numbers: of tensors, as `ql_keep` gets them. given: the parameters that are buffers. encodings:
     of the layers' weights, by the names of their outputs. weights: as they are stored, likewise.
-    power: what power failures ask for; None for a model that has none.
+    power: what power failures ask for; None for a model that has none. same_arrays: names of arrays
+    by their text, which equal ones that follow take; None: each array is defined anew.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Writer:
         self._read = {name for group in self.groups for name in group.inputs}
         self._read |= set(program.outputs)
         self._header = ""
+        self.same_arrays: dict[str, str] | None = None
 
     def begin(self, group: Group) -> None:
         """Let the constants that follow stand in the header of a group."""
@@ -106,9 +108,15 @@ class Writer:
         del self._sizes[buffer]
 
     def constants(self, name: str, values: NDArray[Any]) -> str:
-        """Define an array; return its name in C."""
+        """Define an array; return its name in C, or that of an equal one of `same_arrays`."""
+        text = "" if self.same_arrays is None else array("", values)
+        if self.same_arrays is not None and text in self.same_arrays:
+            return self.same_arrays[text]
         self.constant_bytes[self._header] += values.nbytes
-        return self._define(name, lambda found: array(found, values))
+        found = self._define(name, lambda found: array(found, values))
+        if self.same_arrays is not None:
+            self.same_arrays[text] = found
+        return found
 
     def shared_constants(self, name: str, values: NDArray[Any]) -> str:
         """Define an array, of one element if all are equal; return its name and step in braces."""

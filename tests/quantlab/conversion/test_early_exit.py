@@ -76,6 +76,25 @@ def test_intermediate_outputs_wait_for_the_exit_pooled(computed: int, tmp_path: 
     assert saved.sizes.arena <= alone.sizes.arena + pooled
 
 
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("representation", ["auto", "csr"])
+def test_several_exits_have_one_set_of_weights(representation: str, tmp_path: Path) -> None:
+    (baseline, exit_model), x = models(), images()
+
+    def saved(computed: Any) -> Any:
+        return save_compressed_early_exit_model(
+            baseline, exit_model, representation, computed, None, x, directory=tmp_path, floor=60.0
+        )
+
+    last = saved(3).sizes.constants["fc1_ee"]
+    several = saved([1, 2, 3])
+    own = [several.sizes.constants[f"fc{number}_ee"] for number in (1, 2, 3)]
+    assert own[0] == last >= exit_model.fc1.weight.numel()
+    assert own[1] < exit_model.fc1.weight.numel() > own[2]
+    verify_exits(several.exits, several.folder, {"input": codes_of(x, several.spec)})
+
+
 @pytest.mark.long
 def test_a_threshold_is_chosen_that_keeps_the_accuracy_of_the_baseline(tmp_path: Path) -> None:
     (baseline, exit_model), x = models(), images()

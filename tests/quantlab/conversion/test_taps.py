@@ -59,6 +59,17 @@ def test_an_exit_gets_pooled_outputs_and_zeros_for_those_not_computed(
     torch.testing.assert_close(found[1], scores)
 
 
+@torch.no_grad()
+def test_one_exit_model_serves_several_exits() -> None:
+    baseline, exit_model = models()
+    x = images(4)
+    found = joined(baseline, exit_model, x, [1, 3])(x)
+    for number, scores in zip((1, 3), found, strict=False):
+        alone = joined(baseline, exit_model, x, number)(x)
+        torch.testing.assert_close(scores, alone[0])
+    torch.testing.assert_close(found[2], baseline(x))
+
+
 class Other(Baseline):
     """Gives something else than scores and intermediate outputs."""
 
@@ -120,6 +131,10 @@ SCORES = torch.zeros(4, 3)
         ({"simulate": 4}, "simulate_exit: 4 given, 1 to 3 allowed"),
         ({"simulate": True}, "simulate_exit: a bool given"),
         ({"simulate": "x"}, "simulate_exit: a str given"),
+        ({"simulate": []}, r"simulate_exit: \[\] given, a number or rising numbers allowed"),
+        ({"simulate": [2, 1]}, r"simulate_exit: \[2, 1\] given, a number or rising numbers"),
+        ({"simulate": [1, 1]}, r"simulate_exit: \[1, 1\] given, a number or rising numbers"),
+        ({"simulate": [1, 9]}, "simulate_exit: 9 given, 1 to 3 allowed"),
         ({"simulate": raises}, r"simulate_exit: IndexError raised \(list index out of range\)"),
         ({"simulate": lambda outputs: 3}, "simulate_exit: a function given that returns something"),
         (

@@ -28,23 +28,26 @@ def write_steps(exits: ExitProgram, writer: Writer) -> Steps:
     """Append the calls of a program whose inputs have their places."""
     by_output = {group.operation.output: group for group in writer.groups}
     heads: list[range] = []
+    arrays: dict[str, str] = {}  # of all heads, which one source has
     written: list[tuple[Operation, bool]] = []
     for exit_number, (segment, head) in enumerate(exits.parts):
         trunk, own = (
             [by_output[o.output] for o in part if o.output in by_output] for part in (segment, head)
         )
+        writer.same_arrays = None
         _emit(trunk, writer)
         start = len(writer.calls)
+        writer.same_arrays = arrays
         _emit(own, writer)
         _stop(exits, writer, exit_number)
         heads.append(range(start, len(writer.calls)))
         written += [(group.operation, False) for group in trunk]
         written += [(group.operation, True) for group in own]
     names = dict(zip(writer.definitions, header_names(written), strict=True))
-    of_heads = {
+    headers = [
         name for name, (_, is_head) in zip(writer.definitions, written, strict=True) if is_head
-    }
-    return Steps(heads=heads[:-1], names=names, of_heads=of_heads)
+    ]
+    return Steps(heads=heads[:-1], names=names, of_heads=set(headers))
 
 
 def _emit(groups: list[Group], writer: Writer) -> None:
