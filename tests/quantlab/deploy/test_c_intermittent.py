@@ -30,6 +30,7 @@ from quantlab.deploy.c.intermittent.power import Power
 from quantlab.deploy.c.intermittent.schedule import Charges, EveryTick, Schedule, Traces
 from quantlab.deploy.c.intermittent.simulate import Simulated, simulate
 from quantlab.deploy.c.model import Model, c_model, new_writer, take_inputs
+from quantlab.deploy.c.options import ENCODINGS
 from quantlab.deploy.c.written import arena_of
 from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
@@ -41,10 +42,14 @@ from quantlab.integer.verify import compare
 from tests.quantlab.deploy.boards import engine
 from tests.quantlab.deploy.power_programs import images
 from tests.quantlab.deploy.proof_programs import any_model, ends, network
-from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler
+from tests.quantlab.deploy.sanitizers import check_sanitized, each_compiler, lacks
 from tests.quantlab.integer.programs import Author
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
+needs_ticks = pytest.mark.skipif(
+    which("cc") is None or lacks(("cc", "-fsanitize=thread", "-c")),
+    reason="no C compiler that calls a function before each load and store: cc -fsanitize=thread",
+)
 FINEST = Power(tile=1)
 
 
@@ -91,7 +96,7 @@ def is_safe(found: Simulated) -> bool:
     return found.wrong == found.stuck == found.overwritten == 0
 
 
-@needs_compiler
+@needs_ticks
 def test_a_failure_at_every_load_and_store_changes_no_output(tmp_path: Path) -> None:
     found = simulated(tiny(), tiny_model().files, tmp_path, EveryTick())
     assert found.failures == found.inferences == found.ticks
@@ -99,7 +104,7 @@ def test_a_failure_at_every_load_and_store_changes_no_output(tmp_path: Path) -> 
     assert is_safe(found)
 
 
-@needs_compiler
+@needs_ticks
 def test_random_charges_change_no_output(tmp_path: Path) -> None:
     found = simulated(tiny(), tiny_model().files, tmp_path, Traces(count=30, seed=1))
     assert found.inferences == 30
@@ -107,7 +112,7 @@ def test_random_charges_change_no_output(tmp_path: Path) -> None:
     assert is_safe(found)
 
 
-@needs_compiler
+@needs_ticks
 def test_a_charge_that_is_enough_for_each_tile_is_enough(tmp_path: Path) -> None:
     """The start of a device takes some ticks too."""
     files = tiny_model().files
@@ -118,7 +123,7 @@ def test_a_charge_that_is_enough_for_each_tile_is_enough(tmp_path: Path) -> None
     assert simulated(tiny(), files, tmp_path, Charges(ticks=longest // 2)).stuck > 0
 
 
-@needs_compiler
+@needs_ticks
 def test_a_tile_that_writes_over_its_input_is_found(tmp_path: Path) -> None:
     """Each element over the one that it is made of: an unbroken inference gives the outputs."""
     program = tables()
@@ -133,7 +138,7 @@ def test_a_tile_that_writes_over_its_input_is_found(tmp_path: Path) -> None:
     assert found.wrong > 0
 
 
-@needs_compiler
+@needs_ticks
 def test_a_commit_before_its_tile_is_found(tmp_path: Path) -> None:
     def commit_first(text: str) -> str:
         text = text.replace("; next = ql_commit(arena, next)) {", ";) {\n%")
@@ -277,7 +282,7 @@ def test_an_average_is_cut_into_channels() -> None:
     assert c_model(average(1), intermittent=FINEST).sizes.arena == 4 + 4  # the sum alone
 
 
-@needs_compiler
+@needs_ticks
 @pytest.mark.long
 def test_an_average_in_channels_survives(tmp_path: Path) -> None:
     files = c_model(average(7), intermittent=Power(tile=7_000)).files
@@ -402,7 +407,7 @@ def test_every_tensor_is_that_of_the_program(seed: int, tmp_path: Path) -> None:
     assert found.num_values > 0
 
 
-@needs_compiler
+@needs_ticks
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(60))
 def test_random_programs_survive(seed: int, tmp_path: Path) -> None:
@@ -412,6 +417,17 @@ def test_random_programs_survive(seed: int, tmp_path: Path) -> None:
     found = simulated(program, files, tmp_path, Traces(count=50, seed=seed))
     assert is_safe(found)
     assert found.failures > 50
+
+
+@needs_ticks
+@pytest.mark.long
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("program", [images(8, (4, 6), 10), average(8)], ids=["image", "mean"])
+def test_layers_of_each_encoding_survive(encoding: str, program: Program, tmp_path: Path) -> None:
+    files = c_model(program, encoding, intermittent=Power(tile=2000)).files
+    found = simulated(program, files, tmp_path, Traces(count=100, seed=2))
+    assert found.inferences == 100
+    assert is_safe(found)
 
 
 @pytest.mark.long
@@ -446,7 +462,7 @@ LONG = {
 }
 
 
-@needs_compiler
+@needs_ticks
 @pytest.mark.long
 def test_charges_of_a_thousand_ticks_are_enough(tmp_path: Path) -> None:
     program = images(16, (2, 2), 10)
@@ -456,7 +472,7 @@ def test_charges_of_a_thousand_ticks_are_enough(tmp_path: Path) -> None:
     assert is_safe(found)
 
 
-@needs_compiler
+@needs_ticks
 @pytest.mark.long
 def test_a_hundredth_of_the_work_of_digits_is_enough(tmp_path: Path) -> None:
     """Convolutions of 16 and 32 channels on 16x16 pixels."""
@@ -469,7 +485,7 @@ def test_a_hundredth_of_the_work_of_digits_is_enough(tmp_path: Path) -> None:
     assert is_safe(found)
 
 
-@needs_compiler
+@needs_ticks
 @pytest.mark.long
 @pytest.mark.parametrize("encoding", ["dense", "csr"])
 @pytest.mark.parametrize("schedule", LONG)
