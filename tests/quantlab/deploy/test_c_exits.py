@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantlab.deploy.c.boards.selftest import selftest
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.compiler import STANDARD, WARNINGS, compile_model
 from quantlab.deploy.c.exits.host import ExitsOnHost, verify_exits
@@ -288,6 +289,14 @@ def test_a_traced_model_gives_each_tensor_that_it_computes(tmp_path: Path) -> No
     )
     command = ["cc", "-shared", "-fPIC", "-DQL_TRACE"]
     compile_model(folder, folder / "traced.so", command, [trace])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [engine(name) for name in BOARDS])
+def test_boards_give_the_scores_and_exits_of_the_program(name: str, tmp_path: Path) -> None:
+    made = mixed()
+    assert set(run(made, codes(12)).exits) == {0, 1, 2}
+    selftest(written(made, tmp_path, vectors=codes(12)), BOARDS[name])
 
 
 @pytest.mark.long
