@@ -6,7 +6,7 @@ from dataclasses import replace
 from rich.table import Table
 
 from experiments.command_line import Invocation
-from experiments.commands.restored import Restored, restore
+from experiments.commands.restored import Restored, dense_network, restore
 from experiments.compression.conduct import (
     UNREACHABLE,
     C,
@@ -98,7 +98,7 @@ def _conduct(restored: Restored, config: CompressConfig, folder: RunFolder | Non
             is_quick=restored.is_quick,
         ),
         folder=restored.folder,
-        network=restored.network.float(),
+        network=dense_network(restored).float(),
         loss=restored.loss.float(),
     )
     try:

@@ -27,6 +27,7 @@ from experiments.training.weights import load_weights
 from quantlab.errors import UsageError
 from quantlab.integer.lower import Limits
 from quantlab.integer.program import Program
+from quantlab.sparse.dense_state import dense_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,20 @@ def restore(invocation: Invocation) -> Restored:
         checkpoint=name,
         is_quick=stored.is_quick,
     )
+
+
+def dense_network(restored: Restored) -> nn.Module:
+    """Return a run's network, of a pruned one as it was built: its weights among zeros."""
+    if restored.config.prune is None:
+        return restored.network
+    config = restored.config.model_copy(update={"prune": None})
+    network, _ = build_network(
+        restored.problem, restored.library, config, restored.document, seed=0
+    )
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    state = dense_state(restored.network.state_dict(), shapes)
+    load_weights(network, state, f"{restored.checkpoint}.ckpt")
+    return network.eval()
 
 
 def _note_changes(stored: StoredRun) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,10 +90,15 @@ def conduct(source: Source, config: CompressConfig, folder: RunFolder | None = N
 def _recorded(run: RunFolder, source: Source, config: CompressConfig) -> Compressed | None:
     """Compress; write into the run's record and log how that ends. None if it is interrupted."""
     log = rank_log(run.path, 0)
+    before, started = run.record()["seconds"], time.perf_counter()
+
+    def seconds() -> float:
+        return float(before + time.perf_counter() - started)
+
     entries: dict[str, Any] = {"status": "failed", "exit_code": 1}
     try:
         with terminated_as_interrupted():
-            compressed = _compress(run, source, config)
+            compressed = _compress(run, source, config, seconds)
         entries = {"status": "done", "exit_code": 0, **reached(compressed)}
         return compressed
     except UnreachableError as error:
@@ -112,7 +118,7 @@ def _recorded(run: RunFolder, source: Source, config: CompressConfig) -> Compres
         raise
     finally:
         with suppress(QuantLabError):  # a full disk is already being told
-            run.update(**entries)
+            run.update(**entries, seconds=seconds())
 
 
 def _has_begun(folder: RunFolder) -> bool:
@@ -133,52 +139,53 @@ def _begin(run: RunFolder, source: Source, config: CompressConfig, *, is_new: bo
     session.say(f"data: {experiment.data.source}; {session.describe()}")
 
 
-def _compress(folder: RunFolder, source: Source, config: CompressConfig) -> Compressed:
-    experiment, fold = source.experiment, config.parent.fold
-    data = experiment.data
-    samples = split_of(experiment, fold, config.recipe.seed)
-    train = place(data.train, experiment.session.device)
-    test = place(data.test, experiment.session.device)
-    loaders = (
-        experiment.loader(train, samples.train, fold, is_training=True),
-        experiment.loader(train, samples.valid, fold, is_training=False),
-        experiment.loader(test, experiment.test_samples, fold, is_training=False),
-    )
-    record = folder.record()
-    before, started = record["seconds"], time.perf_counter()
+def _compress(
+    run: RunFolder, source: Source, config: CompressConfig, seconds: Callable[[], float]
+) -> Compressed:
+    """Compress the network on the run's samples. seconds: of work on this run, until now."""
+    experiment, epochs = source.experiment, config.recipe.epochs
+    train, valid, test = loaders = _loaders(experiment, config)
+    device = experiment.session.device
 
-    def note(epochs: int) -> None:
-        seconds = before + time.perf_counter() - started
-        folder.update(epochs=epochs, seconds=seconds)
+    def note(done: int) -> None:
+        run.update(epochs=done, seconds=seconds())
 
-    epochs, num_batches = config.recipe.epochs, loaders[0].plan.num_steps
+    shown = Shown(epochs, train.plan.num_steps, run.record().get("epochs", 0), note)
     try:
-        with Shown(epochs, num_batches, record.get("epochs", 0), note) as shown:
-            found = compress(
-                source.network.to(experiment.session.device),
-                _data(loaders, shown),
+        with shown:
+            compressed = compress(
+                source.network.to(device),
+                Data(
+                    train=Feed(train, is_shuffled=True, on_batch=shown.batch),
+                    valid=Feed(valid, is_shuffled=False),
+                    test=Feed(test, is_shuffled=False),
+                ),
                 budget=config.budget.budget(),
                 floor=config.floor,
                 recipe=config.recipe,
-                folder=folder.path,
+                folder=run.path,
                 board=config.board,
-                spec=spec_of(experiment.library, data),
-                criterion=source.loss.to(experiment.session.device),
+                spec=spec_of(experiment.library, experiment.data),
+                criterion=source.loss.to(device),
                 progress=shown.epoch,
             )
-        write_atomically(folder.path / PROGRAM, to_bytes(found.program))
-        return found
+        write_atomically(run.path / PROGRAM, to_bytes(compressed.program))
+        return compressed
     except OSError as error:
-        raise storage_error(Path(error.filename or folder.path), error) from error
+        raise storage_error(Path(error.filename or run.path), error) from error
     finally:
         for loader in loaders:
             loader.close()
 
 
-def _data(loaders: tuple[Loader, Loader, Loader], shown: Shown) -> Data:
-    train, valid, test = loaders
-    return Data(
-        train=Feed(train, is_shuffled=True, on_batch=shown.batch),
-        valid=Feed(valid, is_shuffled=False),
-        test=Feed(test, is_shuffled=False),
+def _loaders(experiment: Experiment, config: CompressConfig) -> tuple[Loader, Loader, Loader]:
+    """Return loaders of the samples that train, that decide and that test."""
+    data, fold = experiment.data, config.parent.fold
+    samples = split_of(experiment, fold, config.recipe.seed)
+    train = place(data.train, experiment.session.device)
+    test = place(data.test, experiment.session.device)
+    return (
+        experiment.loader(train, samples.train, fold, is_training=True),
+        experiment.loader(train, samples.valid, fold, is_training=False),
+        experiment.loader(test, experiment.test_samples, fold, is_training=False),
     )

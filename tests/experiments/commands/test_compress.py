@@ -2,14 +2,23 @@
 
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from shutil import which
 from typing import Any
 
 import pytest
+import torch
 
 import main
+from experiments.command_line import Invocation
+from experiments.commands.restored import dense_network, restore
 from experiments.compression.shown import Shown
+from experiments.configuration.documents import read_document
 from quantlab.integer.file import from_bytes
 from tests.experiments.commands.test_verify import RULES
 from tests.lab import BIN, TOY_RUN, Lab
@@ -47,9 +56,12 @@ def outcome(lab: Lab, exp_id: int) -> dict[str, Any]:
 def test_a_compression_is_a_run_that_goes_on_to_the_same_bytes(
     lab: Lab, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main.main([*FLOAT_RUN]) == 0
-    out = said(capsys, *COMPRESS, *SHORT)
+    assert main.main([*FLOAT_RUN, "--experiment.folds=2"]) == 0
+    asked = (*COMPRESS, *SHORT, "--fold=1", "--checkpoint=last")
+    out = said(capsys, *asked)
     record, folder = lab.record(1), lab.folder(1).path
+    assert record["config"] == read_document(folder / "config.yaml").values
+    assert record["config"]["parent"] == {"exp_id": 0, "fold": 1, "checkpoint": "last"}
     assert (record["status"], record["exit_code"], record["parent"]) == ("done", 0, "Toy/exp000")
     assert "Toy/exp001  Tiny  compresses Toy/exp000" in out
     assert (folder / "report.txt").read_text() in out
@@ -74,7 +86,7 @@ def test_a_compression_is_a_run_that_goes_on_to_the_same_bytes(
 
     with monkeypatch.context() as patch:
         patch.setattr(Shown, "epoch", interrupted)
-        out = said(capsys, *COMPRESS, *SHORT, code=130)
+        out = said(capsys, *asked, code=130)
     resume = ("resume", "--problem=Toy", "--exp_id=2")
     assert f"interrupted; go on with: python main.py {' '.join(resume)}" in out
     assert (lab.record(2)["status"], lab.record(2)["exit_code"]) == ("interrupted", 130)
@@ -145,6 +157,18 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(lab: Lab, capsys: Captured
         assert message in error, given
         assert error.count("\n") == 1, given
         assert lab.everything_in_logs() == before, given
+
+
+def test_a_pruned_network_is_one_with_zeros(lab: Lab) -> None:
+    assert main.main([*FLOAT_RUN, "--prune={sparsity: 0.5}"]) == 0
+    options = {"problem": "Toy", "exp_id": "0"}
+    restored = restore(Invocation(command="compress", options=options, overrides=[], operands=[]))
+    dense = dense_network(restored)
+    weights = [dense.get_parameter(f"{name}.weight") for name in ("linear1", "linear2")]
+    assert [weight.shape for weight in weights] == [(6, 36), (4, 6)]
+    assert sum(int((weight == 0).sum()) for weight in weights) == (216 + 24) // 2
+    samples = torch.rand(8, 1, 6, 6)
+    assert torch.allclose(dense(samples), restored.network(samples), atol=1e-5)
 
 
 def test_a_run_with_quantizers_is_refused(lab: Lab, capsys: Captured) -> None:
@@ -221,3 +245,56 @@ def test_several_processes_are_refused(lab: Lab) -> None:
     assert done.returncode != 0
     assert done.stderr.count("main.py: compress: 2 processes given, 1 allowed") == 1
     assert len(lab.everything_in_logs()) == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_process_says_how_to_go_on(lab: Lab, number: signal.Signals) -> None:
+    assert lab.run(*FLOAT_RUN).returncode == 0
+    process = lab.start(*COMPRESS, "--budget.ram=4000", "--recipe.epochs=9999")
+    states = lab.folder(1).path / "state"
+    while process.poll() is None and not list(states.glob("*.state")):
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert out.endswith("interrupted; go on with: python main.py resume --problem=Toy --exp_id=1\n")
+    assert lab.record(1)["status"] == "interrupted"
+    assert lab.record(1)["seconds"] > 0
+
+
+FULL_DISK = """
+disk=$1; run="$2 main.py"; logs=$disk/QuantLab/problems/Toy/logs
+mount -t tmpfs -o size=2m none $disk || exit 99
+$run --problem=Toy --topology=Tiny >&2
+for left in 4096 40960; do
+    free=$(df --output=avail -B1 $disk | tail -1)
+    head -c $((free - left)) /dev/zero >$disk/filler
+    $run compress --problem=Toy --exp_id=0 --board=host --budget.ram=4000 2>&1 >/dev/null
+    echo $? $(ls $logs)
+    rm $disk/filler
+done
+$run resume --problem=Toy --exp_id=1 >&2
+echo $? $(ls $logs/exp001)
+"""
+
+
+@pytest.mark.long
+def test_a_full_disk_is_one_line(lab: Lab, tmp_path: Path) -> None:
+    """Full when the run begins: nothing is left. Full later: the compression goes on."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    within = [str(which("unshare")), "-m", "sh", "-c"]
+    can_mount = "mount -t tmpfs none /mnt"
+    if not which("unshare") or subprocess.run([*within, can_mount], check=False).returncode:
+        pytest.skip("mounting a small tmpfs needs root and unshare (package util-linux)")
+    folders = {"data": "storage", "logs": str(disk)}
+    (lab.home / "cfg" / "hard_folders.json").write_text(json.dumps(folders))
+    (lab.problems / "Toy" / "logs").unlink()
+    script = [*within, FULL_DISK, "-", str(disk), sys.executable]
+    done = subprocess.run(script, cwd=lab.home, capture_output=True, text=True, check=False)
+    first, nothing, second, kept, end = done.stdout.splitlines()
+    for line, file in ((first, "exp001/config.yaml"), (second, "exp001/state/ramp.state")):
+        assert f"{file}: cannot be written: No space left on device; free some space" in line
+    assert (nothing, kept) == ("2 exp000", "2 exp000 exp001")
+    assert end.startswith("0 c config.yaml ")
