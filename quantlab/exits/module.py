@@ -84,8 +84,15 @@ class EarlyExit(nn.Module):
 
     def first_confident(self, x: Tensor) -> ExitScores:
         """Return the scores at which each sample leaves. All are computed for all samples, so that
-        the quantizers of all layers see the same ones."""
-        scores = torch.stack(self.all_exits(x))
+        the quantizers of all layers see the same ones. Raises UsageError for exits of other classes
+        than one another."""
+        found = self.all_exits(x)
+        if len({one.shape for one in found}) > 1 or found[0].ndim != 2 or found[0].shape[1] < 2:
+            shapes = ", ".join(str(list(one.shape)) for one in found)
+            raise UsageError(
+                f"exits: scores {shapes} given, [N, C] of the same two classes or more allowed"
+            )
+        scores = torch.stack(found)
         first, second = scores.topk(2, dim=2).values.unbind(2)
         is_last = torch.ones_like(first[:1], dtype=torch.bool)
         confident = torch.cat([first[:-1] - second[:-1] >= self.margins[:, None], is_last])

@@ -43,6 +43,13 @@ def test_all_samples_may_leave_at_one_exit(margin: float, exit: int) -> None:
     assert given.scores.shape == (4, CLASSES)
 
 
+def test_exits_with_other_classes_are_one_line() -> None:
+    made = float_network()
+    made.heads[0][-1] = nn.Linear(64, CLASSES + 1)
+    with pytest.raises(UsageError, match=r"^exits: scores \[2, 4\], \[2, 3\], \[2, 3\] given, "):
+        made(images(2))
+
+
 def test_margins_are_part_of_the_state() -> None:
     state = float_network(margins=[1.0, 2.0]).state_dict()
     other = float_network(1)
