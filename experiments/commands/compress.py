@@ -7,6 +7,7 @@ from rich.table import Table
 
 from experiments.command_line import Invocation
 from experiments.commands.restored import Restored, dense_network, restore
+from experiments.commands.stored import check_no_effect
 from experiments.compression.conduct import (
     UNREACHABLE,
     C,
@@ -51,9 +52,7 @@ def go_on(invocation: Invocation, folder: RunFolder, status: str) -> int:
     if status in ("done", UNREACHABLE):
         console.print(f"{folder.name} is {status}; nothing to resume", markup=False)
         return 0
-    for name in ("experiment.epochs", "experiment.max_steps"):
-        if invocation.has(name):
-            raise UsageError(f"--{name}: no effect on {folder.name}, a compression")
+    check_no_effect(invocation, folder, ("changed_code",))
     config = validate(CompressConfig, read_document(folder.config_file))
     _check(config)
     parent = {name: str(value) for name, value in config.parent.model_dump().items()}

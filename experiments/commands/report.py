@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from experiments.command_line import Invocation
 from experiments.commands.restored import limits_of, lowered, restore
-from experiments.commands.stored import find_run
+from experiments.commands.stored import check_no_effect, find_run
 from experiments.deployment.samples import raw_samples
 from experiments.progress import Steps, console, show
 from experiments.runs.files import storage_error, write_atomically
@@ -34,7 +34,6 @@ from quantlab.integer.report import LayerCost, Report, report
 LAYERS, PAGE = "layers.jsonl", "report.html"
 _NUM_SAMPLES, _BATCH_SIZE = 256, 32
 _LONGEST = 24  # letters of a layer's name in the table
-_OF_COMPRESSIONS = ("problem", "topology", "exp_id", "json")
 _RIGHT = ("in", "wt", "bytes", "MACs", "bit ops", "sum", "free", "SQNR dB", "clip %")
 
 
@@ -76,9 +75,7 @@ def run(invocation: Invocation) -> int:
 def _print_compression(invocation: Invocation, folder: RunFolder, status: str) -> int:
     """Print the stored report of a compression. Raises UsageError where there is none, and for
     options that change nothing."""
-    unused = [name for name in invocation.options if name not in _OF_COMPRESSIONS]
-    if unused:
-        raise UsageError(f"--{unused[0]}: no effect on {folder.name}, a compression")
+    check_no_effect(invocation, folder, ("json",))
     path = folder.path / ("report.json" if invocation.has("json") else "report.txt")
     if not path.exists():
         raise UsageError(f"{path}: not there; {folder.name} is {status}")

@@ -77,6 +77,14 @@ def stored_run(invocation: Invocation) -> StoredRun:
     )
 
 
+def check_no_effect(invocation: Invocation, run: RunFolder, allowed: Sequence[str]) -> None:
+    """Raise UsageError for an option that changes nothing about a compression. allowed: those that
+    do, beside the ones that name the run."""
+    for name in invocation.options:
+        if name not in ("problem", "topology", "exp_id", *allowed):
+            raise UsageError(f"--{name}: no effect on {run.name}, a compression")
+
+
 def _changes(
     folder: RunFolder, record: Mapping[str, Any], code: Mapping[str, bytes]
 ) -> Sequence[sources.Change]:

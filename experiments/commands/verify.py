@@ -10,19 +10,21 @@ from experiments.command_line import Invocation
 from experiments.commands.checks import ALL
 from experiments.commands.comparisons import compared, print_table
 from experiments.commands.restored import Restored, limits_of, lowered, restore
+from experiments.commands.stored import find_run
+from experiments.commands.verify_compression import verify_compression
 from experiments.commands.verify_torchvision import verify_torchvision
 from experiments.deployment.agreement import Agreement, agreement
 from experiments.deployment.artefacts import engines_of
-from experiments.deployment.certificate import certificate
+from experiments.deployment.certificate import CERTIFICATE, certificate
 from experiments.deployment.samples import raw_batches, raw_samples
 from experiments.deployment.tally import Tally
 from experiments.progress import Steps, console
 from experiments.protocols import Data
 from experiments.runs.files import storage_error, write_json
+from experiments.runs.folder import is_compression
 from quantlab.algorithms.unused import unused_quantizers
 from quantlab.deploy.table import engines_named
 
-CERTIFICATE = "certificate.json"
 _NUM_SAMPLES, _BATCH_SIZE = 1000, 50
 
 
@@ -30,6 +32,9 @@ def run(invocation: Invocation) -> int:
     """Lower the network, run every engine on real samples, write the certificate."""
     if invocation.has("torchvision"):
         return verify_torchvision(invocation)
+    run, record = find_run(invocation)
+    if is_compression(record):
+        return verify_compression(invocation, run, record)
     backends = engines_named(invocation.options.get("backends"))
     count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
     num_tested = _num_tested(invocation, count)

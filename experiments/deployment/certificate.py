@@ -18,12 +18,18 @@ from quantlab.integer.file import tensor_hashes, to_bytes
 from quantlab.integer.program import Program
 from quantlab.integer.verify import Comparison
 
+CERTIFICATE = "certificate.json"
+
 
 def certificate(
-    program: Program, images: Tensor, comparisons: Sequence[Comparison], found: Agreement
+    program: Program,
+    images: Tensor,
+    comparisons: Sequence[Comparison],
+    found: Agreement | None = None,
 ) -> dict[str, Any]:
     """Return the certificate of a program as plain data.
 
+    found: how far it agrees with the network, None if they were not compared.
     Hashes: SHA-256 of the program's file, of each tensor as it is stored, of the raw images.
     """
     return {
@@ -32,7 +38,7 @@ def certificate(
         "samples": len(images),
         "samples_sha256": hashlib.sha256(images.numpy().tobytes()).hexdigest(),
         "engines": [asdict(comparison) for comparison in comparisons],
-        "against_fake_quantized": asdict(found),
+        **({} if found is None else {"against_fake_quantized": asdict(found)}),
         "versions": {"quantlab": quantlab.__version__}
         | {name: version(name) for name in ("numpy", "torch", *packages()) if not missing([name])},
         "machine": {

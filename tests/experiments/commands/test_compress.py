@@ -114,9 +114,14 @@ def check_other_commands(lab: Lab, capsys: Captured) -> None:
     assert "--samples: no effect on Toy/exp001, a compression" in said(
         capsys, "report", *run, "--samples=3", code=2
     )
-    for command in ("test", "export", "verify", "compress"):
-        budget = ["--budget.ram=4000"] * (command == "compress")
-        error = said(capsys, command, *run, *budget, code=2)
+    assert "0 mismatches in " in said(capsys, "verify", *run, "--samples=3", "--backends=c")
+    assert json.loads((folder / "certificate.json").read_text())["run"] == "Toy/exp001"
+    assert "--tested: no effect on Toy/exp001, a compression" in said(
+        capsys, "verify", *run, "--tested=3", code=2
+    )
+    for command in ("test", "export", "predict", "compress"):
+        more = {"compress": ["--budget.ram=4000"], "predict": ["a.png"]}.get(command, [])
+        error = said(capsys, command, *run, *more, code=2)
         assert f"Toy/exp001 is a compression of Toy/exp000, with C in {folder / 'c'}" in error
         assert f"{command} takes runs that train" in error
     kept = outcome(lab, 1)
