@@ -9,7 +9,9 @@ FOLDER/NETWORK-SEED-BUDGET-METHOD.json, its integer program beside it; what is k
 import json
 import math
 import os
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -47,6 +49,13 @@ def dense_of(network: Network, samples: Samples, path: Path, seed: int, device: 
         part.rename(path)
     made.load_state_dict(torch.load(path, map_location=device, weights_only=True))
     return made.eval()
+
+
+def stem_of(name: str, seed: int, budget: str, method: str, changes: Mapping[str, Any]) -> str:
+    """Return the name of a row's files. changes: of its recipe."""
+    said = [f"{key}={value}" for key, value in changes.items()]
+    parts = [name, str(seed), budget, method, *said]
+    return re.sub("[^A-Za-z0-9.=-]", "_", "-".join(parts))
 
 
 def _train(made: nn.Module, network: Network, samples: Samples, seed: int) -> None:
@@ -89,7 +98,7 @@ def measure(
         return found
     flash = budget_of(network, dense, budget)
     recipe = Recipe(**{**network.recipe.model_dump(), "method": method, "seed": seed, **changes})
-    stem = f"{name}-{seed}-{budget.replace('/', '_').replace(' ', '')}-{method}"
+    stem = stem_of(name, seed, budget, method, changes)
     began = perf_counter()
     try:
         made = compress(

@@ -166,7 +166,7 @@ def _calibration(network: nn.Module, batches: Batches, recipe: Recipe) -> Tensor
             found.append(inputs)
             if sum(map(len, found)) >= recipe.calibration:
                 break
-    return torch.cat(found)[: recipe.calibration]
+    return torch.cat(found)[: recipe.calibration].cpu()
 
 
 def _write(done: Done, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -19,9 +19,9 @@ from quantlab.integer.short import shortened
 
 _BATCH = 128
 _MOST_BITS = 8
-SMALLEST = "smallest"
-ENCODINGS = (SMALLEST, "small", "tiny")
-"""What is tried in the end: `smallest` knows the code of kernels on a Cortex-M3 only."""
+_FEW = 64
+ENCODINGS = ("smallest", "small", "tiny")
+"""What is tried: `smallest` takes the fewest bytes of weights, the others of all else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +46,21 @@ class Exported:
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """From networks to C. samples: `[N, ...]` that ranges are read off. command: the compiler with
-    its settings."""
+    """From networks to C, on the CPU. samples: `[N, ...]` that ranges are read off. command: the
+    compiler with its settings."""
 
     spec: InputSpec
     samples: Tensor
     command: Sequence[str]
 
+    @property
+    def quick(self) -> "Exporter":
+        """The same with few samples: ranges change hardly any byte."""
+        return replace(self, samples=self.samples[:_FEW])
+
     def quantized(self, network: nn.Module, bits: Mapping[str, int]) -> nn.Module:
         """Return a copy with quantizers, calibrated. bits: of the weights of layers, else 8."""
-        made = copy.deepcopy(network).eval()
+        made = copy.deepcopy(network).cpu().eval()
         rules = [
             {
                 "select": exactly(name),
@@ -81,13 +86,13 @@ class Exporter:
         """Return a network with quantizers as a program of short constants. Raises UsageError."""
         return shortened(lower(network, self.spec, self.samples, memory_bits=8))
 
-    def export(self, network: nn.Module, encodings: Sequence[str] = ENCODINGS) -> Exported:
+    def export(self, network: nn.Module) -> Exported:
         """Return a network with quantizers as C, in the encodings whose objects are smallest.
 
         Raises UsageError.
         """
         program = self.program(network)
-        models = {encoding: c_model(program, encoding) for encoding in encodings}
+        models = {encoding: c_model(program, encoding) for encoding in ENCODINGS}
         sizes = {name: flash_bytes(model.files, self.command) for name, model in models.items()}
         encoding = min(sizes, key=lambda name: sizes[name])
         return Exported(

@@ -1,6 +1,7 @@
 """The ramp: weights are removed while the network is trained, until its C fits the budget."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from quantlab.algorithms.layers import carries
 from quantlab.compression.byte_curve import ByteCurve, byte_curve, layer_operations
-from quantlab.compression.exporting import ENCODINGS, SMALLEST, Exported, Exporter
+from quantlab.compression.exporting import Exported, Exporter
 from quantlab.compression.importance import Importance
 from quantlab.compression.largest_first import LargestFirst
 from quantlab.compression.layers import keep, kept_of, prunable_layers
@@ -32,7 +33,8 @@ SELECTORS: Mapping[str, Callable[[], Selector]] = {
     "largest_first": LargestFirst,
 }
 _UPDATES = 120  # of the masks, over the whole ramp
-_MEASURED = 12  # how often the C is measured on the way
+_MEASURED = 8  # how often the C is measured on the way
+_ABOVE = 1.05  # the budget, at the end of the ramp: removed weights do not come back
 _FITS = 8
 _SPARE = 0.005  # of the flash: near enough to the budget
 
@@ -52,7 +54,8 @@ class Pruning:
     def __init__(
         self, network: nn.Module, exporter: Exporter, recipe: Recipe, flash: int | None
     ) -> None:
-        self._network, self._exporter, self._flash = network, exporter, flash
+        self._network, self._exporter, self._flash = network, exporter.quick, flash
+        self._device = next(network.parameters()).device
         self._layers = prunable_layers(network)
         self._selector = SELECTORS[recipe.method]()
         self._importance = Importance(self._layers)
@@ -72,7 +75,8 @@ class Pruning:
     def begin_epoch(self, epoch: int) -> int | None:
         """Measure the C at the begin of an epoch; return its bytes, None where that is not due."""
         every = -(-self._num_epochs // _MEASURED)
-        if self._flash is None or epoch % every:
+        is_last = epoch == self._num_epochs - 1
+        if self._flash is None or (epoch % every and not is_last):
             return None
         flash = self._measure()
         if epoch == 0:
@@ -84,7 +88,7 @@ class Pruning:
         if self._flash is None or part < self._next or part >= 1:
             return
         self._next = part + 1 / _UPDATES
-        wanted = ramped(self._dense, self._flash, part)
+        wanted = ramped(self._dense, self._flash * _ABOVE, part)
         self._keep(self._select(wanted - self._others))
 
     def end_epoch(self, accuracy: float) -> None:
@@ -97,33 +101,40 @@ class Pruning:
         Of a network whose C cannot fit the smallest that could be made is returned.
         """
         if self._flash is None:
-            made = without_dead_filters(self._network, self._exporter.samples[:2])
+            made = without_dead_filters(self._network, self._exporter.samples)
             exported = self._exported(made, self._bits)
-            return Pruned(network=made, bits=self._bits, flash=exported.flash)
+            return self._pruned(made, exported.flash)
         self._measure()
-        encodings: Sequence[str] = ENCODINGS
         before = {n: layer.weight.detach().clone() for n, layer in self._layers.items()}
         wanted, best = self._flash - self._others, None
+        below, above = -math.inf, math.inf  # of what was wanted when the C fitted, and did not
         smallest: tuple[int, Selection] | None = None
         for _ in range(_FITS):
             self._restore(before)
             selection = self._select(wanted)
-            exported = self._exported_of(selection, encodings)
-            flash, encodings = exported.flash, (exported.encoding,)
+            flash = self._exported_of(selection).flash
             if smallest is None or flash < smallest[0]:
                 smallest = (flash, selection)
-            if flash <= self._flash and (best is None or flash > best[0]):
-                best = (flash, selection)
+            if flash <= self._flash:
+                below = max(below, wanted)
+                best = (flash, selection) if best is None or flash > best[0] else best
+            else:
+                above = min(above, wanted)
             if 0 <= self._flash - flash <= max(self._flash * _SPARE, 24):
                 break
-            wanted += (self._flash - flash) * (1.01 if flash > self._flash else 0.95)
+            wanted += 1.01 * (self._flash - flash)
+            if not below < wanted < above:
+                wanted = (below + above) / 2
         assert smallest is not None
         flash, selection = smallest if best is None else best
         self._restore(before)
         self._quantize(selection)
         self.masks = kept_of(self._network)
-        made = without_dead_filters(self._network, self._exporter.samples[:2])
-        return Pruned(network=made, bits=self._bits, flash=flash)
+        made = without_dead_filters(self._network, self._exporter.samples)
+        return self._pruned(made, flash)
+
+    def _pruned(self, network: nn.Module, flash: int) -> Pruned:
+        return Pruned(network=network.to(self._device), bits=self._bits, flash=flash)
 
     def smallest(self) -> int:
         """Return the bytes of the C if each layer keeps as few weights as it may: no budget below
@@ -136,7 +147,7 @@ class Pruning:
             masks[name] = mask_of(order, least_kept(self._layers[name]), weight)
         bits = dict.fromkeys(masks, min(self._weight_bits))
         kept, chosen = self.masks, self._bits
-        flash = self._exported_of(Selection(masks=masks, bits=bits), ENCODINGS).flash
+        flash = self._exported_of(Selection(masks=masks, bits=bits)).flash
         self._restore(made)
         self.masks, self._bits = kept, chosen
         return flash
@@ -201,18 +212,16 @@ class Pruning:
         quantized = self._exporter.quantized(self._network, self._bits)
         for name in selection.masks:
             weight = self._layers[name].weight
-            codes = carries(quantized.get_submodule(name))["weight"].codes(weight)
-            weight.mul_(codes != 0)
+            quantizer = carries(quantized.get_submodule(name))["weight"]
+            weight.mul_((quantizer.codes(weight.cpu()) != 0).to(weight))
 
-    def _exported_of(self, selection: Selection, encodings: Sequence[str]) -> Exported:
+    def _exported_of(self, selection: Selection) -> Exported:
         self._quantize(selection)
-        made = without_dead_filters(self._network, self._exporter.samples[:2])
-        return self._exported(made, self._bits, encodings)
+        made = without_dead_filters(self._network, self._exporter.samples)
+        return self._exported(made, self._bits)
 
-    def _exported(
-        self, network: nn.Module, bits: Mapping[str, int], encodings: Sequence[str] = ENCODINGS
-    ) -> Exported:
-        return self._exporter.export(self._exporter.quantized(network, bits), encodings)
+    def _exported(self, network: nn.Module, bits: Mapping[str, int]) -> Exported:
+        return self._exporter.export(self._exporter.quantized(network, bits))
 
     def _measure(self) -> int:
         """Measure the C of the present network and the bytes of its layers; return all bytes."""
@@ -224,8 +233,8 @@ class Pruning:
             for name, operation in operations.items()
             if int((self._layers[name].weight != 0).sum()) > 0
         }
-        made = without_dead_filters(self._network, self._exporter.samples[:2])
-        flash = self._exported(made, self._bits, (SMALLEST,)).flash
+        made = without_dead_filters(self._network, self._exporter.samples)
+        flash = self._exported(made, self._bits).flash
         self._others = flash - sum(
             float(curve.at(int(curve.counts[-1]), self._bits.get(name, 8)))
             for name, curve in self._curves.items()

@@ -101,9 +101,10 @@ class Stages:
         network, masks = pruned.network, kept_of(pruned.network)
         self._train("settling", network, masks, recipe.ramp_epochs, recipe.settling_epochs)
         self._renew(network)
-        quantized = self._exporter.quantized(network, pruned.bits)
+        quantized = self._exporter.quantized(network, pruned.bits).to(self._device)
         first = recipe.ramp_epochs + recipe.settling_epochs
         self._train("quantized", quantized, masks, first, recipe.quantized_epochs)
+        quantized = quantized.cpu()
         exported = trimmed(quantized, self._exporter, self._budget.flash_bytes)
         check_limits(exported.sizes, ram=self._budget.ram_bytes, place="budget.")
         report = self._report(quantized, exported, dense, float_bytes, dense_accuracy)
@@ -152,7 +153,7 @@ class Stages:
 
     def _check_budget(self, pruning: Pruning) -> None:
         """Raise UsageError for a budget that cannot be met, with both figures."""
-        exported = self._exporter.export(self._exporter.quantized(self._network, {}))
+        exported = self._exporter.quick.export(self._exporter.quick.quantized(self._network, {}))
         self._dense_flash = exported.flash
         check_limits(exported.sizes, ram=self._budget.ram_bytes, place="budget.")
         flash = self._budget.flash_bytes

@@ -16,7 +16,7 @@ from quantlab.errors import UsageError
 
 pytestmark = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 RECIPE = Recipe(epochs=4, learning_rate=5e-3, calibration=64)
-BUDGET = 11_000
+BUDGET = 9_000
 
 
 def images(count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -74,7 +74,7 @@ def test_objects_fit_the_budget_and_rows_add_up(tmp_path: Path) -> None:
     assert sum(row.total for row in report.footprint.rows) == report.flash
     assert report.accuracy > 70
     assert report.test_accuracy is not None
-    assert "of 11,000 on host" in (tmp_path / "run" / "report.txt").read_text()
+    assert "of 9,000 on host" in (tmp_path / "run" / "report.txt").read_text()
 
 
 class Killed(Exception):
