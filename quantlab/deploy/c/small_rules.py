@@ -193,7 +193,7 @@ def _bytes(found: CoarseSum, operation: Requantize | Add) -> Rule:
 
 
 def _wide(channels: Sequence[Channel]) -> Rule | None:
-    """Return a requantization to integers of 32 bits, none of which is clamped."""
+    """Return a requantization to integers of 32 bits."""
     shift = max(one.shift for one in channels)
     constants = []
     for one in channels:
@@ -202,8 +202,19 @@ def _wide(channels: Sequence[Channel]) -> Rule | None:
         ends = [one.multiplier * x + one.offset for x in (one.lowest, one.highest)]
         is_clamped = any(not one.low <= end >> one.shift <= one.high for end in ends)
         if is_clamped or max(abs(end * factor) for end in ends) >= _BEYOND:
-            return None
-    return _numbers(constants, shift)
+            return _exact_numbers(channels)
+    return _numbers(constants, shift) or _exact_numbers(channels)
+
+
+def _exact_numbers(channels: Sequence[Channel]) -> Rule | None:
+    """Return the same with constants of each output alone; None for other limits than 32 bits."""
+    if any((one.low, one.high) != (S32.minimum, S32.maximum) for one in channels):
+        return None
+    words = [
+        (one.multiplier, one.offset & _LOW, one.offset >> _WORD & _LOW, one.shift)
+        for one in channels
+    ]
+    return Rule(function="small_exact_numbers", constants=_as_words(words), fields={})
 
 
 def _numbers(constants: Sequence[tuple[int, int]], shift: int) -> Rule | None:

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks.sparse_c import digits, program_of
 from quantlab.deploy.c.artefact import host, on_board
 from quantlab.deploy.c.boards.measure import measure
 from quantlab.deploy.c.boards.table import BOARDS
@@ -41,7 +42,7 @@ from tests.quantlab.deploy.test_c_sparse import check, read, samples, sparse, we
 from tests.quantlab.integer.programs import Author, inputs
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
-MADE = ("sums", "numbers", "short", "long", "pooled", "added", "exact")
+MADE = ("sums", "numbers", "any numbers", "short", "long", "pooled", "added", "exact")
 
 
 def requantized(
@@ -49,17 +50,23 @@ def requantized(
 ) -> Requantize:
     """Return codes of sums up to a bound. made: `short` for constants of few bits, `numbers` for
     integers of 32 bits, `exact` for shifts that no shorter constants can follow."""
-    kind = S32 if made == "numbers" else (U8, S8)[int(random.integers(2))]
+    is_wide = made in ("numbers", "any numbers")
+    kind = S32 if is_wide else (U8, S8)[int(random.integers(2))]
     bits = 8 if made == "short" else 28
     multiplier = random.integers(2 ** (bits - 1), 2**bits, (channels, 1, 1), np.int32)
-    shift = max(0, bound.bit_length() + bits - (20 if made == "numbers" else 7))
+    shift = max(0, bound.bit_length() + bits - (20 if is_wide else 7))
     offset = random.integers(-(2 ** (shift + 4)), 2 ** (shift + 4), (channels, 1, 1))
     if made == "short":
         offset = offset >> (shift - 3) << (shift - 3)
-    if made == "exact":
+    if made in ("exact", "any numbers"):
         multiplier[: channels // 2] = 1
+    shifts = np.array(shift)
+    if made == "any numbers":
+        # Some are clamped, some fit into 32 bits at no other shift.
+        multiplier[-1], offset[-1] = 2**31 - 1, 2**61
+        shifts = np.resize([shift, 12], (channels, 1, 1))
     return Requantize(
-        inputs=(sums,), output=output, multiplier=multiplier, offset=offset, shift=np.array(shift),
+        inputs=(sums,), output=output, multiplier=multiplier, offset=offset, shift=shifts,
         low=kind.minimum, high=kind.maximum, kind=kind,
     )  # fmt: skip
 
@@ -331,6 +338,11 @@ def test_random_programs_have_their_integers(seed: int, tmp_path: Path) -> None:
     check(program, host({"network": program}, tmp_path), inputs(program, 2, seed))
 
 
+def test_layers_that_survive_power_failures_have_other_code() -> None:
+    files = c_model(chain(), "small", intermittent=True).files
+    assert not [name for name in files if name.startswith("runtime/small")]
+
+
 @pytest.mark.long
 def test_what_little_code_cannot_make_is_dense_or_sparse() -> None:
     """Layers of one channel for each output, say."""
@@ -394,3 +406,14 @@ def test_a_small_network_takes_little_more_than_its_weights(name: str, tmp_path:
     weights = sum(one["bytes"] for one in json.loads(model.files["model.json"])["weights"].values())
     assert flash_bytes(tmp_path, BOARDS[name]) - weights < 2200
     assert measure(tmp_path, BOARDS[name]).stack_bytes < 400
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [engine("c-m3")])
+def test_the_digits_network_takes_9_kb_and_900_000_instructions(name: str, tmp_path: Path) -> None:
+    model = c_model(shortened(program_of(digits())), "small")
+    write_files(model.files, tmp_path)
+    found = measure(tmp_path, BOARDS[name])
+    assert found.flash_bytes <= 9 * 1024
+    assert model.sizes.ram + found.stack_bytes <= 2500
+    assert found.instructions <= 900_000

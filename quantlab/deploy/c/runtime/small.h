@@ -60,6 +60,8 @@ ql_small_put ql_small_exact;
 /* Numbers of 32 bits, of which none exceeds them: (multiplier * sum + offset) >> shift, the offset
    of 64 bits with its low word first. */
 ql_small_put ql_small_numbers;
+/* The same with a shift of each output; numbers beyond 32 bits become the nearest. */
+ql_small_put ql_small_exact_numbers;
 
 /* Find a place, of those in the order of poolings. window: where its window is copied; NULL for
    nowhere. */
