@@ -12,3 +12,6 @@ class CompressedSize(int):
         made = super().__new__(cls, result.report.flash)
         made.result = result
         return made
+
+    def __reduce__(self) -> "tuple[type[CompressedSize], tuple[Compressed]]":
+        return CompressedSize, (self.result,)
