@@ -49,7 +49,7 @@ def _engines() -> str:
     from quantlab.deploy.table import engine_source, engines
 
     chosen = ", ".join(name for name in engines() if engine_source(name).by_default)
-    return f"{', '.join(engines())}; by default {chosen}, where installed"
+    return f"{', '.join(engines())}; by default {chosen}, where installed, and c of a compression"
 
 
 COMMANDS: Mapping[str, Command] = {

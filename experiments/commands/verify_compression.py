@@ -23,13 +23,14 @@ from quantlab.deploy.table import engines_named
 from quantlab.errors import UsageError
 from quantlab.integer.file import from_bytes
 
+_ENGINE = "c"  # unless others are asked for
 _NUM_SAMPLES, _BATCH_SIZE = 1000, 50
 
 
 def verify_compression(invocation: Invocation, run: RunFolder, record: Mapping[str, Any]) -> int:
     """Run every engine on real samples, write the certificate."""
     check_no_effect(invocation, run, ("backends", "samples"))
-    backends = engines_named(invocation.options.get("backends"))
+    backends = engines_named(invocation.options.get("backends", _ENGINE))
     count = invocation.number("samples") if invocation.has("samples") else _NUM_SAMPLES
     path = run.path / PROGRAM
     if not path.exists():

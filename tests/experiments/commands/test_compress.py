@@ -114,8 +114,9 @@ def check_other_commands(lab: Lab, capsys: Captured) -> None:
     assert "--samples: no effect on Toy/exp001, a compression" in said(
         capsys, "report", *run, "--samples=3", code=2
     )
-    assert "0 mismatches in " in said(capsys, "verify", *run, "--samples=3", "--backends=c")
-    assert json.loads((folder / "certificate.json").read_text())["run"] == "Toy/exp001"
+    assert "0 mismatches in " in said(capsys, "verify", *run, "--samples=3")
+    (engine,) = json.loads((folder / "certificate.json").read_text())["engines"]
+    assert (engine["engine"], engine["num_samples"]) == ("c", 3)
     assert "--tested: no effect on Toy/exp001, a compression" in said(
         capsys, "verify", *run, "--tested=3", code=2
     )
