@@ -35,8 +35,8 @@ from quantlab.integer.program import Program
 class Compressed:
     """A compressed network.
 
-    network: with quantizers, as it was trained last. program: that the C computes, to the bit.
-    folder: of the C, None if none was given.
+    network: with quantizers, as it was trained last, in evaluation mode. program: that the C
+    computes, to the bit. folder: of the C, None if none was given.
     """
 
     network: nn.Module
@@ -140,7 +140,7 @@ def compress(
             curve=report.curve,
         )
     return Compressed(
-        network=done.network,
+        network=done.network.eval(),
         program=done.exported.program,
         spec=exporter.spec,
         files=done.exported.model.files,

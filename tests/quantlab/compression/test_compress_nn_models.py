@@ -73,6 +73,7 @@ def test_the_network_is_compressed_in_place(tmp_path: Path) -> None:
     assert size == result.report.flash <= 1000 * KB
     assert result.report.test_accuracy is not None
     assert result.network is given
+    assert not any(module.training for module in given.modules())
     assert copy.copy(size).result is result
     ((inputs, _), *_) = loader(2)
     (output,) = result.program.outputs
