@@ -105,6 +105,7 @@ def _recorded(run: RunFolder, source: Source, config: CompressConfig) -> Compres
         entries = {"status": UNREACHABLE, "exit_code": error.exit_code, **unreached(error)}
         log.error("%s", error)
         write_json(run.path / CURVE, [asdict(point) for point in error.curve])
+        source.experiment.session.say(f"run folder: {run.path}")
         raise
     except QuantLabError as error:
         entries["exit_code"] = error.exit_code

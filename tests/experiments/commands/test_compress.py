@@ -28,6 +28,9 @@ pytestmark = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 FLOAT_RUN = (*TOY_RUN, "--network.class=Plain", "--network.params.hidden=6")
 COMPRESS = ("compress", "--problem=Toy", "--exp_id=0", "--board=host")
 SHORT = ("--budget.ram=4000", "--recipe.epochs=3", "--recipe.calibration=16")
+# More weights than fit.
+WIDE_RUN = (*TOY_RUN, "--network.class=Plain", "--network.params.hidden=64")
+WIDE_BUDGET = ("--budget.flash=4400", "--recipe.epochs=6", "--recipe.calibration=16")
 Captured = pytest.CaptureFixture[str]
 
 
@@ -200,14 +203,22 @@ def test_the_missing_compiler_is_named(
 @pytest.mark.long
 def test_a_floor_that_cannot_be_held_keeps_the_curve(lab: Lab, capsys: Captured) -> None:
     # Without validation samples a tenth is held out of those that the run has learned by heart.
-    assert main.main([*FLOAT_RUN, "--experiment.epochs=60", "--data.valid_fraction=0"]) == 0
+    learned = ("--experiment.epochs=60", "--data.valid_fraction=0")
+    assert main.main([*WIDE_RUN, *learned]) == 0
+    capsys.readouterr()
     ruined = ("--recipe.learning_rate=30", "--recipe.distill=0", "--floor=84")
-    error = said(capsys, *COMPRESS, *SHORT, *ruined, code=2)
+    assert main.main([*COMPRESS, *WIDE_BUDGET, *ruined]) == 2
+    out, error = capsys.readouterr()
     assert error.startswith("main.py: floor: 84 % wanted, ")
     record, folder = lab.record(1), lab.folder(1).path
     assert (record["status"], record["exit_code"]) == ("unreachable", 2)
-    assert record["metrics"] == {"smallest": None}
-    assert json.loads((folder / "curve.json").read_text()) == []
+    assert f"run folder: {folder}" in out
+    curve = json.loads((folder / "curve.json").read_text())
+    assert [point["epoch"] for point in curve] == [0, 1, 2, 3]
+    assert record["metrics"] == {"smallest": curve[0]["flash"]}
+    for point in curve:
+        assert f"{point['flash']:,}" in out
+        assert f"{point['accuracy']:.2f}" in out
     assert "accuracy" in (folder / "report.txt").read_text()
     assert "nothing to resume" in said(capsys, "resume", "--problem=Toy", "--exp_id=1")
     assert "unreachable: no state is needed" in said(capsys, "clean", "--apply")
@@ -219,9 +230,8 @@ def test_a_floor_that_cannot_be_held_keeps_the_curve(lab: Lab, capsys: Captured)
 def test_a_compression_that_is_killed_goes_on_to_the_same_bytes(lab: Lab) -> None:
     """SIGKILL, each time a little later, while weights are removed and later."""
     alone = {"OMP_NUM_THREADS": "1"}
-    wide = ("--network.class=Plain", "--network.params.hidden=64")
-    assert lab.run(*TOY_RUN, *wide, env=alone).returncode == 0
-    asked = (*COMPRESS, "--budget.flash=4400", "--recipe.epochs=6", "--recipe.calibration=16")
+    assert lab.run(*WIDE_RUN, env=alone).returncode == 0
+    asked = (*COMPRESS, *WIDE_BUDGET)
     assert lab.run(*asked, env=alone).returncode == 0
     expected = outcome(lab, 1)
     assert 0 < expected["entries"]["metrics"]["flash"] <= 4400
