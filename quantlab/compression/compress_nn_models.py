@@ -31,6 +31,7 @@ from quantlab.compression.training import Criterion
 from quantlab.compression.transformed import Transform, Transformed
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.errors import UsageError, check_kind
+from quantlab.graphs.inputs import device_of
 
 _KB = 1000
 _STAGES = 3  # epochs of each: the original trains num_epochs in each of its steps
@@ -77,7 +78,7 @@ def compress_NN_models(
     fastCompression: whether the weights go within the first epoch.
     modelName: the C, the report and the state go to the folder `<modelName>_<target_size>`; a call
         that was killed goes on there. None writes nothing.
-    device: where to train; None stays where the network is.
+    device: where to train, and where the network is then; None stays where it is.
     layersFactorization: whether layers take low-rank forms first, where that lowers the bytes.
     calculateInputs: a function of each batch of inputs, before the network gets it.
     compressionStep, initialCompressionStep, accuracyAware: hints to the original's rule, without
@@ -134,7 +135,7 @@ def compress_NN_models(
         criterion=criterion,
         progress=progress,
     )
-    put_in_place(model, result.network)
+    put_in_place(model, result.network.to(device_of(network)))
     return CompressedSize(replace(result, network=model))
 
 
