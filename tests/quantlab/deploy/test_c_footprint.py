@@ -15,7 +15,7 @@ from quantlab.deploy.c.footprint import Compiler, flash_bytes, footprint
 from quantlab.deploy.c.model import Model, c_model
 from quantlab.deploy.folder import write_files
 from quantlab.errors import UsageError
-from tests.quantlab.deploy.networks import NETWORKS
+from tests.quantlab.deploy.networks import network_program
 from tests.quantlab.integer.networks import pixels
 
 QUICK = ("gcc", "c-m3")
@@ -39,7 +39,7 @@ def _parameter(name: str, compiler: Compiler, program: str, packages: str) -> An
 
 
 def model() -> Model:
-    program = NETWORKS["residual"]()
+    program = network_program("residual")
     return c_model(program, "smallest", vectors={"input": pixels(2).numpy()})
 
 
