@@ -15,8 +15,8 @@ from quantlab.integer.groups import Group
 from quantlab.integer.tensor_type import TensorType
 
 _LEAST = 4  # outputs that kernels make at once
-# Instructions of a place that kernels do not estimate: of all its columns and outputs, or of some.
-_OF_PLACE, _OF_PART = 450, 950
+# Instructions of a place that kernels do not estimate, and of one of a tile that is made alone.
+_OF_PLACE, _OF_SINGLE = 450, 950
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +39,22 @@ class Cut:
 
 def cut_of(group: Group, factors: Factors, kernel: Kernel, power: Power) -> Cut:
     """Return how a layer is cut: into rows; if a tile of the fewest rows would take more than is
-    wanted, into columns; if one of the fewest columns still does, into slices of outputs. Layers of
+    wanted, into columns; if one of the fewest columns still does, into slices of outputs. Columns
+    are as many as the kernel makes at once, fewer only if slices of those take too much. Layers of
     several groups have no slices."""
     rows, columns = factors.num_places
     strides = [one.pooling.windows.stride for one in group.made if one.pooling is not None]
     least_rows = min(lcm(*(stride[0] for stride in strides)), rows)
     least_columns = min(lcm(*(stride[1] for stride in strides)), columns)
-    num_outputs = len(factors.weight)
+    num_outputs, at_once = len(factors.weight), kernel.store(factors).places_at_once
 
     def cut(columns: int, outputs: int) -> Cut:
         has_patch = columns < factors.num_places[1]
         patch = _patch(factors, least_rows, columns) if has_patch else None
         share = least_rows * columns / prod(factors.num_places)
-        of_place = _OF_PART if has_patch or outputs < num_outputs else _OF_PLACE
+        is_whole = outputs >= num_outputs and not has_patch
+        is_shared = 1 < at_once <= columns
+        of_place = _OF_PLACE if is_whole or is_shared else _OF_SINGLE
         return Cut(
             outputs=min(outputs, num_outputs),
             columns=columns,
@@ -63,15 +66,16 @@ def cut_of(group: Group, factors: Factors, kernel: Kernel, power: Power) -> Cut:
         )
 
     found = cut(columns, num_outputs)
-    most = int(power.wanted / found.instructions * columns) // least_columns * least_columns
-    if most < columns and least_columns < columns:
-        found = cut(max(most, least_columns), num_outputs)
-        if found.instructions > power.wanted:  # A patch takes some too.
-            found = cut(max(most - least_columns, least_columns), num_outputs)
-    size = -(-num_outputs // _LEAST) * _LEAST
-    while found.instructions > power.wanted and size > _LEAST and factors.groups == 1:
-        size = -(-size // (2 * _LEAST)) * _LEAST
-        found = cut(found.columns, size)
+    for least in (lcm(least_columns, at_once), least_columns):
+        most = int(power.wanted / found.instructions * found.columns) // least * least
+        if least < columns and found.instructions > power.wanted:
+            found = cut(max(most, least), num_outputs)
+            if found.instructions > power.wanted:  # A patch takes some too.
+                found = cut(max(most - least, least), num_outputs)
+        size = -(-num_outputs // _LEAST) * _LEAST
+        while found.instructions > power.wanted and size > _LEAST and factors.groups == 1:
+            size = -(-size // (2 * _LEAST)) * _LEAST
+            found = cut(found.columns, size)
     return found
 
 
