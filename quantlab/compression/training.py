@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from quantlab.algorithms.eager_optimizer import eager
 from quantlab.algorithms.parameter_groups import parameter_groups
 from quantlab.compression.layers import keep
 from quantlab.compression.recipe import Recipe
@@ -62,8 +63,9 @@ def new_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Return the optimizer of a stage."""
     groups = parameter_groups(network)
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(
+        adam = eager(torch.optim.Adam)
+        return adam(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return eager(torch.optim.SGD)(
         groups,
         recipe.learning_rate,
         momentum=recipe.momentum,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn, optim
 
-from experiments.training.optimizers import eager
+from quantlab.algorithms.eager_optimizer import eager
 
 SETTINGS: dict[type[optim.Optimizer], list[dict[str, Any]]] = {
     optim.SGD: [{"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "foreach": True}],
