@@ -109,9 +109,10 @@ class Pruning:
         wanted, best = self._flash - self._others, None
         below, above = -math.inf, math.inf  # of what was wanted when the C fitted, and did not
         smallest: tuple[int, Selection] | None = None
+        flash = -1
         for _ in range(_FITS):
             self._restore(before)
-            selection = self._select(wanted)
+            selection, last = self._select(wanted), flash
             flash = self._exported_of(selection).flash
             if smallest is None or flash < smallest[0]:
                 smallest = (flash, selection)
@@ -120,7 +121,8 @@ class Pruning:
                 best = (flash, selection) if best is None or flash > best[0] else best
             else:
                 above = min(above, wanted)
-            if 0 <= self._flash - flash <= max(self._flash * _SPARE, 24):
+            is_near = 0 <= self._flash - flash <= max(self._flash * _SPARE, 24)
+            if is_near or (flash == last and above == math.inf):  # all that there is
                 break
             wanted += 1.01 * (self._flash - flash)
             if not below < wanted < above:
