@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 import main
+from quantlab.deploy.c.options import ENCODINGS
 from quantlab.deploy.table import ARTEFACTS
 from quantlab.integer.file import from_bytes
 from tests.experiments.commands.test_verify import RULES, VERIFY, deployed
@@ -73,7 +74,7 @@ def test_a_folder_in_the_place_of_a_file(
         ("--to=programs", f"--to: 'programs' given, {', '.join(ARTEFACTS)} allowed; did"),
         ("--to=", f"--to: '' given, {', '.join(ARTEFACTS)} allowed"),
         ("--exp_id=7", "--exp_id=7: Toy has no such run"),
-        ("--encoding=csrr", "encoding: 'csrr' given, auto, smallest, dense, "),
+        ("--encoding=csrr", f"encoding: 'csrr' given, {', '.join(ENCODINGS)} allowed; did you"),
         ("--encoding=csr --to=onnx-qdq", "--encoding: no effect on onnx-qdq; c allowed"),
         ("--board=c-m5", "--board: 'c-m5' given, c-m0, "),
         ("--ram=0", "--ram=0: "),

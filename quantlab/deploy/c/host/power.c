@@ -120,6 +120,7 @@ void* __tsan_memset(void* to, int byte, size_t count) { return power_memset(to, 
 __attribute__((noinline)) static void lose_stack(void) {
   volatile uint8_t lost[STACK];
   for (size_t i = 0; i < STACK; i++) lost[i] = 0xA5;
+  (void)lost[STACK - 1];
 }
 
 /* A new inference: no output is there yet, and the arena has what others left in it. */
