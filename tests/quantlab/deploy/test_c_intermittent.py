@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -22,9 +23,10 @@ from quantlab.deploy.c.boards.engine import BoardEngine
 from quantlab.deploy.c.boards.measure import measure
 from quantlab.deploy.c.boards.selftest import selftest
 from quantlab.deploy.c.boards.table import BOARDS
-from quantlab.deploy.c.compiler import compile_model
+from quantlab.deploy.c.compiler import STANDARD, WARNINGS, compile_model
 from quantlab.deploy.c.emit import emit
 from quantlab.deploy.c.host import HostEngine
+from quantlab.deploy.c.intermittent import simulate as simulate_module
 from quantlab.deploy.c.intermittent.check import behind_progress, check_repeatable
 from quantlab.deploy.c.intermittent.power import Power
 from quantlab.deploy.c.intermittent.schedule import Charges, EveryTick, Schedule, Traces
@@ -102,6 +104,16 @@ def test_a_failure_at_every_load_and_store_changes_no_output(tmp_path: Path) -> 
     assert found.failures == found.inferences == found.ticks
     assert found.ticks > 2000
     assert is_safe(found)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_simulator_has_no_warning(compiler: str) -> None:
+    if which(compiler) is None:
+        pytest.skip(f"no C compiler: {compiler}")
+    source = Path(simulate_module.__file__).parents[1] / "host" / "power.c"
+    command = [compiler, *STANDARD, *WARNINGS, "-c", "-o", os.devnull, str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @needs_ticks
