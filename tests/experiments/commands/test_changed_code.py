@@ -21,6 +21,7 @@ RESTORING = {
     "verify": ("--samples=2",),
     "export": ("--to=program",),
     "predict": ("image.png",),
+    "compress": ("--budget.ram=4000", "--board=host"),
 }
 Captured = pytest.CaptureFixture[str]
 
