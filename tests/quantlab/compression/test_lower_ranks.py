@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from quantlab.compression import Compressed, Data, Recipe, compress
+from quantlab.compression import Budget, Compressed, Data, Recipe, compress
 from quantlab.compression.lower_ranks import with_lower_ranks
+from quantlab.errors import UsageError
 from tests.quantlab.compression.layers import images, lower
 
 needs_compiler = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
@@ -54,13 +55,17 @@ def test_a_layer_of_low_rank_becomes_two() -> None:
         assert torch.equal(one, other)
 
 
-def test_layers_are_separated_where_the_ram_is_too_little() -> None:
+def hungry() -> nn.Module:
+    """A network that needs most memory for a layer of rank 2."""
     torch.manual_seed(0)
-    samples = images(size=4)
     hidden = lower(nn.Linear(32, 32), 2)
-    given = nn.Sequential(
+    return nn.Sequential(
         nn.Flatten(), nn.Linear(16, 32), nn.ReLU(), hidden, nn.ReLU(), nn.Linear(32, 3)
     ).eval()
+
+
+def test_layers_are_separated_where_the_ram_is_too_little() -> None:
+    given, samples = hungry(), images(size=4)
     _, enough = with_lower_ranks(given, samples, 100_000)
     _, scarce = with_lower_ranks(given, samples, 1)
     assert not any("RAM" in line for line in enough)
@@ -76,3 +81,18 @@ def test_compress_says_what_became_of_layers(tmp_path: Path) -> None:
     assert [row.name for row in made.report.layers] == ["1.0", "1.1", "3"]
     assert made.report.float_bytes == compressed(low_rank=False).report.float_bytes
     assert compressed(tmp_path).files == made.files
+
+
+@needs_compiler
+@pytest.mark.long
+def test_a_budget_of_ram_is_met_by_separation() -> None:
+    inputs = images(size=4)
+    batches = [(one, torch.arange(len(one)) % 3) for one in inputs.split(16)]
+    data, given = Data(train=batches, valid=batches), hungry()
+    plan = compress(given, data, budget="1 MB", recipe=Recipe(epochs=3), board="host").report.ram
+    budget = Budget(ram=plan - 1)
+    with pytest.raises(UsageError, match=r"budget\.ram: .* bytes needed"):
+        compress(given, data, budget=budget, recipe=Recipe(epochs=3), board="host")
+    made = compress(given, data, budget=budget, recipe=RECIPE, board="host")
+    assert made.report.ram <= plan - 1
+    assert "bytes of RAM instead of" in made.report.forms[0]
