@@ -168,6 +168,17 @@ def test_hints_warn_once() -> None:
     assert warning.filename == __file__
 
 
+def test_without_the_boards_compiler_that_of_this_machine_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        pytest.warns(UserWarning, match="board: arm-none-eabi-gcc is missing, so the bytes"),
+        pytest.raises(UsageError, match="model: a Sequential given, a network with layers"),
+    ):
+        compress_NN_models(**arguments(model=nn.Sequential(nn.Flatten()), board=None))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
