@@ -102,6 +102,7 @@ def compress(
         spec=spec_of(samples, is_raw=False) if spec is None else spec,
         samples=samples,
         command=command,
+        encodings=chosen.encodings,
     )
     place = None if folder is None else Path(folder)
     with nullcontext() if place is None else only_writer(place):

@@ -20,8 +20,6 @@ from quantlab.integer.short import shortened
 _BATCH = 128
 _MOST_BITS = 8
 _FEW = 64
-ENCODINGS = ("smallest", "small", "tiny")
-"""What is tried: `smallest` takes the fewest bytes of weights, the others of all else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +45,12 @@ class Exported:
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
     """From networks to C, on the CPU. samples: `[N, ...]` that ranges are read off. command: the
-    compiler with its settings."""
+    compiler with its settings. encodings: of C, that are tried."""
 
     spec: InputSpec
     samples: Tensor
     command: Sequence[str]
+    encodings: Sequence[str]
 
     @property
     def quick(self) -> "Exporter":
@@ -92,7 +91,7 @@ class Exporter:
         Raises UsageError.
         """
         program = self.program(network)
-        models = {encoding: c_model(program, encoding) for encoding in ENCODINGS}
+        models = {encoding: c_model(program, encoding) for encoding in self.encodings}
         sizes = {name: flash_bytes(model.files, self.command) for name, model in models.items()}
         encoding = min(sizes, key=lambda name: sizes[name])
         return Exported(

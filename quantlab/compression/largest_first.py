@@ -38,7 +38,7 @@ class LargestFirst(Selector):
 
     @torch.no_grad()
     def select(self, present: Present, nbytes: float) -> Selection:
-        counts = {n: int((present.layers[n].weight != 0).sum()) for n in present.curves}
+        counts = {name: present.counts[name] for name in present.curves}
         while self._total(present, counts) > nbytes:
             can = [n for n in counts if counts[n] > least_kept(present.layers[n])]
             if not can:

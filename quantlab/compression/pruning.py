@@ -14,7 +14,7 @@ from quantlab.compression.byte_curve import ByteCurve, byte_curve, layer_operati
 from quantlab.compression.exporting import Exported, Exporter
 from quantlab.compression.importance import Importance
 from quantlab.compression.largest_first import LargestFirst
-from quantlab.compression.layers import keep, kept_of, prunable_layers
+from quantlab.compression.layers import kept_of, prunable_layers
 from quantlab.compression.ramp import ramped
 from quantlab.compression.recipe import Recipe
 from quantlab.compression.selection import (
@@ -33,8 +33,7 @@ SELECTORS: Mapping[str, Callable[[], Selector]] = {
     "largest_first": LargestFirst,
 }
 _UPDATES = 120  # of the masks, over the whole ramp
-_MEASURED = 8  # how often the C is measured on the way
-_ABOVE = 1.05  # the budget, at the end of the ramp: removed weights do not come back
+_MEASURED = 10  # how often the C is measured on the way, but for the last third
 _FITS = 8
 _SPARE = 0.005  # of the flash: near enough to the budget
 
@@ -66,6 +65,7 @@ class Pruning:
         self._others = self._dense = 0.0
         self._next = 0.0
         self.masks: Mapping[str, Tensor] = kept_of(network)
+        self._values = {n: layer.weight.detach().clone() for n, layer in self._layers.items()}
 
     def observe_gradients(self) -> None:
         """Take the gradients of a step."""
@@ -75,8 +75,8 @@ class Pruning:
     def begin_epoch(self, epoch: int) -> int | None:
         """Measure the C at the begin of an epoch; return its bytes, None where that is not due."""
         every = -(-self._num_epochs // _MEASURED)
-        is_last = epoch == self._num_epochs - 1
-        if self._flash is None or (epoch % every and not is_last):
+        is_late = 3 * epoch >= 2 * self._num_epochs
+        if self._flash is None or (epoch % every and not is_late):
             return None
         flash = self._measure()
         if epoch == 0:
@@ -88,7 +88,8 @@ class Pruning:
         if self._flash is None or part < self._next or part >= 1:
             return
         self._next = part + 1 / _UPDATES
-        wanted = ramped(self._dense, self._flash * _ABOVE, part)
+        wanted = ramped(self._dense, self._flash, part)
+        self._remember()
         self._keep(self._select(wanted - self._others))
 
     def end_epoch(self, accuracy: float) -> None:
@@ -105,13 +106,11 @@ class Pruning:
             exported = self._exported(made, self._bits)
             return self._pruned(made, exported.flash)
         self._measure()
-        before = {n: layer.weight.detach().clone() for n, layer in self._layers.items()}
         wanted, best = self._flash - self._others, None
         below, above = -math.inf, math.inf  # of what was wanted when the C fitted, and did not
         smallest: tuple[int, Selection] | None = None
         flash = -1
         for _ in range(_FITS):
-            self._restore(before)
             selection, last = self._select(wanted), flash
             flash = self._exported_of(selection).flash
             if smallest is None or flash < smallest[0]:
@@ -129,7 +128,6 @@ class Pruning:
                 wanted = (below + above) / 2
         assert smallest is not None
         flash, selection = smallest if best is None else best
-        self._restore(before)
         self._quantize(selection)
         self.masks = kept_of(self._network)
         made = without_dead_filters(self._network, self._exporter.samples)
@@ -141,17 +139,15 @@ class Pruning:
     def smallest(self) -> int:
         """Return the bytes of the C if each layer keeps as few weights as it may: no budget below
         them can be met."""
-        made = {name: layer.weight.detach().clone() for name, layer in self._layers.items()}
         masks = {}
-        for name in self._curves or made:
-            weight = made[name]
+        for name in self._curves or self._layers:
+            weight = self._values[name]
             order = ranking(weight.abs(), weight)
             masks[name] = mask_of(order, least_kept(self._layers[name]), weight)
+        before = Selection(masks=self.masks, bits=self._bits)
         bits = dict.fromkeys(masks, min(self._weight_bits))
-        kept, chosen = self.masks, self._bits
         flash = self._exported_of(Selection(masks=masks, bits=bits)).flash
-        self._restore(made)
-        self.masks, self._bits = kept, chosen
+        self._keep(before)
         return flash
 
     def state_dict(self) -> dict[str, Any]:
@@ -171,6 +167,7 @@ class Pruning:
             "dense": self._dense,
             "next": self._next,
             "masks": dict(self.masks),
+            "values": self._values,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -186,25 +183,31 @@ class Pruning:
             for name, stored in state["curves"].items()
         }
         self._others, self._dense, self._next = state["others"], state["dense"], state["next"]
-        self.masks = dict(state["masks"])
+        self.masks, self._values = dict(state["masks"]), dict(state["values"])
 
     def _select(self, nbytes: float) -> Selection:
         present = Present(
             layers=self._layers,
+            weights=self._values,
+            counts={name: int(mask.sum()) for name, mask in self.masks.items()},
             curves=self._curves,
             importance=self._importance,
             weight_bits=self._weight_bits,
         )
         return self._selector.select(present, nbytes)
 
-    def _keep(self, selection: Selection) -> None:
-        self.masks, self._bits = {**self.masks, **selection.masks}, {**selection.bits}
-        keep(self._network, self.masks)
+    @torch.no_grad()
+    def _remember(self) -> None:
+        """Note the present values of the weights that are kept."""
+        for name, layer in self._layers.items():
+            self._values[name] = torch.where(self.masks[name], layer.weight, self._values[name])
 
     @torch.no_grad()
-    def _restore(self, weights: Mapping[str, Tensor]) -> None:
-        for name, weight in weights.items():
-            self._layers[name].weight.copy_(weight)
+    def _keep(self, selection: Selection) -> None:
+        """Put a selection into effect, with the values that were noted last."""
+        self.masks, self._bits = {**self.masks, **selection.masks}, {**selection.bits}
+        for name, mask in self.masks.items():
+            self._layers[name].weight.copy_(self._values[name] * mask)
 
     @torch.no_grad()
     def _quantize(self, selection: Selection) -> None:
@@ -227,18 +230,19 @@ class Pruning:
 
     def _measure(self) -> int:
         """Measure the C of the present network and the bytes of its layers; return all bytes."""
+        self._remember()
         quantized = self._exporter.quantized(self._network, {})
         program = self._exporter.program(quantized)
         operations = layer_operations(program, self._layers)
         self._curves = {
             name: byte_curve(operation, program, self._order(name), self._weight_bits_with_8())
             for name, operation in operations.items()
-            if int((self._layers[name].weight != 0).sum()) > 0
+            if bool((self._values[name] != 0).any())
         }
         made = without_dead_filters(self._network, self._exporter.samples)
         flash = self._exported(made, self._bits).flash
         self._others = flash - sum(
-            float(curve.at(int(curve.counts[-1]), self._bits.get(name, 8)))
+            float(curve.at(int(self.masks[name].sum()), self._bits.get(name, 8)))
             for name, curve in self._curves.items()
         )
         return flash
@@ -247,5 +251,5 @@ class Pruning:
         return tuple(dict.fromkeys((*self._weight_bits, 8)))
 
     def _order(self, name: str) -> np.ndarray:
-        weight = self._layers[name].weight.detach()
+        weight = self._values[name]
         return ranking(weight.abs(), weight).cpu().numpy()

@@ -2,8 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from quantlab.deploy.c.options import ENCODINGS
+from quantlab.errors import did_you_mean
 from quantlab.settings import Settings
 
 
@@ -17,6 +19,8 @@ class Recipe(Settings):
     `warmup`, a part of all steps. distill: the part of the loss that is the distance to the dense
     network's outputs (G. Hinton et al., Distilling the knowledge in a neural network, 2015,
     arXiv:1503.02531), at `temperature`. weight_bits: those a layer may take.
+    encodings: of C, of which the one of the smallest objects is taken; see docs/c.md. `tiny` takes
+    about twice the instructions of `small`.
     method: which weights go: `sensitivity`, those whose removal costs the loss least for each byte,
     over all layers; `largest_first`, SparseComp's rule: the smallest of the layer with most bytes.
     low_rank: whether layers first take low-rank forms, where that lowers the bytes of the C, or its
@@ -35,10 +39,22 @@ class Recipe(Settings):
     distill: float = Field(default=0.5, ge=0.0, lt=1.0)
     temperature: float = Field(default=4.0, gt=0.0)
     weight_bits: tuple[Literal[2, 4, 8], ...] = Field(default=(8, 4), min_length=1, strict=False)
+    encodings: tuple[str, ...] = Field(
+        default=("smallest", "small", "tiny"), min_length=1, strict=False
+    )
     method: Literal["sensitivity", "largest_first"] = "sensitivity"
     low_rank: bool = False
     seed: int = 0
     calibration: int = Field(default=512, ge=1)
+
+    @field_validator("encodings")
+    @classmethod
+    def _check(cls, encodings: tuple[str, ...]) -> tuple[str, ...]:
+        for name in encodings:
+            if name not in ENCODINGS:
+                hint = did_you_mean(name, ENCODINGS)
+                raise ValueError(f"'{name}' given, {', '.join(ENCODINGS)} allowed{hint}")
+        return encodings
 
     @property
     def ramp_epochs(self) -> int:

@@ -23,9 +23,15 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class Present:
-    """A network at this moment. curves: the bytes of each layer that can be pruned."""
+    """A network at this moment.
+
+    weights: by layer, of those that are removed what they were before. counts: how many are kept.
+    curves: the bytes of each layer that can be pruned.
+    """
 
     layers: Mapping[str, Layer]
+    weights: Mapping[str, Tensor]
+    counts: Mapping[str, int]
     curves: Mapping[str, ByteCurve]
     importance: Importance
     weight_bits: tuple[int, ...]
@@ -36,8 +42,8 @@ class Selector(ABC):
 
     @abstractmethod
     def select(self, present: Present, nbytes: float) -> Selection:
-        """Return the weights that are kept: of those that are not zero, at most so many bytes of
-        all layers, as far as the rule allows."""
+        """Return the weights that are kept: at most so many bytes of all layers, as far as the rule
+        allows."""
 
     @abstractmethod
     def observe(self, accuracy: float) -> None:

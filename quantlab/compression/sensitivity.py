@@ -4,9 +4,10 @@ The predicted loss of a layer that keeps the n most important of its weights in 
 
     sum of F w^2 over the removed ones + r sum of F d^2 / 12 over the kept ones
 
-with the importance of `importance.py` and the step d of a grid of b bits for the largest weight of
-an output; rounding errors are taken as uniform within a step. Training with quantizers makes up
-for most of them: r is the part that stays.
+over all weights, those that were removed before among them: they come back where they are worth
+their bytes. F is the importance of `importance.py` and d the step of a grid of b bits for the
+largest weight of an output; rounding errors are taken as uniform within a step. Training with
+quantizers makes up for most of them: r is the part that stays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,6 @@ from torch import Tensor
 
 from quantlab.compression.allocation import Options, allocate
 from quantlab.compression.byte_curve import ByteCurve
-from quantlab.compression.layers import Layer
 from quantlab.compression.selection import (
     Present,
     Selection,
@@ -41,14 +41,16 @@ class Sensitivity(Selector):
         fisher = present.importance.fisher()
         orders, options = {}, {}
         for name, curve in present.curves.items():
-            layer = present.layers[name]
-            scores = fisher[name] * layer.weight.square()
-            orders[name] = ranking(scores, layer.weight)
-            options[name] = _options(layer, fisher[name], orders[name], curve, present.weight_bits)
+            weight = present.weights[name]
+            orders[name] = ranking(fisher[name] * weight.square(), weight)
+            least = least_kept(present.layers[name])
+            options[name] = _options(
+                weight, fisher[name], orders[name], curve, present.weight_bits, least
+            )
         chosen = allocate(options, nbytes)
         return Selection(
             masks={
-                name: mask_of(orders[name], one.count, present.layers[name].weight)
+                name: mask_of(orders[name], one.count, present.weights[name])
                 for name, one in chosen.items()
             },
             bits={name: one.bits for name, one in chosen.items()},
@@ -65,15 +67,22 @@ class Sensitivity(Selector):
 
 
 def _options(
-    layer: Layer, fisher: Tensor, order: Tensor, curve: ByteCurve, bits: Sequence[int]
+    weight: Tensor,
+    fisher: Tensor,
+    order: Tensor,
+    curve: ByteCurve,
+    bits: Sequence[int],
+    least: int,
 ) -> Options:
-    least = min(least_kept(layer), len(order))
+    """Return what a layer can take. order: of its weights. least: how many it keeps at least."""
+    least = min(least, len(order))
     counts = np.unique(np.geomspace(max(least, 1), max(len(order), 1), _NUM_COUNTS).astype(int))
     counts = counts[counts <= len(order)] if len(order) else np.zeros(1, int)
-    found, weight = fisher.flatten()[order].double(), layer.weight.flatten()[order].double()
-    removed = (found * weight.square()).sum() - _sums(found * weight.square(), counts)
-    largest = layer.weight.abs().flatten(1).amax(1).double()
-    outputs = order // (layer.weight.numel() // len(largest))
+    found = fisher.flatten()[order].double()
+    costs = found * weight.flatten()[order].double().square()
+    removed = costs.sum() - _sums(costs, counts)
+    largest = weight.abs().flatten(1).amax(1).double()
+    outputs = order // (weight.numel() // len(largest))
     losses, sizes, all_bits = [], [], []
     for one in bits:
         step = largest / (2 ** (one - 1) - 1) * (1.0 if one == 8 else _CLIPPED)

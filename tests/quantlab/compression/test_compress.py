@@ -15,7 +15,7 @@ from quantlab.deploy.c.footprint import flash_bytes
 from quantlab.errors import UsageError
 
 pytestmark = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
-RECIPE = Recipe(epochs=4, learning_rate=5e-3, calibration=64)
+RECIPE = Recipe(epochs=4, learning_rate=5e-3, calibration=64, encodings=("small",))
 BUDGET = 9_000
 
 
@@ -81,7 +81,9 @@ class Killed(Exception):
     """Stands for the end of a process."""
 
 
-@pytest.mark.parametrize("last", [1, 4])
+@pytest.mark.parametrize(
+    "last", [1, pytest.param(3, marks=pytest.mark.long), pytest.param(4, marks=pytest.mark.long)]
+)
 def test_what_was_killed_goes_on_to_the_same_bytes(tmp_path: Path, last: int) -> None:
     whole = compressed()
 
@@ -115,7 +117,7 @@ def test_bad_input_is_one_line(changes: dict[str, Any], said: str) -> None:
 
 
 def test_a_floor_that_does_not_hold_gives_the_curve() -> None:
-    recipe = Recipe(epochs=4, learning_rate=1e-6, calibration=64, distill=0.0)
+    recipe = Recipe(epochs=4, learning_rate=1e-6, calibration=64, distill=0.0, encodings=("small",))
     with pytest.raises(UnreachableError, match=r"floor: .* % wanted, .* reached in") as error:
         compressed(budget=4_500, floor=80.0, recipe=recipe)
     assert [point.epoch for point in error.value.curve] == [0, 1]
