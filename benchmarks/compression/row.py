@@ -121,6 +121,7 @@ def measure(
         "accuracy": report.test_accuracy, "valid": report.accuracy,
         "dense_valid": report.dense_accuracy, "float_bytes": report.float_bytes,
         "dense_flash": report.dense_flash, "seconds": round(perf_counter() - began, 1),
+        "encoding": made.encoding,
         "layers": [
             (row.name, row.kept, row.bits, row.encoding, row.nbytes) for row in report.layers
         ],

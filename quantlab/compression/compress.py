@@ -42,6 +42,7 @@ class Compressed:
     network: nn.Module
     program: Program
     spec: InputSpec
+    encoding: str
     files: Mapping[str, bytes]
     report: Report
     folder: Path | None
@@ -144,6 +145,7 @@ def compress(
         network=done.network.eval(),
         program=done.exported.program,
         spec=exporter.spec,
+        encoding=done.exported.encoding,
         files=done.exported.model.files,
         report=report,
         folder=place,
