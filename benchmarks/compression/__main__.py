@@ -1,0 +1,110 @@
+"""Trained networks compressed to budgets of bytes, and what their C costs on a Cortex-M3.
+
+    python -m benchmarks.compression FOLDER [--device=cuda] [--workers=4] [--only=ResNet-8]
+
+FOLDER keeps each row by itself, so that what is killed goes on; see `row.py`. The rows that are
+there then become `results/compression.json`. On one H200, rows of ResNet-20 take 40 s each side by
+side, others about 10; more than six workers gain nothing.
+
+budget_bytes: of flash; flash_bytes, ram_bytes: of the objects, and of arena, inputs and outputs.
+dense, accuracy: in percent of all test samples, of the network before and of the C. instructions,
+stack_bytes: of one inference on an emulated M3. Row.ratio: bytes of the dense network's floats /
+flash.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compression.networks import NETWORKS, PARTS
+from benchmarks.compression.row import BOARD, stem_of
+from benchmarks.harness import Row, origin, report
+from quantlab.deploy.c.boards.measure import measure
+from quantlab.deploy.c.boards.table import BOARDS
+from quantlab.deploy.c.model import c_model
+from quantlab.deploy.folder import write_files
+from quantlab.integer.file import from_bytes
+
+SEEDS = (0, 1, 2)
+METHODS = ("sensitivity", "largest_first")
+
+
+def names() -> Iterator[tuple[str, int, str, str]]:
+    """Yield network, seed, budget and rule of each row; SparseComp's beside ours where budgets are
+    parts of the floats."""
+    for name, network in NETWORKS.items():
+        for seed in SEEDS:
+            for budget in network.budgets or PARTS:
+                for method in METHODS[:1] if network.budgets else METHODS:
+                    yield name, seed, budget, method
+
+
+def run(folder: Path, row: tuple[str, int, str, str], device: str) -> None:
+    """Measure a row in a process of its own, unless it is there."""
+    name, seed, budget, method = row
+    command = [sys.executable, "-m", "benchmarks.compression.row", str(folder)]
+    subprocess.run([*command, name, str(seed), budget, method, device], check=False)
+
+
+def row_of(folder: Path, row: tuple[str, int, str, str]) -> Row | None:
+    """Return a row with its cost on the board, None if it was not measured."""
+    path = folder / f"{stem_of(*row, {})}.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    figures = {
+        "network": found["network"],
+        "seed": found["seed"],
+        "budget": found["budget"],
+        "method": found["method"],
+        "budget_bytes": found["bytes"],
+        "dense": found["dense"],
+    }
+    if "error" in found:
+        figures |= {"error": found["error"]}
+        return Row(figures=figures, peer="floats", ratio=0.0, origin=_origin(found))
+    program = from_bytes(path.with_suffix(".qlp").read_bytes(), str(path))
+    with tempfile.TemporaryDirectory() as name:
+        write_files(c_model(program, found["encoding"]).files, Path(name))
+        cost = measure(Path(name), BOARDS[BOARD])
+    assert cost.flash_bytes == found["flash"], "the C that was compressed"
+    figures |= {
+        "encoding": found["encoding"],
+        "flash_bytes": found["flash"],
+        "ram_bytes": found["ram"],
+        "stack_bytes": cost.stack_bytes,
+        "instructions": cost.instructions,
+        "accuracy": found["accuracy"],
+    }
+    ratio = found["float_bytes"] / found["flash"]
+    return Row(figures=figures, peer="floats", ratio=ratio, origin=_origin(found))
+
+
+def _origin(found: dict[str, Any]) -> dict[str, Any]:
+    here = origin()
+    return {**here, "trained_on": found["device"], "trained_with": found["isa"]}
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    chosen = [row for row in names() if given.only in row[0]]
+    with ThreadPoolExecutor(given.workers) as pool:
+        list(pool.map(lambda row: run(given.folder, row, given.device), chosen))
+    found = [row_of(given.folder, row) for row in names()]
+    report("compression", [row for row in found if row is not None])
+
+
+if __name__ == "__main__":
+    main()
