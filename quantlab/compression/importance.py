@@ -23,18 +23,14 @@ class Importance:
         self._num_steps = 0
 
     @torch.no_grad()
-    def observe(self) -> None:
-        """Take the gradients of one step."""
+    def observe(self, masks: Mapping[str, Tensor]) -> None:
+        """Take the gradients of one step. masks: by layer; weights that are not kept stay as they
+        were: the gradient of a channel without weights says nothing."""
         self._num_steps += 1
-        pairs = [
-            (self._squares[name], weight.grad)
-            for name, weight in self._weights.items()
-            if weight.grad is not None
-        ]
-        if pairs:
-            squares, gradients = [square for square, _ in pairs], [grad for _, grad in pairs]
-            torch._foreach_mul_(squares, _DECAY)
-            torch._foreach_addcmul_(squares, gradients, gradients, value=1 - _DECAY)
+        for name, weight in self._weights.items():
+            if weight.grad is not None:
+                change = weight.grad.square().sub_(self._squares[name]).mul_(masks[name])
+                self._squares[name].add_(change, alpha=1 - _DECAY)
 
     def fisher(self) -> dict[str, Tensor]:
         """Return F of each weight, by layer, corrected for the first steps."""

@@ -33,7 +33,7 @@ SELECTORS: Mapping[str, Callable[[], Selector]] = {
     "largest_first": LargestFirst,
 }
 _UPDATES = 120  # of the masks, over the whole ramp
-_MEASURED = 10  # how often the C is measured on the way, but for the last third
+_MEASURED = 30  # how often the C is measured on the way
 _FITS = 8
 _SPARE = 0.005  # of the flash: near enough to the budget
 
@@ -70,13 +70,12 @@ class Pruning:
     def observe_gradients(self) -> None:
         """Take the gradients of a step."""
         if self._flash is not None:
-            self._importance.observe()
+            self._importance.observe(self.masks)
 
     def begin_epoch(self, epoch: int) -> int | None:
         """Measure the C at the begin of an epoch; return its bytes, None where that is not due."""
         every = -(-self._num_epochs // _MEASURED)
-        is_late = 3 * epoch >= 2 * self._num_epochs
-        if self._flash is None or (epoch % every and not is_late):
+        if self._flash is None or epoch % every:
             return None
         flash = self._measure()
         if epoch == 0:
