@@ -1,0 +1,33 @@
+"""Whatever training did, the objects fit."""
+
+from shutil import which
+
+import pytest
+import torch
+from torch import nn
+
+from quantlab.compression.exporting import Exporter
+from quantlab.compression.final import trimmed
+from quantlab.conversion.samples import spec_of
+from quantlab.deploy.c.footprint import flash_bytes
+
+pytestmark = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
+
+
+def test_the_smallest_weights_go_until_the_objects_fit() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 40), nn.ReLU(), nn.Linear(40, 3)).eval()
+    samples = torch.rand(16, 1, 8, 8)
+    exporter = Exporter(
+        spec=spec_of(samples, is_raw=False), samples=samples, command=("cc",), encodings=("small",)
+    )
+    made = exporter.quantized(network, {})
+    before = made[1].weight.detach().clone()
+    dense = exporter.export(made).flash
+    exported = trimmed(made, exporter, dense - 1500)
+    assert exported.flash <= dense - 1500
+    assert flash_bytes(exported.model.files, ("cc",)) == exported.flash
+    gone = (made[1].weight == 0) & (before != 0)
+    assert gone.any()
+    assert before[gone].abs().mean() < before[~gone].abs().mean()
+    assert trimmed(made, exporter, exported.flash).flash == exported.flash
