@@ -116,7 +116,7 @@ NETWORKS: Mapping[str, Network] = {
         problem="MNIST",
         topology="LeNet",
         training=Training(epochs=12, peak=0.1),
-        recipe=Recipe(epochs=12, learning_rate=2e-3, encodings=("small", "auto")),
+        recipe=Recipe(epochs=12, learning_rate=2e-3, encodings=("small",)),
         budgets={"9 KB": 9_000, "7 KB": 7_000},
         fit=halved,
     ),

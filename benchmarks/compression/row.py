@@ -133,10 +133,7 @@ def main(arguments: list[str]) -> None:
     """Measure a row, unless it is there."""
     folder, name, seed, budget, method = Path(arguments[0]), *arguments[1:5]
     changes = json.loads(arguments[6]) if len(arguments) > 6 else {}
-    label = f"-{abs(hash(arguments[6])) % 10**6}" if changes else ""
-    path = (
-        folder / f"{name}-{seed}-{budget.replace('/', '_').replace(' ', '')}-{method}{label}.json"
-    )
+    path = folder / f"{stem_of(name, int(seed), budget, method, changes)}.json"
     if path.exists():
         return
     device = arguments[5] if len(arguments) > 5 else "cuda"
