@@ -9,7 +9,7 @@ QuantLabError(ValueError)     one clear line: the name, the value, what is allow
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 
 class QuantLabError(ValueError):
@@ -50,6 +50,7 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
 def check_kind(name: str, given: object, kind: Any, allowed: str) -> None:
     """Raise UsageError unless an argument is of a kind. kind: as of `isinstance`, but that booleans
     are no integers; allowed: it in words."""
-    is_flag = isinstance(given, bool) and kind is int
+    kinds = get_args(kind) or (kind,)
+    is_flag = isinstance(given, bool) and int in kinds and bool not in kinds
     if is_flag or not isinstance(given, kind):
         raise UsageError(f"{name}: a {type(given).__name__} given, {allowed} allowed")

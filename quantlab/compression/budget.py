@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from quantlab.errors import UsageError, check_kind
 
 _UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "KIB": 1024, "MIB": 1024**2}
+_MOST = 2**40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,10 @@ def _bytes(name: str, given: int | str | None) -> int | None:
         unit = None if found is None else _UNITS.get(found[2].upper())
         if found is None or unit is None:
             raise UsageError(f"{name}: '{given}' given, bytes such as 20000 or '20 KB' allowed")
-        count = int(float(re.sub("[_,]", "", found[1])) * unit)
+        count = int(Decimal(re.sub("[_,]", "", found[1])) * unit)
     assert isinstance(count, int)
     if count <= 0:
         raise UsageError(f"{name}: {given} given, at least 1 byte allowed")
+    if count > _MOST:
+        raise UsageError(f"{name}: more than {_MOST:,} bytes given; None sets no limit")
     return count

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from quantlab.deploy.c.folder import leftovers
 from quantlab.deploy.folder import check_places, only_writer, replace_files
 from quantlab.errors import UsageError, check_kind
 from quantlab.files import write_together
+from quantlab.graphs.select import quantizable_layers
+from quantlab.graphs.weights import check_own_weight
 from quantlab.integer.lower import InputSpec
 from quantlab.integer.program import Program
 
@@ -51,6 +53,8 @@ class Compressed:
         return str(self.report)
 
 
+@torch.inference_mode(mode=False)
+@torch.enable_grad()
 def compress(
     model: nn.Module,
     data: Data | Batches,
@@ -66,8 +70,9 @@ def compress(
 ) -> Compressed:
     """Compress a trained network until the objects of its C fit a budget, and train it meanwhile.
 
-    model: in float; it stays as it is. data: batches of inputs and classes to train with, or
-    `Data`; what is decided is decided on `valid` or, without, on a tenth held out of `train`.
+    model: in float; it stays as it is. All parameters of a copy are trained, frozen ones too.
+    data: batches of inputs and classes to train with, or `Data`; what is decided is decided on
+    `valid` or, without, on a tenth held out of `train`.
     budget: bytes, of flash if it is a number. floor: the least accuracy of the C on validation
     samples, in percent. folder: for the C (`c/`), the report and the state: called again with the
     same settings, a compression that was killed goes on and ends with the same bytes. board: whose
@@ -96,8 +101,10 @@ def compress(
     if has_quantizers(model):
         raise UsageError("model: a network with quantizers given, one of floats allowed")
     check_layers(model)
+    for name, layer in quantizable_layers(model).items():
+        check_own_weight(layer, name)
     given, valid = data_of(data, chosen.seed)
-    network = copy.deepcopy(model).eval()
+    network = _trainable(model)
     samples = _calibration(network, given.train, chosen)
     exporter = Exporter(
         spec=spec_of(samples, is_raw=False) if spec is None else spec,
@@ -106,6 +113,8 @@ def compress(
         encodings=chosen.encodings,
     )
     place = None if folder is None else Path(folder)
+    if place is not None:
+        _check_folder(place)
     with nullcontext() if place is None else only_writer(place):
         identity = {
             "network": digest_of(network.state_dict()),
@@ -113,6 +122,7 @@ def compress(
             "recipe": chosen.model_dump(mode="json"),
             "board": board,
             "samples": digest_of({"samples": samples}),
+            "spec": asdict(exporter.spec),
         }
         stages = Stages(
             network=network,
@@ -152,6 +162,16 @@ def compress(
     )
 
 
+def _trainable(model: nn.Module) -> nn.Module:
+    """Return a copy in evaluation all of whose parameters are trained, in 32 bits at least."""
+    network = copy.deepcopy(model).eval()
+    if any(p.dtype in (torch.float16, torch.bfloat16) for p in network.parameters()):
+        network = network.float()
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    return network
+
+
 def _check_floor(floor: object) -> None:
     if isinstance(floor, bool) or not isinstance(floor, int | float):
         raise UsageError(f"floor: a {type(floor).__name__} given, percent allowed")
@@ -170,6 +190,15 @@ def _calibration(network: nn.Module, batches: Batches, recipe: Recipe) -> Tensor
             if sum(map(len, found)) >= recipe.calibration:
                 break
     return torch.cat(found)[: recipe.calibration].cpu()
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise UsageError where the C could not be written at the end."""
+    if folder == Path():
+        raise UsageError("folder: '' given, a path allowed")
+    files = ("c/model.c", "report.txt", "report.json", "state/compression.json")
+    check_places(dict.fromkeys(files, b""), folder)
+    leftovers({}, folder / "c", has_parts=False)
 
 
 def _write(done: Done, folder: Path) -> None:

@@ -9,10 +9,19 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+)
 
 from quantlab.errors import UsageError
 from quantlab.graphs.inputs import as_input, device_of
+from quantlab.integer.lower.finite import check_finite
 
 _TENTH = 10
 
@@ -55,12 +64,40 @@ def checked_batches(given: object, name: str) -> Batches:
     return batches
 
 
-def batches_on(network: nn.Module, batches: Batches, name: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches on a network's device, the inputs in its type. Raises UsageError."""
+def batches_on(
+    network: nn.Module, batches: Batches, name: str, num_classes: int | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches on a network's device, the inputs in its type, classes as int64.
+
+    num_classes: of the network, None where they are not known. Raises UsageError for inputs that
+    are not finite, and for targets that are no class.
+    """
     device = device_of(network)
     for batch in batches:
         inputs, targets = pair_of(batch, name)
-        yield as_input(inputs, network, name), targets.to(device, non_blocking=True)
+        check_finite(inputs, name)
+        if num_classes is not None:
+            check_classes(targets, len(inputs), num_classes, name)
+        if not targets.is_floating_point():
+            targets = targets.long()
+        real = inputs if inputs.is_floating_point() else inputs.float()
+        yield as_input(real, network, name), targets.to(device, non_blocking=True)
+
+
+def check_classes(targets: Tensor, count: int, num_classes: int, name: str) -> None:
+    """Raise UsageError unless targets are classes, one for each of `count` samples."""
+    if targets.shape != (count,) or targets.is_floating_point() or targets.is_complex():
+        kind = str(targets.dtype).removeprefix("torch.")
+        raise UsageError(
+            f"{name}: targets {kind}{list(targets.shape)} given, integers [{count}] allowed, a "
+            "class for each sample"
+        )
+    low, high = int(targets.min()), int(targets.max())
+    if low < 0 or high >= num_classes:
+        raise UsageError(
+            f"{name}: class {low if low < 0 else high} given, 0 to {num_classes - 1} allowed, the "
+            f"{num_classes} outputs of the network"
+        )
 
 
 def pair_of(batch: Any, name: str) -> tuple[Tensor, Tensor]:
@@ -111,8 +148,6 @@ def _checked(given: object, name: str) -> Batches:
 
 
 def _check(batches: Batches, name: str) -> None:
-    if isinstance(batches, Sized) and len(batches) == 0:
-        raise UsageError(f"{name}: 0 batches given, at least 1 needed")
     for batch in batches:
         pair_of(batch, name)
         return
@@ -144,28 +179,50 @@ def _held_out_samples(loader: DataLoader[Any], seed: int) -> tuple[Batches, Batc
             f"data.valid: None given, but no tenth can be held out of a {type(dataset).__name__} "
             "without length; batches to decide with needed"
         )
-    if len(dataset) < 2:
-        raise UsageError(f"data.train: {len(dataset)} samples given, at least 2 needed")
-    if loader.batch_size is None:
-        raise UsageError("data.valid: None given, but the loader makes no batches; some needed")
-    count = max(len(dataset) // _TENTH, 1)
-    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed)).tolist()
-    held, kept = sorted(order[:count]), sorted(order[count:])
-    is_shuffled = not isinstance(loader.sampler, torch.utils.data.SequentialSampler)
+    places, is_shuffled = _places_of(loader, dataset)
+    if len(places) < 2:
+        raise UsageError(f"data.train: {len(places)} samples given, at least 2 needed")
+    size = loader.batch_size
+    if size is None:
+        raise UsageError(
+            "data.valid: None given, but no tenth can be held out of a loader with batches of its "
+            "own; batches to decide with needed"
+        )
+    count = max(len(places) // _TENTH, 1)
+    order = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed)).tolist()
+    held, kept = ([places[n] for n in sorted(part)] for part in (order[:count], order[count:]))
+    is_one_left = len(kept) % size == 1  # batch norms cannot train on it
 
-    def new(indices: list[int], *, shuffle: bool) -> DataLoader[Any]:
+    def new(indices: list[int], *, shuffle: bool, drop_last: bool) -> DataLoader[Any]:
         return DataLoader(
             Subset(dataset, indices),
-            batch_size=loader.batch_size,
+            batch_size=size,
             shuffle=shuffle,
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,
             pin_memory=loader.pin_memory,
-            drop_last=shuffle and loader.drop_last and len(indices) > (loader.batch_size or 1),
+            drop_last=drop_last and len(indices) > size,
             worker_init_fn=loader.worker_init_fn,
         )
 
-    return new(kept, shuffle=is_shuffled), new(held, shuffle=False)
+    train = new(kept, shuffle=is_shuffled, drop_last=loader.drop_last or is_one_left)
+    return train, new(held, shuffle=False, drop_last=False)
+
+
+def _places_of(loader: DataLoader[Any], dataset: Sized) -> tuple[Sequence[int], bool]:
+    """Return which samples of its data set a loader gives, and whether it shuffles them. Raises
+    UsageError for one that has rules of its own."""
+    sampler = loader.sampler
+    if isinstance(sampler, SubsetRandomSampler):
+        return sampler.indices, True
+    is_shuffled = isinstance(sampler, RandomSampler) and not sampler.replacement
+    is_usual = is_shuffled or isinstance(sampler, SequentialSampler)
+    if not is_usual or not isinstance(sampler, Sized) or len(sampler) != len(dataset):
+        raise UsageError(
+            "data.valid: None given, but no tenth can be held out of a loader with a "
+            f"{type(sampler).__name__}; batches to decide with needed"
+        )
+    return range(len(dataset)), is_shuffled
 
 
 def hash_of(seed: int, epoch: int) -> int:

@@ -28,6 +28,7 @@ from quantlab.compression.training import (
     accuracy_of_integers,
     new_optimizer,
     num_batches_of,
+    num_classes_of,
     rate_at,
     reestimate_batch_norms,
     train_epoch,
@@ -70,6 +71,7 @@ class Stages:
         self._exporter, self._store, self._progress = exporter, store, progress
         self._board = board
         self._num_batches = num_batches_of(data.train)
+        self._num_classes = num_classes_of(network, exporter.samples[:1])
         self._objective = Objective(
             criterion=criterion,
             teacher=copy.deepcopy(network).eval(),
@@ -92,6 +94,8 @@ class Stages:
                 f"floor: {self._floor:g} % given, at most the {dense_accuracy:.2f} % of the "
                 "network itself on validation samples allowed"
             )
+        if self._data.test is not None:  # a wrong class is said before anything is trained
+            accuracy_of(self._network, self._data.test, "data.test")
         if recipe.low_rank:
             self._network, self._forms = with_lower_ranks(
                 self._network, self._exporter.samples, self._budget.ram_bytes
@@ -191,7 +195,7 @@ class Stages:
     def _epoch(self, network: nn.Module, epoch: int, steps: Steps) -> None:
         train = self._data.train
         with drawn_from(hash_of(self._recipe.seed, epoch), train):
-            train_epoch(network, train, self._num_batches, steps)
+            train_epoch(network, train, self._num_batches, self._num_classes, steps)
         self._accuracy = accuracy_of(network, self._valid, "data.valid")
         self._progress("compress", epoch + 1, self._recipe.epochs)
 

@@ -11,9 +11,10 @@ from quantlab.algorithms.eager_optimizer import eager
 from quantlab.algorithms.parameter_groups import parameter_groups
 from quantlab.compression.layers import keep
 from quantlab.compression.recipe import Recipe
-from quantlab.compression.samples import Batches, batches_on
+from quantlab.compression.samples import Batches, batches_on, check_classes
 from quantlab.conversion.samples import codes_of
 from quantlab.errors import DivergedError, UsageError
+from quantlab.graphs.inputs import taking
 from quantlab.graphs.shapes import evaluating
 from quantlab.integer.fast import FastEngine
 from quantlab.integer.lower import InputSpec
@@ -47,7 +48,7 @@ class Objective:
 
     def __call__(self, outputs: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of a batch."""
-        loss = self.criterion(outputs, targets)
+        loss = self._loss(outputs, targets)
         if self.distill == 0.0 or outputs.ndim != 2:
             return loss
         with torch.no_grad():
@@ -57,6 +58,24 @@ class Objective:
             given, nn.functional.log_softmax(wanted, 1), log_target=True, reduction="batchmean"
         )
         return (1 - self.distill) * loss + self.distill * self.temperature**2 * distance
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        try:
+            loss: object = self.criterion(outputs, targets)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UsageError(f"criterion: it refused outputs and classes: {reason}") from error
+        allowed = "the mean loss of a batch, a tensor of one number, allowed"
+        if not isinstance(loss, Tensor):
+            raise UsageError(f"criterion: a {type(loss).__name__} returned, {allowed}")
+        if loss.numel() != 1:
+            raise UsageError(f"criterion: a tensor {list(loss.shape)} returned, {allowed}")
+        if not loss.requires_grad:
+            raise UsageError(
+                "criterion: a tensor that does not depend on the outputs returned, one with a "
+                "gradient allowed"
+            )
+        return loss.reshape(())
 
 
 def new_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -93,18 +112,23 @@ class Steps:
     after_step: Callable[[float], None] = lambda part: None
 
 
-def train_epoch(network: nn.Module, batches: Batches, num_batches: int, steps: Steps) -> float:
+def train_epoch(
+    network: nn.Module, batches: Batches, num_batches: int, num_classes: int, steps: Steps
+) -> float:
     """Train for one epoch; return the mean loss of its batches.
 
-    num_batches: of an epoch. Raises DivergedError for a loss that is not finite.
+    num_batches: of an epoch. num_classes: of the network. Raises DivergedError for a loss that is
+    not finite, UsageError for a batch that the network cannot train on.
     """
     network.train()
     total = torch.zeros((), dtype=torch.float64)
     count = 0
-    for inputs, targets in batches_on(network, batches, "data.train"):
+    for inputs, targets in batches_on(network, batches, "data.train", num_classes):
         for group in steps.optimizer.param_groups:
             group["lr"] = steps.rate(count / num_batches)
-        loss = steps.objective(scores_of(network(inputs)), inputs, targets)
+        with taking(inputs, "data.train"):
+            scores = scores_of(network(inputs))
+        loss = steps.objective(scores, inputs, targets)
         steps.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         steps.after_backward()
@@ -122,7 +146,21 @@ def train_epoch(network: nn.Module, batches: Batches, num_batches: int, steps: S
 
 def num_batches_of(batches: Batches) -> int:
     """Return how many batches an epoch has."""
-    return len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
+    try:
+        return len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
+    except TypeError:  # of a loader whose data set has no length
+        return sum(1 for _ in batches)
+
+
+@torch.no_grad()
+def num_classes_of(network: nn.Module, samples: Tensor) -> int:
+    """Return how many classes a network scores. samples: `[N, ...]`. Raises UsageError for samples
+    that it does not take, and for outputs that are no scores `[N, classes]`."""
+    with evaluating(network), taking(samples, "data.train"):
+        scores = scores_of(network(samples))
+    if scores.ndim != 2:
+        raise UsageError(f"model: outputs {list(scores.shape)} given, scores [N, classes] allowed")
+    return scores.shape[1]
 
 
 @torch.no_grad()
@@ -131,8 +169,9 @@ def accuracy_of(network: nn.Module, batches: Batches, name: str) -> float:
     right, count = torch.zeros((), dtype=torch.int64), 0
     with evaluating(network):
         for inputs, targets in batches_on(network, batches, name):
-            scores = scores_of(network(inputs))
-            check_classes(scores, targets, name)
+            with taking(inputs, name):
+                scores = scores_of(network(inputs))
+            check_classes(targets, len(scores), scores.shape[1], name)
             right = right.to(scores.device) + (scores.argmax(1) == targets).sum()
             count += len(targets)
     return 100 * right.item() / count
@@ -151,18 +190,6 @@ def accuracy_of_integers(
             right += int((scores.argmax(1) == classes.cpu()).sum())
             count += len(classes)
     return 100 * right / count
-
-
-def check_classes(scores: Tensor, targets: Tensor, name: str) -> None:
-    """Raise UsageError unless outputs are scores of classes, and targets such classes."""
-    if scores.ndim != 2:
-        raise UsageError(f"model: outputs {list(scores.shape)} given, scores [N, classes] allowed")
-    if targets.shape != scores.shape[:1] or targets.is_floating_point():
-        kind = str(targets.dtype).removeprefix("torch.")
-        raise UsageError(
-            f"{name}: targets {kind}{list(targets.shape)} given, integers [{len(scores)}] allowed, "
-            "a class for each sample"
-        )
 
 
 @torch.no_grad()

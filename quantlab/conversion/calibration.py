@@ -54,7 +54,12 @@ def check_layers(network: nn.Module) -> None:
             f"model: a {type(network).__name__} given, a network with layers of weights allowed: "
             f"{names}"
         )
+    if "" in quantizable_layers(network):
+        kind = type(network).__name__
+        raise UsageError(f"model: a bare {kind} given; nn.Sequential(model) allowed")
     for name, tensor in network.state_dict().items():
+        if tensor.is_meta:
+            raise UsageError(f"model: '{name}' on the device meta given, one with values allowed")
         check_finite(tensor, name)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from quantlab.compression import Budget, Compressed, Data, Recipe, UnreachableError, compress
 from quantlab.deploy.c.footprint import flash_bytes
 from quantlab.errors import UsageError
+from quantlab.integer.lower import InputSpec
 
 pytestmark = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 RECIPE = Recipe(epochs=4, learning_rate=5e-3, calibration=64, encodings=("small",))
@@ -101,6 +103,17 @@ def test_what_was_killed_goes_on_to_the_same_bytes(tmp_path: Path, last: int) ->
     [
         ({"budget": 100}, "budget.flash: 100 bytes given, at least"),
         ({"budget": Budget(ram=10)}, "budget.ram: .* bytes needed, 10 given"),
+        ({"budget": True}, "budget: a bool given"),
+        ({"budget": "9" * 400 + " KB"}, "budget.flash: more than .* bytes given"),
+        ({"folder": ""}, "folder: '' given, a path allowed"),
+        (
+            {
+                "data": Data(
+                    train=batches(64, 0), test=[(torch.rand(2, 1, 8, 8), torch.tensor([0, 3]))]
+                )
+            },
+            "data.test: class 3 given, 0 to 2 allowed",
+        ),
         ({"budget": "20 XB"}, "budget.flash: '20 XB' given, bytes such as"),
         ({"floor": 100.0}, "floor: 100 % given, at most the"),
         ({"floor": 0.97}, "floor: 0.97 given; it is in percent: 97"),
@@ -122,6 +135,54 @@ def test_a_floor_that_does_not_hold_gives_the_curve() -> None:
         compressed(budget=4_500, floor=80.0, recipe=recipe)
     assert [point.epoch for point in error.value.curve] == [0, 1]
     assert error.value.smallest is not None
+
+
+def test_what_stands_in_the_folder_is_said_before_training(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "mine.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for folder, said in ((tmp_path, "mine.txt: no file of"), (tmp_path / "file", "no folder")):
+        with pytest.raises(UsageError, match=said):
+            compressed(folder, progress=lambda *_: pytest.fail("trained"))
+
+
+def test_another_input_is_another_compression(tmp_path: Path) -> None:
+    def kill(what: str, done: int, total: int | None) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        compressed(tmp_path, progress=kill)
+    spec = InputSpec(shape=(1, 8, 8), scale=(1 / 100,), zero_point=(0,))
+    with pytest.raises(UsageError, match=r"a compression with spec .* lies there"):
+        compressed(tmp_path, spec=spec)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_frozen_parameters_are_trained_in_any_mode(mode: Any) -> None:
+    frozen = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3))
+    frozen.requires_grad_(False)
+    recipe = Recipe(epochs=3, calibration=32, encodings=("small",))
+    given = data()
+    with mode():
+        made = compress(frozen, given, budget=Budget(ram=1_000), recipe=recipe, board="host")
+    for name, before in frozen.named_parameters():
+        assert not torch.equal(made.network.get_parameter(name), before)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda network: network.to("meta"), "'0.weight' on the device meta given"),
+        (lambda network: network[0], "a bare Conv2d given; nn.Sequential"),
+        (
+            lambda network: nn.Sequential(nn.Flatten(), weight_norm(nn.Linear(64, 3))),
+            "layer '1': a weight computed by a parametrization given",
+        ),
+    ],
+)
+def test_networks_that_have_no_weights_of_their_own(change: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        compress(change(network()), data(), budget=BUDGET, recipe=RECIPE, board="host")
 
 
 class Branches(nn.Module):

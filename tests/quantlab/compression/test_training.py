@@ -1,11 +1,14 @@
 """The steps of training."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from quantlab.compression import Recipe
-from quantlab.compression.training import new_optimizer
+from quantlab.compression.training import Objective, Steps, new_optimizer, train_epoch
+from quantlab.errors import UsageError
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
@@ -18,3 +21,43 @@ def test_optimizers_import_no_compiler(name: str) -> None:
     assert not hasattr(type(optimizer).zero_grad, "__wrapped__")
     assert optimizer.defaults["lr"] == 0.5
     assert optimizer.defaults["weight_decay"] == 0.125
+
+
+def objective(criterion: Any) -> Objective:
+    return Objective(criterion=criterion, teacher=nn.Linear(4, 3), distill=0.5, temperature=1.0)
+
+
+def epoch(network: nn.Module, samples: int, criterion: Any) -> float:
+    """Train on batches of four and the rest."""
+    inputs, classes = torch.rand(samples, 4), torch.arange(samples) % 3
+    steps = Steps(
+        objective=objective(criterion),
+        optimizer=new_optimizer(network, Recipe()),
+        rate=lambda part: 1e-3,
+        masks=dict,
+    )
+    batches = list(zip(inputs.split(4), classes.split(4), strict=True))
+    return train_epoch(network, batches, len(batches), 3, steps)
+
+
+def test_a_last_batch_that_batch_norms_cannot_train_on() -> None:
+    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    assert epoch(network, 6, nn.functional.cross_entropy) > 0
+    with pytest.raises(UsageError, match=r"data.train: float32\[1, 4\] given, which .* not take"):
+        epoch(network, 5, nn.functional.cross_entropy)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "said"),
+    [
+        (nn.CrossEntropyLoss(reduction="none"), r"a tensor \[4\] returned, the mean loss"),
+        (lambda outputs, classes: None, "a NoneType returned, the mean loss"),
+        (lambda outputs, classes: 1.0, "a float returned, the mean loss"),
+        (lambda outputs, classes: outputs.detach().mean(), "does not depend on the outputs"),
+        (nn.BCEWithLogitsLoss(), "it refused outputs and classes: Target size"),
+    ],
+)
+def test_a_criterion_that_returns_no_loss(criterion: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=f"criterion: .*{said}") as error:
+        epoch(nn.Linear(4, 3), 4, criterion)
+    assert "\n" not in str(error.value)
