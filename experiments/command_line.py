@@ -31,12 +31,14 @@ class Option:
 @dataclass(frozen=True, kw_only=True)
 class Syntax:
     """What a command accepts: options, values of these sections of the configuration, and what
-    stands without dashes, named `operands`, if anything may."""
+    stands without dashes, named `operands`, if anything may. values: what the help says of the
+    values of sections."""
 
     help: str
     options: Mapping[str, Option] = field(default_factory=dict)
     required: Sequence[str] = ()
     sections: Collection[str] = ()
+    values: str = "list items by number: --quantize.rules.0.on=input"
     operands: str = ""
 
 
@@ -105,7 +107,9 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Syntax]) -> Invocatio
 def _option(name: str, command: str, syntax: Syntax) -> Option:
     if name in syntax.options:
         return syntax.options[name]
-    hint = did_you_mean(name, syntax.options) or f"; see: main.py {command} --help"
+    parts = [f"'{option}'" for option in syntax.options if option.startswith(f"{name}.")]
+    hint = f"; did you mean {' or '.join(parts)}?" if parts else did_you_mean(name, syntax.options)
+    hint = hint or f"; see: main.py {command} --help"
     raise UsageError(f"--{name}: {command} has no such option{hint}")
 
 
@@ -154,6 +158,8 @@ def usage(commands: Mapping[str, Syntax], command: str | None = None) -> str:
             break_on_hyphens=False,
         )
     if syntax.sections:
-        lines.append("  --section.key=...  sets a value of the configuration, read as YAML;")
-        lines.append("                     list items by number: --quantize.rules.0.on=input")
+        section = next(iter(syntax.sections)) if len(syntax.sections) == 1 else "section"
+        shown = f"--{section}.key=..."
+        lines.append(f"  {shown:<18} sets a value of the configuration, read as YAML;")
+        lines.append(f"                     {syntax.values}")
     return "\n".join(lines)

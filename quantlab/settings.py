@@ -57,7 +57,7 @@ def first_complaint(
         hint = did_you_mean(str(context["tag"]), tags)
         message = f"'{context['tag']}' given, {', '.join(tags)} allowed{hint}"
     else:
-        message = message.removeprefix("Value error, ")
+        message = message.removeprefix("Value error, ").replace("valid tuple", "valid list")
         message = message[0].lower() + message[1:]
         given = first["input"]
         if not isinstance(given, dict | list):

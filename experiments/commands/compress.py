@@ -25,6 +25,7 @@ from experiments.experiment.session import session_of
 from experiments.progress import console, show
 from experiments.runs.folder import RunFolder
 from quantlab.compression import UnreachableError
+from quantlab.compression.floor import check_floor
 from quantlab.compression.report import Point
 from quantlab.compression.target import command_for
 from quantlab.conversion.calibration import has_quantizers
@@ -77,8 +78,10 @@ def _document(invocation: Invocation) -> Document:
 
 
 def _check(config: AskedConfig) -> None:
-    """Raise UsageError for a budget that is none, and a board without its compiler."""
+    """Raise UsageError for a budget or a floor that is none, and a board without its compiler."""
     config.budget.budget()
+    if config.floor is not None:
+        check_floor(config.floor)
     command_for(config.board)
 
 

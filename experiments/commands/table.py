@@ -184,6 +184,7 @@ COMMANDS: Mapping[str, Command] = {
             },
             required=("problem", "exp_id"),
             sections=("recipe",),
+            values="see docs/compression.md: --recipe.epochs=60 --recipe.encodings=[small,auto]",
         ),
     ),
     "data": Command(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from quantlab.algorithms.after_training.batches import Progress, silent
 from quantlab.compression.budget import Budget, budget_of
 from quantlab.compression.exporting import Exporter
+from quantlab.compression.floor import check_floor
 from quantlab.compression.recipe import Recipe
 from quantlab.compression.report import Report
 from quantlab.compression.samples import Batches, Data, batches_on, data_of, drawn_from
@@ -96,7 +97,7 @@ def compress(
             check_kind(name, one, kind, words)
     check_kind("progress", progress, Callable, "a function")
     if floor is not None:
-        _check_floor(floor)
+        check_floor(floor)
     command = command_for(board)
     if has_quantizers(model):
         raise UsageError("model: a network with quantizers given, one of floats allowed")
@@ -170,15 +171,6 @@ def _trainable(model: nn.Module) -> nn.Module:
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     return network
-
-
-def _check_floor(floor: object) -> None:
-    if isinstance(floor, bool) or not isinstance(floor, int | float):
-        raise UsageError(f"floor: a {type(floor).__name__} given, percent allowed")
-    if not 0 <= floor <= 100:
-        raise UsageError(f"floor: {floor} given, 0 to 100 percent allowed")
-    if 0 < floor <= 1:
-        raise UsageError(f"floor: {floor} given; it is in percent: {100 * floor:g}")
 
 
 def _calibration(network: nn.Module, batches: Batches, recipe: Recipe) -> Tensor:

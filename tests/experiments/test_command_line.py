@@ -19,6 +19,8 @@ SYNTAXES = {
             "json": Option(help="as JSON", is_flag=True),
             "top": Option(help="how many", at_least=1),
             "how": Option(help="at what pace", allowed=("fast", "slow")),
+            "size.height": Option(help="rows"),
+            "size.width": Option(help="columns"),
         },
         operands="FILE ...",
     ),
@@ -69,6 +71,7 @@ def test_operands_and_flags() -> None:
         (["qqqq"], "no command named 'qqqq'; allowed: train, show"),
         (["train"], "train needs --problem=...; see: main.py train --help"),
         (["--problm=P"], "--problm: train has no such option; did you mean 'problem'"),
+        (["show", "--size=3"], "no such option; did you mean 'size.height' or 'size.width'?"),
         (["--zzz=1"], "--zzz: train has no such option"),
         (["--problem=P", "--problem=Q"], "--problem: given twice"),
         (["--problem"], "--problem: needs a value, as --problem=VALUE"),
@@ -109,6 +112,7 @@ def test_help_tells_every_command_and_option() -> None:
         assert own.splitlines()[0].startswith(f"usage: python main.py {name}")
         for option in syntax.options:
             assert f"--{option}" in own
-        assert ("--section.key=" in own) == bool(syntax.sections)
+        assert (".key=... " in own) == bool(syntax.sections)
+        assert (syntax.values in own) == bool(syntax.sections)
         assert set(syntax.required) <= set(syntax.options)
         assert max(map(len, own.splitlines())) <= 100

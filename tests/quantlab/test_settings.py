@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from quantlab.algorithms import ALGORITHMS, QuantizeConfig, QuantRule
+from quantlab.compression import Recipe
 from quantlab.errors import UsageError
 from quantlab.monitor.table import STATISTICS
 from quantlab.schedule import Constant
@@ -52,6 +53,7 @@ def test_pydantics_own_call_raises_its_own_error() -> None:
     ("make", "message"),
     [
         (lambda: QuantizeConfig(rules=3), "rules: input should be a valid list .got 3"),
+        (lambda: Recipe(encodings="tiny"), "encodings: input should be a valid list .got 'tiny'"),
         (lambda: QuantizeConfig(rule=[]), "rule: unknown key; did you mean 'rules'?"),
         (lambda: ALGORITHMS["ste"](num_bits="4"), "num_bits: input should be a valid integer"),
         (lambda: Constant(value="1"), "value: input should be a valid number"),

@@ -168,6 +168,12 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(lab: Lab, capsys: Captured
         assert lab.everything_in_logs() == before, given
 
 
+def test_a_fraction_as_floor_is_refused_before_the_run_is_read(lab: Lab, capsys: Captured) -> None:
+    asked = ("compress", "--problem=Toy", "--exp_id=9", "--board=host", "--budget.ram=900")
+    error = said(capsys, *asked, "--floor=0.9", code=2)
+    assert error == "main.py: floor: 0.9 given; it is in percent: 90\n"
+
+
 def test_a_pruned_network_is_one_with_zeros(lab: Lab) -> None:
     assert main.main([*FLOAT_RUN, "--prune={sparsity: 0.5}"]) == 0
     options = {"problem": "Toy", "exp_id": "0"}
