@@ -6,6 +6,7 @@ from torch import nn
 from quantlab.algorithms.layers import carries
 from quantlab.compression.exporting import Exported, Exporter
 from quantlab.compression.layers import prunable_layers
+from quantlab.compression.unreachable import UnreachableError
 
 _MORE = 1.1  # weights, over those that would do
 
@@ -15,17 +16,25 @@ def trimmed(network: nn.Module, exporter: Exporter, flash: int | None) -> Export
     """Return a network with quantizers as C of at most `flash` bytes.
 
     Where it takes more, the smallest weights of all layers, in steps of their grids, become zero in
-    place until it fits: training with quantizers moves few bytes.
+    place until it fits: training with quantizers moves few bytes. Raises UnreachableError if it
+    takes more without any weight.
     """
     exported = exporter.export(network)
+    smallest = exported.flash
     while flash is not None and exported.flash > flash:
         excess = exported.flash - flash
-        _remove(network, max(int(excess * _MORE), 1))
+        if not _remove(network, max(int(excess * _MORE), 1)):
+            raise UnreachableError(
+                f"budget.flash: {flash:,} bytes given, {smallest:,} the fewest that were made",
+                smallest=smallest,
+            )
         exported = exporter.export(network)
+        smallest = min(smallest, exported.flash)
     return exported
 
 
-def _remove(network: nn.Module, count: int) -> None:
+def _remove(network: nn.Module, count: int) -> bool:
+    """Remove weights, in place; return whether there were any."""
     layers = list(prunable_layers(network).values())
     sizes = []
     for layer in layers:
@@ -38,3 +47,4 @@ def _remove(network: nn.Module, count: int) -> None:
     gone[order] = True
     for layer, part in zip(layers, gone.split([size.numel() for size in sizes]), strict=True):
         layer.weight.masked_fill_(part.reshape(layer.weight.shape), 0.0)
+    return len(order) > 0

@@ -58,8 +58,8 @@ class Pruning:
         self._layers = prunable_layers(network)
         self._selector = SELECTORS[recipe.method]()
         self._importance = Importance(self._layers)
-        self._bits = dict.fromkeys(self._layers, 8)
         self._weight_bits = recipe.weight_bits
+        self._bits = dict.fromkeys(self._layers, max(recipe.weight_bits))
         self._num_epochs = recipe.ramp_epochs
         self._curves: dict[str, ByteCurve] = {}
         self._others = self._dense = 0.0
@@ -126,6 +126,8 @@ class Pruning:
             if not below < wanted < above:
                 wanted = (below + above) / 2
         assert smallest is not None
+        if best is None:
+            smallest = min(smallest, self._fewest(self._flash), key=lambda one: one[0])
         flash, selection = smallest if best is None else best
         self._quantize(selection)
         self.masks = kept_of(self._network)
@@ -136,18 +138,34 @@ class Pruning:
         return Pruned(network=network.to(self._device), bits=self._bits, flash=flash)
 
     def smallest(self) -> int:
-        """Return the bytes of the C if each layer keeps as few weights as it may: no budget below
-        them can be met."""
+        """Return the bytes of the smallest C that is known, or of one that fits the budget: no
+        budget below them can be met."""
+        before = Selection(masks=self.masks, bits=self._bits)
+        flash, _ = self._fewest(self._flash)
+        self._keep(before)
+        return flash
+
+    def _fewest(self, enough: int | None) -> tuple[int, Selection]:
+        """Return the bytes of the smallest C, or of the first one of at most `enough`, and what it
+        keeps: as few weights as each layer may, or all, for small networks often need more code for
+        fewer weights than these save."""
+        found: list[tuple[int, Selection]] = []
+        for is_all in (False, True):
+            for bits in sorted(self._weight_bits):
+                selection = self._extreme(bits, keep_all=is_all)
+                found.append((self._exported_of(selection).flash, selection))
+                if enough is not None and found[-1][0] <= enough:
+                    return found[-1]
+        return min(found, key=lambda one: one[0])
+
+    def _extreme(self, bits: int, *, keep_all: bool) -> Selection:
         masks = {}
         for name in self._curves or self._layers:
             weight = self._values[name]
             order = ranking(weight.abs(), weight)
-            masks[name] = mask_of(order, least_kept(self._layers[name]), weight)
-        before = Selection(masks=self.masks, bits=self._bits)
-        bits = dict.fromkeys(masks, min(self._weight_bits))
-        flash = self._exported_of(Selection(masks=masks, bits=bits)).flash
-        self._keep(before)
-        return flash
+            count = len(order) if keep_all else least_kept(self._layers[name])
+            masks[name] = mask_of(order, count, weight)
+        return Selection(masks=masks, bits=dict.fromkeys(masks, bits))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that `load_state_dict` needs."""

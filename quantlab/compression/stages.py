@@ -167,7 +167,7 @@ class Stages:
         if flash < least:
             raise UsageError(
                 f"budget.flash: {flash:,} bytes given, at least {least:,} allowed: what code, "
-                "structures and a weight for every fourth output take"
+                "structures and the fewest bytes of weights take"
             )
 
     def _train(
