@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
+from quantlab import save_compressed_model
 from quantlab.compression import Compressed, Recipe
 from quantlab.compression.target import HOST
 from quantlab.conversion.samples import codes_of
@@ -72,6 +73,11 @@ def test_the_example_fits_its_budget_and_prints_what_the_page_says(
     assert isinstance(images, Tensor)
     assert isinstance(result, Compressed)
     assert_classify_is_the_program(images, result)
+    # As docs/intermittent.md says.
+    saved = save_compressed_model(
+        result.network, "smallest", images[0], spec=result.spec, intermittent=True
+    )
+    assert saved.spec == result.spec
 
 
 def test_the_figures_of_the_page_add_up() -> None:

@@ -113,7 +113,7 @@ def test_the_functions_beside_them(
     given = names()
     compressed = names()
     call = next(row for row in CALLS if "val_loader=val_loader" in row[1])
-    given["size"] = run(call, compressed)
+    given["size"] = compressed["size"] = run(call, compressed)
     found = {row[0]: run(row, given) for row in OTHERS if "save_" not in row[1]}
     assert list(found["`get_layers(model)`"]) == ["conv1", "fc1"]
     assert len(found["`compute_sparsity_for_layers(layers)`"]) == 2
