@@ -1,7 +1,7 @@
 """The steps of training: the loss, the rate, one epoch."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from quantlab.algorithms.parameter_groups import parameter_groups
 from quantlab.compression.layers import keep
 from quantlab.compression.recipe import Recipe
 from quantlab.compression.samples import Batches, batches_on, check_classes
+from quantlab.conversion.accuracy import scores_of
 from quantlab.conversion.samples import codes_of
 from quantlab.errors import DivergedError, UsageError
 from quantlab.graphs.inputs import taking
@@ -22,19 +23,6 @@ from quantlab.integer.program import Program
 
 _BATCH = 256
 Criterion = Callable[[Tensor, Tensor], Tensor]
-
-
-def scores_of(outputs: object) -> Tensor:
-    """Return the first of a network's outputs. Raises UsageError unless it is a tensor."""
-    while not isinstance(outputs, Tensor):
-        if isinstance(outputs, Mapping):
-            outputs = list(outputs.values())
-        if not isinstance(outputs, Sequence) or not outputs:
-            raise UsageError(
-                f"model: a network that returns a {type(outputs).__name__} given, tensors allowed"
-            )
-        outputs = outputs[0]
-    return outputs
 
 
 @dataclass(frozen=True, kw_only=True)

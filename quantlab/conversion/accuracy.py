@@ -39,7 +39,7 @@ def network_accuracy(network: nn.Module, batch: Tensor, targets: Tensor) -> floa
     Raises UsageError for outputs that are no scores `[N, classes]`.
     """
     with evaluating(network):
-        scores = [_first(network(samples)) for samples in batch.split(_BATCH)]
+        scores = [scores_of(network(samples)) for samples in batch.split(_BATCH)]
     return _accuracy(torch.cat(scores).cpu(), targets)
 
 
@@ -63,8 +63,8 @@ def float_accuracy(program: FloatProgram, batch: Tensor, targets: Tensor) -> flo
     return _accuracy(torch.cat(scores), targets)
 
 
-def _first(outputs: object) -> Tensor:
-    """Return the first of a network's outputs."""
+def scores_of(outputs: object) -> Tensor:
+    """Return the first of a network's outputs. Raises UsageError unless it is a tensor."""
     while not isinstance(outputs, Tensor):
         if isinstance(outputs, Mapping):
             outputs = list(outputs.values())
