@@ -7,7 +7,7 @@ from typing import Protocol
 
 from quantlab.conversion.accuracy import float_accuracy, integer_accuracy
 from quantlab.conversion.calibration import has_quantizers, quantized_copy
-from quantlab.conversion.given import Given
+from quantlab.conversion.given import FEW_SAMPLES, Given
 from quantlab.conversion.samples import codes_of
 from quantlab.deploy.c.floats.model import float_c_model
 from quantlab.deploy.c.floats.weights import ENCODINGS as FLOAT_ENCODINGS
@@ -19,8 +19,6 @@ from quantlab.floats.lower import lower as float_lower
 from quantlab.floats.program import FloatProgram
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.program import Program
-
-_FEW = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +79,7 @@ class Integers:
                     "from which the ranges of its activations are read"
                 )
             network = quantized_copy(network, samples, most_bits=self.input_bits)
-            if len(samples) < _FEW:
+            if len(samples) < FEW_SAMPLES:
                 warnings.warn(
                     f"samples: {len(samples)} given to read the ranges of activations from; a few "
                     "hundred as example_data make the C more accurate",

@@ -1,15 +1,19 @@
 """The arguments of `save_compressed_model`, checked."""
 
+import warnings
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from quantlab.conversion.accuracy import classes_of
+from quantlab.conversion.calibration import has_quantizers
 from quantlab.conversion.samples import Samples, are_bytes, batch_of, spec_of
 from quantlab.errors import UsageError, check_kind
 from quantlab.integer.lower import InputSpec, Limits
 
 _MOST_SAMPLES = 1024
+FEW_SAMPLES = 16
+"""Fewer tell too little of a range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,8 @@ def given_of(
     spec: InputSpec | None,
     sum_bits: int | None,
 ) -> Given:
-    """Return arguments as batches. Raises UsageError for those that are none or do not fit."""
+    """Return arguments as batches. Raises UsageError for those that are none or do not fit. Warns
+    where few samples decide what the input of a network with quantizers can be."""
     check_kind("model", network, nn.Module, "a torch.nn.Module")
     if spec is not None:
         check_kind("spec", spec, InputSpec, "an InputSpec")
@@ -57,6 +62,13 @@ def given_of(
     raw, batch = (input_data, inputs) if examples is None else (example_data, examples)
     if spec is None and raw is not None and batch is not None:
         spec = spec_of(batch, is_raw=are_bytes(raw))
+        if len(batch) < FEW_SAMPLES and not are_bytes(raw) and has_quantizers(network):
+            noun = "sample" if len(batch) == 1 else "samples"
+            warnings.warn(
+                f"spec: None given, and {len(batch)} {noun} to read the range of the input from; "
+                "give the spec that the network was quantized for, or a few hundred samples",
+                stacklevel=3,
+            )
     for name, one in (("input_data", inputs), ("example_data", examples)):
         if one is not None and spec is not None and one.shape[1:] != spec.shape:
             raise UsageError(

@@ -82,7 +82,12 @@ def test_the_network_is_compressed_in_place(tmp_path: Path) -> None:
         scores = given(inputs)
     assert torch.equal(scores.argmax(1), torch.from_numpy(codes.argmax(1)))
     assert "exit" not in {operation.layer for operation in result.program.operations}
-    saved = save_compressed_model(given, "csr", input_data=inputs[0], directory=tmp_path / "c")
+    with pytest.warns(UserWarning, match="^spec: None given, and 1 sample"):
+        save_compressed_model(given, "csr", input_data=inputs[0], directory=tmp_path / "c")
+    saved = save_compressed_model(
+        given, "csr", input_data=inputs[0], directory=tmp_path / "c", spec=result.spec
+    )
+    assert saved.spec == result.spec
     assert (saved.folder / "headers" / "000_conv1.h").is_file()
 
 

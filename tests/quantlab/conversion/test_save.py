@@ -238,6 +238,8 @@ def test_a_network_with_quantizers_is_written_as_it_is(tmp_path: Path) -> None:
     expected = lower(model, spec, images[:2], memory_bits=8, sum_bits=32)
     assert to_bytes(saved.program) == to_bytes(expected)
     assert saved.spec == spec
+    with pytest.warns(UserWarning, match="^spec: None given, and 1 sample to read the range of"):
+        save_compressed_model(model, "auto", images[0], directory=tmp_path)
 
 
 def test_bytes_are_taken_as_they_are(tmp_path: Path) -> None:
