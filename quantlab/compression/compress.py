@@ -112,6 +112,7 @@ def compress(
         samples=samples,
         command=command,
         encodings=chosen.encodings,
+        ram=wanted.ram_bytes,
     )
     place = None if folder is None else Path(folder)
     if place is not None:

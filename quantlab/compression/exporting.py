@@ -1,6 +1,7 @@
 """A network as C on the way: how many bytes it takes at this moment."""
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from quantlab.integer.short import shortened
 _BATCH = 128
 _MOST_BITS = 8
 _FEW = 64
+_DENSE = "dense"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +47,13 @@ class Exported:
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
     """From networks to C, on the CPU. samples: `[N, ...]` that ranges are read off. command: the
-    compiler with its settings. encodings: of C, that are tried."""
+    compiler with its settings. encodings: of C, that are tried. ram: the most bytes of memory."""
 
     spec: InputSpec
     samples: Tensor
     command: Sequence[str]
     encodings: Sequence[str]
+    ram: int | None = None
 
     @property
     def quick(self) -> "Exporter":
@@ -86,12 +89,13 @@ class Exporter:
         return shortened(lower(network, self.spec, self.samples, memory_bits=8))
 
     def export(self, network: nn.Module) -> Exported:
-        """Return a network with quantizers as C, in the encodings whose objects are smallest.
+        """Return a network with quantizers as C, in the encoding whose objects are smallest, of
+        those that fit in memory: windows of sparse layers take more of it than those of dense ones.
 
         Raises UsageError.
         """
         program = self.program(network)
-        models = {encoding: c_model(program, encoding) for encoding in self.encodings}
+        models = self._fitting({name: c_model(program, name) for name in self.encodings}, program)
         sizes = {name: flash_bytes(model.files, self.command) for name, model in models.items()}
         encoding = min(sizes, key=lambda name: sizes[name])
         return Exported(
@@ -100,3 +104,13 @@ class Exporter:
             encoding=encoding,
             footprint=footprint(models[encoding].files, self.command),
         )
+
+    def _fitting(self, models: Mapping[str, Model], program: Program) -> Mapping[str, Model]:
+        """Return the models that fit in memory; if none does, the dense one, if that takes less."""
+        most = math.inf if self.ram is None else self.ram
+        found = {name: model for name, model in models.items() if model.sizes.ram <= most}
+        if found:
+            return found
+        least = {**models, _DENSE: c_model(program, _DENSE)}
+        name = min(least, key=lambda one: least[one].sizes.ram)
+        return {name: least[name]}

@@ -59,7 +59,7 @@ class Pruning:
         self._selector = SELECTORS[recipe.method]()
         self._importance = Importance(self._layers)
         self._weight_bits = recipe.weight_bits
-        self._bits = dict.fromkeys(self._layers, max(recipe.weight_bits))
+        self._bits: Mapping[str, int] = dict.fromkeys(self._layers, max(recipe.weight_bits))
         self._num_epochs = recipe.ramp_epochs
         self._curves: dict[str, ByteCurve] = {}
         self._others = self._dense = 0.0

@@ -62,8 +62,11 @@ def _difference(stored: str, identity: Mapping[str, Any]) -> str:
     try:
         before = json.loads(stored)
     except ValueError:
+        before = None
+    if not isinstance(before, dict):
         return "a damaged compression.json lies there; give another folder"
-    names = [name for name in identity if before.get(name) != identity[name]]
+    given = json.loads(json.dumps(identity))  # which has lists for tuples
+    names = [name for name in given if before.get(name) != given[name]]
     name = names[0] if names else "others"
     return (
         f"{name} {before.get(name)!r} lies there, {identity.get(name)!r} given; another folder, or "
