@@ -152,12 +152,13 @@ def write_rows(name: str, rows: Sequence[Row], *, folder: Path = RESULTS) -> Pat
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table; columns are the figures of the first row."""
+    """Return the rows as a Markdown table; columns are the figures of the first row, empty where
+    another row has no such figure."""
     columns = [*rows[0].figures, "peer", "ratio"]
     lines: list[list[str]] = [columns, ["---"] * len(columns)]
     for row in rows:
         cells = {**row.figures, "peer": row.peer, "ratio": row.ratio}
-        lines.append([str(rounded(cells[column])) for column in columns])
+        lines.append([str(rounded(cells.get(column, ""))) for column in columns])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -120,12 +120,13 @@ def peer_of(folder: Path, name: str, seed: int) -> Row | None:
         "instructions": found.instructions,
     }
     floats = 4 * sum(parameter.numel() for parameter in dense.parameters())
-    return Row(figures=figures, peer="floats", ratio=floats / found.flash_bytes)
+    ratio = floats / found.flash_bytes
+    return Row(figures=figures, peer="floats", ratio=ratio, origin=_origin({}))
 
 
 def _origin(found: dict[str, Any]) -> dict[str, Any]:
-    here = origin()
-    return {**here, "trained_on": found["device"], "trained_with": found["isa"]}
+    trained = {"trained_on": found["device"], "trained_with": found["isa"]} if found else {}
+    return {**origin(), "command": "python -m benchmarks.compression FOLDER", **trained}
 
 
 def main() -> None:
