@@ -130,19 +130,25 @@ def curve_of(result: Compressed) -> list[tuple[int, float]]:
 def drawing(curves: list[list[tuple[int, float]]]) -> str:
     """Return the curves as SVG."""
     most = max(flash for curve in curves for flash, _ in curve)
-    least = min(accuracy for curve in curves for _, accuracy in curve) - 1
+    least = int(min(accuracy for curve in curves for _, accuracy in curve)) - 1
 
     def place(flash: int, accuracy: float) -> tuple[float, float]:
         x = LEFT + (WIDTH - LEFT - 20) * flash / most
-        return x, BOTTOM - (BOTTOM - 20) * (accuracy - least) / (101 - least)
+        return x, BOTTOM - (BOTTOM - 20) * (accuracy - least) / (100 - least)
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="sans-serif" font-size="12">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         f'<path d="M{LEFT},20 V{BOTTOM} H{WIDTH - 20}" stroke="black" fill="none"/>',
-        f'<text x="{LEFT}" y="{BOTTOM + 30}">bytes of flash, up to {most:,}</text>',
-        f'<text x="8" y="14">accuracy, {least:.0f} to 101 %</text>',
+        f'<text x="{LEFT + 8}" y="14">accuracy on validation digits</text>',
+        f'<text x="{WIDTH // 2 - 40}" y="{BOTTOM + 32}">bytes of flash</text>',
     ]
+    for part in range(5):
+        flash, accuracy = most * part // 4, least + (100 - least) * part / 4
+        x, y = place(flash, accuracy)
+        parts.append(f'<text x="{x - 20:.1f}" y="{BOTTOM + 16}">{flash:,}</text>')
+        parts.append(f'<text x="8" y="{y + 4:.1f}">{accuracy:.1f} %</text>')
     for number, curve in enumerate(curves):
         color = f"hsl({number * 360 // len(curves)} 70% 40%)"
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in curve))
