@@ -1,7 +1,6 @@
 """C that survives power failures, beside the same program on unbroken power.
 
-The network is `digits` of `benchmarks.sparse_c`, pruned, with its weights as `auto` chooses them.
-Tiles are as large as the names of the rows say, in instructions of a Cortex-M4 as they are
+The network is `digits` of `benchmarks.pruned_digits`, its weights as `auto` chooses them. Tiles are as large as the names of the rows say, in instructions of a Cortex-M4 as they are
 estimated; the last row has the smallest that there are.
 
 flash, arena, stack, instructions: as `quantlab.deploy.c.boards.measure` has them, of an inference
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import Row, report
-from benchmarks.sparse_c import digits, program_of
+from benchmarks.pruned_digits import digits, program_of
 from quantlab.deploy.c.boards.measure import measure
 from quantlab.deploy.c.boards.selftest import selftest
 from quantlab.deploy.c.boards.table import BOARDS

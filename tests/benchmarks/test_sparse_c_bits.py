@@ -12,7 +12,7 @@ import pytest
 if importlib.util.find_spec("bakenn") is None:
     pytest.skip("bakenn is not installed: pip install .[bench]", allow_module_level=True)
 
-from benchmarks.sparse_c import digits, samples
+from benchmarks.pruned_digits import digits, samples
 from quantlab.conversion.save import save_compressed_model
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.deploy.c.model import c_model

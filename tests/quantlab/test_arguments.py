@@ -89,7 +89,12 @@ def export(**changes: Any) -> None:
 
 
 def save(**changes: Any) -> None:
-    given = {"model": quantized(), "representation": "csr", "example_data": BATCHES[0]}
+    given = {
+        "model": quantized(),
+        "representation": "csr",
+        "example_data": BATCHES[0],
+        "spec": SPEC,
+    }
     quantlab.save_compressed_model(**given | {"directory": "a_model"} | changes)
 
 
@@ -269,7 +274,7 @@ CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
     "save_compressed_model model": (lambda x: save(model=x), set()),
     "save_compressed_model representation": (lambda x: save(representation=x), set()),
     "save_compressed_model input_data": (lambda x: save(input_data=x), {"None"}),
-    "save_compressed_model example_data": (lambda x: save(example_data=x), set()),
+    "save_compressed_model example_data": (lambda x: save(example_data=x, spec=None), set()),
     "save_compressed_model example_targets": (lambda x: save(example_targets=x), {"None"}),
     "save_compressed_model directory": (lambda x: save(directory=x), {"a word", "no text"}),
     "save_compressed_model dtype": (lambda x: save(dtype=x), set()),

@@ -69,14 +69,20 @@ def compressed(folder: Path | None = None, **changes: Any) -> Compressed:
     return compress(network(), changes.pop("data", None) or data(), **{**given, **changes})
 
 
-def test_objects_fit_the_budget_and_rows_add_up(tmp_path: Path) -> None:
-    made = compressed(tmp_path / "run")
-    report = made.report
-    assert flash_bytes(tmp_path / "run" / "c") == report.flash <= BUDGET < report.dense_flash
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Compressed:
+    """A compression that nothing stopped, in a folder."""
+    return compressed(tmp_path_factory.mktemp("compressed") / "run")
+
+
+def test_objects_fit_the_budget_and_rows_add_up(whole: Compressed) -> None:
+    report, folder = whole.report, whole.folder
+    assert folder is not None
+    assert flash_bytes(folder / "c") == report.flash <= BUDGET < report.dense_flash
     assert sum(row.total for row in report.footprint.rows) == report.flash
     assert report.accuracy > 70
     assert report.test_accuracy is not None
-    assert "of 9,000 on host" in (tmp_path / "run" / "report.txt").read_text()
+    assert "of 9,000 on host" in (folder / "report.txt").read_text()
 
 
 class Killed(Exception):
@@ -86,9 +92,9 @@ class Killed(Exception):
 @pytest.mark.parametrize(
     "last", [1, pytest.param(3, marks=pytest.mark.long), pytest.param(4, marks=pytest.mark.long)]
 )
-def test_what_was_killed_goes_on_to_the_same_bytes(tmp_path: Path, last: int) -> None:
-    whole = compressed()
-
+def test_what_was_killed_goes_on_to_the_same_bytes(
+    tmp_path: Path, last: int, whole: Compressed
+) -> None:
     def kill(what: str, done: int, total: int | None) -> None:
         if done == last:
             raise Killed
@@ -196,6 +202,7 @@ def test_what_cannot_be_traced_is_refused() -> None:
         compress(made, data(), budget=BUDGET, recipe=RECIPE, board="host")
 
 
+@pytest.mark.long
 def test_a_tenth_of_the_samples_is_held_out() -> None:
     loader = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(*images(320, 0)), batch_size=32, shuffle=True

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.sparse_c import digits, program_of
+from benchmarks.pruned_digits import digits, program_of
 from quantlab.deploy.c.artefact import host, on_board
 from quantlab.deploy.c.boards.measure import measure
 from quantlab.deploy.c.boards.table import BOARDS
