@@ -1,7 +1,8 @@
 """C that survives power failures, beside the same program on unbroken power.
 
-The network is `digits` of `benchmarks.pruned_digits`, its weights as `auto` chooses them. Tiles are as large as the names of the rows say, in instructions of a Cortex-M4 as they are
-estimated; the last row has the smallest that there are.
+The network is `digits` of `benchmarks.pruned_digits`, its weights as `auto` chooses them. Tiles are
+as large as the names of the rows say, in instructions of a Cortex-M4 as they are estimated; the
+last row has the smallest that there are.
 
 flash, arena, stack, instructions: as `quantlab.deploy.c.boards.measure` has them, of an inference
 without a failure. tiles: how many there are. largest_tile: the instructions of the largest, as they
