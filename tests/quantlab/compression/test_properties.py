@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -172,12 +173,14 @@ def test_a_compression_that_is_killed_at_any_time_ends_with_the_same_bytes(tmp_p
     def start(folder: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*command, str(folder)], cwd=root, env=environment)
 
+    began = perf_counter()
     assert start(tmp_path / "whole").wait() == 0
+    seconds = perf_counter() - began
     draw, kills = random.Random(0), 0
     for _ in range(60):
         process = start(tmp_path / "killed")
         try:
-            code = process.wait(timeout=draw.uniform(3, 9))
+            code = process.wait(timeout=seconds * draw.uniform(0.4, 0.9))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
