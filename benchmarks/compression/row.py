@@ -88,7 +88,8 @@ def measure(
         batch_size=network.batch_size,
         device=device,
     )
-    dense = dense_of(network, samples, folder / f"{name}-{seed}.pt", seed, device)
+    path = folder / f"{network.dense or name}-{seed}.pt"
+    dense = dense_of(network, samples, path, seed, device)
     found: dict[str, Any] = {
         "network": name, "seed": seed, "budget": budget, "method": method,
         "dense": accuracy_of(dense, samples.test, "test"), "isa": backend.isa(),
