@@ -1,16 +1,12 @@
 """The digits network and the reference networks as C, however their weights are stored: every
 element of every tensor, on this machine and on all boards."""
 
-import importlib.util
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-if importlib.util.find_spec("bakenn") is None:
-    pytest.skip("bakenn is not installed: pip install .[bench]", allow_module_level=True)
 
 from benchmarks.pruned_digits import digits, samples
 from quantlab.conversion.save import save_compressed_model
