@@ -15,7 +15,7 @@ from quantlab.compression.samples import Batches, batches_on, check_classes
 from quantlab.conversion.accuracy import scores_of
 from quantlab.conversion.samples import codes_of
 from quantlab.errors import DivergedError, UsageError
-from quantlab.graphs.inputs import taking
+from quantlab.graphs.inputs import device_of, taking
 from quantlab.graphs.shapes import evaluating
 from quantlab.integer.fast import FastEngine
 from quantlab.integer.lower import InputSpec
@@ -145,7 +145,7 @@ def num_classes_of(network: nn.Module, samples: Tensor) -> int:
     """Return how many classes a network scores. samples: `[N, ...]`. Raises UsageError for samples
     that it does not take, and for outputs that are no scores `[N, classes]`."""
     with evaluating(network), taking(samples, "data.train"):
-        scores = scores_of(network(samples))
+        scores = scores_of(network(samples.to(device_of(network))))
     if scores.ndim != 2:
         raise UsageError(f"model: outputs {list(scores.shape)} given, scores [N, classes] allowed")
     return scores.shape[1]

@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from quantlab.compression import Recipe
-from quantlab.compression.training import Objective, Steps, new_optimizer, train_epoch
+from quantlab.compression.training import (
+    Objective,
+    Steps,
+    new_optimizer,
+    num_classes_of,
+    train_epoch,
+)
 from quantlab.errors import UsageError
 
 
@@ -61,3 +67,8 @@ def test_a_criterion_that_returns_no_loss(criterion: Any, said: str) -> None:
     with pytest.raises(UsageError, match=f"criterion: .*{said}") as error:
         epoch(nn.Linear(4, 3), 4, criterion)
     assert "\n" not in str(error.value)
+
+
+def test_samples_are_brought_to_the_device_of_the_network() -> None:
+    network = nn.Linear(4, 3, device="meta")  # which refuses other devices' tensors, as a GPU does
+    assert num_classes_of(network, torch.zeros(1, 4)) == 3
