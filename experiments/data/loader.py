@@ -19,6 +19,8 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from experiments.data.draws import permutation, uniform
+from experiments.data.feed import Feed
+from experiments.data.piece import EpochDraws, Piece
 from experiments.data.plan import Plan, Slice
 from experiments.data.reading import read_batch
 from experiments.protocols import Dataset, InMemory, Preprocess, ReadingPreprocess
@@ -133,26 +135,61 @@ class Loader:
         self, epoch: int, *, first_step: int = 0, is_shuffled: bool = True
     ) -> Iterator[Batch]:
         """Yield the batches of an epoch from `first_step` on."""
+        for piece in self.pieces(epoch, first_step=first_step, is_shuffled=is_shuffled):
+            yield self.prepare(piece)
+
+    def pieces(
+        self, epoch: int, *, first_step: int = 0, is_shuffled: bool = True
+    ) -> Iterator[Piece]:
+        """Yield the same batches as they are read, to be prepared."""
         order = self._indices
         if is_shuffled:
             order = order[permutation(self._seed, epoch, len(order))]
         slices = list(self.plan.slices(first_step))
         augmented_epoch = epoch if self._is_augmented else None
-        pieces = [piece for piece in slices if piece.stop > piece.start]
-        readings = self._read(order, pieces, augmented_epoch)
+        memory = self._memory
+        read = [piece for piece in slices if piece.stop > piece.start and memory is None]
+        readings = self._read(order, read, augmented_epoch)
         order = order.to(self._device)
         draws = None
         if self._is_augmented and self._preprocess.NUM_DRAWS:
             draws = uniform(self._seed, epoch, order, self._preprocess.NUM_DRAWS)
+        common = EpochDraws(order=order, draws=draws)
         for piece in slices:
-            if piece.stop > piece.start:
-                reading = next(readings)
-                if isinstance(reading, QuantLabError):
-                    self.close()
-                    raise reading
-                yield self._prepare(piece, *reading, draws)
-            else:
-                yield self._empty(piece)
+            if memory is not None or piece.stop == piece.start:
+                yield Piece(slice=piece, epoch=common)
+                continue
+            reading = next(readings)
+            if isinstance(reading, QuantLabError):
+                self.close()
+                raise reading
+            yield Piece(slice=piece, epoch=common, reading=reading)
+
+    def prepare(self, piece: Piece) -> Batch:
+        """Return a batch on the device."""
+        place = piece.slice
+        if place.stop == place.start:
+            return self._empty(place)
+        if piece.reading is not None:
+            raw, targets = piece.reading
+        else:
+            memory = self._memory
+            assert memory is not None
+            samples = piece.epoch.order[place.start : place.stop]
+            raw, targets = memory.inputs[samples], memory.targets[samples]
+        raw = raw.to(self._device, non_blocking=True)
+        return Batch(
+            raw=raw,
+            inputs=self._inputs_of(raw, piece.draws),
+            targets=targets.to(self._device, non_blocking=True),
+            weight=place.weight,
+            step=place.step,
+            is_last=place.is_last,
+        )
+
+    def feed(self, piece: Piece) -> Feed:
+        """Return a batch at addresses that stay, of as many samples as the one given."""
+        return Feed(piece, self._memory, self._inputs_of)
 
     def close(self) -> None:
         """End the workers. Left to the garbage collector, that takes 5 seconds for each."""
@@ -161,10 +198,16 @@ class Loader:
             self._workers._iterator = None
             iterator._shutdown_workers()  # type: ignore[attr-defined]  # of the one with workers
 
+    @property
+    def _memory(self) -> InMemory | None:
+        """The data set, if it lies where its batches are wanted."""
+        dataset = self._dataset
+        if self._workers is not None or not isinstance(dataset, InMemory):
+            return None
+        return dataset if dataset.inputs.device == self._device else None
+
     def _read(self, order: Tensor, pieces: list[Slice], epoch: int | None) -> Iterator[Reading]:
         if self._workers is None:
-            if isinstance(self._dataset, InMemory):
-                order = order.to(self._dataset.inputs.device)
             for piece in pieces:
                 yield self._reader[Request(indices=order[piece.start : piece.stop], epoch=epoch)]
             return
@@ -174,28 +217,18 @@ class Loader:
         ]
         yield from self._workers
 
-    def _prepare(self, piece: Slice, raw: Tensor, targets: Tensor, draws: Tensor | None) -> Batch:
-        raw = raw.to(self._device, non_blocking=True)
+    def _inputs_of(self, raw: Tensor, draws: Tensor | None) -> Tensor:
+        """Return what the network takes, of raw samples on the device."""
         if self._is_augmented:
-            if draws is None:
-                part = torch.empty(len(raw), 0, device=self._device)
-            else:
-                part = draws[piece.start : piece.stop]
-            inputs = self._preprocess.train(raw, part)
+            nothing = torch.empty(len(raw), 0, device=self._device)
+            inputs = self._preprocess.train(raw, nothing if draws is None else draws)
         else:
             inputs = self._preprocess.evaluate(raw)
         _check_prepared(inputs, len(raw), "train" if self._is_augmented else "evaluate")
         inputs = inputs.to(self._dtype)
         if self._is_channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return Batch(
-            raw=raw,
-            inputs=inputs,
-            targets=targets.to(self._device, non_blocking=True),
-            weight=piece.weight,
-            step=piece.step,
-            is_last=piece.is_last,
-        )
+        return inputs
 
     def _empty(self, piece: Slice) -> Batch:
         nothing = torch.empty(0, device=self._device)
