@@ -96,6 +96,7 @@ class Quantizer(nn.Module, ABC):
 
     weight_decay: of the quantizer's own parameters, whatever the optimizer's is for the rest.
     is_following: the grid of a weight follows it in each training step: it goes on observing.
+    attributes_without_effect: names of attributes that no result depends on.
 
     All state is in the state dict, stages included; `load_state_dict` raises UsageError for one of
     other bits or levels. The buffers are the truth: `forward` branches on Python twins of them, so
@@ -116,6 +117,7 @@ class Quantizer(nn.Module, ABC):
     observing: Tensor
     signed: Tensor
     is_following: ClassVar[bool] = False
+    attributes_without_effect: ClassVar[tuple[str, ...]] = ("_seen", "_history")
     weight_decay: float = 0.0
 
     def __init__(self, spec: QuantSpec, shape: Sequence[int] = ()) -> None:
@@ -172,6 +174,12 @@ class Quantizer(nn.Module, ABC):
     def is_complete(self) -> bool:
         """Whether in evaluation all that passes is on the grid."""
         return self.is_enabled
+
+    @property
+    def generator(self) -> torch.Generator | None:
+        """What it draws from when it quantizes in training, None if it draws nothing. A CUDA graph
+        that captures it has to be told of it, by `register_generator_state`."""
+        return None
 
     def set_enabled(self, is_enabled: bool) -> None:
         """Enter the fake-quantized stage, or the float stage again."""

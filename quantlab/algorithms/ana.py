@@ -124,6 +124,10 @@ class AnaQuantizer(RangedQuantizer):
         self._forward_kind: ForwardKind = forward_kind
         self._generator: torch.Generator | None = None
 
+    @property
+    def generator(self) -> torch.Generator | None:
+        return self._generator
+
     def set_noise(self, forward: float, backward: float) -> None:
         """Set the standard deviations, in units of the scale."""
         self.noise.copy_(torch.tensor((forward, backward), dtype=torch.float64))
