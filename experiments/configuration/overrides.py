@@ -43,9 +43,10 @@ def apply_overrides(document: Document, overrides: Sequence[Override]) -> Docume
         except UsageError:
             value = override.text
         _set(values, override, value)
+        for known in (origins, texts):
+            for below in [p for p in known if p[: len(override.path)] == override.path]:
+                del known[below]
         texts[override.path] = override.text
-        for known in [p for p in origins if p[: len(override.path)] == override.path]:
-            del origins[known]
         origins[override.path] = ORIGIN
     return Document(values=values, origins=origins, texts=texts)
 

@@ -62,6 +62,12 @@ def test_the_last_of_two_wins() -> None:
     assert applied("a.b=1", "a.b=2")["a"]["b"] == 2
 
 
+def test_a_section_that_is_given_anew_has_nothing_of_before() -> None:
+    document = apply_overrides(BASE, override("o.params={lr: 3}", "o={class: Adam}"))
+    assert document.values["o"] == {"class": "Adam"}
+    assert list(document.texts) == [("o",)]
+
+
 def test_the_document_stays() -> None:
     before = copy.deepcopy(BASE.values)
     applied("a.c.0.d=7", "o.class=Adam")
