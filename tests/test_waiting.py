@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from quantlab.algorithms.eager_optimizer import eager
 from quantlab.autograd import apply
 from tests.waiting import DEVICE, Waited, no_waiting
 
@@ -127,7 +128,7 @@ def test_what_does_not_wait_in_a_backward_pass(name: str) -> None:
 def test_a_step_of_torch_does_not_wait() -> None:
     network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 3))
     inputs, classes = torch.randn(5, 2, 6, 6), torch.arange(5) % 3
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    optimizer = eager(torch.optim.SGD)(network.parameters(), lr=0.1, momentum=0.9)
     with no_waiting():
         for _ in range(2):
             optimizer.zero_grad()

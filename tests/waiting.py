@@ -10,6 +10,7 @@ that asked for it, in backward passes too. (Copies of pageable memory cannot be 
 either.)
 """
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+_TORCH = str(Path(torch.__file__).parent)
 DEVICE = torch.device("cpu", 0)  # not equal to torch.device("cpu")
 
 # By the names of the operations: the result's size is a number of the processor, or all of it.
@@ -122,7 +124,9 @@ class _Called(TorchFunctionMode):
             raise Waited(name, "reads a tensor of the device")
         if name in _MAKING and self._is_made_on_device(name, args, kwargs):
             raise Waited(name, "copies numbers of Python to the device")
-        if name == "to" and self._is_moved(args, kwargs):
+        # torch itself sorts tensors by the device that they truly have.
+        is_of_torch = sys._getframe(1).f_code.co_filename.startswith(_TORCH)
+        if name == "to" and not is_of_torch and self._is_moved(args, kwargs):
             raise Waited(name, "copies between the device and the processor")
         if name in ("__getitem__", "__setitem__") and self._own.is_on_device(first):
             places = args[1] if isinstance(args[1], tuple) else (args[1],)
@@ -159,6 +163,11 @@ class _Dispatched(TorchDispatchMode):
     def __init__(self, own: _Own) -> None:
         super().__init__()
         self._own = own
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Skipping it imports it, which takes as long as importing torch."""
+        return False
 
     def __torch_dispatch__(
         self,
@@ -222,6 +231,6 @@ def _is_device(given: Any) -> bool:
 
 def _asker() -> str:
     """Return the innermost line outside of torch and of this file."""
-    own = (str(Path(torch.__file__).parent), __file__)
+    own = (_TORCH, __file__)
     frames = [frame for frame in traceback.extract_stack() if not frame.filename.startswith(own)]
     return f"{frames[-1].filename}:{frames[-1].lineno}"

@@ -1,6 +1,7 @@
 """The metrics of an epoch's own batches, gathered at little cost."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -31,8 +32,7 @@ class TrainMetrics:
             return
         predictions, targets, losses = zip(*self._waiting, strict=True)
         self._waiting = []
-        counts = torch.tensor([len(t) for t in targets], dtype=torch.float64)
-        shares = (counts / counts.sum()).to(losses[0].device, non_blocking=True)
+        shares = _shares([len(t) for t in targets], losses[0].device)
         loss = (torch.stack(losses).double() * shares).sum()
         self.meter.update(torch.cat(predictions), torch.cat(targets), loss)
 
@@ -61,3 +61,12 @@ class TrainMetrics:
             (predictions.to(device), targets.to(device), loss.to(device))
             for predictions, targets, loss in state["waiting"]
         ]
+
+
+def _shares(counts: Sequence[int], device: torch.device) -> Tensor:
+    """Return each count over their sum, float64, made on the device: a copy would wait for it."""
+    total = sum(counts)
+    runs = [(count, len(list(alike))) for count, alike in groupby(counts)]
+    return torch.cat(
+        [torch.full((n,), count / total, dtype=torch.float64, device=device) for count, n in runs]
+    )

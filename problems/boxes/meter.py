@@ -30,6 +30,8 @@ class BoxMeter:
     A prediction is `[N, K, 6]`: left, top, right, bottom, score from 0 to 1, class; a target
     `[N, M, 5]`: left, top, right, bottom, class. Boxes of class -1 fill up. Scores count in 256
     steps, so that the counts of several processes add up; of the boxes in a step none comes first.
+
+    All counts lie on the device of the predictions and are never read back before `compute`.
     """
 
     directions: Mapping[str, Direction] = {"map": "max", "map50": "max", "loss": "min"}
@@ -38,18 +40,12 @@ class BoxMeter:
         if not classes:
             raise UsageError("meter of boxes: 0 classes; at least 1 is needed")
         self.classes = tuple(classes)
-        self._state: dict[str, Tensor] = {}
-        self.reset()
+        self._thresholds = torch.tensor(THRESHOLDS)
+        self._place(torch.device("cpu"), self._zeros())
 
     def reset(self) -> None:
-        num_classes, whole = len(self.classes), torch.int64
-        self._state = {
-            "hits": torch.zeros(len(THRESHOLDS), num_classes, NUM_BINS, dtype=whole),
-            "predicted": torch.zeros(num_classes, NUM_BINS, dtype=whole),
-            "boxes": torch.zeros(num_classes, dtype=whole),
-            "samples": torch.zeros((), dtype=whole),
-            "loss": torch.zeros((), dtype=torch.float64),
-        }
+        for total in self._state.values():
+            total.zero_()
 
     def update(self, predictions: Tensor, targets: Tensor, loss: Tensor) -> None:
         """Add a batch. Raises UsageError for other shapes."""
@@ -58,13 +54,14 @@ class BoxMeter:
                 f"meter of boxes: predictions {list(predictions.shape)} and targets "
                 f"{list(targets.shape)} given; [N, K, 6] and [N, M, 5] allowed"
             )
-        device = predictions.device
-        state = self._state = {name: total.to(device) for name, total in self._state.items()}
+        if predictions.device != self._device:
+            self._place(predictions.device, self._state)
+        state = self._state
         classes_NK, true_NM = predictions[..., 5].long(), targets[..., 4].long()
         bins_NK = (predictions[..., 4] * NUM_BINS).long().clamp(0, NUM_BINS - 1)
         cells_NK = classes_NK * NUM_BINS + bins_NK
         is_box_NK = classes_NK != NO_CLASS
-        is_hit_NKT = _hits(predictions, targets)
+        is_hit_NKT = _hits(predictions, targets, self._thresholds)
         for place in range(len(THRESHOLDS)):
             _count(state["hits"][place], cells_NK, is_hit_NKT[..., place])
         _count(state["predicted"], cells_NK, is_box_NK)
@@ -78,7 +75,8 @@ class BoxMeter:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Continue from a state or a sum of states."""
-        self._state = {name: state[name].clone() for name in self._state}
+        for name, total in self._state.items():
+            total.copy_(state[name])
 
     def compute(self) -> Iterator[tuple[str, float]]:
         """Yield (metric name, value); precisions are 0 where no sample has a box. Raises UsageError
@@ -92,6 +90,23 @@ class BoxMeter:
         yield "map", 100 * float(means_T.mean())
         yield "map50", 100 * float(means_T[0])
         yield "loss", float(state["loss"] / state["samples"])
+
+    def _zeros(self) -> dict[str, Tensor]:
+        num_classes, whole = len(self.classes), torch.int64
+        return {
+            "hits": torch.zeros(len(THRESHOLDS), num_classes, NUM_BINS, dtype=whole),
+            "predicted": torch.zeros(num_classes, NUM_BINS, dtype=whole),
+            "boxes": torch.zeros(num_classes, dtype=whole),
+            "samples": torch.zeros((), dtype=whole),
+            "loss": torch.zeros((), dtype=torch.float64),
+        }
+
+    def _place(self, device: torch.device, state: Mapping[str, Tensor]) -> None:
+        # Inference mode would make tensors that training may not update afterwards.
+        with torch.inference_mode(False):
+            self._device = device
+            self._state = {name: total.to(device, copy=True) for name, total in state.items()}
+            self._thresholds = self._thresholds.to(device, copy=True)
 
 
 def average_precision(hits_TCB: Tensor, predicted_CB: Tensor, boxes_C: Tensor) -> Tensor:
@@ -112,28 +127,28 @@ def average_precision(hits_TCB: Tensor, predicted_CB: Tensor, boxes_C: Tensor) -
     return torch.where(is_reached_TCR, found_TCR, torch.zeros_like(found_TCR)).mean(-1)
 
 
-def _hits(predictions_NK6: Tensor, targets_NM5: Tensor) -> Tensor:
+def _hits(predictions_NK6: Tensor, targets_NM5: Tensor, thresholds_T: Tensor) -> Tensor:
     """Return which predicted boxes are hits, bool `[N, K, T]`: in the order of their scores, each
     takes the free true box of its class that it overlaps most, if by the threshold or more."""
     num_images, num_boxes = predictions_NK6.shape[:2]
-    thresholds_T = torch.tensor(THRESHOLDS, device=predictions_NK6.device)
     overlap_NKM = intersection_over_union(predictions_NK6[..., :4], targets_NM5[..., :4])
     classes_NK, true_NM = predictions_NK6[..., 5].long(), targets_NM5[..., 4].long()
     is_same_NKM = classes_NK.unsqueeze(2) == true_NM.unsqueeze(1)
     is_same_NKM &= (true_NM != NO_CLASS).unsqueeze(1)
     overlap_NKM = torch.where(is_same_NKM, overlap_NKM, torch.full_like(overlap_NKM, -1.0))
-    shape = (num_images, len(THRESHOLDS), targets_NM5.shape[1])
-    is_free_NTM = torch.ones(shape, dtype=torch.bool, device=overlap_NKM.device)
-    is_hit_NKT = torch.zeros(num_images, num_boxes, len(THRESHOLDS), dtype=torch.bool)
-    is_hit_NKT = is_hit_NKT.to(overlap_NKM.device)
-    images_N = torch.arange(num_images, device=overlap_NKM.device)
+    device, shape = overlap_NKM.device, (num_images, len(THRESHOLDS), targets_NM5.shape[1])
+    is_free_NTM = torch.ones(shape, dtype=torch.bool, device=device)
+    shape = (num_images, num_boxes, len(THRESHOLDS))
+    is_hit_NKT = torch.zeros(shape, dtype=torch.bool, device=device)
+    images_N = torch.arange(num_images, device=device)
+    places_M = torch.arange(targets_NM5.shape[1], device=device)
     for boxes_N in predictions_NK6[..., 4].argsort(dim=1, descending=True, stable=True).unbind(1):
         overlap_N1M = overlap_NKM[images_N, boxes_N].unsqueeze(1)
         best_NT, place_NT = torch.where(is_free_NTM, overlap_N1M, -1.0).max(2)
         is_hit_NT = best_NT >= thresholds_T
         is_hit_NKT[images_N, boxes_N] = is_hit_NT
-        taken_NTM = torch.nn.functional.one_hot(place_NT, shape[2]).bool()
-        is_free_NTM &= ~(taken_NTM & is_hit_NT.unsqueeze(2))
+        is_taken_NTM = (place_NT.unsqueeze(2) == places_M) & is_hit_NT.unsqueeze(2)
+        is_free_NTM &= ~is_taken_NTM
     return is_hit_NKT
 
 

@@ -18,6 +18,8 @@ class ErrorMeter:
     """`mae` and `rmse` in the unit of the targets, over all their numbers; `loss`, the mean.
 
     Predictions have the shape of the targets, or an axis of 1 behind: `[N]`, `[N, 1]`, `[N, T]`.
+
+    All sums lie on the device of the predictions and are never read back before `compute`.
     """
 
     directions: Mapping[str, Direction] = {"mae": "min", "rmse": "min", "loss": "min"}
@@ -25,12 +27,13 @@ class ErrorMeter:
     def __init__(self, classes: Sequence[str]) -> None:
         if classes:
             raise UsageError(f"meter of errors: {len(classes)} classes given; none allowed")
-        self._state: dict[str, Tensor] = {}
-        self.reset()
+        names = ("samples", "numbers", "absolute", "squared", "loss")
+        zeros = {name: torch.zeros((), dtype=torch.float64) for name in names}
+        self._place(torch.device("cpu"), zeros)
 
     def reset(self) -> None:
-        names = ("samples", "numbers", "absolute", "squared", "loss")
-        self._state = {name: torch.zeros((), dtype=torch.float64) for name in names}
+        for total in self._state.values():
+            total.zero_()
 
     def update(self, predictions: Tensor, targets: Tensor, loss: Tensor) -> None:
         """Add a batch. Raises UsageError for predictions of another shape."""
@@ -41,12 +44,14 @@ class ErrorMeter:
                 f"meter: predictions of shape {list(predictions.shape)} for targets of shape "
                 f"{list(targets.shape)}; the same allowed"
             )
+        if predictions.device != self._device:
+            self._place(predictions.device, self._state)
         errors = predictions.detach().double() - targets
         self._state["samples"] += len(targets)
         self._state["numbers"] += errors.numel()
-        self._add("absolute", errors.abs().sum())
-        self._add("squared", errors.square().sum())
-        self._add("loss", loss.detach().double() * len(targets))
+        self._state["absolute"] += errors.abs().sum()
+        self._state["squared"] += errors.square().sum()
+        self._state["loss"] += loss.detach().double() * len(targets)
 
     def state(self) -> dict[str, Tensor]:
         """Return sums, float64 `[]`: of samples, numbers, absolute and squared errors, losses."""
@@ -54,7 +59,8 @@ class ErrorMeter:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Continue from a state or a sum of states."""
-        self._state = {name: state[name].clone() for name in self._state}
+        for name, total in self._state.items():
+            total.copy_(state[name])
 
     def compute(self) -> Iterator[tuple[str, float]]:
         """Yield (metric name, value). Raises UsageError if no sample was seen."""
@@ -65,5 +71,8 @@ class ErrorMeter:
         yield "rmse", (totals["squared"] / totals["numbers"]) ** 0.5
         yield "loss", totals["loss"] / totals["samples"]
 
-    def _add(self, name: str, value: Tensor) -> None:
-        self._state[name] = self._state[name].to(value.device) + value
+    def _place(self, device: torch.device, state: Mapping[str, Tensor]) -> None:
+        # Inference mode would make tensors that training may not update afterwards.
+        with torch.inference_mode(False):
+            self._device = device
+            self._state = {name: total.to(device, copy=True) for name, total in state.items()}

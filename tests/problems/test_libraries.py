@@ -13,6 +13,8 @@ import yaml
 from torch import Tensor, nn
 
 from experiments.experiment.config import Config
+from problems.images.normalize import _constants
+from tests.waiting import DEVICE, no_waiting
 
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 LIBRARIES = sorted(
@@ -79,6 +81,18 @@ def test_from_pixels_to_scores(library: str) -> None:
     targets = torch.tensor([0, 1])
     meter.update(predictions, targets, nn.functional.cross_entropy(scores, targets))
     assert {name for name, _ in meter.compute()} == set(meter.directions)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_preparing_a_batch_does_not_wait_for_a_gpu(library: str) -> None:
+    preprocess, postprocess = module(library, "preprocess"), module(library, "postprocess")
+    raw, scores = pixels(library), torch.zeros(2, NUM_CLASSES[library.split("/")[0]])
+    draws_NK = torch.rand(2, preprocess.NUM_DRAWS)
+    _constants(preprocess.NORMALIZATION, DEVICE)  # copied there once
+    with no_waiting():
+        preprocess.train(raw, draws_NK)
+        preprocess.evaluate(raw)
+        postprocess.postprocess(scores)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from problems.boxes.meter import NUM_BINS, THRESHOLDS, BoxMeter
 from quantlab.errors import UsageError
 from tests.problems.boxes.test_overlap import overlap, random_boxes
+from tests.waiting import no_waiting
 
 LOSS = torch.tensor(0.5)
 
@@ -108,3 +109,13 @@ def test_what_is_refused() -> None:
         meter.update(torch.zeros(2, 3, 5), torch.zeros(2, 1, 5), LOSS)
     with pytest.raises(UsageError, match="0 classes; at least 1 is needed"):
         BoxMeter(())
+
+
+def test_batches_do_not_wait_for_a_gpu() -> None:
+    meter = BoxMeter(("a", "b"))
+    meter.update(*random_batch(0), LOSS)
+    wanted, batch = dict(meter.compute()), random_batch(0)
+    with no_waiting():
+        meter.reset()
+        meter.update(*batch, LOSS)
+    assert dict(meter.compute()) == wanted

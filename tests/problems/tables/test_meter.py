@@ -6,6 +6,7 @@ import torch
 
 from problems.tables.meter import ErrorMeter
 from quantlab.errors import UsageError
+from tests.waiting import no_waiting
 
 WANTED = np.random.default_rng(0).normal(size=(30, 2))
 FOUND = WANTED + np.random.default_rng(1).normal(size=(30, 2))
@@ -47,3 +48,13 @@ def test_what_is_refused() -> None:
         ErrorMeter(("a", "b"))
     with pytest.raises(UsageError, match="no sample was seen"):
         dict(ErrorMeter(()).compute())
+
+
+def test_batches_do_not_wait_for_a_gpu() -> None:
+    meter = metered(slice(0, 7))
+    found, wanted, loss = torch.zeros(3, 2), torch.ones(3, 2), torch.tensor(1.0)
+    with no_waiting():
+        meter.update(found, wanted, loss)  # which brings its sums there
+        meter.reset()
+        meter.update(found, wanted, loss)
+    assert dict(meter.compute()) == {"mae": 1.0, "rmse": 1.0, "loss": 1.0}
