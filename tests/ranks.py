@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import socket
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,13 @@ from torch import Tensor, nn
 
 from experiments.processes.communicator import TorchDistributed
 from experiments.processes.gradients import GradientSum
+from experiments.processes.session import Session
+from experiments.runs.checkpoints import Checkpoints
 from experiments.training.evaluation import merge
+from experiments.training.trainer import Trainer
 from quantlab.errors import DataError, QuantLabError
+from tests.recorded_graphs import RecordedGraphs
+from tests.toy.experiments import toy_experiment
 from tests.toy.meters import Sums
 
 NUM_RANKS = 2
@@ -131,3 +138,46 @@ def collectives(communicator: TorchDistributed) -> dict[str, Any]:
 
 def _fail() -> None:
     raise DataError("nothing there")
+
+
+def captured_weights(communicator: TorchDistributed) -> dict[str, Any]:
+    """The weights of a toy run whose steps are captured, and of one whose steps are not."""
+    graphs = RecordedGraphs()
+    found = {
+        name: trained_weights(communicator, graphs, f"training.capture={capture}")
+        for name, capture in (("captured", "auto"), ("usual", "never"))
+    }
+    return {**found, "num_recorded": graphs.num_recorded}
+
+
+def trained_weights(
+    communicator: TorchDistributed, graphs: RecordedGraphs, override: str
+) -> dict[str, Tensor]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        session = Session(communicator=communicator, device=torch.device("cpu"), threads=1)
+        toy = replace(
+            toy_experiment(folder, "data.batch_size=4", "experiment.epochs=3", override),
+            session=session,
+        )
+        assembly = toy.assemble(0)
+        trainer = Trainer(
+            assembly=assembly,
+            experiment=toy.config.experiment,
+            training=toy.config.training,
+            checkpoint=toy.config.checkpoint,
+            train=toy.loader(toy.data.train, toy.split(0).train, 0, is_training=True),
+            valid=None,
+            new_meter=toy.new_meter,
+            postprocess=toy.library.postprocess,
+            precision=toy.precision(),
+            communicator=communicator,
+            device=session.device,
+            checkpoints=Checkpoints(folder / "saves"),
+            logbook=None,
+            graphs=graphs,
+            seed=0,
+            say=lambda line: None,
+        )
+        assert trainer.fit()
+        return assembly.network.state_dict()

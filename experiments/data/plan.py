@@ -56,6 +56,10 @@ class Plan:
         pieces = (piece for rank in ranks for piece in rank.slices(max(0, self.num_steps - 2)))
         return min((p.stop - p.start for p in pieces if p.stop > p.start), default=0)
 
+    def is_full(self, step: int) -> bool:
+        """Return whether all batches of a step are full, on all ranks."""
+        return (step + 1) * self.samples_per_step <= self.num_samples
+
     def slices(self, first_step: int = 0) -> Iterator[Slice]:
         """Yield this rank's batches from step `first_step` on."""
         for step in range(first_step, self.num_steps):

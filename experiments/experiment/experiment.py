@@ -23,6 +23,8 @@ from experiments.processes.session import Session
 from experiments.protocols import Data, Dataset, InMemory, Meter
 from experiments.training.assembly import Assembly
 from experiments.training.batch_norm import can_train_on
+from experiments.training.capture.graphs import Graphs, graphs_of
+from experiments.training.capture.tensor_rates import why_not_recorded
 from experiments.training.evaluation import evaluate
 from experiments.training.learning_rate import LearningRate
 from experiments.training.loss import check_targets
@@ -67,11 +69,17 @@ class Experiment:
             raise complain(self.document, ("experiment", "target"), message)
         self._check_validation()
         throwaway = self.assemble(0)
+        self._check_capture(throwaway)
         self._check_plateau(throwaway.learning_rate.plateau_mode, meter.directions[target])
         self._try_out(throwaway)
         self._check_batches(throwaway.network)
         self._rehearse(throwaway.learning_rate)
         check_times(self.config.monitor, self.document, self._num_steps)
+
+    @property
+    def graphs(self) -> Graphs | None:
+        """What records training steps, None on a CPU."""
+        return graphs_of(self.session.device)
 
     def new_meter(self) -> Meter:
         return self.problem.meter(self.data.test.classes)
@@ -273,6 +281,16 @@ class Experiment:
             if value is not None and not len(self.split(0).valid):
                 message = "needs validation samples: set data.valid_fraction or experiment.folds"
                 raise complain(self.document, path, message)
+
+    def _check_capture(self, assembly: Assembly) -> None:
+        """Raise UsageError if steps have to be captured and cannot be."""
+        if self.config.training.capture != "always":
+            return
+        reason = "the run is on a CPU" if self.graphs is None else None
+        reason = reason or why_not_recorded(assembly.optimizer)
+        if reason is not None:
+            message = f"always given, but {reason}; auto or never allowed"
+            raise complain(self.document, ("training", "capture"), message)
 
     def _check_plateau(self, mode: str | None, direction: str) -> None:
         """A schedule that follows the target metric needs one, and must know what is better."""

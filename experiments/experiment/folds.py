@@ -51,6 +51,7 @@ def run_folds(
                 metrics=summary([e["metrics"] for e in done]),
                 weights_sha256=done[0]["weights_sha256"],
                 seconds=sum(e["seconds"] for e in done),
+                captured=[e["captured"] for e in done],
             )
     return True
 
@@ -128,7 +129,12 @@ def _train_and_test(
             float(assembly.optimizer.defaults["lr"]),
         )
         logbook.board.hyperparameters(described)
-    return {"metrics": metrics, "weights_sha256": digest, "seconds": trainer.seconds}
+    return {
+        "metrics": metrics,
+        "weights_sha256": digest,
+        "seconds": trainer.seconds,
+        "captured": str(trainer.account),
+    }
 
 
 def unquantized(network: nn.Module) -> Iterator[str]:
@@ -197,6 +203,7 @@ def _trainer(
         logbook=logbook,
         seed=experiment.seed(fold),
         say=tell,
+        graphs=experiment.graphs,
         identity={"problem": experiment.problem.name, "topology": experiment.library.name},
     )
 

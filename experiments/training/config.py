@@ -83,6 +83,8 @@ class TrainingConfig(Section):
     clip_norm: the largest norm of the gradient.
     accumulate: batches per optimizer step.
     precision: the arithmetic of the network; float16 and bfloat16 by autocast.
+    capture: whether steps are recorded as CUDA graphs and replayed; `auto` where they can be,
+        `always` refuses what cannot be.
     """
 
     loss: ClassSpec
@@ -95,3 +97,4 @@ class TrainingConfig(Section):
     precision: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
     channels_last: bool = False
     compile: bool = False
+    capture: Literal["auto", "always", "never"] = "auto"

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.data.draws import derive_seed
-from experiments.data.loader import Batch, Loader
+from experiments.data.loader import Loader
+from experiments.data.piece import Piece
 from experiments.processes.communicator import Communicator
 from experiments.processes.gradients import GradientSum
 from experiments.progress import Steps
@@ -22,6 +23,10 @@ from experiments.runs.config import CheckpointConfig
 from experiments.runs.logbook import Logbook
 from experiments.training.assembly import Assembly
 from experiments.training.batch_norm import average_running_statistics
+from experiments.training.capture.account import Account
+from experiments.training.capture.captured_steps import CapturedSteps
+from experiments.training.capture.graphs import Graphs
+from experiments.training.capture.tensor_rates import TensorRates, why_not_recorded
 from experiments.training.config import ExperimentConfig, TrainingConfig
 from experiments.training.early_stopping import BestEpoch
 from experiments.training.epoch_line import epoch_line
@@ -31,6 +36,7 @@ from experiments.training.loss_curve import LossCurve
 from experiments.training.monitoring import Monitoring
 from experiments.training.precision import Precision
 from experiments.training.random_state import seed_everything
+from experiments.training.step import Outcome, Step
 from experiments.training.train_metrics import TrainMetrics
 from experiments.training.training_state import Position, TrainingState
 from experiments.training.weights import trained_parameters
@@ -45,6 +51,7 @@ class Trainer:
     """Trains `assembly` on `train`; `valid` decides about the best epoch, if there is one.
 
     All ranks run it in step. Rank 0 alone has a logbook, writes checkpoints and prints.
+    graphs: what records steps on the device, None where nothing can.
     """
 
     assembly: Assembly
@@ -62,6 +69,7 @@ class Trainer:
     logbook: Logbook | None
     seed: int
     say: Callable[[str], None]
+    graphs: Graphs | None = None
     identity: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,11 +103,43 @@ class Trainer:
             self._on_step_start.append(self._monitoring)
             self._on_step_end.insert(0, self._monitoring)
         self._losses = LossCurve(experiment.log_every_steps, self.device)
+        self._make_steps()
         self._background = Background()
         self._unsaved_best: dict[str, Any] | None = None
         self._has_stepped = False
         self._saved_at = -math.inf
         seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
+
+    def _make_steps(self) -> None:
+        """Make what runs steps, and what captures them."""
+        optimizer = self.assembly.optimizer
+        why_no_update = why_not_recorded(optimizer)
+        # Captured or not, so that both give the same bytes.
+        has_rates = self.graphs is not None and why_no_update is None
+        self._step = Step(
+            assembly=self.assembly,
+            parameters=self._parameters,
+            precision=self.precision,
+            postprocess=self.postprocess,
+            clip_norm=self.training.clip_norm,
+            rates=TensorRates(optimizer, self.device) if has_rates else None,
+        )
+        if self.precision.scaler is not None:
+            why_no_update = "float16 leaves out steps whose gradients are not finite"
+        self.account = Account(why_no_update)
+        self._captured: CapturedSteps | None = None
+        self._is_captured = False
+        if self.graphs is not None and self.training.capture != "never":
+            self._captured = CapturedSteps(
+                graphs=self.graphs,
+                step=self._step,
+                choose=lambda: self.assembly.twin or self._network,
+                loader=self.train,
+                why_no_update=why_no_update,
+                is_required=self.training.capture == "always",
+                has_step_hooks=bool(self._on_step_start or self._on_step_end),
+                account=self.account,
+            )
 
     @property
     def position(self) -> Position:
@@ -118,6 +158,8 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self._state.restore(state)
+        if self._step.rates is not None:
+            self._step.rates.bring_state()
         if self.position.is_finished:
             self.position.is_finished = self._is_done()  # not if the run is longer now
         if self.logbook is not None:
@@ -164,28 +206,31 @@ class Trainer:
         context = self._context()
         for controller in listening(self.assembly.controllers, "on_epoch_start"):
             controller.on_epoch_start(context)
+        if self._captured is not None:
+            self._captured.begin_epoch()
         name = f"epoch {position.epoch + 1}/{self.experiment.epochs}"
         interruption.expect_new_pace()
         is_new_step = True
         # Rounded up: the last step of an epoch may be partial.
         first_step = -(-position.samples // plan.samples_per_step)
-        for batch in self.train.epoch(position.epoch, first_step=first_step):
+        for piece in self.train.pieces(position.epoch, first_step=first_step):
+            place = piece.slice
             if is_new_step:
                 if position.step >= max_steps:
                     break
-                self._start_step(batch.step)
-            self._backward(batch)
-            is_new_step = batch.is_last
-            if not batch.is_last:
+                self._start_step(place.step)
+            self._backward(piece)
+            is_new_step = place.is_last
+            if not place.is_last:
                 continue
-            self._finish_step(batch.step)
+            self._finish_step(place.step)
             if not self._has_stepped:
                 self._tell_unused()
             progress.advance(position.step, name)
             if interruption.is_due():
                 self._save([LAST])
                 raise Interrupted
-            is_epoch_end = batch.step + 1 == plan.num_steps
+            is_epoch_end = place.step + 1 == plan.num_steps
             if every_steps and position.step % every_steps == 0 and not is_epoch_end:
                 self._save([LAST])
 
@@ -198,50 +243,70 @@ class Trainer:
             context = self._context()
             for controller in self._on_step_start:
                 controller.on_step_start(context)
+        if self._captured is not None:
+            self._is_captured = self._captured.begin_step(self._obstacle(step))
+        else:
+            self.account.add("on a CPU" if self.graphs is None else "as capture is never")
 
-    def _backward(self, batch: Batch) -> None:
-        if batch.is_last and self._gradients is not None:
+    def _obstacle(self, step: int) -> str | None:
+        """Return why a step is unlike others, None if it is not."""
+        if self._monitoring is not None and self._monitoring.is_measuring:
+            return "that the monitor measured"
+        if not self.train.plan.is_full(step):
+            return "with partial batches"
+        if any(q.is_observing and not q.is_enabled for q in self._quantizers):
+            return "before quantizers started"
+        return None
+
+    def _backward(self, piece: Piece) -> None:
+        outcome: Outcome | None = None
+        if self._is_captured and self._captured is not None:
+            outcome = self._captured.backward(piece)
+            self._is_captured = outcome is not None
+        if outcome is None:
+            outcome = self._backward_as_usual(piece)
+        if outcome is not None:
+            self._losses.add(outcome.share)
+            self._metrics.add(outcome.predictions, outcome.targets, outcome.loss)
+
+    def _backward_as_usual(self, piece: Piece) -> Outcome | None:
+        """Return what a batch gave, None if it has no samples."""
+        if piece.slice.is_last and self._gradients is not None:
             self._gradients.arm()
-        if not batch.weight:
-            return
-        network: nn.Module = self._network
-        if self.assembly.twin is not None and self._may_run_twin(batch):
-            network = self.assembly.twin
-        with self.precision.autocast():
-            outputs = network(batch.inputs)
-            loss = self.assembly.loss(outputs, batch.targets)
-        share = loss if batch.weight == 1.0 else loss * batch.weight
-        self.precision.scale(share).backward()
-        self._losses.add(share.detach())
-        self._metrics.add(self.postprocess(outputs.detach()), batch.targets, loss.detach())
+        if not piece.slice.weight:
+            return None
+        with nullcontext() if self._captured is None else self._captured.running_as_usual():
+            batch = self.train.prepare(piece)
+            network: nn.Module = self._network
+            if self.assembly.twin is not None and self._may_run_twin(len(batch.targets)):
+                network = self.assembly.twin
+            return self._step.backward(network, batch.inputs, batch.targets, batch.weight)
 
-    def _may_run_twin(self, batch: Batch) -> bool:
+    def _may_run_twin(self, num_samples: int) -> bool:
         """Full batches only, and not while quantizers observe before they start: either would
         compile anew. And a twin calls no hooks."""
         is_measuring = self._monitoring is not None and self._monitoring.is_measuring
-        is_full = len(batch.targets) == self.train.plan.batch_size
+        is_full = num_samples == self.train.plan.batch_size
         is_starting = any(q.is_observing and not q.is_enabled for q in self._quantizers)
         return is_full and not is_measuring and not is_starting
 
     def _finish_step(self, step: int) -> None:
-        position, scaler = self.position, self.precision.scaler
+        position = self.position
         if self._gradients is not None:
             self._gradients.finish()
-        if scaler is not None:
-            scaler.unscale_(self.assembly.optimizer)
-        if self.training.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self._parameters, self.training.clip_norm)
-        if scaler is not None:
-            scaler.step(self.assembly.optimizer)
-            scaler.update()
+        if self._step.rates is not None:
+            self._step.rates.set()
+        if self._captured is None:
+            self._step.update()
+        elif self._is_captured:
+            self._captured.update()
         else:
-            self.assembly.optimizer.step()
+            with self._captured.running_as_usual(is_update=True):
+                self._step.update()
         position.step += 1
         position.samples = min(
             (step + 1) * self.train.plan.samples_per_step, self.train.plan.num_samples
         )
-        if self.assembly.ema is not None:
-            self.assembly.ema.update()
         if self._on_step_end:
             context = self._context()
             for controller in self._on_step_end:

@@ -1,0 +1,1 @@
+"""Steps that are recorded once and repeated with one call."""
