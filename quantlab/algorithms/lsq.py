@@ -76,11 +76,12 @@ class LsqQuantizer(RangedQuantizer):
     def fake_quantize(self, x: Tensor) -> Tensor:
         return learned_grid(
             x,
-            self.scale,
+            self.step_size,
             self.offset,
             None if self.offset is None else self.zero_point,
             quant_min=self.quant_min,
             quant_max=self.quant_max,
+            min_scale=MIN_SCALE,
             gradient_scale=self.gradient_scale(x),
         )
 

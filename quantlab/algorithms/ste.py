@@ -24,6 +24,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
 
+from quantlab.algorithms.fused_grid import fused_grid, fused_sharing
+from quantlab.algorithms.grid import Grid
 from quantlab.algorithms.ranged_config import RangedConfig
 from quantlab.algorithms.ranged_quantizer import RangedQuantizer, Setup
 from quantlab.algorithms.weight_range import WeightRange
@@ -60,6 +62,10 @@ def ste(
 
     scale, zero_point: broadcast against `x`; None stands for zero.
     """
+    sharing = fused_sharing(x, scale)
+    if sharing is not None:
+        grid = Grid(quant_min=quant_min, quant_max=quant_max, is_rounded_first=True)
+        return fused_grid(x, scale, None, zero_point, grid, sharing)
     if torch.is_grad_enabled() and x.requires_grad:
         return apply(_Ste, x, scale, zero_point, quant_min, quant_max)
     return fake_quantize(x, scale, zero_point, quant_min=quant_min, quant_max=quant_max)
