@@ -133,7 +133,7 @@ def _train_and_test(
         "metrics": metrics,
         "weights_sha256": digest,
         "seconds": trainer.seconds,
-        "captured": str(trainer.account),
+        "captured": trainer.captured,
     }
 
 

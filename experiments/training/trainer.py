@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from experiments.data.draws import derive_seed
 from experiments.data.loader import Loader
 from experiments.data.piece import Piece
 from experiments.processes.communicator import Communicator
-from experiments.processes.gradients import GradientSum
 from experiments.progress import Steps
 from experiments.protocols import Meter
 from experiments.runs.background import Background, frozen, to_cpu
@@ -23,10 +22,7 @@ from experiments.runs.config import CheckpointConfig
 from experiments.runs.logbook import Logbook
 from experiments.training.assembly import Assembly
 from experiments.training.batch_norm import average_running_statistics
-from experiments.training.capture.account import Account
-from experiments.training.capture.captured_steps import CapturedSteps
 from experiments.training.capture.graphs import Graphs
-from experiments.training.capture.tensor_rates import TensorRates, why_not_recorded
 from experiments.training.config import ExperimentConfig, TrainingConfig
 from experiments.training.early_stopping import BestEpoch
 from experiments.training.epoch_line import epoch_line
@@ -36,10 +32,9 @@ from experiments.training.loss_curve import LossCurve
 from experiments.training.monitoring import Monitoring
 from experiments.training.precision import Precision
 from experiments.training.random_state import seed_everything
-from experiments.training.step import Outcome, Step
+from experiments.training.stepper import Stepper
 from experiments.training.train_metrics import TrainMetrics
 from experiments.training.training_state import Position, TrainingState
-from experiments.training.weights import trained_parameters
 from quantlab.algorithms.unused import unused_quantizers
 from quantlab.controller import Context, listening
 from quantlab.errors import DivergedError
@@ -76,10 +71,6 @@ class Trainer:
         experiment = self.experiment
         self._network = self.assembly.network
         self._quantizers = [q for q in self._network.modules() if isinstance(q, Quantizer)]
-        self._parameters = trained_parameters(self.assembly.network, self.assembly.loss)
-        self._gradients: GradientSum | None = None
-        if self.communicator.size > 1:
-            self._gradients = GradientSum(self._parameters, self.communicator)
         self._metrics = TrainMetrics(self.new_meter())
         direction = self._metrics.meter.directions[experiment.target]
         min_delta = experiment.early_stop.min_delta if experiment.early_stop else 0.0
@@ -103,47 +94,31 @@ class Trainer:
             self._on_step_start.append(self._monitoring)
             self._on_step_end.insert(0, self._monitoring)
         self._losses = LossCurve(experiment.log_every_steps, self.device)
-        self._make_steps()
+        self._steps = Stepper(
+            assembly=self.assembly,
+            training=self.training,
+            precision=self.precision,
+            postprocess=self.postprocess,
+            loader=self.train,
+            communicator=self.communicator,
+            device=self.device,
+            graphs=self.graphs,
+            has_step_hooks=bool(self._on_step_start or self._on_step_end),
+        )
         self._background = Background()
         self._unsaved_best: dict[str, Any] | None = None
         self._has_stepped = False
         self._saved_at = -math.inf
         seed_everything(derive_seed(self.seed, "rank", self.communicator.rank))
 
-    def _make_steps(self) -> None:
-        """Make what runs steps, and what captures them."""
-        optimizer = self.assembly.optimizer
-        why_no_update = why_not_recorded(optimizer)
-        # Captured or not, so that both give the same bytes.
-        has_rates = self.graphs is not None and why_no_update is None
-        self._step = Step(
-            assembly=self.assembly,
-            parameters=self._parameters,
-            precision=self.precision,
-            postprocess=self.postprocess,
-            clip_norm=self.training.clip_norm,
-            rates=TensorRates(optimizer, self.device) if has_rates else None,
-        )
-        if self.precision.scaler is not None:
-            why_no_update = "float16 leaves out steps whose gradients are not finite"
-        self.account = Account(why_no_update)
-        self._captured: CapturedSteps | None = None
-        self._is_captured = False
-        if self.graphs is not None and self.training.capture != "never":
-            self._captured = CapturedSteps(
-                graphs=self.graphs,
-                step=self._step,
-                choose=lambda: self.assembly.twin or self._network,
-                loader=self.train,
-                why_no_update=why_no_update,
-                is_required=self.training.capture == "always",
-                has_step_hooks=bool(self._on_step_start or self._on_step_end),
-                account=self.account,
-            )
-
     @property
     def position(self) -> Position:
         return self._state.position
+
+    @property
+    def captured(self) -> str:
+        """How many steps were captured, and why the others were not."""
+        return str(self._steps.account)
 
     @property
     def seconds(self) -> float:
@@ -158,8 +133,7 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self._state.restore(state)
-        if self._step.rates is not None:
-            self._step.rates.bring_state()
+        self._steps.take_state()
         if self.position.is_finished:
             self.position.is_finished = self._is_done()  # not if the run is longer now
         if self.logbook is not None:
@@ -206,8 +180,7 @@ class Trainer:
         context = self._context()
         for controller in listening(self.assembly.controllers, "on_epoch_start"):
             controller.on_epoch_start(context)
-        if self._captured is not None:
-            self._captured.begin_epoch()
+        self._steps.begin_epoch()
         name = f"epoch {position.epoch + 1}/{self.experiment.epochs}"
         interruption.expect_new_pace()
         is_new_step = True
@@ -243,66 +216,18 @@ class Trainer:
             context = self._context()
             for controller in self._on_step_start:
                 controller.on_step_start(context)
-        if self._captured is not None:
-            self._is_captured = self._captured.begin_step(self._obstacle(step))
-        else:
-            self.account.add("on a CPU" if self.graphs is None else "as capture is never")
-
-    def _obstacle(self, step: int) -> str | None:
-        """Return why a step is unlike others, None if it is not."""
-        if self._monitoring is not None and self._monitoring.is_measuring:
-            return "that the monitor measured"
-        if not self.train.plan.is_full(step):
-            return "with partial batches"
-        if any(q.is_observing and not q.is_enabled for q in self._quantizers):
-            return "before quantizers started"
-        return None
+        monitoring = self._monitoring
+        self._steps.begin(step, is_measured=monitoring is not None and monitoring.is_measuring)
 
     def _backward(self, piece: Piece) -> None:
-        outcome: Outcome | None = None
-        if self._is_captured and self._captured is not None:
-            outcome = self._captured.backward(piece)
-            self._is_captured = outcome is not None
-        if outcome is None:
-            outcome = self._backward_as_usual(piece)
+        outcome = self._steps.backward(piece)
         if outcome is not None:
             self._losses.add(outcome.share)
             self._metrics.add(outcome.predictions, outcome.targets, outcome.loss)
 
-    def _backward_as_usual(self, piece: Piece) -> Outcome | None:
-        """Return what a batch gave, None if it has no samples."""
-        if piece.slice.is_last and self._gradients is not None:
-            self._gradients.arm()
-        if not piece.slice.weight:
-            return None
-        with nullcontext() if self._captured is None else self._captured.running_as_usual():
-            batch = self.train.prepare(piece)
-            network: nn.Module = self._network
-            if self.assembly.twin is not None and self._may_run_twin(len(batch.targets)):
-                network = self.assembly.twin
-            return self._step.backward(network, batch.inputs, batch.targets, batch.weight)
-
-    def _may_run_twin(self, num_samples: int) -> bool:
-        """Full batches only, and not while quantizers observe before they start: either would
-        compile anew. And a twin calls no hooks."""
-        is_measuring = self._monitoring is not None and self._monitoring.is_measuring
-        is_full = num_samples == self.train.plan.batch_size
-        is_starting = any(q.is_observing and not q.is_enabled for q in self._quantizers)
-        return is_full and not is_measuring and not is_starting
-
     def _finish_step(self, step: int) -> None:
         position = self.position
-        if self._gradients is not None:
-            self._gradients.finish()
-        if self._step.rates is not None:
-            self._step.rates.set()
-        if self._captured is None:
-            self._step.update()
-        elif self._is_captured:
-            self._captured.update()
-        else:
-            with self._captured.running_as_usual(is_update=True):
-                self._step.update()
+        self._steps.finish()
         position.step += 1
         position.samples = min(
             (step + 1) * self.train.plan.samples_per_step, self.train.plan.num_samples
