@@ -72,6 +72,20 @@ def no_waiting() -> Iterator[None]:
         yield
 
 
+class OnDevice:
+    """Batches of the device: nothing may wait from the first of them to the end of the last."""
+
+    def __init__(self, batches: Sequence[Any]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        with no_waiting():
+            yield from self._batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
 class _Own:
     """The storages of the processor's own tensors. They are kept, so that none takes the address of
     another.

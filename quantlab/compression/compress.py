@@ -31,6 +31,7 @@ from quantlab.files import write_together
 from quantlab.graphs.select import quantizable_layers
 from quantlab.graphs.weights import check_own_weight
 from quantlab.integer.lower import InputSpec
+from quantlab.integer.lower.finite import check_finite
 from quantlab.integer.program import Program
 
 
@@ -182,7 +183,9 @@ def _calibration(network: nn.Module, batches: Batches, recipe: Recipe) -> Tensor
             found.append(inputs)
             if sum(map(len, found)) >= recipe.calibration:
                 break
-    return torch.cat(found)[: recipe.calibration].cpu()
+    samples = torch.cat(found)[: recipe.calibration].cpu()
+    check_finite(samples, "data.train")
+    return samples
 
 
 def _check_folder(folder: Path) -> None:

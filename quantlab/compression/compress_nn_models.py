@@ -32,6 +32,7 @@ from quantlab.compression.transformed import Transform, Transformed
 from quantlab.deploy.c.boards.table import BOARDS
 from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.inputs import device_of
+from quantlab.integer.lower.finite import check_finite
 
 _KB = 1000
 _STAGES = 3  # epochs of each: the original trains num_epochs in each of its steps
@@ -166,6 +167,7 @@ def _data(
 def _samples(network: nn.Module, data: Data, seed: int) -> Tensor:
     with drawn_from(seed, data.train):
         inputs, _ = next(batches_on(network, data.train, "train_loader"))
+    check_finite(inputs, "train_loader")
     return inputs[:2]
 
 

@@ -19,9 +19,9 @@ from torch.utils.data import (
     SubsetRandomSampler,
 )
 
+from quantlab.compression.batch_checks import BatchChecks
 from quantlab.errors import UsageError
 from quantlab.graphs.inputs import as_input, device_of
-from quantlab.integer.lower.finite import check_finite
 
 _TENTH = 10
 
@@ -65,39 +65,33 @@ def checked_batches(given: object, name: str) -> Batches:
 
 
 def batches_on(
-    network: nn.Module, batches: Batches, name: str, num_classes: int | None = None
+    network: nn.Module,
+    batches: Iterable[Sequence[Tensor]],
+    name: str,
+    num_classes: int | None = None,
+    checks: BatchChecks | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches on a network's device, the inputs in its type, classes as int64.
 
-    num_classes: of the network, None where they are not known. Raises UsageError for inputs that
-    are not finite, and for targets that are no class.
+    num_classes: of the network, None where they are not known. checks: what looks at the batches;
+    without, those of another device are looked at behind the last one. Raises UsageError for inputs
+    that are not finite, and for targets that are no class.
     """
-    device = device_of(network)
+    looked = BatchChecks(name) if checks is None else checks
     for batch in batches:
         inputs, targets = pair_of(batch, name)
-        check_finite(inputs, name)
+        looked.inputs(inputs)
         if num_classes is not None:
-            check_classes(targets, len(inputs), num_classes, name)
+            targets = looked.classes(targets, len(inputs), num_classes)
         if not targets.is_floating_point():
             targets = targets.long()
         real = inputs if inputs.is_floating_point() else inputs.float()
-        yield as_input(real, network, name), targets.to(device, non_blocking=True)
-
-
-def check_classes(targets: Tensor, count: int, num_classes: int, name: str) -> None:
-    """Raise UsageError unless targets are classes, one for each of `count` samples."""
-    if targets.shape != (count,) or targets.is_floating_point() or targets.is_complex():
-        kind = str(targets.dtype).removeprefix("torch.")
-        raise UsageError(
-            f"{name}: targets {kind}{list(targets.shape)} given, integers [{count}] allowed, a "
-            "class for each sample"
-        )
-    low, high = int(targets.min()), int(targets.max())
-    if low < 0 or high >= num_classes:
-        raise UsageError(
-            f"{name}: class {low if low < 0 else high} given, 0 to {num_classes - 1} allowed, the "
-            f"{num_classes} outputs of the network"
-        )
+        device = device_of(network)
+        is_async = device.type != "cpu"  # what is copied to the CPU is read at once
+        moved = real.to(device, non_blocking=is_async)
+        yield as_input(moved, network, name), targets.to(device, non_blocking=is_async)
+    if checks is None:
+        looked.look()
 
 
 def pair_of(batch: Any, name: str) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -206,8 +207,8 @@ class Stages:
     def _renew(self, network: nn.Module) -> None:
         """Estimate the statistics of batch norms anew."""
         with drawn_from(self._recipe.seed, self._data.train):
-            batches = batches_on(network, self._data.train, "data.train")
-            reestimate_batch_norms(network, batches, _STATISTICS)
+            first = islice(self._data.train, _STATISTICS)
+            reestimate_batch_norms(network, batches_on(network, first, "data.train"))
 
     def _keep_state(
         self,

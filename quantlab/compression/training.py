@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from quantlab.algorithms.eager_optimizer import eager
 from quantlab.algorithms.parameter_groups import parameter_groups
+from quantlab.compression.batch_checks import BatchChecks
 from quantlab.compression.layers import keep
 from quantlab.compression.recipe import Recipe
-from quantlab.compression.samples import Batches, batches_on, check_classes
+from quantlab.compression.samples import Batches, batches_on
 from quantlab.conversion.accuracy import scores_of
 from quantlab.conversion.samples import codes_of
 from quantlab.errors import DivergedError, UsageError
@@ -106,10 +107,11 @@ def train_epoch(
     """Train for one epoch; return the mean loss of its batches.
 
     num_batches: of an epoch. num_classes: of the network. Raises DivergedError for a loss that is
-    not finite, UsageError for a batch that the network cannot train on.
+    not finite, UsageError for a batch that the network cannot train on. Steps on a GPU never wait
+    for it: what is wrong with a batch that lies there is only said at the end.
     """
     network.train()
-    total = torch.zeros((), dtype=torch.float64)
+    total = torch.zeros((), dtype=torch.float64, device=device_of(network))
     count = 0
     for inputs, targets in batches_on(network, batches, "data.train", num_classes):
         for group in steps.optimizer.param_groups:
@@ -124,7 +126,6 @@ def train_epoch(
         count += 1
         steps.after_step(count / num_batches)
         keep(network, steps.masks())
-        total = total.to(loss.device)
         total += loss.detach()
     mean = total.item() / max(count, 1)
     if not math.isfinite(mean):
@@ -154,14 +155,16 @@ def num_classes_of(network: nn.Module, samples: Tensor) -> int:
 @torch.no_grad()
 def accuracy_of(network: nn.Module, batches: Batches, name: str) -> float:
     """Return for how many samples the largest output is that of the class, in percent."""
-    right, count = torch.zeros((), dtype=torch.int64), 0
+    right, count = torch.zeros((), dtype=torch.int64, device=device_of(network)), 0
+    checks = BatchChecks(name)
     with evaluating(network):
-        for inputs, targets in batches_on(network, batches, name):
+        for inputs, targets in batches_on(network, batches, name, checks=checks):
             with taking(inputs, name):
                 scores = scores_of(network(inputs))
-            check_classes(targets, len(scores), scores.shape[1], name)
-            right = right.to(scores.device) + (scores.argmax(1) == targets).sum()
+            classes = checks.classes(targets, len(scores), scores.shape[1])
+            right += (scores.argmax(1) == classes).sum()
             count += len(targets)
+    checks.look()
     return 100 * right.item() / count
 
 
@@ -181,11 +184,9 @@ def accuracy_of_integers(
 
 
 @torch.no_grad()
-def reestimate_batch_norms(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], most: int
-) -> None:
-    """Give batch norms the mean and variance over batches, at most so many, in place of moving
-    averages: those of a network whose weights are other ones by now."""
+def reestimate_batch_norms(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Give batch norms the mean and variance over batches, in place of moving averages: those of a
+    network whose weights are other ones by now."""
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     norms = [norm for norm in norms if norm.track_running_stats]
     if not norms:
@@ -197,9 +198,7 @@ def reestimate_batch_norms(
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
-    for index, (inputs, _) in enumerate(batches):
-        if index == most:
-            break
+    for inputs, _ in batches:
         network(inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

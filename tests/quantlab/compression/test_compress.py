@@ -15,6 +15,7 @@ from quantlab.compression import Budget, Compressed, Data, Recipe, UnreachableEr
 from quantlab.deploy.c.footprint import flash_bytes
 from quantlab.errors import UsageError
 from quantlab.integer.lower import InputSpec
+from tests.waiting import OnDevice
 
 pytestmark = pytest.mark.skipif(which("cc") is None, reason="no C compiler: cc")
 RECIPE = Recipe(epochs=4, learning_rate=5e-3, calibration=64, encodings=("small",))
@@ -102,6 +103,20 @@ def test_what_was_killed_goes_on_to_the_same_bytes(
     with pytest.raises(Killed):
         compressed(tmp_path, progress=kill)
     assert compressed(tmp_path).files == whole.files
+
+
+@pytest.mark.long
+def test_nothing_is_kept_of_an_epoch_with_a_wrong_class_on_a_gpu(tmp_path: Path) -> None:
+    inputs, classes = images(64, 0)
+    classes[40] = 3
+    train = OnDevice([(inputs[:32], classes[:32]), (inputs[32:], classes[32:])])
+    with pytest.raises(UsageError, match=r"data.train: class 3 given, 0 to 2 allowed"):
+        compressed(
+            tmp_path,
+            data=Data(train=train, valid=batches(96, 1)),
+            budget=Budget(ram=100_000),  # weights are removed in steps that may wait
+        )
+    assert sorted(path.name for path in tmp_path.glob("state/*")) == ["compression.json"]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from torch.utils.data import (
 )
 
 from quantlab.compression import Data
-from quantlab.compression.samples import Batches, batches_on, check_classes, data_of
+from quantlab.compression.batch_checks import check_classes
+from quantlab.compression.samples import Batches, batches_on, data_of
 from quantlab.compression.training import accuracy_of, num_batches_of, num_classes_of
 from quantlab.errors import UsageError
+from tests.waiting import OnDevice
 
 NETWORK = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).eval()
 INPUTS, CLASSES = torch.arange(160.0).reshape(40, 4), torch.arange(40) % 3
@@ -92,7 +94,7 @@ def test_bytes_become_real_numbers() -> None:
     assert torch.equal(inputs, INPUTS[:4])
 
 
-@pytest.mark.parametrize(
+BAD = pytest.mark.parametrize(
     ("given", "said"),
     [
         (batch(INPUTS[:4] * torch.nan), "data.train: NaN given, finite numbers allowed"),
@@ -104,6 +106,9 @@ def test_bytes_become_real_numbers() -> None:
         (batch(classes=CLASSES[:4, None]), r"data.train: targets int64\[4, 1\] given"),
     ],
 )
+
+
+@BAD
 def test_bad_batches_are_one_line(given: Batches, said: str) -> None:
     for read in (
         lambda: list(batches_on(NETWORK, given, "data.train", 3)),
@@ -112,6 +117,38 @@ def test_bad_batches_are_one_line(given: Batches, said: str) -> None:
         with pytest.raises(UsageError, match=said) as error:
             read()
         assert "\n" not in str(error.value)
+
+
+@BAD
+def test_bad_batches_of_a_gpu_are_the_same_line_without_waiting(given: Batches, said: str) -> None:
+    """It is said behind the last batch, but for what is known without looking."""
+    given = OnDevice([*batch(), *given, *batch()])
+    for read in (
+        lambda: list(batches_on(NETWORK, given, "data.train", 3)),
+        lambda: accuracy_of(NETWORK, given, "data.train"),
+    ):
+        with pytest.raises(UsageError, match=said) as error:
+            read()
+        assert "\n" not in str(error.value)
+
+
+def test_classes_of_a_gpu_stay_within_the_network() -> None:
+    """Beyond them its kernels stop for good."""
+    given = OnDevice(batch(classes=torch.tensor([-2, 0, 2, 9])))
+    batches = batches_on(NETWORK, given, "data.train", 3)
+    _, classes = next(batches)
+    with pytest.raises(UsageError, match="class -2 given, 0 to 2 allowed"):
+        next(batches)
+    assert classes.tolist() == [0, 0, 2, 2]
+
+
+def test_batches_of_a_gpu_are_the_same() -> None:
+    pairs = list(zip(INPUTS.split(8), CLASSES.split(8), strict=True))
+    wanted = list(batches_on(NETWORK, pairs, "data.train", 3))
+    found = list(batches_on(NETWORK, OnDevice(pairs), "data.train", 3))
+    for one, other in zip(wanted, found, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert accuracy_of(NETWORK, OnDevice(pairs), "a") == accuracy_of(NETWORK, pairs, "a")
 
 
 def test_inputs_that_the_network_does_not_take() -> None:

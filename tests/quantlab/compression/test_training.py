@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from quantlab.compression import Recipe
+from quantlab.compression.importance import Importance
+from quantlab.compression.layers import kept_of, prunable_layers
+from quantlab.compression.samples import Batches
 from quantlab.compression.training import (
     Objective,
     Steps,
@@ -15,6 +18,7 @@ from quantlab.compression.training import (
     train_epoch,
 )
 from quantlab.errors import UsageError
+from tests.waiting import OnDevice
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
@@ -67,6 +71,31 @@ def test_a_criterion_that_returns_no_loss(criterion: Any, said: str) -> None:
     with pytest.raises(UsageError, match=f"criterion: .*{said}") as error:
         epoch(nn.Linear(4, 3), 4, criterion)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_an_epoch_does_not_wait_for_a_gpu(optimizer: str) -> None:
+    batches = [(torch.rand(4, 4), torch.arange(4) % 3) for _ in range(3)]
+    taught = objective(nn.functional.cross_entropy)
+
+    def trained(given: Batches) -> tuple[float, list[Tensor]]:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+        importance, masks = Importance(prunable_layers(network)), kept_of(network)
+        steps = Steps(
+            objective=taught,
+            optimizer=new_optimizer(network, Recipe(optimizer=optimizer)),
+            rate=lambda part: 1e-2,
+            masks=lambda: masks,
+            after_backward=lambda: importance.observe(masks),
+        )
+        loss = train_epoch(network, given, len(batches), 3, steps)
+        return loss, [*network.state_dict().values(), *importance.fisher().values()]
+
+    loss, tensors = trained(batches)
+    same_loss, same = trained(OnDevice(batches))
+    assert loss == same_loss
+    assert all(torch.equal(one, other) for one, other in zip(tensors, same, strict=True))
 
 
 def test_samples_are_brought_to_the_device_of_the_network() -> None:
