@@ -23,6 +23,8 @@ class ExperimentConfig(Section):
         tensors quantized.
     deterministic: the same bytes on a GPU too, at a loss of speed (on a CPU they always are).
     threads: CPU threads of each process; by default the cores shared among the processes.
+    timeout: seconds for which a process waits for another one, or for a host that is silent, until
+        it takes it for lost and ends; `resume` goes on.
     log_every_steps: the period of the loss curve.
     """
 
@@ -36,6 +38,7 @@ class ExperimentConfig(Section):
     deterministic: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1)
+    timeout: int = Field(default=300, ge=5)
     log_every_steps: int = Field(default=50, ge=1)
 
     def num_steps(self, steps_per_epoch: int) -> int:

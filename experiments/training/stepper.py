@@ -69,7 +69,7 @@ class Stepper:
             self._captured = CapturedSteps(
                 graphs=graphs,
                 step=self._step,
-                choose=lambda: assembly.twin or assembly.network,
+                network=assembly.network if assembly.twin is None else assembly.twin,
                 loader=loader,
                 why_no_update=why_no_update,
                 is_required=training.capture == "always",

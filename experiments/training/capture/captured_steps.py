@@ -33,7 +33,7 @@ T = TypeVar("T")
 class CapturedSteps:
     """Replays steps.
 
-    choose: gives the network of full batches. why_no_update: why the update runs as usual, None if
+    network: that full batches go through. why_no_update: why the update runs as usual, None if
     it is recorded too. is_required: raise UsageError where steps cannot be captured.
     has_step_hooks: something acts on the network between the steps of an epoch.
     """
@@ -43,14 +43,14 @@ class CapturedSteps:
         *,
         graphs: Graphs,
         step: Step,
-        choose: Callable[[], nn.Module],
+        network: nn.Module,
         loader: Loader,
         why_no_update: str | None,
         is_required: bool,
         has_step_hooks: bool,
         account: Account,
     ) -> None:
-        self._graphs, self._step, self._loader, self._choose = graphs, step, loader, choose
+        self._graphs, self._step, self._loader, self._network = graphs, step, loader, network
         self._records_update = why_no_update is None
         self._is_required, self._has_step_hooks = is_required, has_step_hooks
         self._account = account
@@ -126,7 +126,7 @@ class CapturedSteps:
 
     def _run(self, feed: Feed, weight: float) -> Outcome:
         inputs, targets = feed.read()
-        return self._step.backward(self._choose(), inputs, targets, weight)
+        return self._step.backward(self._network, inputs, targets, weight)
 
     def _record(
         self, work: Callable[[], T], *, is_first: bool = False

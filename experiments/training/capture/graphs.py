@@ -41,9 +41,17 @@ class CudaGraphs:
 
     def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         graph = torch.cuda.CUDAGraph()
-        # Other threads, writing checkpoints say, may go on meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            result = work()
+        cause: RuntimeError | None = None
+        try:
+            # Other threads, writing checkpoints say, may go on meanwhile.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                try:
+                    result = work()
+                except RuntimeError as error:
+                    cause = error  # ending the capture raises another, which says less
+                    raise
+        except RuntimeError as error:
+            raise cause or error from None
         return result, graph.replay
 
     @contextmanager
