@@ -3,37 +3,55 @@
 Sides take turns in one process on one batch that stays on the device: forward, backward and SGD.
 Weights of all layers and inputs of all but the first have 4 bits; the quantizers have started.
 
-    python -m benchmarks.quantized_step
+    python -m benchmarks.quantized_step [--algorithms=lsq,ste] [--rows=FOLDER] [--seconds=120]
 
-On a GPU: CIFAR10/ResNet with 18 layers, batch 256, bfloat16, channels_last; once with torch.compile
-and once without ("eager"), each beside float of its own kind. On a CPU, without torch.compile: the
-same with batch 32 in float32, and MNIST/LeNet with batch 64. Brevitas is measured where it is
-installed (pip install --no-deps brevitas dependencies==2.0.1), uncompiled alone: torch makes so
-many graphs of it that compiling had not ended after five minutes. Its own JIT is off, as it is by
-default; with BREVITAS_JIT=1 its step took 8.5 times float's on an H200, not 8.9.
+On a GPU: CIFAR10/ResNet with 18 layers, batch 512, bfloat16, channels_last, fused SGD. A side's
+name says its kind: eager, captured (an eager network, the whole step in one CUDA graph), compiled
+captured, or compiled alone, which has no name. Float compiled is the loop that anyone would write:
+the hand-written loop. Each row has two sides, and is written when it is measured; FOLDER keeps
+them, so that what is killed goes on. After `seconds` no further row begins.
+
+On a CPU, without torch.compile: the same network with batch 32 in float32, and MNIST/LeNet with
+batch 64, all sides in turn.
+
+Brevitas is measured where it is installed (pip install --no-deps brevitas dependencies==2.0.1),
+eager alone: torch makes so many graphs of it that compiling had not ended after five minutes. Its
+own JIT is off, as it is by default; with BREVITAS_JIT=1 its step took 8.5 times float's on an H200,
+not 8.9.
 """
 
-import copy
 import importlib
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from benchmarks.harness import Row, interleaved, report
-from quantlab.algorithms import QuantizeConfig, parameter_groups, quantize
+from benchmarks.harness import Row, interleaved, origin, report, write_rows
+from benchmarks.kept_rows import KeptRows
+from benchmarks.steps import (
+    Forward,
+    Step,
+    captured,
+    channels_last,
+    eager_step,
+    gpu_clock,
+    gpu_step,
+)
+from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.controller import Alone, Context
 from quantlab.graphs.select import quantizable_layers
 from quantlab.quantizer import COMPILE_OPTIONS
 
 REPEATS = 9
 SECONDS = 0.5  # of each turn
-ALGORITHMS = ("ste", "lsq", "pact")
+GPU_SECONDS = 0.2
+LOOP = "hand-written loop"
 # Steps in which Brevitas' activations collect percentiles, which is slow, before they learn. They
 # are over before anything is timed.
 BREVITAS_STEPS = 10
@@ -53,7 +71,7 @@ def subjects(device: torch.device) -> Iterator[Subject]:
     """Yield what is measured on a device."""
     resnet = importlib.import_module("problems.CIFAR10.ResNet.network").ResNet
     lenet = importlib.import_module("problems.MNIST.LeNet.network").LeNet
-    batch_size = 256 if device.type == "cuda" else 32
+    batch_size = 512 if device.type == "cuda" else 32
     yield Subject(
         name="ResNet-18",
         network=lambda: resnet(depth=18),
@@ -62,6 +80,19 @@ def subjects(device: torch.device) -> Iterator[Subject]:
     )
     if device.type == "cpu":
         yield Subject(name="LeNet", network=lenet, shape=(1, 28, 28), batch_size=64)
+
+
+def batch_of(subject: Subject, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return made-up inputs and targets."""
+    torch.manual_seed(0)
+    inputs = torch.randn(subject.batch_size, *subject.shape, device=device)
+    if device.type == "cuda":
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    return inputs, torch.randint(10, (subject.batch_size,), device=device)
+
+
+def has_brevitas() -> bool:
+    return find_spec("brevitas") is not None
 
 
 def quantized(network: nn.Module, kind: str, inputs: Tensor) -> nn.Module:
@@ -120,31 +151,6 @@ def with_brevitas(network: nn.Module) -> nn.Module:
     return network
 
 
-def step_of(
-    network: nn.Module, inputs: Tensor, targets: Tensor, *, is_compiled: bool
-) -> Callable[[], None]:
-    """Return a training step."""
-    is_gpu = inputs.is_cuda
-    network = network.to(inputs.device).train()
-    optimizer = torch.optim.SGD(parameter_groups(network), lr=1e-3, momentum=0.9, weight_decay=5e-4)
-    forward: Callable[[Tensor], Tensor] = network
-    if is_gpu:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
-    if is_compiled:
-        forward = torch.compile(network, options=dict(COMPILE_OPTIONS))
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cuda", torch.bfloat16) if is_gpu else nullcontext():
-            loss = cross_entropy(forward(inputs), targets)
-        loss.backward()
-        optimizer.step()
-        if is_gpu:
-            torch.cuda.synchronize()
-
-    return step
-
-
 def started_brevitas(network: nn.Module, inputs: Tensor) -> nn.Module:
     """Return the network with Brevitas' layers, whose activations have begun to learn."""
     network = with_brevitas(network).to(inputs.device).train()
@@ -156,34 +162,29 @@ def started_brevitas(network: nn.Module, inputs: Tensor) -> nn.Module:
     return network
 
 
-def sides(
-    subject: Subject, inputs: Tensor, targets: Tensor, *, is_compiled: bool
-) -> dict[str, Callable[[], None]]:
-    """Return the steps to compare, float first; each has been made once."""
+def network_of(subject: Subject, method: str, inputs: Tensor) -> nn.Module:
+    """Return the network of a method: float, Brevitas or an algorithm, on the device of inputs."""
     torch.manual_seed(0)
-    template = subject.network()
-    networks = {"float": copy.deepcopy(template)}
-    for kind in ALGORITHMS:
-        network = copy.deepcopy(template).to(inputs.device)
-        networks[f"QuantLab {kind}"] = quantized(network, kind, inputs)
-    if not is_compiled and find_spec("brevitas") is not None:
-        networks["Brevitas"] = started_brevitas(copy.deepcopy(template), inputs)
-    prefix = "eager " if inputs.is_cuda and not is_compiled else ""
-    steps = {}
-    for name, network in networks.items():
-        step = steps[prefix + name] = step_of(network, inputs, targets, is_compiled=is_compiled)
-        step()
-    return steps
+    network = subject.network().to(inputs.device)
+    if method == "float":
+        return network
+    if method == "Brevitas":
+        return started_brevitas(network, inputs)
+    return quantized(network, method, inputs)
 
 
-def compare(subject: Subject, device: torch.device, *, is_compiled: bool) -> list[Row]:
+def compare_on_cpu(subject: Subject, algorithms: Sequence[str]) -> list[Row]:
     """Return the rows of one network."""
-    torch.manual_seed(0)
-    inputs = torch.randn(subject.batch_size, *subject.shape, device=device)
-    if device.type == "cuda":
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-    targets = torch.randint(10, (subject.batch_size,), device=device)
-    steps = sides(subject, inputs, targets, is_compiled=is_compiled)
+    inputs, targets = batch_of(subject, torch.device("cpu"))
+    methods = {"float": "float", **{f"QuantLab {kind}": kind for kind in algorithms}}
+    if has_brevitas():
+        methods["Brevitas"] = "Brevitas"
+    steps = {
+        name: eager_step(network_of(subject, method, inputs), inputs, targets)
+        for name, method in methods.items()
+    }
+    for step in steps.values():
+        step()
     timings = interleaved(steps, REPEATS, seconds=SECONDS)
     return [
         Row(
@@ -202,17 +203,128 @@ def compare(subject: Subject, device: torch.device, *, is_compiled: bool) -> lis
     ]
 
 
+def pairs(algorithms: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each side and its peer on a GPU, the most telling first."""
+    for kind in algorithms:
+        yield f"captured QuantLab {kind}", "captured float"
+    for kind in algorithms:
+        yield f"compiled captured QuantLab {kind}", "compiled captured float"
+        yield f"compiled captured QuantLab {kind}", LOOP
+    yield "compiled captured float", LOOP
+    for kind in algorithms:
+        yield f"QuantLab {kind}", LOOP
+        yield f"eager QuantLab {kind}", "eager float"
+    if has_brevitas():
+        yield "eager Brevitas", "eager float"
+
+
+class GpuSteps:
+    """Makes the step of each side once; networks are shared by the kinds of steps."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._inputs, self._targets = batch_of(subject, torch.device("cuda"))
+        self._networks: dict[str, nn.Module] = {}
+        self._forwards: dict[str, Forward] = {}
+        self._steps: dict[str, Step] = {}
+
+    def step(self, side: str) -> Step:
+        """Return the step of a side, which has been made once."""
+        if side not in self._steps:
+            self._steps[side] = self._new("compiled float" if side == LOOP else side)
+        return self._steps[side]
+
+    def _new(self, side: str) -> Step:
+        method = side.split(" ")[-1]
+        is_eager = side.startswith(("eager", "captured"))
+        network = self._network(method)
+        forward = network if is_eager else self._compiled(method)
+        step = gpu_step(network, forward, self._inputs, self._targets)
+        if "captured" in side:
+            return captured(step)
+        step()
+        return step
+
+    def _network(self, method: str) -> nn.Module:
+        if method not in self._networks:
+            network = network_of(self._subject, method, self._inputs).train()
+            self._networks[method] = channels_last(network)
+        return self._networks[method]
+
+    def _compiled(self, method: str) -> Forward:
+        if method not in self._forwards:
+            options: dict[str, Any] = {} if method == "float" else dict(COMPILE_OPTIONS)
+            self._forwards[method] = torch.compile(self._network(method), options=options)
+        return self._forwards[method]
+
+
+def measured(subject: Subject, side: str, peer: str, step_of: Callable[[str], Step]) -> Row:
+    """Return the row of a side and its peer on a GPU."""
+    steps = {peer: step_of(peer), side: step_of(side)}
+    timing = interleaved(steps, REPEATS, seconds=GPU_SECONDS, clock=gpu_clock)
+    own, theirs = timing[side], timing[peer]
+    return Row(
+        figures={
+            "network": subject.name,
+            "batch": subject.batch_size,
+            "side": side,
+            "milliseconds": own.seconds * 1e3,
+            "peer_milliseconds": theirs.seconds * 1e3,
+            "times_float": 1.0 / own.ratio,
+        },
+        peer=peer,
+        ratio=1.0 / own.ratio,
+        origin=origin(),
+    )
+
+
+def compare_on_gpu(
+    wanted: Iterable[tuple[str, str]],
+    measure: Callable[[str, str], Row],
+    kept: KeptRows,
+    is_over: Callable[[], bool],
+) -> Iterator[list[Row]]:
+    """Yield the rows so far, after each: those that are kept, and those measured while there is
+    time; name the others."""
+    rows: list[Row] = []
+    for side, peer in wanted:
+        row = kept.read(side, peer)
+        if row is None and is_over():
+            print(f"{side}, {peer}: no time left; call again with --rows to go on")
+            continue
+        if row is None:
+            row = measure(side, peer)
+            kept.write(row)
+        rows.append(row)
+        yield rows
+
+
 def main() -> None:
     """Measure and report."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kinds = (True, False) if device.type == "cuda" else (False,)
-    rows = [
-        row
-        for subject in subjects(device)
-        for is_compiled in kinds
-        for row in compare(subject, device, is_compiled=is_compiled)
-    ]
-    report(f"quantized_step_{device.type}", rows)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--algorithms", default=None, help="ste,lsq,pact; on a GPU lsq")
+    parser.add_argument("--rows", type=Path, default=None, help="a folder that keeps rows")
+    parser.add_argument("--seconds", type=float, default=120.0, help="on a GPU")
+    given = parser.parse_args()
+    if not torch.cuda.is_available():
+        algorithms = (given.algorithms or "ste,lsq,pact").split(",")
+        cpu = torch.device("cpu")
+        rows = [row for subject in subjects(cpu) for row in compare_on_cpu(subject, algorithms)]
+        report("quantized_step_cpu", rows)
+        return
+    end = perf_counter() + given.seconds
+    (subject,) = subjects(torch.device("cuda"))
+    steps = GpuSteps(subject)
+    rows = []
+    for rows in compare_on_gpu(
+        pairs((given.algorithms or "lsq").split(",")),
+        lambda side, peer: measured(subject, side, peer, steps.step),
+        KeptRows(given.rows),
+        lambda: perf_counter() > end,
+    ):
+        write_rows("quantized_step_cuda", rows)
+    if rows:
+        report("quantized_step_cuda", rows)
 
 
 if __name__ == "__main__":
