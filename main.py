@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     from experiments.command_line import parse, usage
     from experiments.commands.table import COMMANDS
-    from experiments.processes.launcher import launched_rank
+    from experiments.processes.launcher import launched_local_rank, launched_rank
     from experiments.progress import console
     from quantlab.errors import QuantLabError
 
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     except QuantLabError as error:
         if launched_rank() == 0:
             print(f"main.py: {error}", file=sys.stderr)
+        elif launched_local_rank() == 0 and not error.is_told:  # of what other hosts do not know
+            print(f"main.py: {os.uname().nodename}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

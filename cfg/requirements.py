@@ -25,6 +25,9 @@ _LONG_TESTS = {
     "clang": "clang",
     "ld.lld": "lld",
     "mspdebug": "mspdebug",
+    "ip": "iproute2",
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
 }
 _PYTHON = ((3, 11), (3, 13))
 

@@ -13,9 +13,13 @@ from typing import Any, get_args
 
 
 class QuantLabError(ValueError):
-    """Base of all errors that name their cause in one line; `exit_code` is what main.py returns."""
+    """Base of all errors that name their cause in one line; `exit_code` is what main.py returns.
+
+    is_told: another process of the run shows the line.
+    """
 
     exit_code = 2
+    is_told = False
 
 
 class UsageError(QuantLabError):

@@ -54,7 +54,7 @@ def data_folder(problem: str) -> Path:
         ([*TOY_RUN, "--confg=quantized"], ["--confg", "did you mean 'config'"]),
         (["--problem=Toy", "--topology"], ["--topology: needs a value"]),
         ([*TOY_RUN, "stray"], ["'stray'"]),
-        ([*TOY_RUN, "--dist=mpi"], ["--dist=mpi", "horovod, torch, single"]),
+        ([*TOY_RUN, "--dist=mpi"], ["--dist=mpi", "horovod, torch, slurm, single"]),
         (["--problem=Tyo", "--topology=Tiny"], ["'Tyo'", "did you mean 'Toy'"]),
         (["--problem=mnist", "--topology=LeNet"], ["'mnist'", "did you mean 'MNIST'"]),
         (["--problem=../Toy", "--topology=Tiny"], ["no problem named '../Toy'"]),

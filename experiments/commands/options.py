@@ -5,7 +5,7 @@ from experiments.command_line import Option
 PROBLEM = Option(help="a folder of problems/")
 TOPOLOGY = Option(help="a folder of problems/<problem>/")
 EXP_ID = Option(help="the number of a run: 7 for exp007", at_least=0)
-DIST = Option(help="horovod, torch or single; by default found out")
+DIST = Option(help="horovod, torch, slurm or single; by default found out")
 JSON = Option(help="print JSON", is_flag=True)
 CHECKPOINT = Option(help="last, best, or epoch0005; by default the best, else the last")
 FOLD = Option(help="the fold of a cross-validation, from 0", at_least=0)

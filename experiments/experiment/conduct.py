@@ -12,6 +12,7 @@ from typing import Any
 
 from experiments.configuration.documents import Document
 from experiments.configuration.section import validate
+from experiments.experiment.alike import check_alike
 from experiments.experiment.config import Config, as_plain
 from experiments.experiment.data import load_data
 from experiments.experiment.experiment import Experiment
@@ -19,6 +20,7 @@ from experiments.experiment.folds import run_folds
 from experiments.experiment.prolonging import lengths
 from experiments.experiment.record import circumstances, new_record
 from experiments.experiment.session import session_of
+from experiments.experiment.shared_folder import shared_folder
 from experiments.library import HOME, Library, Problem
 from experiments.processes.session import Session
 from experiments.progress import error_console
@@ -44,6 +46,7 @@ def prepare(
 ) -> Experiment:
     """Join the processes, read the data, build the network once. Raises UsageError, DataError."""
     session = session_of(config.experiment, dist)
+    check_alike(session.communicator, config, library)
     experiment = Experiment(
         problem=problem,
         library=library,
@@ -53,7 +56,7 @@ def prepare(
         session=session,
         is_quick=is_quick,
     )
-    experiment.check()
+    session.communicator.on_all(experiment.check)
     return experiment
 
 
@@ -87,8 +90,7 @@ class _Claim:
         try:
             self._begin(folder)
         except QuantLabError:
-            self.release()
-            shutil.rmtree(folder.path, ignore_errors=True)
+            self.give_up(folder)
             raise
         return folder
 
@@ -120,9 +122,30 @@ class _Claim:
         folder.update(status="running", exit_code=None, resumed=resumed, **entries)
         return folder
 
+    def give_up(self, folder: RunFolder) -> None:
+        """Remove a folder that was made."""
+        self.release()
+        shutil.rmtree(folder.path, ignore_errors=True)
+
     def release(self) -> None:
         if self._lock is not None:
             self._lock.release()
+
+
+def _claimed(claim: _Claim, experiment: Experiment, resumption: Resumption | None) -> RunFolder:
+    """Return the run's folder, held by rank 0 and seen by all hosts."""
+    communicator, logs = experiment.session.communicator, experiment.problem.logs_folder
+    if resumption is not None:
+        folder = shared_folder(resumption.folder, logs, communicator)
+        communicator.from_root(claim.take)
+        return folder
+    made = communicator.from_root(claim.take)
+    try:
+        return shared_folder(made, logs, communicator)
+    except QuantLabError:
+        if communicator.is_root:
+            claim.give_up(made)
+        raise
 
 
 def conduct(
@@ -134,15 +157,16 @@ def conduct(
     """
     session = experiment.session
     claim = _Claim(experiment, resumption)
-    folder = session.communicator.from_root(claim.take)
+    folder = _claimed(claim, experiment, resumption)
     log = rank_log(folder.path, session.communicator.rank)
     log.info("rank %d: %s", session.communicator.rank, session.describe())
+    session.communicator.limit_waits()
 
     def tell(line: str) -> None:
         session.say(line)
         log.info("%s", line)
 
-    status, code = "failed", 1
+    status, code, is_agreed = "failed", 1, True
     try:
         _introduce(experiment, folder)
         for note in notes:
@@ -154,10 +178,11 @@ def conduct(
         code = error.exit_code
         log.error("%s", error)
         if not session.communicator.is_root:  # main.py speaks for rank 0 alone
+            error.is_told = True
             error_console.print(f"rank {session.communicator.rank}: {error}", markup=False)
         raise
     except KeyboardInterrupt:
-        status, code = "interrupted", INTERRUPTED
+        status, code, is_agreed = "interrupted", INTERRUPTED, False
     except BaseException:
         log.error("%s", traceback.format_exc())
         raise
@@ -166,6 +191,8 @@ def conduct(
             with suppress(QuantLabError):  # a full disk is already being told
                 folder.update(status=status, exit_code=code)
             claim.release()
+    if code == INTERRUPTED and is_agreed:
+        session.communicator.barrier()  # launchers end all processes once one has ended
     _conclude(session, experiment, folder, code)
     session.communicator.close()
     return code

@@ -7,5 +7,9 @@ from experiments.training.config import ExperimentConfig
 def session_of(config: ExperimentConfig, dist: str | None) -> Session:
     """Join the run's processes. dist: who launched them, None to find out. Raises UsageError."""
     return open_session(
-        dist, device=config.device, threads=config.threads, is_deterministic=config.deterministic
+        dist,
+        device=config.device,
+        threads=config.threads,
+        is_deterministic=config.deterministic,
+        timeout=config.timeout,
     )

@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from experiments.processes.communicator import Communicator, Single, connect
+from experiments.processes import slurm
+from experiments.processes.communicator import TIMEOUT, Communicator, Single, connect
 from experiments.processes.launcher import detect_launcher
 from experiments.progress import console
 from quantlab.errors import UsageError
@@ -31,7 +32,12 @@ class Session:
 
     def describe(self) -> str:
         communicator = self.communicator
-        launchers = {"horovod": "horovodrun", "torch": "torchrun", "single": "python"}
+        launchers = {
+            "horovod": "horovodrun",
+            "torch": "torchrun",
+            "slurm": "srun",
+            "single": "python",
+        }
         plural = "es" if communicator.size > 1 else ""
         device = (
             torch.cuda.get_device_name(self.device)
@@ -44,16 +50,22 @@ class Session:
 
 
 def open_session(
-    dist: str | None, *, device: Device, threads: int | None, is_deterministic: bool
+    dist: str | None,
+    *,
+    device: Device,
+    threads: int | None,
+    is_deterministic: bool,
+    timeout: int = TIMEOUT,
 ) -> Session:
     """Join the run's processes and set device, threads and determinism.
 
     dist: who launched them, as of `detect_launcher`. threads: of each process; None to share the
-    cores among the host's. Raises UsageError where there is no such launcher or device.
+    cores among the host's, or as srun was asked. timeout: in seconds, how long one waits for
+    another. Raises UsageError where there is no such launcher or device.
     """
-    communicator = connect(detect_launcher(dist))
+    communicator = connect(detect_launcher(dist), timeout)
     chosen = communicator.on_all(lambda: _device(device, communicator))
-    threads = threads or max(1, len(os.sched_getaffinity(0)) // communicator.local_size)
+    threads = threads or _num_cores(communicator)
     # Launchers differ in what they set; sums depend on the number of threads.
     torch.set_num_threads(threads)
     if is_deterministic != torch.are_deterministic_algorithms_enabled():
@@ -72,6 +84,12 @@ def local_session() -> Session:
     )
 
 
+def _num_cores(communicator: Communicator) -> int:
+    """Return the cores of each process of this host."""
+    asked = slurm.num_cores(os.environ) if communicator.launcher == "slurm" else None
+    return asked or max(1, len(os.sched_getaffinity(0)) // communicator.local_size)
+
+
 def _device(asked: Device, communicator: Communicator) -> torch.device:
     has_gpu = torch.cuda.is_available()
     if asked == "cuda" and not has_gpu:
@@ -80,12 +98,13 @@ def _device(asked: Device, communicator: Communicator) -> torch.device:
         )
     if asked == "cpu" or not has_gpu:
         return torch.device("cpu")
-    if communicator.local_rank >= torch.cuda.device_count():
+    number = 0 if communicator.has_own_gpu else communicator.local_rank
+    if number >= torch.cuda.device_count():
         raise UsageError(
             f"{communicator.local_size} processes on a host with {torch.cuda.device_count()} GPUs; "
             "start one process a GPU, or set experiment.device to cpu"
         )
-    device = torch.device("cuda", communicator.local_rank)
+    device = torch.device("cuda", number)
     torch.cuda.set_device(device)
     return device
 

@@ -26,7 +26,10 @@ def test_names_that_exist(lab: Lab, options: dict[str, str]) -> None:
     [
         ({"problem": "Tyo", "topology": "Tiny"}, "no problem named 'Tyo'; did you mean 'Toy'"),
         ({"problem": "Toy", "topology": "Tinny"}, "no topology of Toy named 'Tinny'; did you"),
-        ({"problem": "Toy", "dist": "mpi"}, "--dist=mpi: allowed are horovod, torch, single"),
+        (
+            {"problem": "Toy", "dist": "mpi"},
+            "--dist=mpi: allowed are horovod, torch, slurm, single",
+        ),
     ],
 )
 def test_names_that_do_not(lab: Lab, options: dict[str, str], message: str) -> None:

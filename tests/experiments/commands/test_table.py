@@ -48,7 +48,7 @@ def test_export_has_the_options_of_all_artefacts() -> None:
 @pytest.mark.parametrize(
     ("name", "option", "words"),
     [
-        ("train", "dist", "{}, {} or {}".format(*LAUNCHERS)),
+        ("train", "dist", "{}, {}, {} or {}".format(*LAUNCHERS)),
         ("predict", "top", f"by default {predict._NUM_GUESSES}"),
         ("report", "samples", f"{report._NUM_SAMPLES} by default"),
         ("report", "html", f"by default {report.PAGE} beside {report.LAYERS}"),

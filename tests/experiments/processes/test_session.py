@@ -29,7 +29,7 @@ def _settings_of_the_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     is_deterministic = torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark
-    for name in ("HOROVOD_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR"):
+    for name in ("HOROVOD_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "SLURM_STEP_NUM_TASKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # so that what a test sets goes with it
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
@@ -43,7 +43,7 @@ def _settings_of_the_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def opened(
     monkeypatch: pytest.MonkeyPatch, place: Place, config: ExperimentConfig | None = None
 ) -> Session:
-    monkeypatch.setattr(session, "connect", lambda _: place)
+    monkeypatch.setattr(session, "connect", lambda *_: place)
     return session_of(config or ExperimentConfig(), None)
 
 
@@ -84,6 +84,23 @@ def test_each_process_has_the_gpu_of_its_place(
     found = opened(monkeypatch, Place(rank=2, size=4), config)
     assert [found.device] == chosen == [torch.device("cuda", 2)]
     assert torch.backends.cudnn.benchmark
+
+
+def test_a_process_of_srun_that_sees_its_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(monkeypatch, 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    place = Place("slurm", rank=2, size=3)
+    place.has_own_gpu = True
+    assert opened(monkeypatch, place).device == torch.device("cuda", 0)
+
+
+def test_a_process_of_srun_has_the_cores_that_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(3)))
+    assert opened(monkeypatch, Place("slurm", size=2)).threads == 3
+    assert opened(monkeypatch, Place("torch", size=2)).threads == 1
 
 
 def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +159,7 @@ def test_determinism_keeps_cudnn_from_trying_out_algorithms(
 
 
 def test_an_unknown_launcher() -> None:
-    with pytest.raises(UsageError, match="--dist=mpi: allowed are horovod, torch, single"):
+    with pytest.raises(UsageError, match="--dist=mpi: allowed are horovod, torch, slurm, single"):
         session_of(ExperimentConfig(), "mpi")
 
 
@@ -159,6 +176,7 @@ def test_rank_0_alone_speaks_and_as_it_is_written(capsys: pytest.CaptureFixture[
     [
         ("single", 1, "1 process by python, CPU, 2 threads"),
         ("torch", 1, "1 process by torchrun, CPU, 2 threads"),
+        ("slurm", 2, "2 processes by srun, CPU, 2 threads"),
         ("horovod", 3, "3 processes by horovodrun, CPU, 2 threads"),
     ],
 )
