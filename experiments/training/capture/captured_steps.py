@@ -59,6 +59,7 @@ class CapturedSteps:
         self._why_never: str | None = None
         self._why_not_now: str | None = None
         self._must_look = self._is_first = True
+        self._is_last_before = False
         self._feed: Feed | None = None
         self._batches: dict[bool, tuple[Outcome, Callable[[], None]]] = {}
         self._update: Callable[[], None] | None = None
@@ -76,6 +77,7 @@ class CapturedSteps:
         self._is_first = True
         refusal = self._why_never or self._why_not_now
         reason = obstacle or (f"as {refusal}" if refusal else self._unlike())
+        self._is_last_before = reason == _USUAL and self._num_alike == _FIRST - 1
         if reason is not None:
             self._account.add(reason)
         return reason is None
@@ -84,7 +86,7 @@ class CapturedSteps:
     def running_as_usual(self, *, is_update: bool = False) -> Iterator[None]:
         """Around a part of a step that is not replayed: looks whether it could be recorded."""
         is_recorded = self._records_update or not is_update
-        if self._why_never is not None or self._num_alike != _FIRST - 1 or not is_recorded:
+        if not self._is_last_before or not is_recorded:
             yield
             return
         device = self._step.parameters[0].device

@@ -7,6 +7,8 @@ problems are looked into.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from operator import is_
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,8 +17,9 @@ from experiments.training.assembly import Assembly
 
 _PACKAGES = ("quantlab.", "experiments.", "problems.")
 _DEPTH = 4
+_SETTINGS = "__dataclass_params__"  # of a dataclass
 _RATES = ("params", "lr", "initial_lr")  # of a group; rates are tensors in a recorded step
-_PLAIN = (bool, int, str, bytes, type(None))
+_PLAIN = (bool, int, float, str, bytes, type(None))
 
 
 class Watch:
@@ -24,22 +27,94 @@ class Watch:
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        self._seen: dict[str, object] = {}
+        self._parts: list[_Part] = []
+        self._others: dict[str, object] = {}
 
     def look(self) -> str | None:
         """Return the name of something that has changed since the last look, None if nothing
         has."""
-        before, self._seen = self._seen, dict(_marks(self._assembly))
-        if self._seen == before:
+        changed = self._changed_part()
+        before, self._others = self._others, dict(_others(self._assembly))
+        if changed is None and self._others != before:
+            names = [*self._others, *before]
+            changed = next(n for n in names if self._others.get(n, self) != before.get(n, self))
+        return changed
+
+    def _changed_part(self) -> str | None:
+        found = [part.changed() for part in self._parts] or ["network"]
+        changed = next((name for name in found if name is not None), None)
+        if changed is not None:
+            roots = (("network", self._assembly.network), ("loss", self._assembly.loss))
+            self._parts = [
+                _Part(f"{root}.{path}" if path else root, part)
+                for root, module in roots
+                for path, part in module.named_modules()
+            ]
+        return changed
+
+
+class _Part:
+    """A module and what it held. What is the same object has not changed, but for what is in it;
+    the objects are kept, so that no other takes the place of one."""
+
+    def __init__(self, path: str, module: nn.Module) -> None:
+        self._path, self._module = path, module
+        self._unseen = getattr(module, "attributes_without_effect", ())
+        self._take(self._marks())
+
+    def changed(self) -> str | None:
+        """Return the name of an attribute that has another value than at the last call."""
+        values = vars(self._module).values()
+        is_same = (
+            len(values) == len(self._values)
+            and all(map(is_, self._values, values))
+            and self._sizes == [len(inside) for inside in self._containers]
+            and all(map(is_, self._inside, self._all_inside()))
+            and self._addresses == [_address(tensor) for tensor in self._tensors]
+            and all(self._seen[name] == _mark(value, _DEPTH) for name, value in self._others)
+        )
+        if is_same:
             return None
-        names = [*self._seen, *before]
-        return next(n for n in names if self._seen.get(n, self) != before.get(n, self))
+        marks, before = self._marks(), self._seen
+        if marks != before:
+            names = [*marks, *before]
+            name = next(n for n in names if marks.get(n, self) != before.get(n, self))
+            return f"{self._path}.{name}"
+        self._take(marks)
+        return None
+
+    def _take(self, marks: dict[str, object]) -> None:
+        module = self._module
+        self._seen = marks
+        self._values = list(vars(module).values())
+        self._containers = [value for value in self._values if isinstance(value, Mapping | list)]
+        self._sizes = [len(inside) for inside in self._containers]
+        self._inside = list(self._all_inside())
+        tensors = [*self._inside, *self._values]
+        self._tensors = [value for value in tensors if isinstance(value, Tensor)]
+        self._addresses = [_address(tensor) for tensor in self._tensors]
+        self._others = [
+            (name, value)
+            for name, value in vars(module).items()
+            if not (_is_immutable(value) or name in _OF_TORCH or name in self._unseen)
+        ]
+
+    def _all_inside(self) -> Iterator[object]:
+        module = self._module
+        yield from module._parameters.values()
+        yield from module._buffers.values()
+        yield from module._modules.values()
+
+    def _marks(self) -> dict[str, object]:
+        values = vars(self._module).items()
+        return {name: _mark(one, _DEPTH) for name, one in values if name not in self._unseen}
 
 
-def _marks(assembly: Assembly) -> Iterator[tuple[str, object]]:
-    for root, module in (("network", assembly.network), ("loss", assembly.loss)):
-        for path, part in module.named_modules():
-            yield from _marks_of_module(f"{root}.{path}" if path else root, part)
+_OF_TORCH = frozenset(vars(nn.Module()))
+"""The attributes of every module: containers of tensors, modules and hooks."""
+
+
+def _others(assembly: Assembly) -> Iterator[tuple[str, object]]:
     for index, group in enumerate(assembly.optimizer.param_groups):
         for name, value in group.items():
             if name not in _RATES:
@@ -52,21 +127,28 @@ def _marks(assembly: Assembly) -> Iterator[tuple[str, object]]:
             yield f"average of {name}", _mark(value, _DEPTH)
 
 
-def _marks_of_module(path: str, module: nn.Module) -> Iterator[tuple[str, object]]:
-    unseen = getattr(module, "attributes_without_effect", ())
-    for name, value in vars(module).items():
-        if name not in unseen:
-            yield f"{path}.{name}", _mark(value, _DEPTH)
+def _is_immutable(value: Any) -> bool:
+    """Return whether a value is the same as long as it is the same object, tensors' addresses
+    apart."""
+    if isinstance(value, tuple | frozenset):
+        return all(map(_is_immutable, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return getattr(value, _SETTINGS).frozen and all(map(_is_immutable, vars(value).values()))
+    return isinstance(value, (*_PLAIN, Tensor, type))
+
+
+def _address(tensor: Tensor) -> tuple[int, bool]:
+    return tensor.data_ptr(), tensor.requires_grad
 
 
 def _mark(value: Any, depth: int) -> object:
     """Return what is equal as long as a value stays as it is."""
+    if isinstance(value, float):
+        return repr(value)  # no number is not equal to itself
     if isinstance(value, _PLAIN):
         return value
-    if isinstance(value, float):
-        return value if value == value else "nan"
     if isinstance(value, Tensor):
-        return (value.data_ptr(), value.shape, value.stride(), value.dtype, value.requires_grad)
+        return (_address(value), value.shape, value.stride(), value.dtype)
     if depth == 0 or isinstance(value, nn.Module):
         return id(value)
     if isinstance(value, list | tuple | set | frozenset):

@@ -73,12 +73,13 @@ def assert_same_bytes(lab: Lab) -> None:
         (("--data.batch_size=7",), 2, "20 of 28 steps captured"),
         ((RULES,), 2, "14 of 24 steps captured"),
         (("--monitor=[{stat: weight_norm, period: 5}]",), 2, "that the monitor measured"),
+        (("--monitor=[{stat: sign_flips, period: 3}]",), 2, "not captured: 8 that the monitor"),
         (("--training.optimizer={class: Adagrad, params: {lr: 0.1}}",), 1,
          "not the update: torch has no form of Adagrad that can be recorded"),
         (("--network.class=PassesBy",), 2, "20 of 24 steps captured"),
     ],
     ids=["momentum", "accumulate", "clip", "average", "nesterov", "partial", "quantized",
-         "monitor", "adagrad", "no gradient"],
+         "monitor", "often", "adagrad", "no gradient"],
 )  # fmt: skip
 def test_captured_steps_give_the_same_bytes(
     lab: Lab,
