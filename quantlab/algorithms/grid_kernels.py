@@ -11,7 +11,6 @@ inputs give equal bytes, on all GPUs.
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import triton
@@ -37,14 +36,14 @@ TILING = Tiling()
 
 
 def _elements(
-    row: Any,
-    first: Any,
-    size: Any,
-    num_scales: Any,
-    num_inner: Any,
+    row: tl.tensor,
+    first: tl.tensor,
+    size: tl.tensor,
+    num_scales: tl.tensor,
+    num_inner: tl.tensor,
     IS_FLAT: tl.constexpr,
     BLOCK: tl.constexpr,
-) -> Any:
+) -> tl.tensor:
     """Return where a block of a scale's elements lies, and which of them there are."""
     element = first + tl.arange(0, BLOCK)
     if IS_FLAT:
@@ -55,7 +54,13 @@ def _elements(
     return offset, element < size
 
 
-def _bounds(row: Any, zero_ptr: Any, quant_min: Any, quant_max: Any, HAS_ZERO: tl.constexpr) -> Any:
+def _bounds(
+    row: tl.tensor,
+    zero_ptr: tl.tensor,
+    quant_min: tl.tensor,
+    quant_max: tl.tensor,
+    HAS_ZERO: tl.constexpr,
+) -> tl.tensor:
     """Return the ends of the codes less the zero point."""
     if HAS_ZERO:
         zero_point = tl.load(zero_ptr + row).to(tl.float32)
@@ -64,23 +69,23 @@ def _bounds(row: Any, zero_ptr: Any, quant_min: Any, quant_max: Any, HAS_ZERO: t
     return quant_min, quant_max
 
 
-def _clamp(x: Any, low: Any, high: Any) -> Any:
+def _clamp(x: tl.tensor, low: tl.tensor, high: tl.tensor) -> tl.tensor:
     """Return `x` between the ends; a NaN stays one."""
     return tl.where(x < low, low, tl.where(x > high, high, x))
 
 
-def _forward(
-    x_ptr: Any,
-    scale_ptr: Any,
-    zero_ptr: Any,
-    y_ptr: Any,
-    quant_min: Any,
-    quant_max: Any,
-    min_scale: Any,
-    size: Any,
-    num_scales: Any,
-    num_inner: Any,
-    num_blocks: Any,
+def _grid_forward(
+    x_ptr: tl.tensor,
+    scale_ptr: tl.tensor,
+    zero_ptr: tl.tensor,
+    y_ptr: tl.tensor,
+    quant_min: tl.tensor,
+    quant_max: tl.tensor,
+    min_scale: tl.tensor,
+    size: tl.tensor,
+    num_scales: tl.tensor,
+    num_inner: tl.tensor,
+    num_blocks: tl.tensor,
     HAS_ZERO: tl.constexpr,
     IS_FLAT: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -96,23 +101,23 @@ def _forward(
     tl.store(y_ptr + offset, (rounded * scale).to(y_ptr.dtype.element_ty), mask=is_there)
 
 
-def _backward(
-    x_ptr: Any,
-    grad_ptr: Any,
-    scale_ptr: Any,
-    zero_ptr: Any,
-    grad_x_ptr: Any,
-    scale_sum_ptr: Any,
-    offset_sum_ptr: Any,
-    quant_min: Any,
-    quant_max: Any,
-    min_scale: Any,
-    factor: Any,
-    size: Any,
-    num_scales: Any,
-    num_inner: Any,
-    num_parts: Any,
-    blocks_per_part: Any,
+def _grid_backward(
+    x_ptr: tl.tensor,
+    grad_ptr: tl.tensor,
+    scale_ptr: tl.tensor,
+    zero_ptr: tl.tensor,
+    grad_x_ptr: tl.tensor,
+    scale_sum_ptr: tl.tensor,
+    offset_sum_ptr: tl.tensor,
+    quant_min: tl.tensor,
+    quant_max: tl.tensor,
+    min_scale: tl.tensor,
+    factor: tl.tensor,
+    size: tl.tensor,
+    num_scales: tl.tensor,
+    num_inner: tl.tensor,
+    num_parts: tl.tensor,
+    blocks_per_part: tl.tensor,
     HAS_ZERO: tl.constexpr,
     HAS_GRAD_X: tl.constexpr,
     HAS_SCALE: tl.constexpr,
@@ -169,13 +174,13 @@ def _backward(
 
 
 def _add_parts(
-    parts_ptr: Any,
-    scale_ptr: Any,
-    sum_ptr: Any,
-    min_scale: Any,
-    factor: Any,
-    num_parts: Any,
-    num_scales: Any,
+    parts_ptr: tl.tensor,
+    scale_ptr: tl.tensor,
+    sum_ptr: tl.tensor,
+    min_scale: tl.tensor,
+    factor: tl.tensor,
+    num_parts: tl.tensor,
+    num_scales: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     """The first num_scales programs add parts of scales, others of offsets."""
@@ -191,8 +196,8 @@ def _add_parts(
 elements = triton.jit(_elements)
 bounds = triton.jit(_bounds)
 clamp = triton.jit(_clamp)
-forward_kernel = triton.jit(_forward)
-backward_kernel = triton.jit(_backward)
+forward_kernel = triton.jit(_grid_forward)
+backward_kernel = triton.jit(_grid_backward)
 add_parts_kernel = triton.jit(_add_parts)
 
 

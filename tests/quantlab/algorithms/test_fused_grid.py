@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -96,6 +97,61 @@ def check(case: GridCase, found: Results) -> None:
 @cases
 def test_kernels_are_the_plain_operations(interpreted: dict[str, Results], name: str) -> None:
     check(GRID_CASES[name], interpreted[name])
+
+
+class CompiledOnly:
+    """Compiles what it is called with for an H200, which no machine must have, and runs nothing."""
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel = kernel
+        self.num_compiled = 0
+
+    def __getitem__(self, num_programs: tuple[int, ...]) -> Callable[..., None]:
+        return self._compile
+
+    def _compile(self, *arguments: Any, **constants: Any) -> None:
+        from triton.backends.compiler import GPUTarget
+        from triton.compiler import ASTSource, compile
+
+        types = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+        names = self._kernel.arg_names
+        signature, attributes = dict.fromkeys(constants, "constexpr"), {}
+        for name, value in zip(names, arguments, strict=False):
+            if value is None or (isinstance(value, int) and value == 1):
+                signature[name], constants[name] = "constexpr", value
+            elif isinstance(value, Tensor):
+                signature[name] = f"*{types.get(value.dtype, 'i32')}"
+            else:
+                signature[name] = "fp32" if isinstance(value, float) else "i32"
+            if isinstance(value, Tensor) or (isinstance(value, int) and value % 16 == 0):
+                attributes[(names.index(name),)] = [["tt.divisibility", 16]]
+        source = ASTSource(
+            fn=self._kernel,
+            signature={name: signature[name] for name in names},
+            constexprs={(names.index(name),): value for name, value in constants.items()},
+            attrs=attributes,
+        )
+        assert compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+        self.num_compiled += 1
+
+
+@needs_triton
+@pytest.mark.parametrize(
+    "name", ["one scale, many parts", "an offset in bfloat16", "axis 1, many parts"]
+)
+def test_kernels_compile_for_a_gpu(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The interpreter takes more than the compiler does."""
+    from quantlab.algorithms import grid_kernels
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    compiled = []
+    for kernel in ("forward_kernel", "backward_kernel", "add_parts_kernel"):
+        compiled.append(CompiledOnly(getattr(grid_kernels, kernel)))
+        monkeypatch.setattr(grid_kernels, kernel, compiled[-1])
+    fused(GRID_CASES[name], "cpu")
+    assert all(kernel.num_compiled for kernel in compiled)
 
 
 @needs_gpu
@@ -207,8 +263,14 @@ def test_a_quantizer_launches_few_kernels() -> None:
         step()
         torch.cuda.synchronize()
     names = [event.name for event in profile.events()]
-    ours = [name for name in names if name in ("_forward", "_backward", "_add_parts")]
-    assert sorted(ours) == ["_add_parts", "_backward", "_backward", "_forward", "_forward"]
+    ours = [name for name in names if name in ("_grid_forward", "_grid_backward", "_add_parts")]
+    assert sorted(ours) == [
+        "_add_parts",
+        "_grid_backward",
+        "_grid_backward",
+        "_grid_forward",
+        "_grid_forward",
+    ]
 
 
 def test_the_least_scale_gets_no_gradient() -> None:
