@@ -1,4 +1,4 @@
-"""Whether all hosts of a run have the same program, packages and configuration."""
+"""Whether all hosts of a run have the same program, packages, configuration and kind of device."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.experiment.config import Config, as_plain
 from experiments.library import HOME, Library
-from experiments.processes.communicator import Communicator
+from experiments.processes.session import Session
 from experiments.runs import environment
 from quantlab.errors import UsageError
 
@@ -17,20 +17,21 @@ _PROGRAM = ("main.py", "experiments", "quantlab")
 
 @dataclass(frozen=True, kw_only=True)
 class Equipment:
-    """What a process runs with. values: of packages and keys of the configuration, by name;
-    code: hashes by path."""
+    """What a process runs with. values: of its device, packages and keys of the
+    configuration, by name; code: hashes by path."""
 
     host: str
     values: Mapping[str, str]
     code: Mapping[str, str]
 
 
-def check_alike(communicator: Communicator, config: Config, library: Library) -> None:
+def check_alike(session: Session, config: Config, library: Library) -> None:
     """Raise UsageError, on every rank, if a process of another host runs with something else than
     rank 0. Processes of one host share their files."""
+    communicator = session.communicator
     if not communicator.has_hosts:
         return
-    difference = first_difference(communicator.gather(_equipment(config, library)))
+    difference = first_difference(communicator.gather(_equipment(session, config, library)))
     if difference is not None:
         error = UsageError(f"{difference}; all hosts of a run need the same")
         error.is_told = not communicator.is_root
@@ -51,11 +52,15 @@ def first_difference(equipment: Sequence[Equipment]) -> str | None:
     return None
 
 
-def _equipment(config: Config, library: Library) -> Equipment:
+def _equipment(session: Session, config: Config, library: Library) -> Equipment:
     code = {path: hashlib.sha256(source).hexdigest() for path, source in library.sources.items()}
     return Equipment(
         host=os.uname().nodename,
-        values={**environment.packages(), **dict(_flat(as_plain(config), ""))},
+        values={
+            "device": session.device.type,
+            **environment.packages(),
+            **dict(_flat(as_plain(config), "")),
+        },
         code={**code, **{name: _hash_of_program(name) for name in _PROGRAM}},
     )
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from logging import Logger
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from experiments.experiment.record import circumstances, new_record
 from experiments.experiment.session import session_of
 from experiments.experiment.shared_folder import shared_folder
 from experiments.library import HOME, Library, Problem
+from experiments.processes.communicator import RankLostError
+from experiments.processes.ending import end_within
 from experiments.processes.session import Session
 from experiments.progress import error_console
 from experiments.runs import sources
@@ -32,6 +35,8 @@ from experiments.training.config import ExperimentConfig
 from experiments.training.interruption import terminated_as_interrupted
 from quantlab.errors import QuantLabError
 
+# Libraries may wait for a lost process once more before the program ends.
+_SECONDS_TO_END = 20.0
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -46,7 +51,7 @@ def prepare(
 ) -> Experiment:
     """Join the processes, read the data, build the network once. Raises UsageError, DataError."""
     session = session_of(config.experiment, dist)
-    check_alike(session.communicator, config, library)
+    check_alike(session, config, library)
     experiment = Experiment(
         problem=problem,
         library=library,
@@ -132,16 +137,20 @@ class _Claim:
             self._lock.release()
 
 
-def _claimed(claim: _Claim, experiment: Experiment, resumption: Resumption | None) -> RunFolder:
-    """Return the run's folder, held by rank 0 and seen by all hosts."""
+def _claimed(
+    claim: _Claim, experiment: Experiment, resumption: Resumption | None
+) -> tuple[RunFolder, Logger]:
+    """Return the run's folder, held by rank 0 and seen by all hosts, and this rank's log in it."""
     communicator, logs = experiment.session.communicator, experiment.problem.logs_folder
     if resumption is not None:
         folder = shared_folder(resumption.folder, logs, communicator)
+        log = communicator.on_all(lambda: rank_log(folder.path, communicator.rank))
         communicator.from_root(claim.take)
-        return folder
+        return folder, log
     made = communicator.from_root(claim.take)
     try:
-        return shared_folder(made, logs, communicator)
+        folder = shared_folder(made, logs, communicator)
+        return folder, communicator.on_all(lambda: rank_log(folder.path, communicator.rank))
     except QuantLabError:
         if communicator.is_root:
             claim.give_up(made)
@@ -157,8 +166,7 @@ def conduct(
     """
     session = experiment.session
     claim = _Claim(experiment, resumption)
-    folder = _claimed(claim, experiment, resumption)
-    log = rank_log(folder.path, session.communicator.rank)
+    folder, log = _claimed(claim, experiment, resumption)
     log.info("rank %d: %s", session.communicator.rank, session.describe())
     session.communicator.limit_waits()
 
@@ -177,6 +185,8 @@ def conduct(
     except QuantLabError as error:
         code = error.exit_code
         log.error("%s", error)
+        if isinstance(error, RankLostError):
+            end_within(_SECONDS_TO_END)
         if not session.communicator.is_root:  # main.py speaks for rank 0 alone
             error.is_told = True
             error_console.print(f"rank {session.communicator.rank}: {error}", markup=False)

@@ -104,14 +104,19 @@ class _LogFile(logging.FileHandler):
 
 
 def rank_log(folder: Path, rank: int) -> logging.Logger:
-    """Return the logger of this rank, which writes `log.rank<r>.txt` in the run's folder."""
+    """Return the logger of this rank, which writes `log.rank<r>.txt` in the run's folder. Raises
+    UsageError if the file cannot be made."""
     log = logging.getLogger(f"quantlab.rank{rank}")
     log.setLevel(logging.INFO)
     log.propagate = False
     for handler in list(log.handlers):
         handler.close()
         log.removeHandler(handler)
-    handler = _LogFile(folder / f"log.rank{rank}.txt", encoding="utf-8")
+    path = folder / f"log.rank{rank}.txt"
+    try:
+        handler = _LogFile(path, encoding="utf-8")
+    except OSError as error:
+        raise storage_error(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     return log

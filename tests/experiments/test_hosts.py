@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
-from tests.experiments.test_launchers import needs_horovod, succeed, torchrun, wait_for
+from tests.experiments.test_launchers import horovodrun, needs_horovod, succeed, torchrun, wait_for
 from tests.hosts import SSH_PORT, Host, ssh_to, two_hosts, what_hosts_lack, what_ssh_lacks
 from tests.lab import BIN, TOY_RUN, Lab
 
@@ -176,6 +177,15 @@ def test_hosts_without_a_common_storage_are_told_before_training(
 
 @pytest.mark.long
 @needs_hosts
+def test_a_host_that_may_not_write_is_named(cluster: Cluster) -> None:
+    logs = cluster.lab.logs.resolve()
+    cluster.hosts[1].hide(logs, logs)
+    cluster.hosts[1].call("mount", "-o", "remount,bind,ro", str(logs))
+    refused(cluster, "log.rank1.txt: cannot be written: Read-only file system")
+
+
+@pytest.mark.long
+@needs_hosts
 @pytest.mark.parametrize(
     ("path", "change", "line"),
     [
@@ -231,6 +241,17 @@ def worker_of(launcher: "subprocess.Popen[str]") -> int:
     return worker
 
 
+def rank_1_of(launcher: "subprocess.Popen[str]") -> psutil.Process:
+    """Return the process of rank 1, of a launcher of several."""
+    name = "HOROVOD_RANK" if "horovodrun" in " ".join(map(str, launcher.args)) else "RANK"
+    children = psutil.Process(launcher.pid).children(recursive=True)
+    return next(
+        child
+        for child in children
+        if child.cmdline()[1:2] == ["main.py"] and child.environ().get(name) == "1"
+    )
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -262,6 +283,30 @@ def test_processes_of_srun(lab: Lab) -> None:
 
 
 @pytest.mark.long
+def test_an_interrupted_run_is_whole_when_its_first_process_ends(lab: Lab) -> None:
+    folder = lab.home / "experiments" / "runs" / "folder.py"
+    text = folder.read_text()
+    writes = '        file = self.path / "run.json"\n        record = read_json(file) if'
+    assert writes in text
+    folder.write_text(text.replace(writes, f"        time.sleep(1)  # a slow disk\n{writes}"))
+    run = (*RUN, "--experiment.epochs=150")
+    port = free_port()
+    processes = [lab.start(*run, env=of_srun(rank, port)) for rank in range(2)]
+    wait_for(lab.folder().fold(0) / "metrics.jsonl", processes[0], '"epoch": 2')
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+    while all(process.poll() is None for process in processes):
+        time.sleep(0.001)
+    for process in processes:
+        process.kill()  # as srun does with --kill-on-bad-exit
+    assert 130 in [ended(process)[0] for process in processes]
+    assert (lab.record()["status"], lab.record()["exit_code"]) == ("interrupted", 130)
+    succeed(lab, "resume", "--problem=Toy", "--exp_id=0", launcher=torchrun(2))
+    succeed(lab, *run, launcher=torchrun(2))
+    assert lab.record(0)["weights_sha256"] == lab.record(1)["weights_sha256"]
+
+
+@pytest.mark.long
 def test_a_mistake_that_one_host_alone_sees_is_told_there(lab: Lab) -> None:
     overlay = lab.home / "only_here.yaml"
     overlay.write_text("experiment: {epochs: none}")
@@ -277,6 +322,23 @@ def test_a_mistake_that_one_host_alone_sees_is_told_there(lab: Lab) -> None:
         f"main.py: not all processes of this run met within {SECONDS} s (experiment.timeout): "
     )
     assert lab.everything_in_logs() == []
+
+
+@pytest.mark.long
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA GPUs")
+@pytest.mark.parametrize("launcher", ["torch", pytest.param("horovod", marks=needs_horovod)])
+def test_a_process_on_a_gpu_does_not_wait_for_ever(lab: Lab, launcher: str) -> None:
+    run = (*RUN, "--experiment.epochs=100000", f"--experiment.timeout={SECONDS}")
+    process = lab.start(*run, launcher=torchrun(2) if launcher == "torch" else horovodrun(2))
+    wait_for(lab.folder().fold(0) / "metrics.jsonl", process, "valid/top1")
+    stopped = rank_1_of(process)
+    stopped.suspend()
+    try:
+        code, _ = ended(process)
+    finally:
+        stopped.kill()
+    assert code != 0
+    assert lab.record()["status"] in ("failed", "killed")
 
 
 @pytest.mark.long

@@ -32,6 +32,12 @@ def test_torch_without_an_address_is_one_line(monkeypatch: pytest.MonkeyPatch) -
         TorchDistributed()
 
 
+def test_srun_without_its_variables_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    surround(monkeypatch, {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"})
+    with pytest.raises(UsageError, match="SLURM_NODEID is not in the environment; srun sets it"):
+        connect("slurm")
+
+
 def test_alone() -> None:
     alone = connect("single")
     assert isinstance(alone, Single)
