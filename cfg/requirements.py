@@ -8,6 +8,7 @@ The last form exists because pip cannot install the extras of a project without 
 """
 
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -44,7 +45,12 @@ def missing_debian_packages() -> list[str]:
 
 
 def _absent(programs: dict[str, str]) -> list[str]:
-    return [packages for program, packages in programs.items() if shutil.which(program) is None]
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # the last two: not on users' PATH
+    return [
+        packages
+        for program, packages in programs.items()
+        if shutil.which(program, path=path) is None
+    ]
 
 
 def packages(extras: list[str]) -> list[str]:

@@ -140,7 +140,7 @@ def usage(commands: Mapping[str, Syntax], command: str | None = None) -> str:
         lines += [f"  {name:<10} {syntax.help}" for name, syntax in commands.items()]
         lines += ["", "python main.py <command> --help tells its options."]
         lines += [
-            "Several processes: horovodrun -np 2 -H localhost:2 python main.py ..., or torchrun."
+            "Several processes: horovodrun -np 2 -H localhost:2 python main.py ..., torchrun, srun."
         ]
         return "\n".join(lines)
     syntax = commands[command]

@@ -66,6 +66,11 @@ def test_python_versions_agree() -> None:
     assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{allowed[0].replace('.', '')}"
 
 
+def test_programs_of_the_system_are_seen_from_a_users_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert requirements._absent({"ldconfig": "libc-bin", "no-such-program": "p"}) == ["p"]
+
+
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
 def test_every_requirement_is_pinned_within_its_range(requirement: Requirement) -> None:
     pin = PINS.get(canonicalize_name(requirement.name))

@@ -37,6 +37,26 @@ def refused(lab: Lab, capsys: Captured, *arguments: str, code: int = 2) -> str:
     return said.err
 
 
+@pytest.mark.parametrize(
+    ("rank", "local_rank", "begins"),
+    [("0", "0", "main.py: "), ("1", "1", None), ("1", "0", f"main.py: {os.uname().nodename}: ")],
+)
+def test_each_host_tells_what_its_files_lack(
+    lab: Lab,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    rank: str,
+    local_rank: str,
+    begins: str | None,
+) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("LOCAL_RANK", local_rank)
+    assert main.main([*TOY_RUN, "--config=none"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    missing = "--config=none: neither a file nor a config of Tiny; there are: "
+    assert [line.partition(missing)[0] for line in told] == ([] if begins is None else [begins])
+
+
 def data_folder(problem: str) -> Path:
     """Make a problem's links; return its data folder."""
     found = load_problem(problem)

@@ -186,7 +186,7 @@ def conduct(
         code = error.exit_code
         log.error("%s", error)
         if isinstance(error, RankLostError):
-            end_within(_SECONDS_TO_END)
+            end_within(_SECONDS_TO_END, code)
         if not session.communicator.is_root:  # main.py speaks for rank 0 alone
             error.is_told = True
             error_console.print(f"rank {session.communicator.rank}: {error}", markup=False)

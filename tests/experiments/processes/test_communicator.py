@@ -1,5 +1,9 @@
 """What processes tell each other."""
 
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -7,8 +11,12 @@ import torch
 
 from experiments.processes.communicator import Single, TorchDistributed, connect
 from quantlab.errors import DataError, UsageError
+from tests.lab import CHECKOUT
 from tests.ranks import collectives, run_on_ranks
 
+needs_horovod = pytest.mark.skipif(
+    find_spec("horovod") is None, reason="Horovod is not built; run: bash cfg/horovod.sh"
+)
 VARIABLES = ("HOROVOD_RANK", "HOROVOD_SIZE", "RANK", "WORLD_SIZE", "MASTER_ADDR", "LOCAL_RANK")
 
 
@@ -54,6 +62,40 @@ def test_alone() -> None:
 
 def fail() -> None:
     raise DataError("gone")
+
+
+# Sums on a stream of its own, while the GPU is still busy with what is summed.
+SUM_ON_A_STREAM = """
+import os, torch
+from experiments.processes.communicator import Horovod
+horovod = Horovod(7)
+print(os.environ["HOROVOD_GLOO_TIMEOUT_SECONDS"])
+print(os.environ.get("HOROVOD_ENABLE_ASYNC_COMPLETION"))
+device = "cuda" if torch.cuda.is_available() else "cpu"
+flat = torch.zeros(1 << 20, device=device)
+large = torch.zeros(4096 if device == "cuda" else 8, 4096, device=device)
+with torch.cuda.stream(torch.cuda.Stream() if device == "cuda" else None):
+    for step in range(20):
+        for _ in range(20):
+            large = (large @ large.T @ large) if device == "cuda" else large
+        flat.fill_(step).add_(large.sum())
+        horovod.start_sum(flat, "gradient.0")()
+        assert torch.equal(flat.cpu(), torch.full((1 << 20,), float(step))), step
+horovod.close()
+"""
+
+
+@needs_horovod
+def test_horovod_sums_in_the_order_of_the_current_stream() -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HOROVOD")}
+    command = [sys.executable, "-c", SUM_ON_A_STREAM]
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env=environment, check=True, capture_output=True, text=True
+    )
+    import horovod.torch as hvd
+
+    is_asynchronous = hvd.nccl_built() and torch.cuda.is_available()
+    assert done.stdout.split() == ["7", "1" if is_asynchronous else "None"]
 
 
 def test_two_processes(tmp_path: Path) -> None:
