@@ -22,6 +22,7 @@ def run(invocation: Invocation) -> int:
         data=restored.data(session.communicator),
         session=session,
     )
+    session.communicator.limit_waits()
     network, loss = restored.network.to(session.device), restored.loss.to(session.device)
     metrics = experiment.test(network, loss, experiment.new_meter())
     if session.communicator.is_root:

@@ -52,7 +52,8 @@ def _all_there(timeout: int) -> Iterator[None]:
     except (RuntimeError, ValueError) as error:
         reason = _first_line(error)
         raise RankLostError(
-            f"not all processes of this run met within {timeout} s (experiment.timeout): {reason}"
+            f"the processes of this run did not all meet (experiment.timeout: {timeout} s): "
+            f"{reason}; see docs/clusters.md#networks"
         ) from error
 
 

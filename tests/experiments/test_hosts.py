@@ -4,6 +4,7 @@ The hosts are network namespaces of this machine (tests/hosts.py); where there a
 addresses of its loopback.
 """
 
+import json
 import os
 import signal
 import socket
@@ -177,6 +178,27 @@ def test_hosts_without_a_common_storage_are_told_before_training(
 
 @pytest.mark.long
 @needs_hosts
+def test_hosts_that_take_themselves_for_the_loopback_need_an_interface(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for host, other in (cluster.hosts, cluster.hosts[::-1]):
+        names = tmp_path / f"hosts.{host.name}"
+        lines = ("127.0.0.1 localhost", f"127.0.1.1 {host.name}", f"{other.address} {other.name}")
+        names.write_text("\n".join((*lines, "")))
+        host.hide(Path("/etc/hosts"), names)
+    (code, err), _ = cluster.run("torch", *RUN, f"--experiment.timeout={SECONDS}")
+    assert code == 1
+    told = [line for line in lines_of_ours(err) if line.startswith("main.py: ")]
+    assert len(told) == 1
+    assert told[0].startswith("main.py: the processes of this run did not all meet (")
+    assert told[0].endswith("; see docs/clusters.md#networks")
+    assert cluster.lab.everything_in_logs() == []
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth0")
+    cluster.succeed("torch", *RUN)
+
+
+@pytest.mark.long
+@needs_hosts
 def test_a_host_that_may_not_write_is_named(cluster: Cluster) -> None:
     logs = cluster.lab.logs.resolve()
     cluster.hosts[1].hide(logs, logs)
@@ -278,6 +300,12 @@ def test_processes_of_srun(lab: Lab) -> None:
         assert (code, err) == (0, "")
     record = lab.record()
     assert (record["launcher"], record["world_size"], record["status"]) == ("slurm", 2, "done")
+    test = ("test", "--problem=Toy", "--exp_id=0", "--json")
+    testers = [lab.start(*test, env=of_srun(rank, port)) for rank in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in testers]
+    assert said[1] == ""
+    alone = json.loads(lab.run(*test).stdout)["metrics"]
+    assert json.loads(said[0])["metrics"] == pytest.approx(alone)
     succeed(lab, *RUN, launcher=torchrun(2))
     assert lab.record(0)["weights_sha256"] == lab.record(1)["weights_sha256"]
 
@@ -319,7 +347,7 @@ def test_a_mistake_that_one_host_alone_sees_is_told_there(lab: Lab) -> None:
     assert other_err.startswith(f"main.py: {os.uname().nodename}: experiment.epochs: ")
     assert code == 1
     assert lines_of_ours(err)[0].startswith(
-        f"main.py: not all processes of this run met within {SECONDS} s (experiment.timeout): "
+        f"main.py: the processes of this run did not all meet (experiment.timeout: {SECONDS} s): "
     )
     assert lab.everything_in_logs() == []
 
