@@ -43,44 +43,49 @@ class _LearnedGrid(Function):
         scale: Tensor,
         offset: Tensor | None,
         zero_point: Tensor | None,
-        grid: Grid,
+        quant_min: int,
+        quant_max: int,
+        gradient_scale: float,
+        is_clip_only: bool,
         is_learned: bool,
     ) -> Tensor:
         v = widen(x) / scale
-        low: Tensor | int = grid.quant_min
+        low: Tensor | int = quant_min
         if zero_point is None:
-            clamped = v.clamp(grid.quant_min, grid.quant_max)
+            clamped = v.clamp(quant_min, quant_max)
         else:
-            low = grid.quant_min - zero_point
-            clamped = v.clamp(low, grid.quant_max - zero_point)
+            low = quant_min - zero_point
+            clamped = v.clamp(low, quant_max - zero_point)
         # Ones and zeros as float: a bool tensor costs 25 times more to multiply with on a CPU.
         inside = v.eq_(clamped)
         rounded = (clamped + 0.5).floor_()
         y = rounded * scale
-        slope = None
         if is_learned:
             slope = rounded if offset is None else rounded - low
-            slope.addcmul_(slope if grid.is_clip_only else clamped, inside, value=-1)
-            if offset is not None and not grid.is_clip_only:
+            slope.addcmul_(slope if is_clip_only else clamped, inside, value=-1)
+            if offset is not None and not is_clip_only:
                 slope += inside * low
-        ctx.save_for_backward(narrow(inside, x.dtype), slope)
+            ctx.save_for_backward(narrow(inside, x.dtype), slope)
+        else:
+            ctx.save_for_backward(narrow(inside, x.dtype))
+        ctx.is_learned = is_learned
         ctx.scale_shape = scale.shape
         ctx.has_offset = offset is not None
-        ctx.gradient_scale = grid.gradient_scale
+        ctx.gradient_scale = gradient_scale
         return narrow(y, x.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        inside, slope = ctx.saved_tensors
-        grad_x = grad * inside
-        if slope is None:
-            return grad_x, None, None, None, None, None
+        grad_x = grad * ctx.saved_tensors[0]
+        if not ctx.is_learned:
+            return grad_x, None, None, None, None, None, None, None, None
+        slope = ctx.saved_tensors[1]
         grad_scale = _total(widen(grad) * slope, ctx.scale_shape, ctx.gradient_scale)
         grad_offset = None
         if ctx.has_offset:
             outside = widen(grad) - widen(grad_x)
             grad_offset = _total(outside, ctx.scale_shape, ctx.gradient_scale)
-        return grad_x, grad_scale, grad_offset, None, None, None
+        return grad_x, grad_scale, grad_offset, None, None, None, None, None, None
 
 
 def _total(values: Tensor, shape: torch.Size, factor: float) -> Tensor:
@@ -113,19 +118,30 @@ def learned_grid(
     that quant_min stands for, before zero is given a code; only its gradient is used.
     min_scale: smaller scales count as this, and get no gradient.
     """
-    grid = Grid(
-        quant_min=quant_min,
-        quant_max=quant_max,
-        min_scale=min_scale,
-        gradient_scale=gradient_scale,
-        is_clip_only=is_clip_only,
-    )
     sharing = fused_sharing(x, scale)
     if sharing is not None:
+        grid = Grid(
+            quant_min=quant_min,
+            quant_max=quant_max,
+            min_scale=min_scale,
+            gradient_scale=gradient_scale,
+            is_clip_only=is_clip_only,
+        )
         return fused_grid(x, scale, offset, zero_point, grid, sharing)
     if min_scale > -math.inf:
         scale = scale.clamp(min=min_scale)
     is_learned = scale.requires_grad or (offset is not None and offset.requires_grad)
     if torch.is_grad_enabled() and (x.requires_grad or is_learned):
-        return apply(_LearnedGrid, x, scale, offset, zero_point, grid, is_learned)
+        return apply(
+            _LearnedGrid,
+            x,
+            scale,
+            offset,
+            zero_point,
+            quant_min,
+            quant_max,
+            gradient_scale,
+            is_clip_only,
+            is_learned,
+        )
     return fake_quantize(x, scale, zero_point, quant_min=quant_min, quant_max=quant_max)
