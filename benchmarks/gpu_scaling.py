@@ -1,6 +1,7 @@
-"""Training on several GPUs of one host under horovodrun, beside the same on one.
+"""Training on several GPUs of one host by horovodrun and by torchrun, beside the same on one.
 
-CIFAR10/ResNet with 18 layers as in `gpu_training`, batch 512 per GPU, gradients summed by NCCL.
+CIFAR10/ResNet with 18 layers as in `gpu_training`, batch 512 per GPU, steps captured, gradients
+summed by NCCL. Without horovodrun torchrun alone is measured.
 Every number of GPUs is a run of its own, one after the other; what counts is the images per second
 of all GPUs together.
 
@@ -19,15 +20,23 @@ from time import perf_counter
 
 import torch
 
-from benchmarks.gpu_training import EPOCHS, REPEATS, experiment, our_trainer
+from benchmarks.gpu_training import EPOCHS, finished, our_trainer, resnet18
 from benchmarks.harness import Row, report
+from benchmarks.training import run_of
+from experiments.data.loader import place
+from experiments.protocols import InMemory
+
+REPEATS = 5
 
 
 def measure(file: Path) -> None:
     """Measure the processes of this run together; rank 0 writes the images per second."""
-    subject = experiment()
+    subject = resnet18()
+    device = subject.session.device
+    train = place(subject.data.train, device)
+    assert isinstance(train, InMemory)
     with tempfile.TemporaryDirectory() as folder:
-        run = our_trainer(subject, Path(folder))
+        run = finished(run_of(our_trainer(subject, train, Path(folder))), device)
         run()  # compiles
         times = []
         for _ in range(REPEATS):
@@ -40,17 +49,23 @@ def measure(file: Path) -> None:
     subject.session.communicator.close()
 
 
-def launch(num_gpus: int) -> float:
-    """Return the images per second of so many GPUs."""
+def commands(count: int) -> dict[str, list[str]]:
+    """Return how each launcher that is there starts so many processes."""
     places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     horovodrun = shutil.which("horovodrun", path=places)
-    if horovodrun is None:
-        raise SystemExit("gpu_scaling: no horovodrun; build Horovod with: bash cfg/horovod.sh")
+    found = {"torchrun": [sys.executable, "-m", "torch.distributed.run", "--standalone"]}
+    found["torchrun"] += [f"--nproc-per-node={count}", "-m"]
+    if horovodrun is not None:
+        hosts = ["-np", str(count), "-H", f"localhost:{count}"]
+        found["horovodrun"] = [horovodrun, *hosts, sys.executable, "-m"]
+    return found
+
+
+def launch(command: list[str]) -> float:
+    """Return the images per second of the processes that a command starts."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images_per_second.json"
-        command = [horovodrun, "-np", str(num_gpus), "-H", f"localhost:{num_gpus}"]
-        command += [sys.executable, "-m", "benchmarks.gpu_scaling", str(file)]
-        subprocess.run(command, check=True)
+        subprocess.run([*command, "benchmarks.gpu_scaling", str(file)], check=True)
         return float(json.loads(file.read_text()))
 
 
@@ -59,18 +74,28 @@ def main() -> None:
     if len(sys.argv) > 1:
         measure(Path(sys.argv[1]))
         return
-    if torch.cuda.device_count() < 2:
-        print(f"gpu_scaling: {torch.cuda.device_count()} GPUs here; nothing measured")
+    num_gpus = torch.cuda.device_count()
+    if num_gpus < 2:
+        print(f"gpu_scaling: {num_gpus} GPUs here; nothing measured")
         return
-    speeds = {count: launch(count) for count in range(1, torch.cuda.device_count() + 1)}
-    rows = [
-        Row(
-            figures={"gpus": count, "images_per_second": speed, "times_one_gpu": speed / speeds[1]},
-            peer="one GPU",
-            ratio=speed / speeds[1],
-        )
-        for count, speed in speeds.items()
-    ]
+    if "horovodrun" not in commands(1):
+        print("gpu_scaling: no horovodrun; build Horovod with: bash cfg/horovod.sh")
+    rows = []
+    for launcher in commands(1):
+        speeds = {n: launch(commands(n)[launcher]) for n in range(1, num_gpus + 1)}
+        rows += [
+            Row(
+                figures={
+                    "launcher": launcher,
+                    "gpus": count,
+                    "images_per_second": speed,
+                    "times_one_gpu": speed / speeds[1],
+                },
+                peer="one GPU",
+                ratio=speed / speeds[1],
+            )
+            for count, speed in speeds.items()
+        ]
     report("gpu_scaling", rows)
 
 

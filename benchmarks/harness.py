@@ -187,6 +187,8 @@ def _time(call: Callable[[], object], num_calls: int, clock: Callable[[], float]
 
 def _calls_within(seconds: float, call: Callable[[], object], clock: Callable[[], float]) -> int:
     _time(call, 1, clock)  # first calls build caches and touch pages
+    if not seconds:
+        return 1
     return max(1, round(seconds / max(_time(call, 1, clock), 1e-9)))
 
 

@@ -7,22 +7,18 @@ Trainer with everything optional switched off. The ratio is the side's time / th
     python -m benchmarks.trainer_overhead
 """
 
-import quantlab.vision  # noqa: F401 - before Lightning, which imports torchvision
-
-# isort: split
-import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import lightning
 import torch
 from torch import Tensor
 
 from benchmarks.harness import Row, interleaved, report
+from benchmarks.lightning_peer import NAME, Batches, be_quiet, lightning
 from benchmarks.training import experiment_of, trainer_of
-from experiments.data.loader import Batch, Loader
+from experiments.data.loader import Loader
 from experiments.experiment.experiment import Experiment
 from experiments.training.assembly import Assembly
 
@@ -69,24 +65,6 @@ class _Module(lightning.LightningModule):
         return self._optimizer
 
 
-class _Batches:
-    """The loader's batches as Lightning takes them."""
-
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def __len__(self) -> int:
-        return self._loader.plan.num_steps
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in self._loader.epoch(0):
-            yield _pair(batch)
-
-
-def _pair(batch: Batch) -> tuple[Tensor, Tensor]:
-    return batch.inputs, batch.targets
-
-
 def lightning_trainer(assembly: Assembly, loader: Loader) -> Callable[[], None]:
     """Return one epoch of Lightning's Trainer, everything optional off."""
     module = _Module(assembly)
@@ -101,7 +79,7 @@ def lightning_trainer(assembly: Assembly, loader: Loader) -> Callable[[], None]:
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(module, _Batches(loader))
+        trainer.fit(module, Batches(loader))
 
     return epoch
 
@@ -109,7 +87,7 @@ def lightning_trainer(assembly: Assembly, loader: Loader) -> Callable[[], None]:
 def main() -> None:
     """Measure and report."""
     warnings.filterwarnings("ignore", module="lightning")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    be_quiet()
     subject = experiment()
     indices = subject.split(0).train
 
@@ -122,9 +100,7 @@ def main() -> None:
             "QuantLab, logging and checkpoints on": trainer_of(
                 subject, subject.assemble(0), loader(), Path(folder)
             ),
-            f"Lightning {lightning.__version__}, options off": lightning_trainer(
-                subject.assemble(0), loader()
-            ),
+            f"{NAME}, options off": lightning_trainer(subject.assemble(0), loader()),
         }
         timings = interleaved(sides, REPEATS)
     num_steps = loader().plan.num_steps

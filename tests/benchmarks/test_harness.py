@@ -25,6 +25,12 @@ def test_short_calls_are_repeated() -> None:
     assert len(calls) > 4
 
 
+def test_long_calls_are_made_once_before_they_are_timed() -> None:
+    calls: list[None] = []
+    interleaved({"a": lambda: calls.append(None)}, 2)
+    assert len(calls) == 1 + 2
+
+
 def test_no_sides_is_an_error() -> None:
     with pytest.raises(ValueError, match="0 sides, 3 repeats"):
         interleaved({}, 3)
