@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from quantlab.algorithms import quantize
 from quantlab.algorithms.after_training import calibrate
 from quantlab.conversion.calibration import exactly, input_rules
-from quantlab.deploy.c.footprint import Footprint, flash_bytes, footprint
+from quantlab.deploy.c.footprint import Footprint, footprint
 from quantlab.deploy.c.model import Model, c_model
 from quantlab.deploy.c.sizes import Sizes
 from quantlab.graphs.select import quantizable_layers
@@ -95,22 +96,32 @@ class Exporter:
         Raises UsageError.
         """
         program = self.program(network)
-        models = self._fitting({name: c_model(program, name) for name in self.encodings}, program)
-        sizes = {name: flash_bytes(model.files, self.command) for name, model in models.items()}
-        encoding = min(sizes, key=lambda name: sizes[name])
+        models, running = {}, {}
+        with ThreadPoolExecutor(len(self.encodings)) as compilers:  # while the next is written
+            for name, model in self._fitting(program):
+                models[name] = model
+                running[name] = compilers.submit(footprint, model.files, self.command)
+        footprints = {name: one.result() for name, one in running.items()}
+        encoding = min(footprints, key=lambda name: footprints[name].total)
         return Exported(
             program=program,
             model=models[encoding],
             encoding=encoding,
-            footprint=footprint(models[encoding].files, self.command),
+            footprint=footprints[encoding],
         )
 
-    def _fitting(self, models: Mapping[str, Model], program: Program) -> Mapping[str, Model]:
-        """Return the models that fit in memory; if none does, the dense one, if that takes less."""
+    def _fitting(self, program: Program) -> Iterator[tuple[str, Model]]:
+        """Yield the models that fit in memory, by encoding; if none does, the dense one, if that
+        takes less."""
         most = math.inf if self.ram is None else self.ram
-        found = {name: model for name, model in models.items() if model.sizes.ram <= most}
-        if found:
-            return found
-        least = {**models, _DENSE: c_model(program, _DENSE)}
-        name = min(least, key=lambda one: least[one].sizes.ram)
-        return {name: least[name]}
+        beyond, names = {}, dict.fromkeys(self.encodings)
+        for name in names:
+            model = c_model(program, name)
+            if model.sizes.ram <= most:
+                yield name, model
+            else:
+                beyond[name] = model
+        if beyond.keys() == names.keys():
+            least = {**beyond, _DENSE: c_model(program, _DENSE)}
+            name = min(least, key=lambda one: least[one].sizes.ram)
+            yield name, least[name]

@@ -13,6 +13,7 @@ is decided exactly, as there: for the first and the last x of each code y,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd
 
 import numpy as np
@@ -28,6 +29,7 @@ _TRIED = (0, 1, -1)
 _BITS = 31
 _UNITS = 256  # that are tried
 _BEYOND = 2**62  # any offset
+_KEPT = 2**13  # channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,24 +128,26 @@ def _holds(channel: Channel, shift: int) -> bool:
     return multiplier + max(_TRIED) < 1 << _BITS
 
 
-def choices_of(channel: Channel, shift: int) -> list[Choice]:
-    """Return the multipliers next to a channel's at a shift that can give its codes."""
+@lru_cache(maxsize=_KEPT)
+def choices_of(channel: Channel, shift: int) -> tuple[Choice, ...]:
+    """Return the multipliers next to a channel's at a shift that can give its codes.
+
+    The latest are kept: a program becomes C in several encodings.
+    """
     ends = list(channel.ends())
     nearest = scaled(channel.offset, channel.shift, shift)
     found = []
     for change in _TRIED:
         multiplier = scaled(channel.multiplier, channel.shift, shift) + change
+        # Of the x with one code, that of the least product, and that of the greatest.
+        least_x, most_x = (1, 2) if multiplier >= 0 else (2, 1)
         least = (
-            (code << shift) - multiplier * x
-            for code, *both in ends
-            for x in both
-            if code > channel.low
+            (one[0] << shift) - multiplier * one[least_x] for one in ends if one[0] > channel.low
         )
         most = (
-            (code + 1 << shift) - 1 - multiplier * x
-            for code, *both in ends
-            for x in both
-            if code < channel.high
+            (one[0] + 1 << shift) - 1 - multiplier * one[most_x]
+            for one in ends
+            if one[0] < channel.high
         )
         choice = Choice(
             multiplier=multiplier,
@@ -153,4 +157,4 @@ def choices_of(channel: Channel, shift: int) -> list[Choice]:
         )
         if choice.least <= choice.most:
             found.append(choice)
-    return found
+    return tuple(found)

@@ -11,6 +11,7 @@ to the next.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ _TRIED = (0, 1, -1)
 _BITS = 31
 _MOST_SHIFT = 48
 _WIDE: int = 2**58  # sums of a few such integers are exact in NumPy's 64 bits
+_KEPT = 2**12  # channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,8 @@ def coarse_sum(
         or widest * 2**_BITS >= _WIDE
     ):
         return None
-    choices = [_choices(operation, one, codes, added, shift, limit) for one in channels]
+    made = (operation.low, operation.high)
+    choices = [_choices(made, one, codes, added, shift, limit) for one in channels]
     found = in_units(choices, num_bits, most_unit=(2**_BITS - 1) >> doublings)
     if found is None:
         return None
@@ -144,11 +147,14 @@ def _channels_of(
     return [one.plain for one in channels]
 
 
+@lru_cache(maxsize=_KEPT)
 def _choices(
-    operation: Add, channel: _Channel, codes: range, added: int, shift: int, limit: int
-) -> list[Choice]:
+    made: tuple[int, int], channel: _Channel, codes: range, added: int, shift: int, limit: int
+) -> tuple[Choice, ...]:
+    """Return the multipliers of a channel that can give its codes. made: the least and the largest
+    code. The latest are kept: a program becomes C in several encodings."""
     other_O1 = np.array(codes, np.int64)[:, None]
-    code_C = np.arange(operation.low + 1, operation.high + 1, dtype=np.int64)
+    code_C = np.arange(made[0] + 1, made[1] + 1, dtype=np.int64)
     last, next_ = _neighbors(channel, other_O1, code_C)
     is_last = (channel.lowest <= last) & (last <= channel.highest)
     is_next = (channel.lowest <= next_) & (next_ <= channel.highest)
@@ -164,7 +170,7 @@ def _choices(
         )
         if choice.least <= choice.most and abs(multiplier) < limit:
             found.append(choice)
-    return found
+    return tuple(found)
 
 
 def _neighbors(

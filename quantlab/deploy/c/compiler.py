@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 
 from quantlab.errors import VerificationError
 
@@ -96,7 +97,9 @@ def _object(text: str, path: Path, flags: tuple[str, ...]) -> Path:
     key = hashlib.sha256("\0".join([text, *flags]).encode()).hexdigest()
     result = _directory() / f"{key}.o"
     if not result.exists():
-        _call([*flags, "-c", "-o", str(result), str(path)])
+        part = result.with_name(f"{key}-{get_ident()}.o")  # of this thread: others find it whole
+        _call([*flags, "-c", "-o", str(part), str(path)])
+        part.replace(result)
     return result
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 RUNTIME = Path(__file__).parent / "runtime"
@@ -28,11 +29,14 @@ def runtime_files(sources: Iterable[str], *, most_made: int) -> Mapping[str, str
 
 def headers_for(text: str) -> list[str]:
     """Return the headers of the runtime whose structures a text has."""
-    return [
-        path.name
+    words = set(re.findall(r"\bql_\w+", text))
+    return [name for name, kinds in _structures().items() if not words.isdisjoint(kinds)]
+
+
+@cache
+def _structures() -> Mapping[str, list[str]]:
+    """Return the structures that each header of the runtime defines."""
+    return {
+        path.name: re.findall(r"^\} (ql_\w+);", path.read_text(encoding="utf-8"), re.MULTILINE)
         for path in sorted(RUNTIME.glob("*.h"))
-        if any(
-            re.search(rf"\b{kind}\b", text)
-            for kind in re.findall(r"^\} (ql_\w+);", path.read_text(encoding="utf-8"), re.MULTILINE)
-        )
-    ]
+    }

@@ -75,15 +75,14 @@ def rows(name: str, values: NDArray[Any]) -> str:
 
 def _lines(values: NDArray[Any]) -> list[str]:
     """Return numbers and the commas between them, in lines."""
-    numbers = [number(value) for value in values.reshape(-1).tolist()]
-    lines, line = [], ""
-    for text in numbers:
-        if line and len(line) + len(text) + 2 > _WIDTH - 4:
-            lines.append(line)
-            line = ""
-        line += ("" if not line else " ") + text + ","
-    lines.append(line.rstrip(","))
-    return lines
+    is_short = values.dtype.kind in "iu" and values.dtype.itemsize < 4  # of which all have literals
+    text = ", ".join(map(str if is_short else number, values.reshape(-1).tolist()))
+    lines, begin, most = [], 0, _WIDTH - 4
+    while len(text) - begin >= most:  # there is room for a comma behind the last line too
+        end = text.rfind(" ", begin, begin + most + 1)
+        lines.append(text[begin:end])
+        begin = end + 1
+    return [*lines, text[begin:]]
 
 
 def structure(kind: str, name: str, fields: Mapping[str, Any], before: str = "") -> str:
