@@ -12,9 +12,11 @@ from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_no
 from torch.nn.utils.prune import custom_from_mask
 from torch.optim import Optimizer
 
+from quantlab.algorithms.eager_optimizer import eager
 from quantlab.errors import UsageError
 from quantlab.graphs.replace import has_hooks
 from quantlab.sparse import apply_masks, hold_zeros, release_zeros, uniform_magnitude
+from tests.waiting import no_waiting
 
 
 def network(sparsity: float = 0.6) -> nn.Sequential:
@@ -286,3 +288,22 @@ def test_a_weight_that_a_hook_computes_is_named() -> None:
 def test_wrong_masks_are_one_clear_line(mask: Tensor) -> None:
     with pytest.raises(UsageError, match=r"^mask: .* given; torch.bool of \[2, 2\] allowed$"):
         hold_zeros(nn.Linear(2, 2), mask)
+
+
+@pytest.mark.parametrize("is_parametrized", [False, True])
+def test_steps_with_held_zeros_do_not_wait_for_a_gpu(is_parametrized: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 3)
+    if is_parametrized:
+        weight_norm(layer)
+    hold_zeros(layer, torch.rand(3, 4) < 0.5)
+    zeros = layer.weight == 0
+    optimizer = eager(torch.optim.SGD)(layer.parameters(), 0.1, momentum=0.9, foreach=True)
+    x = torch.rand(2, 4)
+    layer(x)
+    with no_waiting():
+        for _ in range(2):
+            optimizer.zero_grad()
+            layer(x).square().sum().backward()
+            optimizer.step()
+    assert torch.equal(layer.weight == 0, zeros)
