@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from quantlab.vision import torchvision
 
@@ -65,6 +66,13 @@ class Batches:
             yield batch.inputs, batch.targets
 
 
+def new_trainer(**options: Any) -> lightning.Trainer:
+    """Return a trainer that shows nothing and tries nothing out first."""
+    return lightning.Trainer(
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, **options
+    )
+
+
 def run_of(
     assembly: Assembly, loader: Loader, num_epochs: int, device: torch.device, folder: Path
 ) -> Callable[[], None]:
@@ -75,16 +83,13 @@ def run_of(
     def run() -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
-            trainer = lightning.Trainer(
+            trainer = new_trainer(
                 max_epochs=num_epochs,
                 accelerator="gpu" if is_gpu else "cpu",
                 devices=1,
                 precision="bf16-mixed" if is_gpu else "32-true",
                 logger=CSVLogger(folder),
                 default_root_dir=folder,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
             )
             trainer.fit(module, Batches(loader))
 

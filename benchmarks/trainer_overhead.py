@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import Row, interleaved, report
-from benchmarks.lightning_peer import NAME, Batches, be_quiet, lightning
+from benchmarks.lightning_peer import NAME, Batches, be_quiet, lightning, new_trainer
 from benchmarks.training import experiment_of, trainer_of
 from experiments.data.loader import Loader
 from experiments.experiment.experiment import Experiment
@@ -70,14 +70,8 @@ def lightning_trainer(assembly: Assembly, loader: Loader) -> Callable[[], None]:
     module = _Module(assembly)
 
     def epoch() -> None:
-        trainer = lightning.Trainer(
-            max_epochs=1,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
+        trainer = new_trainer(
+            max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False
         )
         trainer.fit(module, Batches(loader))
 

@@ -32,6 +32,16 @@ def random_state(device: torch.device) -> dict[str, Any]:
     }
 
 
+def processor_draws(device: torch.device) -> bytes:
+    """Return what is another as soon as a generator of the processor is drawn from: Python's,
+    NumPy's, and torch's unless `device` is the CPU, whose own it is."""
+    state = random_state(torch.device("cpu"))
+    _, keys, *position = state["numpy"]
+    of_torch: bytes = b"" if device.type == "cpu" else state["torch"].numpy().tobytes()
+    of_numpy: bytes = keys.numpy().tobytes()
+    return repr((state["python"], position)).encode() + of_numpy + of_torch
+
+
 def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
     """Continue where `random_state` was taken."""
     version, internal, next_gauss = state["python"]

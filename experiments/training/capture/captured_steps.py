@@ -6,13 +6,10 @@ as usual until a few in a row have left everything in its place that a recording
 (see `watch.py`), and again whenever something has moved.
 """
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from experiments.data.feed import Feed
@@ -21,6 +18,7 @@ from experiments.data.piece import Piece
 from experiments.training.capture.account import Account
 from experiments.training.capture.graphs import Graphs
 from experiments.training.capture.watch import Watch
+from experiments.training.random_state import processor_draws
 from experiments.training.step import Outcome, Step
 from quantlab.errors import UsageError
 
@@ -90,12 +88,12 @@ class CapturedSteps:
             yield
             return
         device = self._step.parameters[0].device
-        before = _random_states(device)
+        before = processor_draws(device)
         with self._graphs.waits() as places:
             yield
         if places:
             self._give_up(f"the step waits for the GPU in {places[0]}")
-        elif _random_states(device) != before:
+        elif processor_draws(device) != before:
             self._give_up("the step draws random numbers on the CPU")
 
     def backward(self, piece: Piece) -> Outcome | None:
@@ -181,11 +179,3 @@ class CapturedSteps:
     def _refuse(self, reason: str) -> None:
         if self._is_required:
             raise UsageError(f"training.capture: always given, but {reason}; auto or never allowed")
-
-
-def _random_states(device: torch.device) -> tuple[object, ...]:
-    """Return the states of the generators that are not the device's."""
-    name, keys, position, *_ = np.random.get_state()  # noqa: NPY002
-    numpy = (name, np.asarray(keys).tobytes(), position)
-    of_torch = b"" if device.type == "cpu" else torch.get_rng_state().numpy().tobytes()
-    return random.getstate(), numpy, of_torch

@@ -108,8 +108,7 @@ BAD = pytest.mark.parametrize(
 )
 
 
-@BAD
-def test_bad_batches_are_one_line(given: Batches, said: str) -> None:
+def assert_refused(given: Batches, said: str) -> None:
     for read in (
         lambda: list(batches_on(NETWORK, given, "data.train", 3)),
         lambda: accuracy_of(NETWORK, given, "data.train"),
@@ -117,19 +116,17 @@ def test_bad_batches_are_one_line(given: Batches, said: str) -> None:
         with pytest.raises(UsageError, match=said) as error:
             read()
         assert "\n" not in str(error.value)
+
+
+@BAD
+def test_bad_batches_are_one_line(given: Batches, said: str) -> None:
+    assert_refused(given, said)
 
 
 @BAD
 def test_bad_batches_of_a_gpu_are_the_same_line_without_waiting(given: Batches, said: str) -> None:
     """It is said behind the last batch, but for what is known without looking."""
-    given = OnDevice([*batch(), *given, *batch()])
-    for read in (
-        lambda: list(batches_on(NETWORK, given, "data.train", 3)),
-        lambda: accuracy_of(NETWORK, given, "data.train"),
-    ):
-        with pytest.raises(UsageError, match=said) as error:
-            read()
-        assert "\n" not in str(error.value)
+    assert_refused(OnDevice([*batch(), *given, *batch()]), said)
 
 
 def test_classes_of_a_gpu_stay_within_the_network() -> None:
