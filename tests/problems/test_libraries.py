@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from experiments.experiment.config import Config
 from problems.images.normalize import _constants
+from quantlab.graphs.operations import Operation
 from tests.waiting import DEVICE, no_waiting
 
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
@@ -104,17 +105,37 @@ def test_evaluation_is_the_stated_normalization(library: str) -> None:
     assert torch.equal(preprocess.evaluate(raw), (raw.int() - zero_point).float() * scale)
 
 
+@pytest.mark.parametrize("library", [name for name in LIBRARIES if "ImageNet" not in name])
+def test_training_steps_do_not_wait_for_a_gpu(library: str) -> None:
+    preprocess = module(library, "preprocess")
+    batch, targets = preprocess.evaluate(pixels(library)), torch.tensor([0, 1])
+    network = build(library)
+    optimizer = torch.optim.SGD(network.parameters(), 0.01, foreach=True)
+    before = [parameter.clone() for parameter in network.parameters()]
+    with no_waiting():
+        nn.functional.cross_entropy(network(batch), targets).backward()
+        optimizer.step()
+    assert not all(map(torch.equal, before, network.parameters()))
+
+
+class KeepsOperations(torch.fx.Tracer):
+    """Calls the operations of quantlab.graphs as modules, as tracing for quantization does."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, Operation) or super().is_leaf_module(m, module_qualified_name)
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_networks_can_be_edited(library: str) -> None:
     network = build(library).eval()
-    traced = torch.fx.symbolic_trace(network)
-    called = [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    graph = KeepsOperations().trace(network)
+    called = [node.target for node in graph.nodes if node.op == "call_module"]
     assert len(called) == len(set(called)), "a module is called twice"
     named = {name for name, part in network.named_modules() if not list(part.children())}
     assert named == set(called), "a module is never called"
-    functions = {node.target.__name__ for node in traced.graph.nodes if node.op == "call_function"}
+    functions = {node.target.__name__ for node in graph.nodes if node.op == "call_function"}
     assert functions <= {"add"}
-    assert not [node for node in traced.graph.nodes if node.op == "call_method"]
+    assert not [node for node in graph.nodes if node.op == "call_method"]
 
 
 def classes(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:

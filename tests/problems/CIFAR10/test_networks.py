@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from problems.CIFAR10.DenseNet.network import DenseNet
 from problems.CIFAR10.MobileNetV2.network import MobileNetV2
+from problems.CIFAR10.MobileNetV3.network import MobileNetV3
 from problems.CIFAR10.ResNet.network import ResNet
 from problems.CIFAR10.VGG.network import VGG
 from problems.ImageNet.MobileNetV2.network import MobileNetV2 as ImageNetMobileNetV2
@@ -27,6 +29,34 @@ def test_resnet_has_the_size_of_the_paper(depth: int, millions: float) -> None:
 
 def test_resnet18_has_its_usual_size() -> None:
     assert num_parameters(ResNet(18)) == 11_173_962
+    assert num_parameters(ResNet(18, fc_bias=False)) == 11_173_952
+
+
+@pytest.mark.parametrize(("depth", "widths"), [(18, (5, 10, 20, 40)), (8, (5, 10, 20))])
+def test_narrow_resnet(depth: int, widths: tuple[int, ...]) -> None:
+    network = ResNet(depth, width=5)
+    sizes = dict.fromkeys(m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d))
+    assert tuple(sizes) == widths
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("depth", "growth", "size"),
+    [(121, 32, 6_956_298), (100, 12, 769_162), (190, 40, 25_624_430)],
+)
+def test_densenet_has_its_usual_size(depth: int, growth: int, size: int) -> None:
+    """The first without the last layer's bias has 6,956,288; Huang et al. 2016, table 2, say 0.8
+    and 25.6 million of the others."""
+    with torch.device("meta"):
+        assert num_parameters(DenseNet(depth, growth=growth)) == size
+        assert num_parameters(DenseNet(depth, growth=growth, fc_bias=False)) == size - 10
+
+
+def test_densenet_ends_at_4_x_4_pixels() -> None:
+    network = DenseNet(121, growth=2)
+    x_NCHW = torch.zeros(2, 3, 32, 32)
+    assert network.features(x_NCHW).shape == (2, 64, 4, 4)
+    assert network(x_NCHW).shape == (2, 10)
 
 
 def test_resnet8_has_the_weights_of_mlperf_tinys() -> None:
@@ -82,7 +112,28 @@ def test_mobilenet_ends_at_4_x_4_pixels() -> None:
     assert network(x_NCHW).shape == (2, 10)
 
 
+@pytest.mark.parametrize("size", ["large", "small"])
+def test_mobilenet_v3_ends_at_4_x_4_pixels(size: str) -> None:
+    network = MobileNetV3(size, width=0.25).eval()
+    x_NCHW = torch.zeros(2, 3, 32, 32)
+    assert network.features(x_NCHW).shape[2:] == (4, 4)
+    assert network(x_NCHW).shape == (2, 10)
+
+
+def test_other_sizes_of_mobilenet_v3() -> None:
+    with pytest.raises(UsageError, match="MobileNetV3: size 'medium'; allowed: large, small"):
+        MobileNetV3("medium")
+    with pytest.raises(UsageError, match="MobileNetV3: width 0; allowed: above 0"):
+        MobileNetV3(width=0)
+
+
 def test_unknown_depths() -> None:
+    with pytest.raises(UsageError, match="DenseNet: depth 120; allowed: 121, 169, 201, and 6n"):
+        DenseNet(120)
+    with pytest.raises(UsageError, match="DenseNet: growth 0; allowed: 1 and above"):
+        DenseNet(growth=0)
+    with pytest.raises(UsageError, match="ResNet: width 0; allowed: 1 and above"):
+        ResNet(18, width=0)
     with pytest.raises(UsageError, match="ResNet: depth 19; allowed: 18, and 6n"):
         ResNet(19)
     with pytest.raises(UsageError, match="VGG: depth 12; allowed: 11, 13, 16, 19"):

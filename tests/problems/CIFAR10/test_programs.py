@@ -1,6 +1,6 @@
 """Networks of CIFAR-10, quantized by the rules of their configs, as integer programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -61,10 +61,20 @@ def scores(network: torch.nn.Module, images: torch.Tensor) -> NDArray[np.float32
 
 
 @pytest.mark.parametrize(
-    ("topology", "config", "width"), [("MobileNetV2", "lsq_w8a8", "0.25"), ("VGG", "twn", "8")]
+    ("topology", "config", "params"),
+    [
+        ("MobileNetV2", "lsq_w8a8", {"width": "0.25"}),
+        ("MobileNetV3", "lsq_w8a8", {"width": "0.25"}),
+        ("DenseNet", "lsq_w8a8", {"depth": "10", "growth": "8"}),
+        ("VGG", "twn", {"width": "8"}),
+    ],
 )
-def test_the_same_integers_in_onnxruntime(topology: str, config: str, width: str) -> None:
-    network = quantized(topology, config, [("network.params.width", width)])
+def test_the_same_integers_in_onnxruntime(
+    topology: str, config: str, params: Mapping[str, str]
+) -> None:
+    network = quantized(
+        topology, config, [(f"network.params.{name}", value) for name, value in params.items()]
+    )
     samples, raw = normalize(photos(64, 1), CIFAR10), photos(2, 2)
     images = normalize(raw, CIFAR10)
     settle_batch_norms(network, samples)
