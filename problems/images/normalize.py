@@ -67,6 +67,7 @@ def from_moments(mean: tuple[float, ...], std: tuple[float, ...]) -> Normalizati
 
 MNIST = from_moments((0.1307,), (0.3081,))
 CIFAR10 = from_moments((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+CIFAR100 = from_moments((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 IMAGENET = from_moments((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 

@@ -17,7 +17,7 @@ from tests.lab import Lab
 
 def test_names(lab: Lab) -> None:
     (lab.problems / "NoProblem").mkdir()
-    assert problem_names() == ["CIFAR10", "ImageNet", "MNIST", "SpokenDigits", "Toy"]
+    assert problem_names() == ["CIFAR10", "CIFAR100", "ImageNet", "MNIST", "SpokenDigits", "Toy"]
     assert topology_names("Toy") == ["Other", "Tiny"]
     assert config_names("Toy", "Tiny") == ["quantized"]
     assert config_names("Toy", "Other") == []
@@ -38,7 +38,7 @@ def test_every_problem_and_library_loads() -> None:
 def test_the_nearest_name() -> None:
     with pytest.raises(UsageError, match="no problem named 'MNST'; did you mean 'MNIST'"):
         load_problem("MNST")
-    with pytest.raises(UsageError, match="no problem named 'zzz'; there are: CIFAR10, ImageNet"):
+    with pytest.raises(UsageError, match="no problem named 'zzz'; there are: CIFAR10, CIFAR100"):
         load_problem("zzz")
     with pytest.raises(UsageError, match="no topology of MNIST named 'LeNt'; did you mean 'LeNet'"):
         load_library("MNIST", "LeNt")

@@ -29,10 +29,11 @@ CONFIGS = sorted(
 SHAPES = {
     "MNIST": (1, 28, 28),
     "CIFAR10": (3, 32, 32),
+    "CIFAR100": (3, 32, 32),
     "ImageNet": (3, 96, 96),
     "SpokenDigits": (1, 49, 10),
 }
-NUM_CLASSES = {"MNIST": 10, "CIFAR10": 10, "ImageNet": 1000, "SpokenDigits": 10}
+NUM_CLASSES = {"MNIST": 10, "CIFAR10": 10, "CIFAR100": 100, "ImageNet": 1000, "SpokenDigits": 10}
 SECTIONS = {"extends", *Config.model_fields}
 
 

@@ -1,5 +1,6 @@
 """CIFAR-10: official batches, image folders, damage to both."""
 
+import dataclasses
 import gzip
 import hashlib
 import os
@@ -33,13 +34,13 @@ def batch(number: int, num_samples: int = 4) -> dict[bytes, Any]:
 def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Small batches in the official layout, with their own MD5s in place of the official ones."""
     folder = tmp_path / "data"
-    (folder / data.BATCHES).mkdir(parents=True)
+    (folder / data.FILES.folder).mkdir(parents=True)
     md5 = {}
-    for number, name in enumerate(data.MD5):
+    for number, name in enumerate(data.FILES.md5):
         raw = pickle.dumps(batch(number), 2)
-        (folder / data.BATCHES / name).write_bytes(raw)
+        (folder / data.FILES.folder / name).write_bytes(raw)
         md5[name] = hashlib.md5(raw).hexdigest()
-    monkeypatch.setattr(data, "MD5", md5)
+    monkeypatch.setattr(data, "FILES", dataclasses.replace(data.FILES, md5=md5))
     return folder
 
 
@@ -59,33 +60,33 @@ def test_official_batches(official: Path) -> None:
 
 
 def test_official_archive(official: Path) -> None:
-    with tarfile.open(official / data.ARCHIVE, "w:gz") as tar:
-        tar.add(official / data.BATCHES, data.BATCHES)
-    for path in (official / data.BATCHES).iterdir():
+    with tarfile.open(official / data.FILES.archive, "w:gz") as tar:
+        tar.add(official / data.FILES.folder, data.FILES.folder)
+    for path in (official / data.FILES.folder).iterdir():
         path.unlink()
-    (official / data.BATCHES).rmdir()
+    (official / data.FILES.folder).rmdir()
     check_content(official)
-    assert [path.name for path in official.iterdir()] == [data.ARCHIVE]
-    raw = (official / data.ARCHIVE).read_bytes()
-    (official / data.ARCHIVE).write_bytes(raw[: len(raw) // 2])
+    assert [path.name for path in official.iterdir()] == [data.FILES.archive]
+    raw = (official / data.FILES.archive).read_bytes()
+    (official / data.FILES.archive).write_bytes(raw[: len(raw) // 2])
     with pytest.raises(DataError, match=r"tar\.gz: cannot be unpacked .*; delete it and fetch"):
         data.load(official, "folder")
-    with gzip.open(official / data.ARCHIVE, "wb") as file:
+    with gzip.open(official / data.FILES.archive, "wb") as file:
         file.write(b"\0" * 10240)
     with pytest.raises(DataError, match=r"tar\.gz: lacks data_batch_1"):
         data.load(official, "folder")
 
 
 def test_other_content_is_refused_by_its_hash(tmp_path: Path) -> None:
-    (tmp_path / data.BATCHES).mkdir()
-    for number, name in enumerate(data.MD5):
-        (tmp_path / data.BATCHES / name).write_bytes(pickle.dumps(batch(number), 2))
+    (tmp_path / data.FILES.folder).mkdir()
+    for number, name in enumerate(data.FILES.md5):
+        (tmp_path / data.FILES.folder / name).write_bytes(pickle.dumps(batch(number), 2))
     with pytest.raises(DataError, match=r"data_batch_1: damaged: .*expected md5 c99cafc152244af7"):
         data.load(tmp_path, "folder")
 
 
 def test_missing_batch_is_named(official: Path) -> None:
-    (official / data.BATCHES / "data_batch_3").unlink()
+    (official / data.FILES.folder / "data_batch_3").unlink()
     with pytest.raises(DataError, match="data_batch_3: cannot be read"):
         data.load(official, "folder")
 
@@ -101,7 +102,7 @@ class Runs:
 def test_a_batch_that_runs_something_is_refused(tmp_path: Path) -> None:
     raw = pickle.dumps({b"data": Runs(f"touch {tmp_path / 'made'}"), b"labels": [1]}, 2)
     with pytest.raises(DataError, match=r"^x: the pickle asks for posix\.system"):
-        data.parse_batch(raw, "x")
+        data.FILES.parse_batch(raw, "x")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -117,14 +118,14 @@ def test_a_batch_that_runs_something_is_refused(tmp_path: Path) -> None:
 )
 def test_batches_of_another_form(change: dict[bytes, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        data.parse_batch(pickle.dumps(batch(0) | change, 2), "x")
+        data.FILES.parse_batch(pickle.dumps(batch(0) | change, 2), "x")
     with pytest.raises(DataError, match="no entry 'data'"):
-        data.parse_batch(pickle.dumps([1, 2], 2), "x")
+        data.FILES.parse_batch(pickle.dumps([1, 2], 2), "x")
 
 
 def write_images(folder: Path) -> None:
     for split in ("train", "test"):
-        for number, name in enumerate(data.CLASSES):
+        for number, name in enumerate(data.FILES.classes):
             path = folder / split / name / "0.png"
             path.parent.mkdir(parents=True)
             Image.new("RGB", (32, 32), (number, 2 * number, 3 * number)).save(path)
@@ -135,7 +136,7 @@ def test_image_folder(tmp_path: Path) -> None:
     for _ in range(2):  # The second time from the cache.
         loaded = data.load(tmp_path, "auto")
         assert isinstance(loaded.train, InMemory)
-        assert loaded.train.classes == data.CLASSES
+        assert loaded.train.classes == data.FILES.classes
         assert loaded.train.inputs[:, :, 5, 5].tolist() == [[n, 2 * n, 3 * n] for n in range(10)]
         assert loaded.train.targets.tolist() == list(range(10))
     assert "10 + 10 images" in data.fetch(tmp_path)

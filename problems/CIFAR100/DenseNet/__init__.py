@@ -1,0 +1,1 @@
+"""Densely connected networks for small images."""

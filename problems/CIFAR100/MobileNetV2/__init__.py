@@ -1,0 +1,1 @@
+"""MobileNetV2 for small images."""

@@ -1,0 +1,1 @@
+"""MobileNetV3 for small images."""
