@@ -38,10 +38,13 @@ from quantlab.autograd import apply
 from quantlab.controller import Controller
 from quantlab.errors import UsageError
 from quantlab.numerics.affine import narrow, widen
-from quantlab.numerics.granularity import PerTensor, reduced_axes
+from quantlab.numerics.granularity import Granularity, PerTensor, reduced_axes
 from quantlab.quantizer import Quantizer, QuantSpec
 
 MAX_BITS = 8
+
+# A, the largest number of the grid of weights of more than 1 bit: max|w|, 1 or M.
+LargestNumber = Literal["max", "one", "squashed"]
 
 
 class _Squashed(Function):
@@ -80,11 +83,11 @@ class DorefaWeightQuantizer(Quantizer):
     is_following: ClassVar[bool] = True
     widest: Tensor
 
-    def __init__(self, spec: QuantSpec, shape: Sequence[int], *, keep_range: bool) -> None:
+    def __init__(self, spec: QuantSpec, shape: Sequence[int], *, largest: LargestNumber) -> None:
         super().__init__(spec, shape)
         self.register_buffer("scale", torch.ones(self.scale_shape))
         self.register_buffer("widest", torch.ones(self.scale_shape))
-        self._keeps_range = keep_range
+        self._largest = largest
         self._reduced_axes = reduced_axes(spec.granularity.split_shape(shape), self.scale_shape)
 
     @property
@@ -100,8 +103,10 @@ class DorefaWeightQuantizer(Quantizer):
             else:
                 end = sizes.amax(axes, keepdim=keepdim)
                 self.widest.copy_(torch.tanh(end).masked_fill(end == 0, 1.0))
-                if not self._keeps_range:
+                if self._largest == "one":
                     end = torch.ones_like(end)
+                elif self._largest == "squashed":
+                    end = self.widest
             self.scale.copy_(end.masked_fill(end == 0, 1.0) / self.num_steps)
 
     def fake_quantize(self, x: Tensor) -> Tensor:
@@ -126,6 +131,24 @@ class DorefaActivationQuantizer(Quantizer):
 
     def fake_quantize(self, x: Tensor) -> Tensor:
         return learned_grid(x, self.scale, quant_min=self.quant_min, quant_max=self.quant_max)
+
+
+def odd_codes(num_bits: int) -> tuple[int, ...]:
+    """Return the codes of weights: the odd numbers from -n to n, n = 2^num_bits - 1."""
+    num_steps = 2**num_bits - 1
+    return tuple(range(-num_steps, num_steps + 1, 2))
+
+
+def weight_quantizer(
+    weight: Tensor, *, num_bits: int, granularity: Granularity, largest: LargestNumber
+) -> DorefaWeightQuantizer:
+    """Return the quantizer of a weight, with its range."""
+    spec = QuantSpec(
+        num_bits=num_bits, signed=True, granularity=granularity, levels=odd_codes(num_bits)
+    )
+    quantizer = DorefaWeightQuantizer(spec, tuple(weight.shape), largest=largest)
+    quantizer.to(weight.device).observe(weight)
+    return quantizer
 
 
 class DorefaConfig(AlgorithmConfig):
@@ -159,16 +182,12 @@ class DorefaConfig(AlgorithmConfig):
             return DorefaActivationQuantizer(
                 QuantSpec(num_bits=self.num_bits, signed=False), clip=self.clip or 1.0
             )
-        num_steps = 2**self.num_bits - 1
-        spec = QuantSpec(
+        return weight_quantizer(
+            weight,
             num_bits=self.num_bits,
-            signed=True,
             granularity=self.granularity or PerTensor(),
-            levels=tuple(range(-num_steps, num_steps + 1, 2)),
+            largest="max" if self.keep_range else "one",
         )
-        quantizer = DorefaWeightQuantizer(spec, tuple(weight.shape), keep_range=self.keep_range)
-        quantizer.to(weight.device).observe(weight)
-        return quantizer
 
     def controller(self, sites: Sequence[Site[Quantizer]]) -> Controller:
         return StartController(self.kind, sites, start_epoch=self.start_epoch)

@@ -6,6 +6,7 @@ from quantlab.algorithms.algorithm import AlgorithmConfig
 from quantlab.algorithms.ana import AnaConfig
 from quantlab.algorithms.binary import BinaryConfig
 from quantlab.algorithms.dorefa import DorefaConfig
+from quantlab.algorithms.dorefa_sym import DorefaSymConfig
 from quantlab.algorithms.inq import InqConfig
 from quantlab.algorithms.lsq import LsqConfig
 from quantlab.algorithms.pact import PactConfig
@@ -20,6 +21,7 @@ ALGORITHMS: Mapping[str, type[AlgorithmConfig]] = {
     "pact": PactConfig,
     "tqt": TqtConfig,
     "dorefa": DorefaConfig,
+    "dorefa_sym": DorefaSymConfig,
     "inq": InqConfig,
     "rpr": RprConfig,
     "ana": AnaConfig,

@@ -142,7 +142,7 @@ def test_everything_learned_moves(run, batches, train, case: str, on: Target) ->
 
 @family
 def test_codes_survive_the_way_back(started, case: str, on: Target) -> None:
-    if CASES[case].config["kind"] == "dorefa" and not CASES[case].is_projection:
+    if CASES[case].config["kind"].startswith("dorefa") and not CASES[case].is_projection:
         return  # weights are squashed first, those of the grid too: see the algorithm
     for q in quantizers(started(case, on).eval()).values():
         codes = torch.tensor(list(q.spec.codes), dtype=torch.int32)

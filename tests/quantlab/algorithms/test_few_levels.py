@@ -5,6 +5,7 @@ import torch
 
 from quantlab.algorithms.binary import BinaryConfig
 from quantlab.algorithms.dorefa import DorefaConfig
+from quantlab.algorithms.dorefa_sym import DorefaSymConfig
 from quantlab.algorithms.ternary import TernaryConfig
 from quantlab.errors import UsageError
 
@@ -40,6 +41,20 @@ def test_dorefa_of_the_paper() -> None:
     torch.testing.assert_close(kept(weight), 2 * quantizer(weight))
 
 
+@pytest.mark.parametrize("num_bits", [2, 3, 8])
+def test_dorefa_sym_as_published(num_bits: int) -> None:
+    """2 r round((t / (2 r) + 1/2) n) / n - r with t = tanh(w), r = max|t|."""
+    weight = torch.randn(7, 9, dtype=torch.float64)
+    quantizer = DorefaSymConfig(num_bits=num_bits).quantizer("weight", weight).double()
+    quantizer.observe(weight)
+    quantizer.set_enabled(True)
+    n, t = 2**num_bits - 1, torch.tanh(weight)
+    r = t.abs().max()
+    expected = 2 * r * torch.floor((t / (2 * r) + 0.5) * n + 0.5) / n - r
+    torch.testing.assert_close(quantizer(weight), expected, rtol=1e-12, atol=1e-12)
+    assert {int(code) % 2 for code in quantizer.codes(weight).flatten()} == {1}
+
+
 def test_dorefa_input_is_clipped() -> None:
     quantizer = DorefaConfig(num_bits=2, clip=3.0).quantizer("input", torch.empty(1, 1))
     quantizer.set_enabled(True)
@@ -50,6 +65,7 @@ def test_dorefa_input_is_clipped() -> None:
     ("config", "on", "message"),
     [
         (TernaryConfig(), "input", "'twn' given for an input"),
+        (DorefaSymConfig(num_bits=3), "input", "'dorefa_sym' given for an input"),
         (BinaryConfig(gradient="bireal"), "weight", "straight or xnor allowed"),
         (BinaryConfig(gradient="xnor"), "input", "straight or bireal allowed"),
         (BinaryConfig(granularity="per_tensor"), "output", "granularity: 'per_tensor' has no"),

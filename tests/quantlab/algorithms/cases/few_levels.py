@@ -112,6 +112,22 @@ CASES = {
         is_projection=False,
         is_clipping=False,
     ),
+    "dorefa_sym": Case(
+        config={"kind": "dorefa_sym", "num_bits": 3},
+        forward=_squash,
+        gradient=_squash_gradient,
+        ties=_squash_ties,
+        targets=("weight",),
+        is_projection=False,
+        is_clipping=False,
+    ),
+    "dorefa_sym of 1 bit": Case(
+        config={"kind": "dorefa_sym", "num_bits": 1},
+        forward=_sign,
+        gradient=_identity,
+        targets=("weight",),
+        is_clipping=False,
+    ),
     "dorefa weight as in the paper": Case(
         config={"kind": "dorefa", "num_bits": 2, "keep_range": False},
         forward=_squash,
