@@ -7,6 +7,7 @@ from experiments.configuration.overrides import Override, apply_overrides
 from experiments.configuration.section import validate
 from experiments.experiment.conduct import Resumption, conduct, prepare
 from experiments.experiment.config import Config, without_pretrained
+from experiments.experiment.distillation import check_same
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.prolonging import check_longer, differences, lengths
 from experiments.processes.launcher import launched_rank
@@ -46,6 +47,7 @@ def run(invocation: Invocation) -> int:
         invocation.options.get("dist"),
         is_quick=stored.is_quick,
     )
+    check_same(experiment.teacher, record, folder.name)
     if stored.changes:
         _check_fits(experiment, folder, num_done)
     notes = differences(experiment, folder, before, len(record["folds"])) if is_longer else ()

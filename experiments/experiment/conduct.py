@@ -16,6 +16,7 @@ from experiments.configuration.section import validate
 from experiments.experiment.alike import check_alike
 from experiments.experiment.config import Config, as_plain
 from experiments.experiment.data import load_data
+from experiments.experiment.distillation import check_criterion
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.folds import run_folds
 from experiments.experiment.prolonging import lengths
@@ -50,6 +51,7 @@ def prepare(
     is_quick: bool = False,
 ) -> Experiment:
     """Join the processes, read the data, build the network once. Raises UsageError, DataError."""
+    check_criterion(config, document)
     session = session_of(config.experiment, dist)
     check_alike(session, config, library)
     experiment = Experiment(

@@ -6,6 +6,7 @@ from experiments.configuration.section import Section
 from experiments.data.config import DataConfig
 from experiments.runs.config import CheckpointConfig
 from experiments.training.config import ExperimentConfig, NetworkConfig, TrainingConfig
+from experiments.training.distillation.config import CriterionConfig, TeacherConfig
 
 
 class EarlyConfig(Section):
@@ -15,6 +16,8 @@ class EarlyConfig(Section):
     data: DataConfig = DataConfig()
     network: NetworkConfig
     training: TrainingConfig
+    teacher: TeacherConfig | None = None
+    criterion: CriterionConfig = CriterionConfig()
     prune: Any = None
     quantize: Any = None
     monitor: Any = None

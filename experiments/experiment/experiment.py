@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -18,6 +19,8 @@ from experiments.data.plan import Plan
 from experiments.data.splits import Split, samples_to_test, split
 from experiments.experiment.assembly import assemble
 from experiments.experiment.config import Config
+from experiments.experiment.distillation import check_teacher, is_distilled
+from experiments.experiment.teacher import read_teacher
 from experiments.library import HOME, PROBLEMS, Library, Problem
 from experiments.processes.session import Session
 from experiments.protocols import Data, Dataset, InMemory, Meter
@@ -25,6 +28,7 @@ from experiments.training.assembly import Assembly
 from experiments.training.batch_norm import can_train_on
 from experiments.training.capture.graphs import Graphs, graphs_of
 from experiments.training.capture.tensor_rates import why_not_recorded
+from experiments.training.distillation.teacher import Teacher
 from experiments.training.evaluation import evaluate
 from experiments.training.learning_rate import LearningRate
 from experiments.training.loss import check_targets
@@ -111,7 +115,16 @@ class Experiment:
         """Optimizer steps of an epoch of the first fold."""
         return self._plan(len(self.split(0).train), is_training=True).num_steps
 
+    @cached_property
+    def teacher(self) -> Teacher | None:
+        """The network that is learned from, on the device; None without one. Raises UsageError."""
+        if not is_distilled(self.config):
+            return None
+        device = self.session.device
+        return read_teacher(self.problem, self.library, self.config, self.document, device)
+
     def assemble(self, fold: int) -> Assembly:
+        teacher = self.teacher  # first: building it draws random numbers
         return assemble(
             self.problem,
             self.library,
@@ -120,6 +133,7 @@ class Experiment:
             seed=self.seed(fold),
             device=self.session.device,
             num_ranks=self.session.communicator.size,
+            teacher=teacher,
         )
 
     def loader(
@@ -190,12 +204,15 @@ class Experiment:
         if self.config.data.augment:
             self._prepared(train, is_augmented=True)
         assembly.network.eval()
-        self._try_batch(assembly, batch, "data")
+        outputs = self._try_batch(assembly, batch, "data")
+        if self.teacher is not None:
+            check_teacher(self.teacher, batch, outputs, self.document)
         if test is not train:
             self._try_batch(assembly, self._prepared(test, is_augmented=False), "test data")
 
-    def _try_batch(self, assembly: Assembly, batch: Batch, kind: str) -> None:
-        """Raise UsageError where a batch does not fit network, loss and meter."""
+    def _try_batch(self, assembly: Assembly, batch: Batch, kind: str) -> Any:
+        """Return the network's outputs for a batch. Raises UsageError where it does not fit
+        network, loss and meter."""
         outputs: Any = None
         try:
             outputs = assembly.network(batch.inputs)
@@ -216,6 +233,7 @@ class Experiment:
                 f"{len(self.data.train.classes)} classes): {_reason(error)}"
                 f"{returned}{_place(error)}"
             ) from error
+        return outputs
 
     def _prepared(self, dataset: Dataset, *, is_augmented: bool) -> Batch:
         """Return two samples as the network takes them.

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from experiments.data.loader import place
+from experiments.experiment.distillation import KEY, entry_of
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.hyperparameters import hyperparameters
 from experiments.experiment.record import summary
@@ -204,7 +205,11 @@ def _trainer(
         seed=experiment.seed(fold),
         say=tell,
         graphs=experiment.graphs,
-        identity={"problem": experiment.problem.name, "topology": experiment.library.name},
+        identity={
+            "problem": experiment.problem.name,
+            "topology": experiment.library.name,
+            KEY: entry_of(experiment.teacher),
+        },
     )
 
 

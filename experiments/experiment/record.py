@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from experiments.experiment.config import as_plain
+from experiments.experiment.distillation import KEY, entry_of
 from experiments.experiment.experiment import Experiment
 from experiments.processes.session import Session
 from experiments.runs import environment
@@ -24,6 +25,7 @@ def new_record(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "status": "running",
         "exit_code": None,
         "parent": _parent(experiment),
+        KEY: entry_of(experiment.teacher),
         "metrics": {},
         "folds": [],
         "weights_sha256": None,

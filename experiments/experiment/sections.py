@@ -5,6 +5,8 @@ SECTIONS = (
     "data",
     "network",
     "training",
+    "teacher",
+    "criterion",
     "prune",
     "quantize",
     "monitor",

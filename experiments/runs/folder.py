@@ -97,6 +97,17 @@ def open_run(problem: str, logs: Path, exp_id: int) -> RunFolder:
     raise UsageError(f"--exp_id={exp_id}: {problem} has no such run; the newest are: {known}")
 
 
+def run_around(problem: str, file: Path) -> RunFolder | None:
+    """Return the run in whose folder a checkpoint lies, None if it lies in none. problem: the name
+    that the run is told by."""
+    saves = file.absolute().parent
+    path = saves.parent.parent
+    match = _NAME.match(path.name)
+    if saves.name != "saves" or match is None or not (path / "run.json").is_file():
+        return None
+    return RunFolder(problem=problem, exp_id=int(match[1]), path=path)
+
+
 def list_runs(problem: str, logs: Path) -> list[RunFolder]:
     """Return the runs of a problem by their number; folders without run.json yet count too."""
     if not logs.is_dir():

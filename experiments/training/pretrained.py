@@ -3,16 +3,21 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from experiments.library import Problem
-from experiments.runs.checkpoints import Checkpoints
-from experiments.runs.folder import open_run
 from experiments.training.config import Pretrained
+from experiments.training.stored_weights import (
+    checkpoints_of,
+    open_other_run,
+    read_file,
+    weights_in,
+)
 from experiments.training.weights import load_weights
 from quantlab.errors import UsageError
 from quantlab.sparse.dense_state import dense_state
+
+_SECTION = "network.pretrained"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,33 +61,13 @@ def read_pretrained(problem: Problem, source: Pretrained) -> PretrainedWeights:
 
 def _of_run(problem: Problem, source: Pretrained) -> tuple[dict[str, Tensor], str]:
     assert source.exp_id is not None
-    try:
-        run = open_run(problem.name, problem.logs_folder, source.exp_id)
-    except UsageError as error:
-        raise UsageError(f"network.pretrained.exp_id: {error}") from error
-    if not run.fold(source.fold).is_dir():
-        there = sorted(int(path.name.removeprefix("fold")) for path in run.path.glob("fold*"))
-        known = ", ".join(map(str, there)) or "none yet"
-        raise UsageError(
-            f"network.pretrained.fold: {source.fold} given; {run.name} has fold {known}"
-        )
-    saves = Checkpoints(run.fold(source.fold) / "saves")
+    run = open_other_run(problem, source.exp_id, _SECTION)
+    saves = checkpoints_of(run, source.fold, _SECTION)
     saved = saves.load(source.checkpoint, say=lambda _: None)
     return saved["ema"] or saved["network"], f"{run.name} {source.checkpoint}.ckpt"
 
 
 def _of_file(source: Pretrained) -> tuple[dict[str, Tensor], str]:
     path = Path(source.file or "")
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UsageError(f"network.pretrained.file: {path}: {error.strerror}") from error
-    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        raise UsageError(f"network.pretrained.file: {path} is no checkpoint of tensors") from error
-    if not isinstance(saved, dict):
-        saved = {"network": None}
-    is_ours = isinstance(saved.get("network"), dict)
-    state = (saved.get("ema") or saved["network"]) if is_ours else saved
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise UsageError(f"network.pretrained.file: {path} holds no network weights")
-    return state, str(path)
+    key = f"{_SECTION}.file"
+    return weights_in(read_file(path, key), str(path), key), str(path)

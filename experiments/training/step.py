@@ -54,7 +54,7 @@ class Step:
         """
         with self.precision.autocast():
             outputs = network(inputs)
-            loss = self.assembly.loss(outputs, targets)
+            loss = self.assembly.objective(inputs, outputs, targets)
         share = loss if weight == 1.0 else loss * weight
         self.precision.scale(share).backward()
         return Outcome(

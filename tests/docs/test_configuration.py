@@ -18,6 +18,7 @@ from experiments.training.config import (
     Pretrained,
     TrainingConfig,
 )
+from experiments.training.distillation.config import CriterionConfig, TeacherConfig
 from experiments.training.lr_schedules import LrSchedule
 from quantlab.algorithms.rules import QuantizeConfig, QuantRule
 from quantlab.monitor import STATISTICS, StatisticConfig
@@ -34,6 +35,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "training": TrainingConfig,
     "training.loss, training.optimizer, training.lr_scheduler": ClassSpec,
     "training.ema": Ema,
+    "teacher": TeacherConfig,
+    "criterion": CriterionConfig,
     "prune": PruneConfig,
     "quantize": QuantizeConfig,
     "quantize.rules.N": QuantRule,

@@ -23,7 +23,7 @@ _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
 class Watch:
-    """Looks at networks, losses, optimizers and averages."""
+    """Looks at networks, losses, teachers, optimizers and averages."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
@@ -44,7 +44,10 @@ class Watch:
         found = [part.changed() for part in self._parts] or ["network"]
         changed = next((name for name in found if name is not None), None)
         if changed is not None:
-            roots = (("network", self._assembly.network), ("loss", self._assembly.loss))
+            roots = [("network", self._assembly.network), ("loss", self._assembly.loss)]
+            teacher = self._assembly.objective.teacher
+            if teacher is not None:
+                roots.append(("teacher", teacher.network))
             self._parts = [
                 _Part(f"{root}.{path}" if path else root, part)
                 for root, module in roots

@@ -38,6 +38,7 @@ def test_a_run_that_begins(tmp_path: Path) -> None:
         "status": "running",
         "exit_code": None,
         "parent": None,
+        "teacher": None,
         "metrics": {},
         "folds": [],
         "weights_sha256": None,

@@ -1,0 +1,78 @@
+"""Whether a run learns from a teacher, and whether the two fit together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.configuration.documents import Document
+from experiments.configuration.section import complain
+from experiments.data.loader import Batch
+from experiments.experiment.config import Config
+from experiments.training.distillation.config import CriterionConfig
+from experiments.training.distillation.teacher import Teacher
+from quantlab.errors import UsageError
+
+KEY = "teacher"  # the section, and in run.json
+_NEARLY = 1e-3  # of prepared inputs, which are about 1
+_NUM_DIGITS = 12  # of a hash, for people
+
+
+def is_distilled(config: Config) -> bool:
+    """Return whether the network learns from the teacher's scores."""
+    return config.teacher is not None
+
+
+def check_criterion(config: Config, document: Document) -> None:
+    """Raise UsageError for settings of `criterion` that have no effect."""
+    given, default = config.criterion, CriterionConfig()
+    for name in ("temperature", "alpha"):
+        value = getattr(given, name)
+        if not is_distilled(config) and value != getattr(default, name):
+            message = f"{value} given, without effect as nothing is learned from a teacher"
+            raise complain(document, ("criterion", name), message)
+
+
+def check_teacher(teacher: Teacher, batch: Batch, outputs: object, document: Document) -> None:
+    """Raise UsageError if the student's inputs are not prepared as the teacher's, or its outputs
+    are not scores as the teacher's."""
+    inputs = teacher.preprocess.evaluate(batch.raw).to(batch.inputs.dtype)
+    if inputs.shape != batch.inputs.shape or not torch.allclose(
+        inputs, batch.inputs, rtol=_NEARLY, atol=_NEARLY
+    ):
+        message = f"{teacher.origin}: its topology's preprocess.evaluate returns other inputs than"
+        raise complain(document, (KEY,), f"{message} the student's; the same allowed")
+    theirs, ours = _shown(teacher.scores(batch.inputs)), _shown(outputs)
+    if theirs != ours:
+        message = f"{teacher.origin} returns {theirs}, the student {ours}; the same allowed"
+        raise complain(document, (KEY,), message)
+    if not isinstance(outputs, Tensor) or outputs.ndim < 2 or outputs.shape[1] < 2:
+        message = f"{teacher.origin} returns {theirs}; scores of at least 2 classes allowed"
+        raise complain(document, (KEY,), message)
+
+
+def entry_of(teacher: Teacher | None) -> dict[str, str] | None:
+    """Return what run.json says of a teacher."""
+    if teacher is None:
+        return None
+    return {"weights": teacher.origin, "weights_sha256": teacher.weights_sha256}
+
+
+def check_same(teacher: Teacher | None, record: Mapping[str, Any], run: str) -> None:
+    """Raise UsageError unless a run that goes on has the teacher that it began with."""
+    before, now = record.get(KEY), entry_of(teacher)
+    if before is None or now is None or before["weights_sha256"] == now["weights_sha256"]:
+        return
+    old, new = (entry["weights_sha256"][:_NUM_DIGITS] for entry in (before, now))
+    raise UsageError(
+        f"{KEY}: {run} learned from the weights {old} of {before['weights']}; {new} of "
+        f"{now['weights']} given; the same allowed"
+    )
+
+
+def _shown(outputs: object) -> str:
+    if isinstance(outputs, Tensor):
+        kind = "scores" if outputs.is_floating_point() else str(outputs.dtype)
+        return f"{kind} {list(outputs.shape[1:])}"
+    return f"a {type(outputs).__name__}"
