@@ -25,7 +25,7 @@ from quantlab import backend
 from quantlab.compression import Data, Recipe, UnreachableError, compress
 from quantlab.compression.samples import drawn_from, hash_of
 from quantlab.compression.training import accuracy_of
-from quantlab.errors import UsageError
+from quantlab.errors import DivergedError, UsageError
 from quantlab.integer.file import to_bytes
 
 BOARD = "c-m3"
@@ -113,13 +113,13 @@ def measure(
         )
     except UnreachableError as error:
         return {**found, "bytes": flash, "error": str(error), "smallest": error.smallest}
-    except UsageError as error:
+    except (UsageError, DivergedError) as error:
         return {**found, "bytes": flash, "error": str(error)}
     report = made.report
     (folder / f"{stem}.qlp").write_bytes(to_bytes(made.program))
     return {
         **found, "bytes": flash, "flash": report.flash, "ram": report.ram,
-        "accuracy": report.test_accuracy, "valid": report.accuracy,
+        "accuracy": report.test_accuracy, "rate": report.rate, "valid": report.accuracy,
         "dense_valid": report.dense_accuracy, "float_bytes": report.float_bytes,
         "dense_flash": report.dense_flash, "seconds": round(perf_counter() - began, 1),
         "encoding": made.encoding,

@@ -17,6 +17,7 @@ from quantlab.compression.layers import float_bytes_of, kept_of
 from quantlab.compression.lower_ranks import with_lower_ranks
 from quantlab.compression.pruning import Pruned, Pruning
 from quantlab.compression.recipe import Recipe
+from quantlab.compression.recovery import Recovery, Stateful
 from quantlab.compression.report import Point, Report
 from quantlab.compression.rows import layer_rows
 from quantlab.compression.samples import Batches, Data, batches_on, drawn_from, hash_of
@@ -27,6 +28,7 @@ from quantlab.compression.training import (
     Steps,
     accuracy_of,
     accuracy_of_integers,
+    chance_of,
     new_optimizer,
     num_batches_of,
     num_classes_of,
@@ -80,6 +82,7 @@ class Stages:
             temperature=recipe.temperature,
         )
         self._device = next(network.parameters()).device
+        self._recovery = Recovery(chance_of(valid))
         self._forms: tuple[str, ...] = ()
         self._curve: list[Point] = []
         self._dense_flash = 0
@@ -142,7 +145,7 @@ class Stages:
                 after_backward=pruning.observe_gradients,
                 after_step=step,
             )
-            self._epoch(network, epoch, steps)
+            self._epoch(network, epoch, steps, pruning)
             pruning.end_epoch(self._accuracy)
             self._keep_state("ramp", epoch, network, optimizer, {"pruning": pruning.state_dict()})
         made = pruning.finish()
@@ -179,7 +182,7 @@ class Stages:
         first: int,
         num_epochs: int,
     ) -> None:
-        """Train with masks that stay, in place; the last stage ends with its best epoch."""
+        """Train with masks that stay, in place."""
         optimizer = new_optimizer(network, self._recipe)
         state = self._store.load(stage, self._device)
         begin = first if state is None else self._restored(state, network, optimizer)
@@ -193,16 +196,22 @@ class Stages:
             self._epoch(network, epoch, steps)
             self._keep_state(stage, epoch, network, optimizer, {})
 
-    def _epoch(self, network: nn.Module, epoch: int, steps: Steps) -> None:
-        train = self._data.train
-        with drawn_from(hash_of(self._recipe.seed, epoch), train):
-            train_epoch(network, train, self._num_batches, self._num_classes, steps)
-        self._accuracy = accuracy_of(network, self._valid, "data.valid")
+    def _epoch(self, network: nn.Module, epoch: int, steps: Steps, *changed: Stateful) -> None:
+        """Train for an epoch. changed: what changes beside the network and the optimizer."""
+
+        def train() -> float:
+            batches = self._data.train
+            with drawn_from(hash_of(self._recipe.seed, epoch), batches):
+                train_epoch(network, batches, self._num_batches, self._num_classes, steps)
+            return accuracy_of(network, self._valid, "data.valid")
+
+        parts = [network, steps.optimizer, *changed]
+        self._accuracy = self._recovery.train(parts, self._accuracy, train)
         self._progress("compress", epoch + 1, self._recipe.epochs)
 
     def _rate_of(self, epoch: int) -> Callable[[float], float]:
-        recipe = self._recipe
-        return lambda part: rate_at(recipe, (epoch + part) / recipe.epochs)
+        recipe, recovery = self._recipe, self._recovery
+        return lambda part: recovery.rate * rate_at(recipe, (epoch + part) / recipe.epochs)
 
     def _renew(self, network: nn.Module) -> None:
         """Estimate the statistics of batch norms anew."""
@@ -225,6 +234,7 @@ class Stages:
                 "network": network.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "accuracy": self._accuracy,
+                "rate": self._recovery.rate,
                 "dense_flash": self._dense_flash,
                 "curve": [asdict(point) for point in self._curve],
                 **more,
@@ -238,6 +248,7 @@ class Stages:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         self._accuracy, self._dense_flash = state["accuracy"], state["dense_flash"]
+        self._recovery.rate = state["rate"]
         self._curve = [Point(**point) for point in state["curve"]]
         return int(state["epoch"]) + 1
 
@@ -266,6 +277,7 @@ class Stages:
             else accuracy_of_integers(program, spec, network, test, "data.test"),
             layers=layer_rows(dense, network, exported),
             curve=self._curve,
+            rate=self._recovery.rate,
             footprint=exported.footprint,
             forms=self._forms,
         )

@@ -43,7 +43,10 @@ def shortened(program: Program) -> Program:
         if not layers or not _is_by_channel(operation, layers):
             continue
         assert isinstance(operation, Requantize | Add)
-        operations[operation.output] = _short(operation, layers, program.bounds)
+        made = _short(operation, layers, program.bounds)
+        if made is None:
+            continue
+        operations[operation.output] = made
         for layer in layers.values():
             operations[layer.output] = replace(layer, bias=np.zeros_like(layer.bias))
             if layer.output in readings:
@@ -87,8 +90,9 @@ def _short(
     operation: Requantize | Add,
     layers: Mapping[int, Convolution | Linear],
     bounds: Mapping[str, Bound],
-) -> Operation:
-    """Return an operation on sums without their bias."""
+) -> Operation | None:
+    """Return an operation on sums without their bias, None where its factors are too large for
+    short constants."""
     layer = next(iter(layers.values()))
     size = len(layer.bias)
     step = 2.0 ** -_each(operation.shift, size)
@@ -107,6 +111,8 @@ def _short(
     shift = min(shift, *(_shift_of(one, bits=31) for one in largest), _MOST_SHIFT)
     most = float(np.abs(offset).max())
     shift = min(shift, _shift_of(most, bits=60))
+    if shift < 0:
+        return None
     multipliers = [np.rint(factor * 2.0**shift).astype(np.int32) for factor in factors]
     unit = max(0, -_shift_of(most * 2.0**shift))
     whole = np.rint(offset * 2.0 ** (shift - unit)).astype(np.int64) << unit
