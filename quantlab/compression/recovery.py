@@ -1,8 +1,9 @@
 """Epochs that diverged are trained again, from where they began, at half the rate.
 
 An epoch has diverged if its loss is not finite, or if less than half is left of the accuracy above
-that of one class for all samples: a step too wide leaves units that never fire again. Where lower rates do not help it was not
-the rate, but the weights that were removed: the network stays what it became, its rate what it was.
+that of one class for all samples: a step too wide leaves units that never fire again. Where lower
+rates do not help it was not the rate, but the weights that were removed: the network stays what it
+became, its rate what it was.
 """
 
 import copy

@@ -205,7 +205,7 @@ class Stages:
                 train_epoch(network, batches, self._num_batches, self._num_classes, steps)
             return accuracy_of(network, self._valid, "data.valid")
 
-        parts = [network, steps.optimizer, *changed]
+        parts: list[Stateful] = [network, steps.optimizer, *changed]
         self._accuracy = self._recovery.train(parts, self._accuracy, train)
         self._progress("compress", epoch + 1, self._recipe.epochs)
 

@@ -171,8 +171,8 @@ def accuracy_of(network: nn.Module, batches: Batches, name: str) -> float:
 def chance_of(batches: Batches) -> float:
     """Return the accuracy of the most frequent class for all samples, in percent."""
     classes = torch.cat([torch.as_tensor(targets).flatten().cpu() for _, targets in batches])
-    _, counts = classes.unique(return_counts=True)
-    return 100 * counts.max().item() / len(classes)
+    counts: Tensor = classes.unique(return_counts=True)[1]
+    return 100 * int(counts.max()) / len(classes)
 
 
 def accuracy_of_integers(

@@ -16,6 +16,7 @@ import torch
 T = TypeVar("T")
 
 _LIBRARY = Path(torch.__file__).parent
+_STANDARD = Path(warnings.__file__).parent
 _WAITS = "called a synchronizing"  # in torch's warning
 
 
@@ -51,6 +52,7 @@ class CudaGraphs:
                     cause = error  # ending the capture raises another, which says less
                     raise
         except RuntimeError as error:
+            _end_recording()
             raise cause or error from None
         return result, graph.replay
 
@@ -75,11 +77,19 @@ class CudaGraphs:
                 torch.cuda.set_sync_debug_mode(before)
 
 
+def _end_recording() -> None:
+    """Record next to nothing: a recording that failed leaves torch's generator within it, and the
+    next draw outside fails."""
+    with torch.cuda.graph(torch.cuda.CUDAGraph(), capture_error_mode="thread_local"):
+        torch.zeros((), device="cuda")
+
+
 def _place() -> str:
     """Return the line that called torch."""
     for frame in reversed(traceback.extract_stack()):
         path = Path(frame.filename)
-        if path != Path(__file__) and not path.is_relative_to(_LIBRARY):
+        is_python = path == Path(__file__) or path.parent == _STANDARD
+        if not is_python and not path.is_relative_to(_LIBRARY):
             shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
             return f"{shown}:{frame.lineno}: {frame.line}"
     return "torch"
