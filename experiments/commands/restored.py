@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from experiments.command_line import Invocation
-from experiments.commands.stored import StoredRun, remark, stored_run
+from experiments.commands.remark import remark
+from experiments.commands.stored import StoredRun, stored_run
 from experiments.configuration.documents import Document
 from experiments.configuration.section import validate
 from experiments.deployment.program import program_of

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.command_line import Invocation
+from experiments.commands.remark import remark
 from experiments.configuration.documents import Document, read_document
 from experiments.library import (
     LOGS,
@@ -16,8 +17,6 @@ from experiments.library import (
     source_files,
     topology_folder,
 )
-from experiments.processes.launcher import launched_rank
-from experiments.progress import error_console
 from experiments.runs import sources
 from experiments.runs.folder import RunFolder, is_compression, open_run
 from quantlab.errors import UsageError
@@ -92,9 +91,3 @@ def _changes(
         return sources.changes(folder, record, code)
     remark(f"note: {folder.name} began without a copy of its code; whether it changed is not known")
     return []
-
-
-def remark(line: str) -> None:
-    """Say a line beside what a command prints, once for all processes."""
-    if launched_rank() == 0:
-        error_console.print(line, markup=False)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from experiments.command_line import Invocation
+from experiments.commands.remark import remark
 from experiments.configuration.resolve import resolve
 from experiments.configuration.section import validate
 from experiments.experiment.early import EarlyConfig
@@ -17,7 +18,7 @@ def run(invocation: Invocation) -> int:
     """Validate everything, then make the run's folder, then train."""
     problem_name, topology = invocation.options["problem"], invocation.options["topology"]
     overlay = invocation.options.get("config")
-    document = resolve(problem_name, topology, overlay, invocation.overrides)
+    document = resolve(problem_name, topology, overlay, invocation.overrides, remark)
     early = validate(EarlyConfig, document)
     if invocation.has("quick"):
         document = quick(document, early)

@@ -26,11 +26,16 @@ def is_distilled(config: Config) -> bool:
 
 def check_criterion(config: Config, document: Document) -> None:
     """Raise UsageError for settings of `criterion` that have no effect."""
-    given, default = config.criterion, CriterionConfig()
-    for name in ("temperature", "alpha"):
-        value = getattr(given, name)
-        if not is_distilled(config) and value != getattr(default, name):
-            message = f"{value} given, without effect as nothing is learned from a teacher"
+    reasons: dict[str, str] = {}
+    if not is_distilled(config):
+        reasons |= dict.fromkeys(("temperature", "alpha"), "nothing is learned from a teacher")
+    if getattr(config, "mlg", None) is None:
+        reasons["ortho_loss_weight"] = "no layer is generated"
+    default = CriterionConfig()
+    for name, reason in reasons.items():
+        value = getattr(config.criterion, name)
+        if value != getattr(default, name):
+            message = f"{value} given, without effect as {reason}"
             raise complain(document, ("criterion", name), message)
 
 

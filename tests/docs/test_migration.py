@@ -196,7 +196,10 @@ def test_files(xyz: Lab) -> None:
         assert any((home / file).exists() for home in homes), file
 
 
-@pytest.mark.parametrize("row", PAGE.section("Keys of config.json").rows, ids=lambda row: row[0])
+KEYS = PAGE.section("Keys of config.json").rows + PAGE.section("Distillation by MLG").rows
+
+
+@pytest.mark.parametrize("row", KEYS, ids=lambda row: row[0])
 def test_keys(row: list[str]) -> None:
     assert is_key(spans(row[1])[0].split("."))
 

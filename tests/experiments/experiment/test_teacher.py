@@ -214,6 +214,10 @@ def errors(lab: Lab) -> Sequence[tuple[tuple[str, ...], str]]:
             ("--criterion.alpha=0.5",),
             "criterion.alpha: 0.5 given, without effect as nothing is learned from a teacher",
         ),
+        (
+            (TEACHER, "--criterion.ortho_loss_weight=0.05"),
+            "criterion.ortho_loss_weight: 0.05 given, without effect as no layer is generated",
+        ),
         ((TEACHER, "--criterion.alpha=1.5"), "criterion.alpha: input should be less than or equ"),
         ((TEACHER, "--criterion.temprature=2"), "did you mean 'temperature'?"),
     ]
