@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.processes.communicator import TorchDistributed
+from experiments.processes.communicator import Communicator, TorchDistributed
 from experiments.processes.gradients import GradientSum
 from experiments.processes.session import Session
 from experiments.runs.checkpoints import Checkpoints
@@ -22,6 +22,7 @@ from quantlab.errors import DataError, QuantLabError
 from tests.recorded_graphs import RecordedGraphs
 from tests.toy.experiments import toy_experiment
 from tests.toy.meters import Sums
+from tests.toy.Toy.Tiny.network import Plain
 
 NUM_RANKS = 2
 
@@ -150,14 +151,33 @@ def captured_weights(communicator: TorchDistributed) -> dict[str, Any]:
     return {**found, "num_recorded": graphs.num_recorded}
 
 
+def taught_weights(communicator: Communicator) -> dict[str, Any]:
+    """The weights of runs that learn from a teacher; a step has eight samples."""
+    given = (
+        "network.class=Plain",
+        f"data.batch_size={8 // communicator.size}",
+        "data.limit=43",  # the last step is partial
+        "teacher.checkpoint={folder}/teacher.pt",
+    )
+    graphs = RecordedGraphs()
+    return {
+        "captured": trained_weights(communicator, graphs, *given),
+        "usual": trained_weights(communicator, graphs, *given, "training.capture=never"),
+        "num_recorded": graphs.num_recorded,
+    }
+
+
 def trained_weights(
-    communicator: TorchDistributed, graphs: RecordedGraphs, override: str
+    communicator: Communicator, graphs: RecordedGraphs, *overrides: str
 ) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         session = Session(communicator=communicator, device=torch.device("cpu"), threads=1)
+        torch.manual_seed(11)
+        torch.save(Plain().state_dict(), folder / "teacher.pt")
+        given = [override.format(folder=folder) for override in overrides]
         toy = replace(
-            toy_experiment(folder, "data.batch_size=4", "experiment.epochs=3", override),
+            toy_experiment(folder, "data.batch_size=4", "experiment.epochs=3", *given),
             session=session,
         )
         assembly = toy.assemble(0)

@@ -16,7 +16,7 @@ from experiments.configuration.section import validate
 from experiments.experiment.alike import check_alike
 from experiments.experiment.config import Config, as_plain
 from experiments.experiment.data import load_data
-from experiments.experiment.distillation import check_criterion
+from experiments.experiment.distillation import check_criterion, check_shared
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.folds import run_folds
 from experiments.experiment.prolonging import lengths
@@ -64,6 +64,7 @@ def prepare(
         is_quick=is_quick,
     )
     session.communicator.on_all(experiment.check)
+    check_shared(experiment.teacher, session.communicator)
     return experiment
 
 

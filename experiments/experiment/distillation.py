@@ -1,5 +1,6 @@
 """Whether a run learns from a teacher, and whether the two fit together."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from experiments.configuration.documents import Document
 from experiments.configuration.section import complain
 from experiments.data.loader import Batch
 from experiments.experiment.config import Config
+from experiments.processes.communicator import Communicator
 from experiments.training.distillation.config import CriterionConfig
 from experiments.training.distillation.teacher import Teacher
 from quantlab.errors import UsageError
@@ -55,6 +57,22 @@ def check_teacher(teacher: Teacher, batch: Batch, outputs: object, document: Doc
     if not isinstance(outputs, Tensor) or outputs.ndim < 2 or outputs.shape[1] < 2:
         message = f"{teacher.origin} returns {theirs}; scores of at least 2 classes allowed"
         raise complain(document, (KEY,), message)
+
+
+def check_shared(teacher: Teacher | None, communicator: Communicator) -> None:
+    """Raise UsageError, on every rank, if the processes read teachers of different weights."""
+    if teacher is None or communicator.size == 1:
+        return
+    told = communicator.gather((os.uname().nodename, teacher.weights_sha256))
+    host, digest = told[0]
+    for other_host, other in told:
+        if other != digest:
+            error = UsageError(
+                f"{KEY}: {other_host}: {teacher.origin} has the weights {other[:_NUM_DIGITS]}, but "
+                f"{digest[:_NUM_DIGITS]} on {host}; all hosts of a run need the same"
+            )
+            error.is_told = not communicator.is_root
+            raise error
 
 
 def entry_of(teacher: Teacher | None) -> dict[str, str] | None:

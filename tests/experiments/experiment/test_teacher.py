@@ -140,6 +140,18 @@ def test_captured_steps_and_resumed_runs_give_the_same_bytes(
     assert lab.rows(1) == lab.rows(2) == lab.rows(3)
 
 
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_student_learns_the_same(lab: Lab) -> None:
+    assert train(*WIDE) == 0
+    given = (TEACHER, "--network.params.dropout=0", "--data.batch_size=7")
+    assert train(*given) == 0
+    assert train(*given, "--training.compile=true") == 0
+    weights = saved(lab, 1)["network"]
+    for name, tensor in saved(lab, 2)["network"].items():
+        torch.testing.assert_close(tensor, weights[name], rtol=1e-3, atol=1e-4)
+
+
 def test_folds_learn_from_one_teacher(lab: Lab) -> None:
     assert train(*WIDE, "--experiment.folds=2", "--data.valid_fraction=0") == 0
     folds = ("--experiment.folds=2", "--data.valid_fraction=0", TEACHER, "--teacher.fold=1")

@@ -65,6 +65,28 @@ def test_captured_steps_give_the_same_bytes(lab: Lab, arguments: tuple[str, ...]
     assert lab.rows(0) == lab.rows(1)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--training.accumulate=3", "--data.batch_size=7"),
+        ("--training.precision=bfloat16", "--training.channels_last=true"),
+        (RULES,),
+        pytest.param(("--training.compile=true",), marks=pytest.mark.long),
+    ],
+)
+def test_captured_steps_with_a_teacher_give_the_same_bytes(
+    lab: Lab, arguments: tuple[str, ...]
+) -> None:
+    assert run("--experiment.seed=7", RULES) == 0
+    given = (*arguments, "--teacher.exp_id=0", "--teacher.checkpoint=last")
+    assert run(*given) == 0
+    assert run(*given, "--training.capture=never") == 0
+    assert not captured(lab, 1).startswith("0 of ")
+    assert lab.record(1)["weights_sha256"] == lab.record(2)["weights_sha256"]
+    assert lab.rows(1) == lab.rows(2)
+
+
 def test_killed_and_resumed_runs_give_the_same_bytes(lab: Lab) -> None:
     given = (*USUAL, "--experiment.epochs=40", "--checkpoint.every_steps=5")
     assert main.main(list(given)) == 0

@@ -12,8 +12,9 @@ import torch
 
 import main
 from experiments.experiment import experiment
+from experiments.processes.communicator import Single
 from tests.lab import TOY_RUN, Lab
-from tests.ranks import captured_weights, run_on_ranks
+from tests.ranks import captured_weights, run_on_ranks, taught_weights
 from tests.recorded_graphs import RecordedGraphs
 
 USUAL = (
@@ -109,6 +110,17 @@ def test_ranks_sum_the_gradients_of_captured_steps(tmp_path: Path) -> None:
     for found in run_on_ranks(captured_weights, tmp_path):
         assert found["num_recorded"] == 2
         assert_equal(found["captured"], found["usual"])
+
+
+@pytest.mark.long
+def test_ranks_learn_from_a_teacher(tmp_path: Path) -> None:
+    alone = taught_weights(Single())
+    assert_equal(alone["captured"], alone["usual"])
+    for found in run_on_ranks(taught_weights, tmp_path):
+        assert found["num_recorded"] == 2
+        assert_equal(found["captured"], found["usual"])
+        for name, tensor in alone["usual"].items():
+            torch.testing.assert_close(found["usual"][name], tensor, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
