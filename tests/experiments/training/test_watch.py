@@ -10,11 +10,15 @@ from torch import nn
 from experiments.training.assembly import Assembly
 from experiments.training.capture.watch import Watch
 from tests.toy.experiments import toy_experiment
+from tests.toy.Toy.Tiny.network import Tiny
 
 
 @pytest.fixture
 def assembly(tmp_path: Path) -> Assembly:
-    made = toy_experiment(tmp_path, "training.ema.decay=0.5").assemble(0)
+    file = tmp_path / "teacher.pt"
+    torch.save(Tiny().state_dict(), file)
+    given = ("training.ema.decay=0.5", f"teacher.checkpoint={file}")
+    made = toy_experiment(tmp_path, *given).assemble(0)
     made.network.train()
     step(made)
     return made
@@ -41,6 +45,12 @@ def replace_data(assembly: Assembly) -> None:
     weight.data = weight.data.clone()
 
 
+def replace_in_teacher(assembly: Assembly) -> None:
+    assert assembly.objective.teacher is not None
+    linear = assembly.objective.teacher.network.get_submodule("linear")
+    linear.weight = nn.Parameter(torch.zeros(4, 64), requires_grad=False)
+
+
 def replace_momentum(assembly: Assembly) -> None:
     state = next(iter(assembly.optimizer.state.values()))
     state["momentum_buffer"] = state["momentum_buffer"].clone()
@@ -62,6 +72,7 @@ def replace_momentum(assembly: Assembly) -> None:
         (lambda a: a.optimizer.param_groups[0].update(momentum=0.5), "optimizer: momentum of g"),
         (replace_momentum, "optimizer: momentum_buffer of parameter 0"),
         (replace_average, "average of linear.weight"),
+        (replace_in_teacher, "teacher.linear._parameters"),
         (lambda a: setattr(a.loss, "label_smoothing", 0.5), "loss.label_smoothing"),
     ],
 )  # fmt: skip
