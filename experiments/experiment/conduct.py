@@ -218,6 +218,8 @@ def _introduce(experiment: Experiment, folder: RunFolder) -> None:
     words += ["quick"] * experiment.is_quick
     session.say("  ".join(word for word in words if word))
     session.say(f"data: {experiment.data.source}; {session.describe()}")
+    if experiment.teacher is not None:
+        session.say(f"teacher: {experiment.teacher}")
 
 
 def _conclude(session: Session, experiment: Experiment, folder: RunFolder, code: int) -> None:

@@ -1,5 +1,6 @@
 """The teacher of a run: its weights, in the network that its own configuration describes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from experiments.configuration.section import complain, validate
 from experiments.experiment.assembly import build_network, place_network
 from experiments.experiment.config import Config, without_pretrained
 from experiments.library import Library, Problem, load_library
+from experiments.runs import sources
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints
 from experiments.runs.digest import weights_sha256
 from experiments.runs.folder import RunFolder, is_compression, run_around
@@ -39,6 +41,7 @@ class _Stored:
     library: Library
     config: Config
     document: Document
+    changed_code: Sequence[str] = ()
 
 
 def read_teacher(
@@ -65,6 +68,7 @@ def read_teacher(
         origin=stored.origin,
         weights_sha256=digest,
         preprocess=stored.library.preprocess,
+        changed_code=stored.changed_code,
     )
 
 
@@ -100,12 +104,16 @@ def _of_run(
         raise UsageError(f"{key}: a run of {theirs}; one of {problem.name} allowed")
     document = read_document(run.config_file)
     origin = f"{run.name} {name}.ckpt"
+    described_by = _library(problem, library, record["topology"])
+    is_kept = sources.KEY in record
+    changes = sources.changes(run, record, described_by.sources) if is_kept else []
     return _Stored(
         state=weights_in(saves.load(name, say=lambda _: None), origin, key),
         origin=origin,
-        library=_library(problem, library, record["topology"]),
+        library=described_by,
         config=without_pretrained(validate(Config, document)),
         document=document,
+        changed_code=[str(change) for change in changes],
     )
 
 

@@ -279,6 +279,17 @@ def test_a_teacher_of_other_inputs(lab: Lab, capsys: pytest.CaptureFixture[str])
     assert said in refusal(capsys, TEACHER)
 
 
+def test_a_run_tells_its_teacher(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--problem=Toy", "--topology=Other", "--experiment.epochs=1"]) == 0
+    assert train(TEACHER, "--experiment.epochs=1") == 0
+    assert "\nteacher: Toy/exp000 best.ckpt\n" in capsys.readouterr().out
+    code = lab.problems / "Toy" / "Other" / "preprocess.py"
+    code.write_text(code.read_text().replace("0.5 * draws", "0.4 * draws"))
+    assert train(TEACHER, "--experiment.epochs=1") == 0
+    said = "teacher: Toy/exp000 best.ckpt (its code has changed: problems/Toy/Other/preprocess.py:"
+    assert said in capsys.readouterr().out.replace("\n", " ")
+
+
 def test_a_file_of_another_problem(
     lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
