@@ -1,47 +1,19 @@
 """The teacher of a run: its weights, in the network that its own configuration describes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
 import torch
-from torch import Tensor
 
-from experiments.configuration.documents import Document, read_document
-from experiments.configuration.resolve import resolve
-from experiments.configuration.section import complain, validate
+from experiments.configuration.documents import Document
+from experiments.configuration.section import complain
 from experiments.experiment.assembly import build_network, place_network
-from experiments.experiment.config import Config, without_pretrained
-from experiments.library import Library, Problem, load_library
-from experiments.runs import sources
-from experiments.runs.checkpoints import BEST, LAST, Checkpoints
+from experiments.experiment.config import Config
+from experiments.experiment.stored_teacher import stored_teacher
+from experiments.library import Library, Problem
 from experiments.runs.digest import weights_sha256
-from experiments.runs.folder import RunFolder, is_compression, run_around
-from experiments.training.distillation.config import TeacherConfig
 from experiments.training.distillation.teacher import Teacher
-from experiments.training.stages.table import STAGES
-from experiments.training.stored_weights import (
-    checkpoints_of,
-    open_other_run,
-    read_file,
-    weights_in,
-)
 from experiments.training.weights import load_weights
 from quantlab.errors import UsageError
 
 _SECTION = "teacher"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stored:
-    """Weights, and what describes the network that has them. origin: see `Teacher`."""
-
-    state: dict[str, Tensor]
-    origin: str
-    library: Library
-    config: Config
-    document: Document
-    changed_code: Sequence[str] = ()
 
 
 def read_teacher(
@@ -52,7 +24,7 @@ def read_teacher(
     library: the student's. Raises UsageError for what is not there or does not fit.
     """
     assert config.teacher is not None
-    stored = _read(problem, library, config, config.teacher, document)
+    stored = stored_teacher(problem, library, config, config.teacher, document)
     network, _ = build_network(problem, stored.library, stored.config, stored.document, seed=0)
     key = "checkpoint" if config.teacher.exp_id is None else "exp_id"
     try:
@@ -70,86 +42,3 @@ def read_teacher(
         preprocess=stored.library.preprocess,
         changed_code=stored.changed_code,
     )
-
-
-def _read(
-    problem: Problem, library: Library, config: Config, source: TeacherConfig, document: Document
-) -> _Stored:
-    if source.exp_id is not None:
-        run = open_other_run(problem, source.exp_id, _SECTION)
-        saves = checkpoints_of(run, source.fold, _SECTION)
-        name = source.checkpoint or (BEST if saves.has(BEST) else LAST)
-        return _of_run(problem, library, run, saves, name, f"{_SECTION}.exp_id: {source.exp_id}")
-    path = Path(source.checkpoint or "")
-    run_of_file = run_around(problem.name, path)
-    if run_of_file is not None:
-        for name in ("topology", "config"):
-            if getattr(source, name) is not None:
-                message = f"no effect: {path} lies in the folder of a run, which tells its own"
-                raise complain(document, (_SECTION, name), message)
-        saves, key = Checkpoints(path.parent), f"{_SECTION}.checkpoint: {path}"
-        return _of_run(problem, library, run_of_file, saves, path.stem, key)
-    return _of_file(problem, library, config, source, path)
-
-
-def _of_run(
-    problem: Problem, library: Library, run: RunFolder, saves: Checkpoints, name: str, key: str
-) -> _Stored:
-    """Return what a checkpoint of a run holds. key: and value that name it, for errors."""
-    record = run.record()
-    if is_compression(record):
-        raise UsageError(f"{key}: {run.name} is a compression; runs that train allowed")
-    theirs = str(record["id"]).partition("/")[0]
-    if theirs != problem.name:
-        raise UsageError(f"{key}: a run of {theirs}; one of {problem.name} allowed")
-    document = read_document(run.config_file)
-    origin = f"{run.name} {name}.ckpt"
-    described_by = _library(problem, library, record["topology"])
-    is_kept = sources.KEY in record
-    changes = sources.changes(run, record, described_by.sources) if is_kept else []
-    return _Stored(
-        state=weights_in(saves.load(name, say=lambda _: None), origin, key),
-        origin=origin,
-        library=described_by,
-        config=without_pretrained(validate(Config, document)),
-        document=document,
-        changed_code=[str(change) for change in changes],
-    )
-
-
-def _of_file(
-    problem: Problem, library: Library, config: Config, source: TeacherConfig, path: Path
-) -> _Stored:
-    """Return what a file holds that lies in no run's folder."""
-    key = f"{_SECTION}.checkpoint"
-    saved = read_file(path, key)
-    state = weights_in(saved, str(path), key)
-    theirs = str(saved.get("problem", problem.name))
-    if theirs != problem.name:
-        raise UsageError(f"{key}: {path} is of {theirs}; one of {problem.name} allowed")
-    named = saved.get("topology") if "network" in saved else None
-    topology = source.topology or str(named or library.name)
-    described_by = _library(problem, library, topology)
-    if source.config is None and topology == library.name:
-        described, document = _plain(config), Document(values={})
-    else:
-        document = resolve(problem.name, topology, source.config, [])
-        described = validate(Config, document)
-    return _Stored(
-        state=state,
-        origin=str(path),
-        library=described_by,
-        config=without_pretrained(described),
-        document=document,
-    )
-
-
-def _plain(config: Config) -> Config:
-    """Return a configuration without what changes its network."""
-    fields = Config.model_fields
-    changes = {stage.section: fields[stage.section].get_default() for stage in STAGES}
-    return config.model_copy(update=changes)
-
-
-def _library(problem: Problem, library: Library, topology: str) -> Library:
-    return library if topology == library.name else load_library(problem.name, topology)

@@ -1,5 +1,6 @@
 """A run that learns from another's scores: whose they are, what it keeps, what it refuses."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,21 @@ def test_a_teacher_of_other_inputs(lab: Lab, capsys: pytest.CaptureFixture[str])
     assert main.main(["--problem=Toy", "--topology=Other", "--experiment.epochs=1"]) == 0
     said = "teacher: Toy/exp000 best.ckpt: its topology's preprocess.evaluate returns other inputs"
     assert said in refusal(capsys, TEACHER)
+
+
+def test_runs_that_teach_nothing(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--experiment.epochs=1") == 0
+    for exp_id, changes in ((1, {"kind": "compress"}), (2, {"id": "MNIST/exp002"})):
+        shutil.copytree(lab.folder(0).path, lab.folder(exp_id).path)
+        lab.folder(exp_id).update(**changes)
+    said = "teacher.exp_id: 1: Toy/exp001 is a compression; runs that train allowed"
+    assert refusal(capsys, "--teacher.exp_id=1") == said
+    file = lab.folder(2).fold(0) / "saves" / "last.ckpt"
+    said = f"teacher.checkpoint: {file}: a run of MNIST; one of Toy allowed"
+    assert refusal(capsys, f"--teacher.checkpoint={file}") == said
+    best = lab.folder(0).fold(0) / "saves" / "best.ckpt"
+    best.write_bytes(best.read_bytes()[:-1])
+    assert "best.ckpt: damaged" in refusal(capsys, TEACHER)
 
 
 def test_a_run_tells_its_teacher(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
