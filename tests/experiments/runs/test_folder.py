@@ -17,6 +17,7 @@ from experiments.runs.folder import (
     list_runs,
     open_run,
     records,
+    run_around,
 )
 from quantlab.errors import QuantLabError, UsageError
 from tests.lab import CHECKOUT
@@ -164,3 +165,20 @@ def test_release(tmp_path: Path) -> None:
     lock.release()
     assert not is_held(tmp_path)
     Lock(tmp_path).release()
+
+
+def test_the_run_around_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run("P", tmp_path)
+    file = run.fold(1) / "saves" / "last.ckpt"
+    assert run_around("P", file) is None  # nothing says that it is a run
+    run.update(**RECORD)
+    assert run_around("P", file) == run
+    run.fold(1).mkdir()
+    monkeypatch.chdir(run.fold(1))
+    found = run_around("P", Path("saves", "last.ckpt"))
+    assert found is not None
+    assert found.record() == run.record()
+    assert run_around("P", run.fold(1) / "last.ckpt") is None
+    assert run_around("P", Path("/last.ckpt")) is None
+    run.path.rename(tmp_path / "other")
+    assert run_around("P", tmp_path / "other" / "fold1" / "saves" / "last.ckpt") is None
