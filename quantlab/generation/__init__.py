@@ -5,7 +5,16 @@ J. Gu et al., Towards memory-efficient neural networks via multi-level in situ g
 """
 
 from quantlab.generation.generate import generate
+from quantlab.generation.layers import MLGConv2d, MLGLinear
 from quantlab.generation.orthonormality import orthonormality
+from quantlab.generation.regularizer import orthonormality_of
 from quantlab.generation.spec import MLGSpec
 
-__all__ = ["MLGSpec", "generate", "orthonormality"]
+__all__ = [
+    "MLGConv2d",
+    "MLGLinear",
+    "MLGSpec",
+    "generate",
+    "orthonormality",
+    "orthonormality_of",
+]

@@ -33,14 +33,14 @@ class FactorShapes:
         return self.coeff_in is None and self.coeff_out is None
 
     @property
+    def by_name(self) -> dict[FactorName, tuple[int, ...] | None]:
+        """The shape of each factor, None for one that is absent."""
+        return {"basis": self.basis, "coeff_in": self.coeff_in, "coeff_out": self.coeff_out}
+
+    @property
     def sizes(self) -> dict[FactorName, int]:
         """The numbers of each factor that there is."""
-        shapes: dict[FactorName, tuple[int, ...] | None] = {
-            "basis": self.basis,
-            "coeff_in": self.coeff_in,
-            "coeff_out": self.coeff_out,
-        }
-        return {name: math.prod(shape) for name, shape in shapes.items() if shape is not None}
+        return {n: math.prod(shape) for n, shape in self.by_name.items() if shape is not None}
 
     def num_bits(self, spec: MLGSpec) -> int:
         """Return the bits of all numbers of the factors."""

@@ -1,0 +1,87 @@
+"""The parameters whose quantizers give the codes that a projection found.
+
+A quantizer rounds its parameter, the latent number of a factor. Those of a projection are the
+numbers before its rounding: each is kept where it lies in the cell of its code, and else moved to
+the nearest number within it, so that training may turn the code that was almost chosen.
+
+`lsq`, `midtread`   the latent numbers themselves; the scale is set
+`dorefa_sym`        of n = 2^bits - 1 the scale is M / n, M = max|tanh(w)|, which latents w decide:
+
+    w = atanh(M t),  t in [-1, 1] the latent number over n scales, max|t| = 1
+
+    Only the product of the factors' scales is part of the weight. All M are the same here.
+    Of 1 bit M is mean|w| and t lies on either side of zero.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from quantlab.errors import UsageError
+from quantlab.generation.factors import Factors
+from quantlab.generation.spec import FLOAT_BITS, FactorName, MLGSpec
+
+_MARGIN = 1e-3  # of a cell, left at both its ends
+_LARGEST = 0.96  # M, above which the gradient of tanh is lost
+
+
+def latents_of(
+    latent: Factors, codes: Factors, scales: Mapping[FactorName, Tensor], spec: MLGSpec
+) -> tuple[Factors, dict[FactorName, Tensor]]:
+    """Return latent numbers for `codes`, float64, and the scales that their quantizers are to have.
+
+    latent, codes, scales: of a `Projection`. Factors of floats are their latent numbers. Raises
+    UsageError for numbers that are too large for `dorefa_sym`.
+    """
+    sizes = {name: scale for name, scale in scales.items() if spec.bits[name] != FLOAT_BITS}
+    if spec.quantizer == "dorefa_sym":
+        sizes = _balanced(sizes, spec)
+    found: dict[FactorName, Tensor | None] = {}
+    for name, numbers in latent.by_name.items():
+        code = codes.by_name[name]
+        if numbers is None or code is None or name not in sizes:
+            found[name] = numbers
+            continue
+        steps = numbers.double() / scales[name].double()
+        if spec.quantizer == "dorefa_sym":
+            found[name] = _squashed(steps, code, sizes[name], spec.bits[name])
+        else:
+            found[name] = _in_cell(steps, code, spec.levels[name]) * sizes[name]
+    return Factors.of(found), sizes
+
+
+def _balanced(scales: Mapping[FactorName, Tensor], spec: MLGSpec) -> dict[FactorName, Tensor]:
+    """Return scales of the same product with the same M, that of code n."""
+    ends = {name: 2 ** spec.bits[name] - 1 for name in scales}
+    if not ends:
+        return {}
+    product = torch.stack([scales[name].double() * end for name, end in ends.items()]).prod()
+    largest = product ** (1 / len(ends))
+    if float(largest) > _LARGEST and any(end > 1 for end in ends.values()):
+        raise UsageError(
+            f"quantizer: 'dorefa_sym' given, whose numbers end at 1, for factors with numbers of "
+            f"{float(largest):.3g}; 'lsq' allowed"
+        )
+    return {name: largest / end for name, end in ends.items()}
+
+
+def _in_cell(steps: Tensor, codes: Tensor, levels: tuple[int, ...]) -> Tensor:
+    """Return latent numbers over the scale, each within the cell of its code."""
+    wide, half = codes.double(), 0.5 - _MARGIN
+    inside = torch.minimum(torch.maximum(steps, wide - half), wide + half)
+    return inside.clamp(levels[0], levels[-1])
+
+
+def _squashed(steps: Tensor, codes: Tensor, scale: Tensor, num_bits: int) -> Tensor:
+    """Return latent numbers of `dorefa_sym`, whose codes are odd: a cell is 2 wide."""
+    wide, half, end = codes.double(), 1 - 2 * _MARGIN, 2**num_bits - 1
+    inside = torch.minimum(torch.maximum(steps, wide - half), wide + half)
+    if num_bits == 1:
+        return inside * (scale / inside.abs().mean())
+    inside = inside.clamp(-end, end).flatten()
+    # One at the end of the grid, since the largest always gets the last code.
+    first = inside.abs().argmax()
+    inside[first] = math.copysign(end, float(inside[first]))
+    return torch.atanh(inside.reshape(codes.shape) / end * (scale * end))

@@ -1,0 +1,349 @@
+"""Layers whose weight is generated.
+
+They own the factors of their weight (see `shapes`), as parameters `basis`, `coeff_in` and
+`coeff_out`, a quantizer of each, and the bias, but no weight: `weight` is computed whenever it is
+read. In all else they are layers of torch.nn that carry quantizers of their input and output (see
+`quantlab.algorithms.layers`).
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Self, TypeVar, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from quantlab.algorithms.layers import QuantizedConv2d, QuantizedLinear, through
+from quantlab.errors import UsageError, check_kind, did_you_mean
+from quantlab.generation.factor_quantizers import factor_quantizer
+from quantlab.generation.factors import Factors
+from quantlab.generation.fresh import fresh_factors
+from quantlab.generation.precision import without_autocast
+from quantlab.generation.shapes import FactorShapes, factor_shapes
+from quantlab.generation.spec import FactorName, MLGSpec
+from quantlab.graphs.leaves import EDGE_SLOTS
+from quantlab.graphs.weights import check_own_weight
+from quantlab.quantizer import Quantizer
+
+L = TypeVar("L", bound=nn.Module)
+FACTORS: tuple[FactorName, ...] = get_args(FactorName)
+
+
+class MLGConv2d(nn.Conv2d):
+    """A Conv2d whose weight is generated; see the module.
+
+    spec: of its factors. weight_decay: of the factors, whatever the optimizer's is for the rest.
+    """
+
+    has_open_edges: bool = False
+    weight_decay: float = 0.0
+    spec: MLGSpec
+    basis: nn.Parameter
+    coeff_in: nn.Parameter | None
+    coeff_out: nn.Parameter | None
+    basis_quantizer: Quantizer | None
+    coeff_in_quantizer: Quantizer | None
+    coeff_out_quantizer: Quantizer | None
+    input_quantizer: Quantizer | None
+    output_quantizer: Quantizer | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: str | int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        spec: MLGSpec,
+    ) -> None:
+        """Make a layer whose weight has the variance 2 / fan_in (K. He et al. 2015,
+        arXiv:1502.01852). Raises UsageError for a spec under which nothing is generated."""
+        plain = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        make_generated(plain, spec, deviation=_usual_deviation(plain.weight, plain.weight.shape))
+        vars(self).update(vars(plain))
+
+    @classmethod
+    def from_dense(cls, layer: nn.Conv2d, spec: MLGSpec) -> Self:
+        """Return a generated layer in the place of a dense one, which stays as it is.
+
+        Its weight begins at random, with the variance of the dense one. Raises UsageError for a
+        spec under which nothing is generated, and for a layer with a forward pass of its own or a
+        quantizer of its weight.
+        """
+        return _from_dense(cls, layer, spec)
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight `[Co, Ci / groups, Kh, Kw]`, generated now."""
+        return generated_weight(self)
+
+    @weight.setter
+    def weight(self, value: object) -> None:
+        _refuse_weight()
+
+    def reset_parameters(self) -> None:
+        """Draw the factors anew."""
+        _reset(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = input if self.has_open_edges else through(self.input_quantizer, input)
+        y = self._conv_forward(x, self.weight, self.bias)
+        return y if self.has_open_edges else through(self.output_quantizer, y)
+
+    def extra_repr(self) -> str:
+        return f"{nn.Conv2d.extra_repr(self)}, {_described(self)}"
+
+
+class MLGLinear(nn.Linear):
+    """A Linear whose weight is generated; see the module and MLGConv2d."""
+
+    has_open_edges: bool = False
+    weight_decay: float = 0.0
+    spec: MLGSpec
+    basis: nn.Parameter
+    coeff_in: nn.Parameter | None
+    coeff_out: nn.Parameter | None
+    basis_quantizer: Quantizer | None
+    coeff_in_quantizer: Quantizer | None
+    coeff_out_quantizer: Quantizer | None
+    input_quantizer: Quantizer | None
+    output_quantizer: Quantizer | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        spec: MLGSpec,
+    ) -> None:
+        """Make a layer whose weight has the variance 2 / fan_in; raises as MLGConv2d does."""
+        plain = nn.Linear(in_features, out_features, bias, device, dtype)
+        make_generated(plain, spec, deviation=_usual_deviation(plain.weight, plain.weight.shape))
+        vars(self).update(vars(plain))
+
+    @classmethod
+    def from_dense(cls, layer: nn.Linear, spec: MLGSpec) -> Self:
+        """Return a generated layer in the place of a dense one; see MLGConv2d."""
+        return _from_dense(cls, layer, spec)
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight `[out, in]`, generated now."""
+        return generated_weight(self)
+
+    @weight.setter
+    def weight(self, value: object) -> None:
+        _refuse_weight()
+
+    def reset_parameters(self) -> None:
+        """Draw the factors anew."""
+        _reset(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = input if self.has_open_edges else through(self.input_quantizer, input)
+        y = functional.linear(x, self.weight, self.bias)
+        return y if self.has_open_edges else through(self.output_quantizer, y)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, {_described(self)}"
+
+
+Generated = MLGConv2d | MLGLinear
+GENERATED: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: MLGConv2d,
+    QuantizedConv2d: MLGConv2d,
+    nn.Linear: MLGLinear,
+    QuantizedLinear: MLGLinear,
+}
+
+
+def generated_layers(network: nn.Module) -> Iterator[tuple[str, Generated]]:
+    """Yield the layers of a network whose weights are generated, each once, with their names."""
+    for name, module in network.named_modules():
+        if isinstance(module, MLGConv2d | MLGLinear):
+            yield name, module
+
+
+def latents(layer: Generated) -> Factors:
+    """Return the parameters of a layer's factors."""
+    return Factors(coeff_out=layer.coeff_out, coeff_in=layer.coeff_in, basis=layer.basis)
+
+
+def factors_of(layer: Generated) -> Factors:
+    """Return the factors of a layer as their quantizers let them pass."""
+    return Factors(
+        coeff_out=_passed(layer.coeff_out_quantizer, layer.coeff_out),
+        coeff_in=_passed(layer.coeff_in_quantizer, layer.coeff_in),
+        basis=through(layer.basis_quantizer, layer.basis),
+    )
+
+
+def generated_weight(layer: Generated) -> Tensor:
+    """Return the weight of a layer, in the type of its factors under any autocast."""
+    with without_autocast(layer.basis):
+        return factors_of(layer).generate().reshape(weight_shape(layer))
+
+
+def weight_shape(layer: nn.Conv2d | nn.Linear) -> tuple[int, ...]:
+    """Return the shape of a layer's weight."""
+    if isinstance(layer, nn.Linear):
+        return (layer.out_features, layer.in_features)
+    return (layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size)
+
+
+def viewed_shape(layer: nn.Conv2d | nn.Linear, spec: MLGSpec) -> tuple[int, ...]:
+    """Return the shape of a layer's weight as its factors have it: of a Linear `[out, in / s, s]`
+    with blocks of s inputs. Raises UsageError for blocks that do not divide the inputs."""
+    shape = weight_shape(layer)
+    if isinstance(layer, nn.Conv2d):
+        return shape
+    if layer.in_features % spec.linear_block:
+        raise UsageError(
+            f"linear_block: {spec.linear_block} given, a divisor of the {layer.in_features} inputs "
+            "allowed"
+        )
+    return (shape[0], shape[1] // spec.linear_block, spec.linear_block)
+
+
+def checked_shapes(layer: nn.Module, spec: MLGSpec) -> FactorShapes:
+    """Return the shapes of the factors that a layer is to have. Raises UsageError for a layer that
+    cannot be generated, a spec under which nothing is, and factors of more bits than the weight."""
+    check_kind("spec", spec, MLGSpec, "an MLGSpec")
+    check_kind("layer", layer, nn.Module, "a torch.nn.Module")
+    check_own_weight(layer, "")
+    if type(layer) not in GENERATED:
+        given, allowed = type(layer).__name__, ["Conv2d", "Linear"]
+        raise UsageError(f"a {given} given, Conv2d, Linear allowed{did_you_mean(given, allowed)}")
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    if layer._modules.get("weight_quantizer") is not None:
+        raise UsageError(
+            "a layer with a weight_quantizer given, but generated weights have quantizers of their "
+            "factors; generate first, and quantize inputs and outputs then"
+        )
+    shapes = factor_shapes(viewed_shape(layer, spec), spec)
+    sides = "x".join(map(str, weight_shape(layer)))
+    if shapes.is_dense:
+        raise UsageError(
+            f"base_in {spec.base_in}, base_out {spec.base_out} given for a weight of {sides}, of "
+            f"which no level then has fewer terms; smaller ones above 0 allowed"
+        )
+    dense_bits = 8 * layer.weight.element_size() * layer.weight.numel()
+    if shapes.num_bits(spec) > dense_bits:
+        raise UsageError(
+            f"base_in {spec.base_in}, base_out {spec.base_out} given for a weight of {sides}: its "
+            f"factors have {shapes.num_bits(spec):,} bits, at most the weight's {dense_bits:,} "
+            "allowed"
+        )
+    return shapes
+
+
+def make_generated(layer: nn.Module, spec: MLGSpec, *, deviation: Tensor | None = None) -> None:
+    """Make a layer generate its weight from random factors, in place: it changes its class, and its
+    weight goes.
+
+    deviation: standard deviation of the weight, []; None: that of the dense one. Raises UsageError;
+    see `checked_shapes`.
+    """
+    shapes = checked_shapes(layer, spec)
+    dense = layer.get_parameter("weight")
+    size = _deviation(dense) if deviation is None else deviation
+    put_factors(layer, spec, fresh_factors(shapes, spec, size))
+
+
+@torch.no_grad()
+def put_factors(layer: nn.Module, spec: MLGSpec, factors: Factors) -> None:
+    """Put factors in the place of a layer's weight; see `make_generated`. factors: latent ones."""
+    dense = layer._parameters.pop("weight")
+    assert dense is not None
+    layer.__class__ = GENERATED[type(layer)]
+    layer._modules.pop("weight_quantizer", None)
+    vars(layer)["spec"] = spec
+    for name, latent in factors.by_name.items():
+        parameter = quantizer = None
+        if latent is not None:
+            parameter = nn.Parameter(latent.to(dense).contiguous(), dense.requires_grad)
+            quantizer = factor_quantizer(spec, name, parameter)
+        layer.register_parameter(name, parameter)
+        layer.register_module(
+            f"{name}_quantizer", None if quantizer is None else quantizer.train(layer.training)
+        )
+    for slot in EDGE_SLOTS:
+        if slot not in layer._modules:
+            layer.register_module(slot, None)
+
+
+def _from_dense(cls: type[L], layer: nn.Module, spec: MLGSpec) -> L:
+    checked_shapes(layer, spec)
+    if GENERATED[type(layer)] is not cls:
+        raise UsageError(f"layer: a {type(layer).__name__} given for a {cls.__name__}")
+    made = copy.copy(layer)
+    tables = {name: copy.copy(x) for name, x in vars(layer).items() if isinstance(x, dict | set)}
+    vars(made).update(tables)
+    for name, child in layer._modules.items():
+        made._modules[name] = copy.deepcopy(child)
+    if layer._parameters["bias"] is not None:
+        made.register_parameter("bias", copy.deepcopy(layer._parameters["bias"]))
+    make_generated(made, spec)
+    assert isinstance(made, cls)
+    return made
+
+
+def _reset(layer: Generated) -> None:
+    shape = viewed_shape(layer, layer.spec)
+    deviation = _usual_deviation(layer.basis, weight_shape(layer))
+    fresh = fresh_factors(factor_shapes(shape, layer.spec), layer.spec, deviation)
+    with torch.no_grad():
+        for name, latent in fresh.by_name.items():
+            if latent is not None:
+                layer.get_parameter(name).copy_(latent)
+
+
+def _passed(quantizer: Quantizer | None, factor: Tensor | None) -> Tensor | None:
+    return None if factor is None else through(quantizer, factor)
+
+
+def _deviation(weight: Tensor) -> Tensor:
+    """Return the root of the mean square of a weight; of one of zeros the usual deviation."""
+    size = weight.detach().square().mean().sqrt()
+    return torch.where(size > 0, size, _usual_deviation(weight, weight.shape))
+
+
+def _usual_deviation(like: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return sqrt(2 / fan_in) as a tensor like another."""
+    return like.new_tensor(math.sqrt(2.0 / math.prod(shape[1:])))
+
+
+def _described(layer: Generated) -> str:
+    spec = layer.spec
+    bits = "-".join(str(spec.bits[name]) for name in FACTORS)
+    return f"bases {spec.base_in}-{spec.base_out} of bits {bits}, {spec.quantizer}"
+
+
+def _refuse_weight() -> None:
+    raise UsageError(
+        "weight: given for a layer that generates it; set basis, coeff_in and coeff_out instead"
+    )
