@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.generation.rivals.replace import is_3x3, replace_convolutions
+from benchmarks.generation.rivals.replace import is_dense, replace_convolutions
 
 _NUM_ROUNDS = 30
 _CHUNK = 65536  # vectors at a time, for which distances are kept
 CENTROID_BITS = 16
+SMALL_KERNELS = 8
 
 
 class CodebookConv2d(nn.Module):
@@ -90,11 +91,16 @@ def convert(
     is_sought: bool = False,
     seed: int = 0,
 ) -> nn.Module:
-    """Replace 3x3 convolutions of a multiple of `kernels` input channels; see the package."""
+    """Replace 3x3 convolutions of a multiple of `kernels` input channels, and 1x1 convolutions of a
+    multiple of SMALL_KERNELS, which are taken so many at a time; see the package."""
+
+    def size(conv: nn.Conv2d) -> int:
+        return SMALL_KERNELS if conv.kernel_size == (1, 1) else kernels
+
     return replace_convolutions(
         network,
-        lambda conv: CodebookConv2d(conv, num_centroids, kernels, is_sought, seed),
-        lambda conv: is_3x3(conv) and conv.in_channels % kernels == 0,
+        lambda conv: CodebookConv2d(conv, num_centroids, size(conv), is_sought, seed),
+        lambda conv: is_dense(conv) and conv.in_channels % size(conv) == 0,
     )
 
 

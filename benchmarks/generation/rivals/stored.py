@@ -35,17 +35,21 @@ class Stored(Protocol):
 def file_bytes(network: nn.Module, bits: int) -> int:
     """Return the bytes of a network's numbers. Raises UsageError for those of a layer that it does
     not know."""
+    layers = [part for part in _parts(network) if not isinstance(part, nn.BatchNorm2d)]
+    of_last = _bytes_of(layers[-1], LAST_BITS)
+    return sum(_bytes_of(layer, bits) for layer in layers[:-1]) + of_last + float_bytes(network)
+
+
+def float_bytes(network: nn.Module) -> int:
+    """Return the bytes of scales, norms and biases. Raises UsageError as `file_bytes`."""
     parts = list(_parts(network))
-    layers = [part for part in parts if not isinstance(part, nn.BatchNorm2d)]
-    total = 0
-    for place, part in enumerate(parts):
+    count = 0
+    for part, next_part in zip(parts, [*parts[1:], None], strict=True):
         if isinstance(part, nn.BatchNorm2d):
-            total += 2 * FLOAT_BYTES * part.num_features
-            continue
-        is_before_norm = isinstance(parts[min(place + 1, len(parts) - 1)], nn.BatchNorm2d)
-        total += _bytes_of(part, LAST_BITS if part is layers[-1] else bits)
-        total += FLOAT_BYTES * _num_scales(part, is_before_norm=is_before_norm)
-    return total + FLOAT_BYTES * _num_biases(network)
+            count += 2 * part.num_features
+        else:
+            count += _num_scales(part, is_before_norm=isinstance(next_part, nn.BatchNorm2d))
+    return FLOAT_BYTES * (count + _num_biases(network))
 
 
 def _parts(network: nn.Module) -> Iterator[nn.Module]:

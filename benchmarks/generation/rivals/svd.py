@@ -8,15 +8,21 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from benchmarks.generation.rivals.replace import new_conv, replace_convolutions
+from benchmarks.generation.rivals.replace import is_dense, new_conv, replace_convolutions
+
+MIN_CHANNELS = 8  # a stem has little to save, and much to lose
 
 
 def convert(network: nn.Module, *, share: float) -> nn.Module:
-    """Replace 3x3 convolutions; see the package.
+    """Replace convolutions of at least MIN_CHANNELS input channels; see the package.
 
     share: of each layer's full rank, from 0 to 1; at least one is left.
     """
-    return replace_convolutions(network, lambda conv: low_rank(conv, share))
+    return replace_convolutions(
+        network,
+        lambda conv: low_rank(conv, share),
+        lambda conv: is_dense(conv) and conv.in_channels >= MIN_CHANNELS,
+    )
 
 
 def low_rank(conv: nn.Conv2d, share: float) -> nn.Sequential:

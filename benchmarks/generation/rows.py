@@ -1,0 +1,143 @@
+"""The rows of `benchmarks.generation_accuracy`: what each trains, as settings of an experiment.
+
+All learn from the same dense network with the same batches, epochs and distillation. Each kind has
+the optimizer that suits it: SGD moves the scales of LSQ, which Adam loses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.generation.forms import FORMS, form, size_within
+from benchmarks.generation.network import Rival
+from benchmarks.generation.rivals.stored import float_bytes
+from quantlab.errors import UsageError, did_you_mean
+
+# Of all runs, the dense network's that they learn from too.
+COMMON = {
+    "data.batch_size": "512",
+    "data.valid_fraction": "0",
+    "training.precision": "bfloat16",
+    "training.channels_last": "true",
+}
+OPTIMIZERS: dict[str, dict[str, str]] = {
+    "sgd": {
+        "training.optimizer.class": "SGD",
+        "training.optimizer.params": (
+            "{lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 5.0e-4}"
+        ),
+        "training.lr_scheduler.class": "Cosine",
+        "training.lr_scheduler.params": "{warmup_epochs: 1}",
+    },
+    "adamw": {
+        "training.optimizer.class": "AdamW",
+        "training.optimizer.params": "{lr: 3.0e-3, weight_decay: 0.0}",
+        "training.lr_scheduler.class": "Cosine",
+        "training.lr_scheduler.params": "{warmup_epochs: 0}",
+    },
+}
+# Of generated weights: the published bits, the notes' better ones, and those that `allocate` finds.
+_PUBLISHED = {"base_in": 2, "base_out": 44, "basis_bit": 3, "coeff_in_bit": 6, "coeff_out_bit": 3}
+_EIGHT = _PUBLISHED | {"basis_bit": 8, "coeff_in_bit": 8, "coeff_out_bit": 8}
+_FEW = _PUBLISHED | {"base_out": 64, "basis_bit": 4, "coeff_in_bit": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A row. config: of the topology ResNet. num_seeds: of a whole measurement.
+
+    settings: what differs from the config. rival: the name of its family.
+    long: whether it is trained for 200 epochs too.
+    """
+
+    config: str
+    num_seeds: int
+    settings: Mapping[str, str]
+    rival: str | None = None
+    long: bool = False
+
+
+def _generated(values: Mapping[str, object], num_seeds: int = 2, *, long: bool = False) -> Plan:
+    settings = {f"mlg.{name}": str(value) for name, value in values.items()}
+    optimizer = OPTIMIZERS["adamw"]
+    return Plan(config="mlg_train", num_seeds=num_seeds, settings=settings | optimizer, long=long)
+
+
+ONE_SEED = ("dsconv", "penni", "circnn", "mobilenetv2", "mobilenetv3")
+PLANS: dict[str, Plan] = {
+    "dense": Plan(config="mlg_pretrain", num_seeds=2, settings=OPTIMIZERS["sgd"], long=True),
+    "mlg-2-44-8-8-8": _generated(_EIGHT),
+    "mlg-2-44-3-6-3": _generated(_PUBLISHED, long=True),
+    "mlg-2-64-4-2-3": _generated(_FEW),
+    **{
+        name: Plan(
+            config="mlg_pretrain",
+            num_seeds=1 if name in ONE_SEED else 2,
+            settings=OPTIMIZERS[family.optimizer],
+            rival=name,
+        )
+        for name, family in FORMS.items()
+    },
+}
+
+
+def plan(name: str) -> Plan:
+    """Return a row. Raises UsageError with the nearest name."""
+    if name not in PLANS:
+        hint = did_you_mean(name, list(PLANS))
+        raise UsageError(f"--only: {name!r} given, {', '.join(PLANS)} allowed{hint}")
+    return PLANS[name]
+
+
+def settings_of(
+    name: str, *, teacher: int, dense: Path, budget: int, epochs: int, seed: int
+) -> dict[str, str]:
+    """Return the settings of a row's experiment.
+
+    teacher, dense: the number of the dense network's run, and its checkpoint. budget: bytes of the
+    file of a rival.
+    """
+    row = plan(name)
+    settings = {
+        **COMMON,
+        "experiment.name": f"generation-{name}",
+        "experiment.epochs": str(epochs),
+        "experiment.seed": str(seed),
+        "teacher.exp_id": str(teacher),
+        "teacher.checkpoint": dense.stem,
+        **row.settings,
+    }
+    if name == "dense":
+        settings["network.pretrained.exp_id"] = str(teacher)
+    return settings if row.rival is None else settings | _of_rival(row.rival, dense, budget)
+
+
+def _of_rival(name: str, dense: Path, budget: int) -> dict[str, str]:
+    family = form(name)
+    size = size_within(name, budget) if family.sizes else 0.0
+    settings = {
+        "network.class": "Rival",
+        "network.params": f"{{name: {name}, size: {size}, dense: {dense}}}",
+        "quantize.rules": _rules(family.bits, family.inner),
+    }
+    if family.is_rated:
+        target = budget - float_bytes(Rival(name))
+        settings["training.loss.class"] = "RatedCrossEntropy"
+        settings["training.loss.params"] = f"{{target_bytes: {target}}}"
+    return settings
+
+
+def _rules(bits: int, inner: str | None) -> str:
+    """Return the rules of LSQ; see `benchmarks.generation.rivals.stored` for where scales lie."""
+    others = "!last" if inner is None else f"!last & !{inner}"
+    rules = [_rule(others, bits, "per_axis:0"), _rule("last", 8, "per_tensor")]
+    if inner is not None:
+        rules.append(_rule(inner, bits, "per_tensor"))
+    return f"[{', '.join(rules)}]"
+
+
+def _rule(select: str, bits: int, granularity: str) -> str:
+    return (
+        f"{{select: '{select}', on: weight, algorithm: {{kind: lsq, num_bits: {bits}, "
+        f"narrow: true, start_epoch: 0, granularity: '{granularity}'}}}}"
+    )

@@ -1,0 +1,100 @@
+"""The rows of benchmarks.generation_accuracy: settings that are valid, and rows that go through."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.generation import trained
+from benchmarks.generation.forms import FORMS
+from benchmarks.generation.rows import PLANS, plan, settings_of
+from benchmarks.generation.trained import _library, _resolved
+from benchmarks.generation_accuracy import LONG, jobs, measure, table, train_teacher
+from experiments.experiment.assembly import build_network
+from experiments.library import load_problem
+from quantlab.algorithms.layers import carries
+from quantlab.errors import UsageError
+from tests.lab import Lab
+
+BUDGET = 358_400
+
+
+def settings(name: str, dense: Path) -> dict[str, str]:
+    return settings_of(name, teacher=3, dense=dense, budget=BUDGET, epochs=60, seed=1)
+
+
+@pytest.mark.parametrize("name", ["narrow", "bsconv", "uniform-rate"])
+def test_rivals_are_experiments(name: str, tmp_path: Path) -> None:
+    given = settings(name, tmp_path / "last.ckpt") | {"network.params.dense": "null"}
+    document, config = _resolved(plan(name).config, given, is_quick=False)
+    assert config.experiment.epochs == 60
+    assert config.teacher is not None
+    assert config.teacher.exp_id == 3
+    network, _ = build_network(load_problem("CIFAR10"), _library(), config, document, seed=0)
+    layers = [layer for layer in network.modules() if hasattr(layer, "in_channels")]
+    assert all(list(carries(layer)) == ["weight"] for layer in layers)
+
+
+@pytest.mark.long
+def test_rows_share_all_but_what_they_compare(tmp_path: Path) -> None:
+    found = {name: settings(name, tmp_path / "last.ckpt") for name in PLANS}
+    for key in ("data.batch_size", "experiment.epochs", "teacher.exp_id", "training.precision"):
+        assert len({given[key] for given in found.values()}) == 1
+    assert PLANS.keys() > FORMS.keys()
+
+
+def test_jobs_name_each_row_once() -> None:
+    found = jobs()
+    assert len(set(found)) == len(found)
+    assert {(name, seed) for name, seed, epochs in found if epochs == LONG} == {
+        (name, 0) for name, row in PLANS.items() if row.long
+    }
+    assert all(
+        sum(1 for one in found if one[0] == name and one[2] != LONG) == row.num_seeds
+        for name, row in PLANS.items()
+    )
+
+
+def test_unknown_rows() -> None:
+    with pytest.raises(UsageError, match=r"--only: 'svt' given, .* allowed; did you mean 'svd'"):
+        plan("svt")
+
+
+def test_rows_stand_beside_the_dense_one() -> None:
+    row = {"seed": 0, "teacher_top1": 90.0, "machine": {}, "command": ""}
+    rows = table(
+        [
+            row | {"row": "svd", "epochs": 60, "top1": 46.0},
+            row | {"row": "dense", "epochs": 60, "top1": 92.0},
+            row | {"row": "svd", "epochs": 200, "top1": 45.0},
+        ]
+    )
+    assert [(one.figures["row"], one.ratio) for one in rows] == [
+        ("dense", 1.0),
+        ("svd", 0.5),
+        ("svd", 0.5),
+    ]
+
+
+SMALL = {
+    "data.source": "synthetic",
+    "data.batch_size": "16",
+    "data.eval_batch_size": "16",
+    "data.limit": "32",
+    "data.limit_test": "16",
+    "training.precision": "float32",
+    "training.channels_last": "false",
+}
+
+
+@pytest.mark.long
+def test_rows_go_through(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained, "CHECKOUT", lab.home)
+    teacher = train_teacher(1, SMALL, is_quick=True)
+    for name in ("dense", "svd", "uniform-rate"):
+        measured = measure(
+            name, seed=0, epochs=1, teacher=teacher, budget=BUDGET, more=SMALL, is_quick=True
+        )
+        assert measured["row"] == name
+        assert measured["teacher_sha256"] == str(teacher.record["weights_sha256"])[:16]
+        if name == "svd":
+            assert 0.9 * BUDGET < measured["file_bytes"] <= BUDGET
