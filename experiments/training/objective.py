@@ -4,7 +4,7 @@
 
 with `training.loss`, the scores z_t of the teacher and z_s of the student for the same augmented
 batch, and alpha, T and w of the section `criterion`. Without a teacher the first two terms are the
-loss alone. Evaluations measure the loss alone too.
+loss alone; without a weight w the last term is absent. Evaluations measure the loss alone.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from experiments.training.distillation.config import CriterionConfig
 from experiments.training.distillation.divergence import soft_divergence
 from experiments.training.distillation.teacher import Teacher
+from quantlab.generation import orthonormality_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,4 +33,6 @@ class Objective:
             criterion = self.criterion
             soft = soft_divergence(outputs, self.teacher.scores(inputs), criterion.temperature)
             value = (1.0 - criterion.alpha) * value + criterion.alpha * soft
+        if self.criterion.ortho_loss_weight:
+            value = value + self.criterion.ortho_loss_weight * orthonormality_of(self.network)
         return value

@@ -10,6 +10,7 @@ from experiments.training.distillation.config import CriterionConfig
 from experiments.training.distillation.teacher import Teacher
 from experiments.training.objective import Objective
 from problems.MNIST.LeNet import preprocess
+from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec, orthonormality
 from tests.waiting import no_waiting
 
 
@@ -61,14 +62,43 @@ def test_without_a_teacher_it_is_the_loss() -> None:
     assert torch.equal(objective(torch.rand(3, 1), outputs, targets), loss(outputs, targets))
 
 
+def generated() -> nn.Sequential:
+    student = network(6)
+    student[0] = MLGConv2d.from_dense(nn.Conv2d(1, 6, 3), MLGSpec(base_in=0, base_out=3))
+    student[4] = MLGLinear.from_dense(
+        nn.Linear(96, 4), MLGSpec(base_in=2, base_out=2, linear_block=4)
+    )
+    return student
+
+
+def test_orthonormality_is_added() -> None:
+    student, loss = generated(), nn.CrossEntropyLoss()
+    outputs, targets = torch.randn(3, 4), torch.arange(3)
+    objective = Objective(
+        network=student, loss=loss, teacher=None, criterion=CriterionConfig(ortho_loss_weight=0.25)
+    )
+    layers = [student[0], student[4]]
+    terms = [orthonormality(layer.coeff_out, layer.coeff_in, layer.basis) for layer in layers]
+    expected = loss(outputs, targets) + 0.25 * (terms[0] + terms[1])
+    assert all(term > 0 for term in terms)
+    found = objective(torch.rand(3, 1), outputs, targets)
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert all(
+        factor.grad is not None and factor.grad.any()
+        for layer in layers
+        for factor in (layer.coeff_out, layer.basis)
+    )
+
+
 @pytest.mark.parametrize("size", [5, 2])
 def test_a_step_with_a_teacher_does_not_wait(size: int) -> None:
-    student = network(2)
+    student = generated()
     objective = Objective(
         network=student,
         loss=nn.CrossEntropyLoss(),
         teacher=teacher(),
-        criterion=CriterionConfig(),
+        criterion=CriterionConfig(ortho_loss_weight=0.05),
     )
     inputs, targets = torch.rand(size, 1, 6, 6), torch.arange(size) % 4
     with no_waiting(), torch.autocast("cpu", torch.bfloat16):
