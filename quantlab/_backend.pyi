@@ -32,6 +32,10 @@ def popcount(
     variant: str | None,
     num_threads: int | None,
 ) -> NDArray[np.int64]: ...
+def entropy_encode(codes: NDArray[np.uint8], num_bits: int, is_mixed: bool) -> bytes: ...
+def entropy_decode(
+    bytes: NDArray[np.uint8], num_bits: int, num_rows: int, num_columns: int, is_mixed: bool
+) -> NDArray[np.uint8]: ...
 
 class CodesRule:
     @classmethod

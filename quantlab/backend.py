@@ -137,6 +137,23 @@ def unpack(
     return _backend.unpack(packed, num_bits, num_codes, out, variant, num_threads)
 
 
+def entropy_encode(codes: NDArray[np.uint8], num_bits: int, *, is_mixed: bool) -> bytes:
+    """Code unsigned codes `[R, C]` of 1..8 bits by an adaptive arithmetic coder, row by row.
+
+    is_mixed: models of the row, the column and the neighbors of a code beside that of all. Raises
+    UsageError, also naming the first code that needs more bits.
+    """
+    return _backend.entropy_encode(codes, num_bits, is_mixed)
+
+
+def entropy_decode(
+    data: NDArray[np.uint8], num_bits: int, *, num_rows: int, num_columns: int, is_mixed: bool
+) -> NDArray[np.uint8]:
+    """Return the codes `[R, C]` of bytes; the inverse of `entropy_encode`. Raises UsageError for
+    bytes that it did not write, cut ones among them."""
+    return _backend.entropy_decode(data, num_bits, num_rows, num_columns, is_mixed)
+
+
 def popcount(
     words: NDArray[np.uint64],
     *,

@@ -21,6 +21,7 @@ PYBIND11_MODULE(_backend, module, py::mod_gil_not_used()) {
   module.attr("VARIANTS") = py::dict();
   quantlab::bindings::register_isa(module);
   quantlab::bindings::register_bitpack(module);
+  quantlab::bindings::register_entropy(module);
   quantlab::bindings::register_popcount(module);
   quantlab::bindings::register_normalize(module);
   quantlab::bindings::register_planes(module);

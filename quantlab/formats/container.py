@@ -10,54 +10,24 @@
 The header says what kind of file it is, has what its writer had to say (`meta`), and of each tensor
 its type, shape, offset, length and SHA-256. Integers of few bits are packed: see
 `quantlab.numerics.packing`; 1 bit stands for -1 and 1. The same contents give the same bytes.
+
+Files of many small tensors are of version 2, see `quantlab.formats.compact`: `unpack` reads both.
 """
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from quantlab.errors import UsageError, VerificationError
-from quantlab.numerics.packing import pack_codes, unpack_codes
+from quantlab.formats import compact
+from quantlab.formats.stored import DTYPES, MAGIC, Contents, Stored, decode
 
-MAGIC, VERSION, ALIGNMENT = b"QUANTLAB", 1, 64
+__all__ = ["Contents", "Stored", "pack", "unpack"]
+
+VERSION, ALIGNMENT = 1, 64
 _FIXED = len(MAGIC) + 8
 _HASH = hashlib.sha256().digest_size
-_DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "float32", "float64")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Stored:
-    """A tensor to store. num_bits: of signed integers to pack; None stores the type as it is."""
-
-    values: NDArray[Any]
-    num_bits: int | None = None
-
-    def encode(self) -> bytes:
-        """Return the bytes that stand in the file. Raises UsageError for what does not fit."""
-        if self.num_bits is None:
-            return self.values.astype(self.values.dtype.newbyteorder("<")).tobytes()
-        if self.num_bits > 1:
-            return pack_codes(self.values, self.num_bits, signed=True).tobytes()
-        if not np.all(np.abs(self.values) == 1):
-            raise UsageError("container: 1 bit given for numbers other than -1 and 1")
-        return pack_codes((self.values > 0).astype(np.uint8), 1, signed=False).tobytes()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Contents:
-    """What is in a file. hashes: the SHA-256 of each tensor's bytes; sizes: how many they are."""
-
-    meta: Any
-    tensors: Mapping[str, NDArray[Any]]
-    hashes: Mapping[str, str]
-    sizes: Mapping[str, int]
-    header_bytes: int
 
 
 def pack(kind: str, meta: Any, tensors: Mapping[str, Stored]) -> bytes:
@@ -68,8 +38,8 @@ def pack(kind: str, meta: Any, tensors: Mapping[str, Stored]) -> bytes:
     offset = 0
     for name, stored in tensors.items():
         dtype = stored.values.dtype.name
-        if dtype not in _DTYPES:
-            raise UsageError(f"container: tensor '{name}' of {dtype}, {', '.join(_DTYPES)} allowed")
+        if dtype not in DTYPES:
+            raise UsageError(f"container: tensor '{name}' of {dtype}, {', '.join(DTYPES)} allowed")
         entries[name] = {
             "dtype": dtype,
             "shape": list(stored.values.shape),
@@ -97,8 +67,13 @@ def unpack(data: bytes, kind: str, source: str) -> Contents:
     """
     if not data.startswith(MAGIC):
         raise VerificationError(f"{source}: not a file of QuantLab, or its first bytes are damaged")
+    version = int.from_bytes(data[len(MAGIC) :][:4], "little")
+    if version == compact.VERSION:
+        return compact.unpack(data, kind, source)
     body, digest = data[:-_HASH], data[-_HASH:]
     is_whole = hashlib.sha256(body).digest() == digest
+    if is_whole and version != VERSION:
+        raise UsageError(f"{source}: version {version} given, 1 to {compact.VERSION} allowed")
     try:
         header, base = _header(body)
         entries = header["tensors"]
@@ -115,14 +90,14 @@ def unpack(data: bytes, kind: str, source: str) -> Contents:
         )
     if not is_whole:
         raise VerificationError(f"{source}: damaged outside its tensors, or cut off")
-    version = int.from_bytes(body[len(MAGIC) :][:4], "little")
-    if version != VERSION:
-        raise UsageError(f"{source}: version {version} given, {VERSION} allowed")
     if header["kind"] != kind:
         raise UsageError(f"{source}: a {header['kind']} given, a {kind} allowed")
     return Contents(
         meta=header["meta"],
-        tensors={name: _decode(blobs[name], entry) for name, entry in entries.items()},
+        tensors={
+            name: decode(blobs[name], e["dtype"], tuple(e["shape"]), e["num_bits"])
+            for name, e in entries.items()
+        },
         hashes=hashes,
         sizes={name: len(blob) for name, blob in blobs.items()},
         header_bytes=len(data) - sum(map(len, blobs.values())),
@@ -134,17 +109,6 @@ def _header(body: bytes) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(body[_FIXED - 4 : _FIXED], "little")
     header = json.loads(body[_FIXED : _FIXED + length].decode())
     return header, _aligned(_FIXED + length)
-
-
-def _decode(blob: bytes, entry: Mapping[str, Any]) -> NDArray[Any]:
-    dtype, shape, num_bits = np.dtype(entry["dtype"]), tuple(entry["shape"]), entry["num_bits"]
-    if num_bits is None:
-        return np.frombuffer(blob, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
-    raw, count = np.frombuffer(blob, np.uint8), math.prod(shape)
-    if num_bits > 1:
-        return unpack_codes(raw, count, num_bits, signed=True).astype(dtype).reshape(shape)
-    bits = unpack_codes(raw, count, 1, signed=False).astype(dtype)
-    return (2 * bits - 1).astype(dtype).reshape(shape)
 
 
 def _aligned(size: int) -> int:
