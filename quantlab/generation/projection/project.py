@@ -1,0 +1,146 @@
+"""Project a weight: check it, view it as [Co, Ci, S], find its factors, give them their shapes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from quantlab.errors import UsageError, did_you_mean
+from quantlab.generation.factors import Factors
+from quantlab.generation.projection.als import als
+from quantlab.generation.projection.equations import rows_of
+from quantlab.generation.projection.error import relative_error
+from quantlab.generation.projection.gauge import gauged
+from quantlab.generation.projection.levels import levels_of
+from quantlab.generation.projection.on_grid import Levels, OnGrid, evened, unrounded
+from quantlab.generation.projection.projection import Projection
+from quantlab.generation.projection.qals import qals
+from quantlab.generation.projection.rounding import nearest, scale_grid
+from quantlab.generation.projection.svd import svd
+from quantlab.generation.projection.train import train
+from quantlab.generation.shapes import FactorShapes, factor_shapes
+from quantlab.generation.spec import FactorName, MLGSpec
+
+Method = Literal["train", "svd", "als", "qals"]
+_LEAST = 1e-8  # of a scale
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+@torch.no_grad()
+def project(
+    weight: Tensor,
+    spec: MLGSpec,
+    *,
+    method: Method = "qals",
+    levels: Mapping[FactorName, Sequence[int]] | None = None,
+    seed: int = 0,
+) -> Projection:
+    """Return the factors of a spec that generate a weight with a small error.
+
+    weight: `[Co, Ci, ...]`, of any float type, on any device; factors come back there, float64 if
+        it is, else float32.
+    method: see the package.
+    levels: of each factor its codes in rising order; odd ones of the spec's bits (`dorefa_sym`)
+        where none are given.
+    seed: of the random start of `train`, the only method that draws. The same arguments give the
+        same factors.
+
+    Raises UsageError for a weight that is not finite or has less than two axes, an unknown method
+    or levels that do not rise.
+    """
+    _check(weight, method)
+    grids = levels_of(spec, levels)
+    shapes = factor_shapes(weight.shape, spec)
+    view = weight.detach().to(torch.float64 if weight.dtype == torch.float64 else torch.float32)
+    view = view.reshape(*weight.shape[:2], -1)
+    state = _projected(view, shapes, grids, method, seed)
+    return _shaped(state, shapes, view.dtype, relative_error(view, state.factors))
+
+
+def _projected(
+    view: Tensor, shapes: FactorShapes, levels: Levels, method: Method, seed: int
+) -> OnGrid:
+    size = view.abs().max()
+    if size == 0:
+        return _of_zeros(view, shapes, levels)
+    if method == "train":
+        return evened(train(view, shapes, levels, seed=seed).best)
+    state = _BY[method](view / size, shapes, levels)  # squares of tiny elements would vanish
+    part = size.double() ** (1 / len(state.scales))
+    return evened(state.times(dict.fromkeys(state.scales, part)))
+
+
+def _check(weight: Tensor, method: str) -> None:
+    if method not in METHODS:
+        hint = did_you_mean(method, METHODS)
+        raise UsageError(f"method: {method!r} given, {', '.join(METHODS)} allowed{hint}")
+    if weight.ndim < 2 or not weight.is_floating_point() or 0 in weight.shape:
+        raise UsageError(
+            f"weight: {list(weight.shape)} of {weight.dtype} given, floats of two axes or more and "
+            "at least one element allowed"
+        )
+    num_wrong = int((~torch.isfinite(weight)).sum())
+    if num_wrong:
+        raise UsageError(
+            f"weight: {num_wrong} of {weight.numel()} elements are not finite, none may be"
+        )
+
+
+def _svd(view: Tensor, shapes: FactorShapes, levels: Levels) -> OnGrid:
+    return to_nearest(svd(view, shapes), levels)
+
+
+def _als(view: Tensor, shapes: FactorShapes, levels: Levels) -> OnGrid:
+    return to_nearest(als(view, svd(view, shapes)), levels)
+
+
+def _qals(view: Tensor, shapes: FactorShapes, levels: Levels) -> OnGrid:
+    start = als(view, svd(view, shapes))
+    return to_nearest(start, levels) if shapes.is_dense else qals(view, start, levels)
+
+
+_BY: Mapping[Method, Callable[[Tensor, FactorShapes, Levels], OnGrid]] = {
+    "svd": _svd,
+    "als": _als,
+    "qals": _qals,
+}
+
+
+def to_nearest(factors: Factors, levels: Levels) -> OnGrid:
+    """Return factors with each element on the nearest level; see `nearest` for the scales."""
+    state = unrounded(gauged(factors, "coeff_out"))
+    for name in state.scales:
+        rows = rows_of(name, state.latent)
+        done = nearest(rows, levels[name], scale_grid(rows, levels[name], 30))
+        state = state.with_rounded(name, rows, done, levels[name])
+    return state
+
+
+def _of_zeros(view: Tensor, shapes: FactorShapes, levels: Levels) -> OnGrid:
+    """Return factors of a weight of zeros. Where zero is no level they are as small as can be."""
+    start = svd(view, shapes)
+    state = unrounded(start)
+    for name in state.scales:
+        rows = torch.zeros_like(rows_of(name, start))
+        done = nearest(rows, levels[name], rows.new_tensor([_LEAST]))
+        state = state.with_rounded(name, rows, done, levels[name])
+    return state
+
+
+def _shaped(state: OnGrid, shapes: FactorShapes, dtype: torch.dtype, error: float) -> Projection:
+    """Return the factors in their shapes, in a type."""
+
+    def shaped(factors: Factors, to: torch.dtype) -> Factors:
+        parts = (factors.coeff_out, factors.coeff_in)
+        coeff_out, coeff_in = (None if x is None else x.to(to).contiguous() for x in parts)
+        basis = factors.basis.to(to).reshape(shapes.basis)
+        return Factors(coeff_out=coeff_out, coeff_in=coeff_in, basis=basis.contiguous())
+
+    return Projection(
+        latent=shaped(state.latent, dtype),
+        factors=shaped(state.factors, dtype),
+        codes=shaped(state.codes, torch.int32),
+        scales={name: scale.to(dtype) for name, scale in state.scales.items()},
+        error=error,
+    )
