@@ -175,6 +175,10 @@ class Quantizer(nn.Module, ABC):
         """Whether in evaluation all that passes is on the grid."""
         return self.is_enabled
 
+    def own_decays(self) -> dict[nn.Parameter, float]:
+        """Return the weight decay of each parameter."""
+        return dict.fromkeys(self.parameters(), self.weight_decay)
+
     @property
     def generator(self) -> torch.Generator | None:
         """What it draws from when it quantizes in training, None if it draws nothing. A CUDA graph

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from quantlab.errors import UsageError, did_you_mean
 from quantlab.graphs.values import makes_value
-from quantlab.graphs.weights import check_own_weight
+from quantlab.graphs.weights import check_own_weight, is_generated, weight_of
 from quantlab.quantizer import Quantizer
 
 Target = Literal["weight", "input", "output"]
@@ -150,10 +150,15 @@ def transposed(
     return y
 
 
+def _has_slots(layer: nn.Module) -> bool:
+    """Return whether the layer's class passes tensors through its quantizers."""
+    return hasattr(type(layer), "has_open_edges")
+
+
 def carries(layer: nn.Module) -> dict[Target, Quantizer]:
     """Return the quantizers that a layer has."""
     has_hook = _quantize_output in layer._forward_hooks.values()
-    if type(layer) not in QUANTIZED.values() and not has_hook:
+    if not _has_slots(layer) and not has_hook:
         return {}
     found = {on: getattr(layer, f"{on}_quantizer", None) for on in TARGETS}
     return {on: quantizer for on, quantizer in found.items() if quantizer is not None}
@@ -163,12 +168,18 @@ def check_attachable(layer: nn.Module, name: str, on: Target = "weight") -> None
     """Raise UsageError unless the layer's class is one that can carry such a quantizer.
 
     A subclass with a forward pass of its own cannot: there is no telling what that does with the
-    weight. Nor can one whose weight is computed from other parameters.
+    weight. Nor can one whose weight is computed by torch from other parameters; one of a generated
+    layer has none itself.
     """
     if on == "output" and makes_value(layer):
         return
     check_own_weight(layer, name)
-    if type(layer) in QUANTIZED or type(layer) in QUANTIZED.values():
+    if on == "weight" and _has_slots(layer) and is_generated(layer):
+        raise UsageError(
+            f"{name}: a quantizer of its weight given, which is generated from factors with "
+            f"quantizers of their own; leave it out with '!{name}'"
+        )
+    if type(layer) in QUANTIZED or _has_slots(layer):
         return
     if type(layer) is nn.modules.linear.NonDynamicallyQuantizableLinear:
         raise UsageError(
@@ -199,8 +210,7 @@ def attach(layer: nn.Module, on: Target, quantizer: Quantizer) -> None:
             # A graph may have put one there already.
             if f"{target}_quantizer" not in layer._modules:
                 layer.register_module(f"{target}_quantizer", None)
-    weight = layer.get_parameter("weight")
-    setattr(layer, f"{on}_quantizer", quantizer.to(weight.device).train(layer.training))
+    setattr(layer, f"{on}_quantizer", quantizer.to(weight_of(layer).device).train(layer.training))
 
 
 def _attach_behind(layer: nn.Module, quantizer: Quantizer) -> None:

@@ -1,12 +1,20 @@
-"""How an optimizer takes up a quantized network: what quantizers learn is decayed as they say."""
+"""How an optimizer takes up a network: what quantizers learn, and what weights are generated from,
+is decayed as these say."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
 from quantlab.errors import check_kind
-from quantlab.quantizer import Quantizer
+
+
+@runtime_checkable
+class OwnDecay(Protocol):
+    """A module whose parameters are decayed apart from the others of a network."""
+
+    def own_decays(self) -> Mapping[nn.Parameter, float]:
+        """Return the weight decay of each of them."""
 
 
 def parameter_groups(
@@ -15,7 +23,8 @@ def parameter_groups(
     """Return the parameters that are trained, as groups for an optimizer of `torch.optim`.
 
     The first group is the network's own with `others` added; then one for each weight decay among
-    the quantizers, whose step sizes or thresholds the decay meant for weights would only harm.
+    the quantizers, whose step sizes or thresholds the decay meant for weights would only harm, and
+    the factors of generated weights.
     Raises UsageError for what is no network or parameter.
     """
     check_kind("network", network, nn.Module, "a torch.nn.Module")
@@ -23,12 +32,10 @@ def parameter_groups(
     others = list(others)
     for index, parameter in enumerate(others):
         check_kind(f"others[{index}]", parameter, nn.Parameter, "a parameter")
-    learned: dict[nn.Parameter, float] = {
-        parameter: quantizer.weight_decay
-        for quantizer in network.modules()
-        if isinstance(quantizer, Quantizer)
-        for parameter in quantizer.parameters()
-    }
+    learned: dict[nn.Parameter, float] = {}
+    for module in network.modules():
+        if isinstance(module, OwnDecay):
+            learned.update(module.own_decays())
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     own = [parameter for parameter in trained if parameter not in learned]
     groups: list[dict[str, Any]] = [{"params": [*own, *others]}]

@@ -25,7 +25,7 @@ from quantlab.controller import Controller
 from quantlab.errors import UsageError, check_kind
 from quantlab.graphs.select import quantizable_layers, select
 from quantlab.graphs.values import makes_value, value_layers
-from quantlab.graphs.weights import output_axis
+from quantlab.graphs.weights import output_axis, weight_of
 from quantlab.quantizer import Quantizer
 from quantlab.settings import Settings
 from quantlab.tagged import Tagged
@@ -128,7 +128,7 @@ def _chosen(network: nn.Module, rule: QuantRule) -> dict[str, nn.Module]:
 def _weight_of(network: nn.Module, layer: nn.Module) -> Tensor:
     """Return the weight of a layer; of one without, a number where the network's parameters are."""
     if not makes_value(layer):
-        return layer.get_parameter("weight")
+        return weight_of(layer)
     parameter = next(network.parameters(), torch.zeros(()))
     return torch.zeros((), dtype=parameter.dtype, device=parameter.device)
 

@@ -13,6 +13,7 @@ from quantlab.algorithms.after_training import calibrate
 from quantlab.algorithms.layers import carries
 from quantlab.errors import UsageError
 from quantlab.graphs.select import LAYER_TYPES, quantizable_layers
+from quantlab.graphs.weights import weight_of
 from quantlab.integer.lower.finite import check_finite
 from quantlab.quantizer import Quantizer
 
@@ -67,7 +68,7 @@ def input_rules(network: nn.Module, most_bits: int) -> Iterator[Rule]:
     """Yield a rule for the input of each layer but the first, whose weights have quantizers: so
     many bits that its sums fit in 32, at most `most_bits`."""
     for name, layer in list(quantizable_layers(network).items())[1:]:
-        quantizer, weight = carries(layer).get("weight"), layer.get_parameter("weight")
+        quantizer, weight = carries(layer).get("weight"), weight_of(layer)
         if quantizer is None:
             continue
         largest = quantizer.codes(weight).abs().flatten(1).sum(1).max().item()

@@ -8,7 +8,7 @@ read. In all else they are layers of torch.nn that carry quantizers of their inp
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, Self, TypeVar, get_args
 
 import torch
@@ -96,11 +96,15 @@ class MLGConv2d(nn.Conv2d):
     @property
     def weight(self) -> Tensor:
         """The weight `[Co, Ci / groups, Kh, Kw]`, generated now."""
-        return generated_weight(self)
+        return _generated(self, present_factors(self))
 
     @weight.setter
     def weight(self, value: object) -> None:
         _refuse_weight()
+
+    def own_decays(self) -> dict[nn.Parameter, float]:
+        """Return the weight decay of each factor."""
+        return _decays(self)
 
     def reset_parameters(self) -> None:
         """Draw the factors anew."""
@@ -108,7 +112,7 @@ class MLGConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         x = input if self.has_open_edges else through(self.input_quantizer, input)
-        y = self._conv_forward(x, self.weight, self.bias)
+        y = self._conv_forward(x, _generated(self, factors_of(self)), self.bias)
         return y if self.has_open_edges else through(self.output_quantizer, y)
 
     def extra_repr(self) -> str:
@@ -153,11 +157,15 @@ class MLGLinear(nn.Linear):
     @property
     def weight(self) -> Tensor:
         """The weight `[out, in]`, generated now."""
-        return generated_weight(self)
+        return _generated(self, present_factors(self))
 
     @weight.setter
     def weight(self, value: object) -> None:
         _refuse_weight()
+
+    def own_decays(self) -> dict[nn.Parameter, float]:
+        """Return the weight decay of each factor."""
+        return _decays(self)
 
     def reset_parameters(self) -> None:
         """Draw the factors anew."""
@@ -165,7 +173,7 @@ class MLGLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         x = input if self.has_open_edges else through(self.input_quantizer, input)
-        y = functional.linear(x, self.weight, self.bias)
+        y = functional.linear(x, _generated(self, factors_of(self)), self.bias)
         return y if self.has_open_edges else through(self.output_quantizer, y)
 
     def extra_repr(self) -> str:
@@ -194,18 +202,14 @@ def latents(layer: Generated) -> Factors:
 
 
 def factors_of(layer: Generated) -> Factors:
-    """Return the factors of a layer as their quantizers let them pass."""
-    return Factors(
-        coeff_out=_passed(layer.coeff_out_quantizer, layer.coeff_out),
-        coeff_in=_passed(layer.coeff_in_quantizer, layer.coeff_in),
-        basis=through(layer.basis_quantizer, layer.basis),
-    )
+    """Return the factors of a layer as its quantizers let them pass in a forward pass: in training
+    scales may follow them."""
+    return _behind(layer, through)
 
 
-def generated_weight(layer: Generated) -> Tensor:
-    """Return the weight of a layer, in the type of its factors under any autocast."""
-    with without_autocast(layer.basis):
-        return factors_of(layer).generate().reshape(weight_shape(layer))
+def present_factors(layer: Generated) -> Factors:
+    """Return the factors of a layer on the grids that its quantizers have now, and change none."""
+    return _behind(layer, _present)
 
 
 def weight_shape(layer: nn.Conv2d | nn.Linear) -> tuple[int, ...]:
@@ -312,6 +316,11 @@ def _from_dense(cls: type[L], layer: nn.Module, spec: MLGSpec) -> L:
     return made
 
 
+def _decays(layer: Generated) -> dict[nn.Parameter, float]:
+    found = (layer.basis, layer.coeff_in, layer.coeff_out)
+    return {factor: layer.weight_decay for factor in found if factor is not None}
+
+
 def _reset(layer: Generated) -> None:
     shape = viewed_shape(layer, layer.spec)
     deviation = _usual_deviation(layer.basis, weight_shape(layer))
@@ -322,8 +331,25 @@ def _reset(layer: Generated) -> None:
                 layer.get_parameter(name).copy_(latent)
 
 
-def _passed(quantizer: Quantizer | None, factor: Tensor | None) -> Tensor | None:
-    return None if factor is None else through(quantizer, factor)
+def _generated(layer: Generated, factors: Factors) -> Tensor:
+    """Return the weight of a layer, in the type of its factors under any autocast."""
+    with without_autocast(factors.basis):
+        return factors.generate().reshape(weight_shape(layer))
+
+
+def _behind(layer: Generated, passes: Callable[[Quantizer | None, Tensor], Tensor]) -> Factors:
+    v, u = layer.coeff_out, layer.coeff_in
+    return Factors(
+        coeff_out=None if v is None else passes(layer.coeff_out_quantizer, v),
+        coeff_in=None if u is None else passes(layer.coeff_in_quantizer, u),
+        basis=passes(layer.basis_quantizer, layer.basis),
+    )
+
+
+def _present(quantizer: Quantizer | None, factor: Tensor) -> Tensor:
+    if quantizer is None or not quantizer.is_enabled:
+        return factor
+    return quantizer.fake_quantize(factor)  # whose numbers all share a scale
 
 
 def _deviation(weight: Tensor) -> Tensor:

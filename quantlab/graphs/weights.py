@@ -20,6 +20,19 @@ def is_linear(layer: nn.Module) -> bool:
     return (is_usual or carries) and layer._parameters.get("weight") is not None
 
 
+def weight_of(layer: nn.Module) -> Tensor:
+    """Return the weight that a layer computes with, before its quantizer: a parameter, or what it
+    computes from others at this moment."""
+    weight = getattr(layer, "weight", None)
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def is_generated(layer: nn.Module) -> bool:
+    """Return whether a layer's class computes its weight from other parameters, and owns none."""
+    return isinstance(getattr(type(layer), "weight", None), property)
+
+
 def output_axis(layer: nn.Module) -> int:
     """Return the axis of a layer's weight along which its outputs lie, those of one group."""
     return 1 if isinstance(layer, TRANSPOSED) else 0
@@ -27,7 +40,7 @@ def output_axis(layer: nn.Module) -> int:
 
 def num_outputs(layer: nn.Module) -> int:
     """Return how many outputs a layer has: features, or channels."""
-    weight = layer.get_parameter("weight")
+    weight = weight_of(layer)
     groups = layer.groups if isinstance(layer, TRANSPOSED) else 1
     return weight.shape[output_axis(layer)] * groups
 

@@ -25,7 +25,7 @@ class Scale(Statistic):
     """See the module. Yields nothing before the quantizer starts."""
 
     def __init__(self, quantizer: Quantizer, weight: Tensor | None) -> None:
-        """weight: what is quantized, if it is a weight."""
+        """weight: what is quantized, if it is a parameter."""
         self._quantizer = quantizer
         self._weight = weight
 
@@ -58,6 +58,6 @@ class ScaleConfig(StatisticConfig):
 
     def statistics(self, layer: nn.Module) -> Mapping[str, Statistic]:
         return {
-            on: Scale(quantizer, layer.get_parameter("weight") if on == "weight" else None)
+            on: Scale(quantizer, layer._parameters.get(on))
             for on, quantizer in quantizers_of(layer).items()
         }

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from quantlab.graphs.weights import weight_of
 from quantlab.monitor.grid import next_grid
 from quantlab.monitor.statistic import Statistic, StatisticConfig, Value
 from quantlab.monitor.subjects import LAYERS_WITH_WEIGHTS, Subject, quantizers_of
@@ -25,7 +26,7 @@ class SignFlips(Statistic):
     """See the module. Yields the codes' share once the weight's quantizer has started."""
 
     def __init__(self, layer: nn.Module) -> None:
-        self._weight = layer.get_parameter("weight")
+        self._layer = layer
         quantizer = quantizers_of(layer).get("weight")
         self._quantizer = quantizer if quantizer is not None and quantizer.is_enabled else None
 
@@ -45,7 +46,7 @@ class SignFlips(Statistic):
             yield "code", float(peaks[1])
 
     def _observed(self) -> tuple[Tensor, Tensor]:
-        weight = self._weight.detach()
+        weight = weight_of(self._layer).detach()
         signs = weight.sign()
         if self._quantizer is None:
             return signs, signs

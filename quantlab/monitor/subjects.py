@@ -19,7 +19,8 @@ class Subject:
 
 
 def quantizers_of(layer: nn.Module) -> dict[str, Quantizer]:
-    """Return the quantizers of a layer by the tensor that each is on: weight, input, output."""
+    """Return the quantizers of a layer by the tensor that each is on: weight, input, output, or a
+    factor of its weight."""
     return {
         name.removesuffix("_quantizer"): child
         for name, child in layer.named_children()

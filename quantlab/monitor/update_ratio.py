@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from quantlab.graphs.weights import weight_of
 from quantlab.monitor.statistic import Statistic, StatisticConfig, Value
 from quantlab.monitor.subjects import LAYERS_WITH_WEIGHTS, Subject
 from quantlab.monitor.weight_norm import norm
@@ -22,14 +23,15 @@ class UpdateRatio(Statistic):
     """See the module. Yields the ratio; not a number for weights that were all zero."""
 
     def __init__(self, layer: nn.Module) -> None:
-        self._weight = layer.get_parameter("weight")
+        self._layer = layer
 
     def start(self, loss_scale: float) -> Iterable[RemovableHandle]:
-        self._before = self._weight.detach().clone()
+        self._before = weight_of(self._layer).detach().clone()
         return ()
 
     def peaks(self) -> Tensor:
-        return torch.stack([norm(self._weight - self._before), norm(self._before)]).cpu()
+        moved = weight_of(self._layer).detach() - self._before
+        return torch.stack([norm(moved), norm(self._before)]).cpu()
 
     def values(self, peaks: Tensor, sums: Tensor) -> Iterator[tuple[str, Value]]:
         moved, size = peaks.tolist()

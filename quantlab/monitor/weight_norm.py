@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from quantlab.graphs.weights import weight_of
 from quantlab.monitor.statistic import Statistic, StatisticConfig, Value
 from quantlab.monitor.subjects import LAYERS_WITH_WEIGHTS, Subject
 
@@ -27,7 +28,7 @@ class WeightNorm(Statistic):
         self._layer = layer
 
     def peaks(self) -> Tensor:
-        return norm(self._layer.get_parameter("weight")).cpu().reshape(1)
+        return norm(weight_of(self._layer)).cpu().reshape(1)
 
     def values(self, peaks: Tensor, sums: Tensor) -> Iterator[tuple[str, Value]]:
         yield "", float(peaks[0])

@@ -33,7 +33,7 @@ from quantlab.algorithms.allocation.layer_rules import STE, Settings, rule_for
 from quantlab.algorithms.layers import check_attachable
 from quantlab.errors import DivergedError, UsageError
 from quantlab.graphs.select import select as parse_selector
-from quantlab.graphs.weights import output_axis
+from quantlab.graphs.weights import output_axis, weight_of
 from quantlab.quantizer import Quantizer
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -186,7 +186,7 @@ class _Comparison:
         return SensitivityRow(
             layer=name,
             num_bits=num_bits,
-            num_weights=layer.get_parameter("weight").numel(),
+            num_weights=weight_of(layer).numel(),
             loss_increase=loss - self.float_loss,
             sqnr_db=_decibels(signal, noise),
             kl=divergence / num_positions,
@@ -210,8 +210,8 @@ def _decibels(signal: float, noise: float) -> float:
 def _quantizer(
     name: str, layer: nn.Module, on: On, algorithm: Settings, num_bits: int
 ) -> Quantizer:
-    check_attachable(layer, name)
-    weight = layer.get_parameter("weight").detach()
+    check_attachable(layer, name, on)
+    weight = weight_of(layer).detach()
     algorithm_config = rule_for([name], on, algorithm, num_bits).algorithm
     quantizer = algorithm_config.quantizer(on, weight, output_axis=output_axis(layer))
     return quantizer.to(weight.device).eval()
