@@ -10,7 +10,9 @@ import torch
 
 import main
 from experiments.experiment import experiment
+from experiments.progress import Steps
 from experiments.runs.digest import weights_sha256
+from tests.experiments.training.test_resume import kill
 from tests.lab import TOY_RUN, Lab
 from tests.recorded_graphs import RecordedGraphs
 
@@ -139,6 +141,21 @@ def test_captured_steps_and_resumed_runs_give_the_same_bytes(
     assert main.main(["resume", *longer]) == 0
     assert digest(lab, 1) == digest(lab, 2) == digest(lab, 3)
     assert lab.rows(1) == lab.rows(2) == lab.rows(3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("num_steps", [1, 3, 5])
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, num_steps: int
+) -> None:
+    assert train(*WIDE) == 0
+    given = (*TOY_RUN, TEACHER, "--training.ema.decay=0.8", "--checkpoint.every_steps=1")
+    assert main.main(given) == 0
+    kill(given, num_steps, monkeypatch, (Steps, "advance"))
+    assert lab.record(2)["status"] != "done"
+    assert main.main(["resume", "--problem=Toy", "--exp_id=2"]) == 0
+    assert digest(lab, 1) == digest(lab, 2)
+    assert lab.rows(1) == lab.rows(2)
 
 
 @pytest.mark.long
