@@ -68,7 +68,9 @@ def test_a_student_keeps_nothing_of_its_teacher_but_a_hash(lab: Lab) -> None:
     [
         pytest.param(WIDE, marks=pytest.mark.long),
         ("--config=quantized",),
-        ("--prune.sparsity=0.5", "--prune.select=type:Linear"),
+        pytest.param(
+            ("--prune.sparsity=0.5", "--prune.select=type:Linear"), marks=pytest.mark.long
+        ),
         pytest.param(("--training.ema.decay=0.5",), marks=pytest.mark.long),
         pytest.param(("--training.precision=float64",), marks=pytest.mark.long),
     ],
@@ -76,14 +78,15 @@ def test_a_student_keeps_nothing_of_its_teacher_but_a_hash(lab: Lab) -> None:
 )
 def test_teachers_of_all_kinds(lab: Lab, arguments: tuple[str, ...]) -> None:
     """A run, its file and a copy of that file with what describes it are the same teacher."""
-    assert train(*arguments) == 0
-    assert train(TEACHER) == 0
+    once = "--experiment.epochs=1"
+    assert train(*arguments, once) == 0
+    assert train(TEACHER, once) == 0
     file = lab.folder(0).fold(0) / "saves" / "best.ckpt"
-    assert train(f"--teacher.checkpoint={file}") == 0
+    assert train(f"--teacher.checkpoint={file}", once) == 0
     copied = lab.home / "copied.ckpt"
     copied.write_bytes(file.read_bytes())
     described = f"--teacher.config={lab.folder(0).config_file}"
-    assert train(f"--teacher.checkpoint={copied}", described) == 0
+    assert train(f"--teacher.checkpoint={copied}", described, once) == 0
     assert digest(lab, 1) == digest(lab, 2) == digest(lab, 3)
 
 
