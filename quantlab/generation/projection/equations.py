@@ -46,12 +46,8 @@ class Equations:
 
 def present(factors: Factors) -> tuple[FactorName, ...]:
     """Return the names of the factors that there are."""
-    names: list[FactorName] = []
-    if factors.coeff_out is not None:
-        names.append("coeff_out")
-    if factors.coeff_in is not None:
-        names.append("coeff_in")
-    return (*names, "basis")
+    order: tuple[FactorName, ...] = ("coeff_out", "coeff_in", "basis")
+    return tuple(name for name in order if factors.by_name[name] is not None)
 
 
 def equations_of(name: FactorName, weight: Tensor, factors: Factors) -> Equations:

@@ -41,8 +41,7 @@ def project(
     weight: `[Co, Ci, ...]`, of any float type, on any device; factors come back there, float64 if
         it is, else float32.
     method: see the package.
-    levels: of each factor its codes in rising order; odd ones of the spec's bits (`dorefa_sym`)
-        where none are given.
+    levels: of each factor its codes in rising order; those of the spec where none are given.
     seed: of the random start of `train`, the only method that draws. The same arguments give the
         same factors.
 
@@ -55,7 +54,7 @@ def project(
     view = weight.detach().to(torch.float64 if weight.dtype == torch.float64 else torch.float32)
     view = view.reshape(*weight.shape[:2], -1)
     state = _projected(view, shapes, grids, method, seed)
-    return _shaped(state, shapes, view.dtype, relative_error(view, state.factors))
+    return _shaped(state, shapes, grids, relative_error(view, state.factors), view.dtype)
 
 
 def _projected(
@@ -110,7 +109,7 @@ _BY: Mapping[Method, Callable[[Tensor, FactorShapes, Levels], OnGrid]] = {
 def to_nearest(factors: Factors, levels: Levels) -> OnGrid:
     """Return factors with each element on the nearest level; see `nearest` for the scales."""
     state = unrounded(gauged(factors, "coeff_out"))
-    for name in state.scales:
+    for name in state.scales.keys() & levels.keys():
         rows = rows_of(name, state.latent)
         done = nearest(rows, levels[name], scale_grid(rows, levels[name], 30))
         state = state.with_rounded(name, rows, done, levels[name])
@@ -121,26 +120,31 @@ def _of_zeros(view: Tensor, shapes: FactorShapes, levels: Levels) -> OnGrid:
     """Return factors of a weight of zeros. Where zero is no level they are as small as can be."""
     start = svd(view, shapes)
     state = unrounded(start)
-    for name in state.scales:
+    for name in state.scales.keys() & levels.keys():
         rows = torch.zeros_like(rows_of(name, start))
         done = nearest(rows, levels[name], rows.new_tensor([_LEAST]))
         state = state.with_rounded(name, rows, done, levels[name])
     return state
 
 
-def _shaped(state: OnGrid, shapes: FactorShapes, dtype: torch.dtype, error: float) -> Projection:
+def _shaped(
+    state: OnGrid, shapes: FactorShapes, levels: Levels, error: float, dtype: torch.dtype
+) -> Projection:
     """Return the factors in their shapes, in a type."""
 
     def shaped(factors: Factors, to: torch.dtype) -> Factors:
-        parts = (factors.coeff_out, factors.coeff_in)
-        coeff_out, coeff_in = (None if x is None else x.to(to).contiguous() for x in parts)
-        basis = factors.basis.to(to).reshape(shapes.basis)
-        return Factors(coeff_out=coeff_out, coeff_in=coeff_in, basis=basis.contiguous())
+        parts = {name: x if x is None else x.to(to) for name, x in factors.by_name.items()}
+        parts["basis"] = factors.basis.to(to).reshape(shapes.basis)
+        return Factors.of({name: x if x is None else x.contiguous() for name, x in parts.items()})
 
+    codes = {
+        name: x if x is None or name in levels else torch.zeros_like(x)
+        for name, x in state.codes.by_name.items()
+    }
     return Projection(
         latent=shaped(state.latent, dtype),
         factors=shaped(state.factors, dtype),
-        codes=shaped(state.codes, torch.int32),
-        scales={name: scale.to(dtype) for name, scale in state.scales.items()},
+        codes=shaped(Factors.of(codes), torch.int32),
+        scales={name: scale.to(dtype) for name, scale in state.scales.items() if name in levels},
         error=error,
     )

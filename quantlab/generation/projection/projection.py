@@ -14,8 +14,11 @@ class Projection:
     """Factors of a weight; shapes as of `factor_shapes`.
 
     latent: the numbers that were rounded, each nearer to its own level than to another: training
-        can start from them. factors: on the grid, codes times scales. codes: int32. scales: of each
-        factor there is, a scalar. error: |W - generated| / |W|.
+        can start from them.
+    factors: on the grid, codes times scales.
+    codes: int32; zeros of a factor of floats.
+    scales: a scalar of each factor that is on a grid.
+    error: |W - generated| / |W|.
     """
 
     latent: Factors

@@ -19,11 +19,11 @@ from quantlab.generation.spec import FactorName
 _RIDGE = 1e-7
 _NEAR = (0.8, 0.9, 1.0, 1.1, 1.2)  # of a scale that was found before
 _REFITS = 3
-_SETTLING = 3
+_SETTLING = 2
 
 
 def qals(weight: Tensor, start: Factors, levels: Levels, *, rounds: int = 6) -> OnGrid:
-    """Return factors on the grids of `levels`.
+    """Return factors on the grids of `levels`; those that have none stay floats.
 
     weight: `[Co, Ci, S]`; start: of `als`, at least one level; rounds: of letting factors go.
     """
@@ -70,7 +70,9 @@ class _Search:
     ) -> tuple[OnGrid, Tensor]:
         """Round one factor. scale: the one it had, None: all are tried."""
         equations, rows = self._solved(state, name)
-        levels = self._levels[name]
+        levels = self._levels.get(name)
+        if levels is None:
+            return state.with_free(name, rows), equations.loss(rows)
         if scale is None:
             scales = scale_grid(rows, levels)
         else:

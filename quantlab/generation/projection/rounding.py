@@ -22,7 +22,7 @@ from quantlab.generation.projection.equations import Equations
 from quantlab.numerics.levels import nearest_level
 
 _RIDGE = 1e-6
-_SWEEPS = 2
+_SWEEPS = 1
 _AT_ONCE = 2**18  # elements of the candidates that are rounded together
 
 

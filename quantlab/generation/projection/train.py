@@ -49,7 +49,9 @@ def train(
     least = torch.full((), torch.inf, dtype=weight.dtype, device=weight.device)
     for step in range(steps + 1):
         with torch.enable_grad():
-            on_grid = [_through(x, levels[name]) for name, x in zip(names, parameters, strict=True)]
+            on_grid = [
+                _through(x, levels.get(name)) for name, x in zip(names, parameters, strict=True)
+            ]
             loss = (_factors(names, on_grid).generate() - weight).square().mean()
         better = loss.detach() < least
         least = torch.where(better, loss.detach(), least)
@@ -82,8 +84,10 @@ def _start(weight: Tensor, shapes: FactorShapes, seed: int) -> Factors:
     return Factors(coeff_out=coeff_out, coeff_in=coeff_in, basis=basis)
 
 
-def _through(x: Tensor, levels: Sequence[int]) -> Tensor:
-    """Return q(x), with its gradient."""
+def _through(x: Tensor, levels: Sequence[int] | None) -> Tensor:
+    """Return q(x), with its gradient; x of a factor of floats."""
+    if levels is None:
+        return x
     squashed, scale = _squashed(x, levels)
     with torch.no_grad():
         change = nearest_level(squashed / scale, levels) * scale - squashed
@@ -109,8 +113,13 @@ def _factors(names: Sequence[FactorName], tensors: Sequence[Tensor]) -> Factors:
 def _on_grid(names: Sequence[FactorName], numbers: Sequence[Tensor], levels: Levels) -> OnGrid:
     latent, codes, scales = [], [], {}
     for name, x in zip(names, numbers, strict=True):
-        squashed, scale = _squashed(x, levels[name])
-        latent.append(squashed.double())
-        codes.append(nearest_level(squashed / scale, levels[name]).double())
+        rounded, scale = x, x.new_ones(())
+        if name in levels:
+            squashed, scale = _squashed(x, levels[name])
+            rounded = nearest_level(squashed / scale, levels[name])
+            latent.append(squashed.double())
+        else:
+            latent.append(x.double())
+        codes.append(rounded.double())
         scales[name] = scale.double()
     return OnGrid(codes=_factors(names, codes), scales=scales, latent=_factors(names, latent))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from quantlab.algorithms.dorefa import odd_codes
 from quantlab.errors import UsageError
 from quantlab.generation import MLGSpec, generate
 from quantlab.generation.factors import Factors
@@ -22,7 +23,6 @@ from quantlab.generation.projection.equations import (
 )
 from quantlab.generation.projection.error import relative_error
 from quantlab.generation.projection.gauge import gauged
-from quantlab.generation.projection.levels import odd_levels
 from quantlab.generation.projection.rounding import rounded, scale_grid, with_feedback
 from quantlab.generation.projection.svd import svd
 from quantlab.generation.projection.train import train
@@ -85,7 +85,7 @@ def test_a_projection_is_what_it_says(shape: tuple[int, ...], method: Method) ->
         assert codes.numel() == size
         assert codes.shape == factor.shape == latent.shape == getattr(shapes, name)
         assert codes.dtype == torch.int32
-        assert set(codes.unique().tolist()) <= set(odd_levels(SPEC.bits[name]))
+        assert set(codes.unique().tolist()) <= set(odd_codes(SPEC.bits[name]))
         torch.testing.assert_close(codes * scale, factor, rtol=1e-6, atol=0)
         assert float((latent / scale - codes).abs().max()) < 1, "in the cell of its code"
     assert set(done.scales) == set(shapes.sizes)
@@ -109,7 +109,7 @@ def test_training_keeps_its_best_step(bits: int) -> None:
     view = trained_weight()[:6, :6].flatten(2)
     spec = MLGSpec(base_out=4, basis_bit=bits, coeff_in_bit=bits, coeff_out_bit=bits)
     shapes = factor_shapes(view.shape, spec)
-    levels = {name: odd_levels(bits) for name in spec.bits}
+    levels = {name: odd_codes(bits) for name in spec.bits}
     errors = []
     for steps in (0, 20, 60):
         done = train(view, shapes, levels, seed=0, steps=steps)
@@ -167,7 +167,7 @@ def test_on_the_grid_is_better_than_the_published_training() -> None:
     spec = MLGSpec(base_out=8)
     view = weight.flatten(2)
     shapes = factor_shapes(view.shape, spec)
-    levels = {name: odd_levels(bits) for name, bits in spec.bits.items()}
+    levels = {name: odd_codes(bits) for name, bits in spec.bits.items()}
     trained = train(view, shapes, levels, seed=0)
     last, best = (relative_error(view, one.factors) for one in (trained.last, trained.best))
     assert best <= last
@@ -218,7 +218,7 @@ def test_equations_are_those_of_the_squared_error(shape: tuple[int, ...]) -> Non
 def test_rounding_makes_up_for_its_errors() -> None:
     torch.manual_seed(0)
     weight, factors = torch.randn(12, 8, 9, dtype=torch.float64), random_factors((12, 8, 9), SPEC)
-    levels = odd_levels(2)
+    levels = odd_codes(2)
     equations = equations_of("coeff_in", weight, factors)
     rows = equations.solve(rows_of("coeff_in", factors), 1e-9)
     scales = scale_grid(rows, levels)
@@ -270,6 +270,30 @@ def test_levels_may_be_others() -> None:
     assert done.codes.coeff_out is not None
     assert set(done.codes.coeff_out.unique().tolist()) <= set(levels["coeff_out"])
     assert done.error < 0.65
+
+
+def test_levels_are_those_of_the_quantizer() -> None:
+    weight = trained_weight()
+    spec = MLGSpec(base_out=8, quantizer="lsq")
+    codes = project(weight, spec).codes
+    for name, factor in codes.by_name.items():
+        assert factor is not None
+        assert set(factor.unique().tolist()) <= set(spec.levels[name])
+
+
+@pytest.mark.parametrize("method", CLOSED)
+def test_factors_may_be_floats(method: Method) -> None:
+    weight = trained_weight()
+    spec = MLGSpec(base_out=8, basis_bit=32, coeff_in_bit=3)
+    done = project(weight, spec, method=method)
+    assert set(done.scales) == {"coeff_in", "coeff_out"}
+    assert torch.equal(done.latent.basis, done.factors.basis)
+    assert not done.codes.basis.any()
+    assert done.error == pytest.approx(error_of(weight, done.factors), rel=1e-4)
+    floats = MLGSpec(base_out=8, basis_bit=32, coeff_in_bit=32, coeff_out_bit=32)
+    as_floats = project(weight, floats, method=method)
+    assert as_floats.scales == {}
+    assert as_floats.error < done.error
 
 
 @pytest.mark.parametrize(
