@@ -22,6 +22,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from benchmarks.generation.coded import coded_bytes, nncodec_bytes
 from benchmarks.generation.forms import form
 from benchmarks.generation.rivals.stored import file_bytes
 from benchmarks.generation.rows import COMMON, OPTIMIZERS, PLANS, plan, settings_of
@@ -43,9 +46,13 @@ def measure(
     teacher: Run,
     budget: int,
     more: Mapping[str, str],
+    nncodec: Path | None = None,
     is_quick: bool = False,
 ) -> dict[str, Any]:
-    """Train a row and return what is measured. more: further settings of its experiment."""
+    """Train a row and return what is measured.
+
+    more: further settings of its experiment. nncodec: Python of an environment that has it.
+    """
     row = plan(name)
     settings = settings_of(
         name,
@@ -56,12 +63,16 @@ def measure(
         seed=seed,
     )
     settings |= more
+    others: dict[str, int] = {}
     if row.rival is None:
         run = train(row.config, settings, is_quick=is_quick)
         num_bytes, top1 = _of_pack(run) if row.config == "mlg_train" else _of_dense(run)
     else:
         run = train_rival(row.config, settings, is_quick=is_quick)
-        num_bytes, top1 = _bytes_of(row.rival, run, row.config, settings), run.top1
+        network = trained_network(run, row.config, settings)
+        num_bytes, top1 = _bytes_of(row.rival, network), run.top1
+        if nncodec is not None and form(row.rival).is_rated:
+            others["nncodec_bytes"] = nncodec_bytes(network, nncodec)
     return {
         "row": name,
         "seed": seed,
@@ -69,6 +80,7 @@ def measure(
         "budget": budget,
         "top1": top1,
         "file_bytes": num_bytes,
+        **others,
         "trained_top1": run.top1,
         "seconds": run.record["seconds"],
         "weights_sha256": run.record["weights_sha256"][:16],
@@ -94,13 +106,9 @@ def _of_pack(run: Run) -> tuple[int, float]:
     return pack.stat().st_size, float(top1[1])
 
 
-def _bytes_of(rival: str, run: Run, config: str, settings: Mapping[str, str]) -> int:
-    network = trained_network(run, config, settings)
-    if not form(rival).is_rated:
-        return file_bytes(network, form(rival).bits)
-    from benchmarks.generation.coded import coded_bytes
-
-    return coded_bytes(network)
+def _bytes_of(rival: str, network: nn.Module) -> int:
+    family = form(rival)
+    return coded_bytes(network) if family.is_rated else file_bytes(network, family.bits)
 
 
 def train_teacher(epochs: int, more: Mapping[str, str], *, is_quick: bool) -> Run:
@@ -166,6 +174,7 @@ def main() -> None:
         options = [f"--only={name}", f"--seed={seed}", f"--epochs={epochs}"]
         options += [f"--teacher={teacher.exp_id}", f"--budget={arguments.budget}"]
         options += [f"--set={name}={value}" for name, value in more.items()]
+        options += [] if arguments.nncodec is None else [f"--nncodec={arguments.nncodec}"]
         line = [sys.executable, "-m", "benchmarks.generation_accuracy", *options]
         if subprocess.run(line, check=False).returncode:
             print(f"{name}, seed {seed}, {epochs} epochs: failed", file=sys.stderr, flush=True)
@@ -181,6 +190,7 @@ def _measure_one(arguments: argparse.Namespace, teacher: Run, more: Mapping[str,
         teacher=teacher,
         budget=arguments.budget,
         more=more,
+        nncodec=arguments.nncodec,
         is_quick=arguments.quick,
     )
     print(json.dumps({k: v for k, v in measured.items() if k != "machine"}), flush=True)
@@ -216,7 +226,8 @@ def _arguments() -> argparse.Namespace:
     )
     add("--teacher-epochs", type=int, default=EPOCHS, help="of a new dense run")
     add("--budget", type=int, default=BUDGET, help="bytes of a rival's file")
-    parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
+    add("--nncodec", type=Path, metavar="PYTHON", help="of an environment that has nncodec")
+    add("--quick", action="store_true", help="a few steps, to see that it runs")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of all runs")
     return parser.parse_args()
 

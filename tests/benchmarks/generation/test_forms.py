@@ -10,7 +10,7 @@ from quantlab.errors import UsageError
 
 BUDGET = 358_400
 SIZED = [
-    name if name == "svd" else pytest.param(name, marks=pytest.mark.long)
+    name if name == "bsconv" else pytest.param(name, marks=pytest.mark.long)
     for name, family in FORMS.items()
     if family.sizes
 ]
