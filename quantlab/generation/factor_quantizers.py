@@ -1,10 +1,11 @@
 """The quantizers of factors."""
 
+import torch
 from torch import Tensor
 
 from quantlab.algorithms.dorefa import weight_quantizer
-from quantlab.algorithms.lsq import LsqConfig
-from quantlab.algorithms.ste import SteConfig
+from quantlab.algorithms.lsq import LsqConfig, LsqQuantizer
+from quantlab.algorithms.ste import SteConfig, SteQuantizer
 from quantlab.generation.spec import FLOAT_BITS, FactorName, MLGSpec
 from quantlab.numerics.granularity import PerTensor
 from quantlab.quantizer import Quantizer
@@ -34,3 +35,13 @@ def factor_quantizer(spec: MLGSpec, name: FactorName, latent: Tensor) -> Quantiz
             quantizer = ste.quantizer("weight", latent)
     quantizer.set_enabled(True)
     return quantizer
+
+
+@torch.no_grad()
+def set_scale(quantizer: Quantizer, scale: Tensor) -> None:
+    """Set the scale of a factor's quantizer; that of `dorefa_sym` follows from the factor alone."""
+    match quantizer:
+        case LsqQuantizer():
+            quantizer.step_size.copy_(scale)
+        case SteQuantizer():
+            quantizer.scale.copy_(scale)

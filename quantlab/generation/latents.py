@@ -10,7 +10,8 @@ the nearest number within it, so that training may turn the code that was almost
     w = atanh(M t),  t in [-1, 1] the latent number over n scales, max|t| = 1
 
     Only the product of the factors' scales is part of the weight. All M are the same here.
-    Of 1 bit M is mean|w| and t lies on either side of zero.
+    Of 1 bit M is mean|w| and t lies on either side of zero. Since max|t| = 1, a factor without the
+    last code cannot keep all its codes.
 """
 
 import math
@@ -80,8 +81,22 @@ def _squashed(steps: Tensor, codes: Tensor, scale: Tensor, num_bits: int) -> Ten
     inside = torch.minimum(torch.maximum(steps, wide - half), wide + half)
     if num_bits == 1:
         return inside * (scale / inside.abs().mean())
-    inside = inside.clamp(-end, end).flatten()
-    # One at the end of the grid, since the largest always gets the last code.
-    first = inside.abs().argmax()
-    inside[first] = math.copysign(end, float(inside[first]))
-    return torch.atanh(inside.reshape(codes.shape) / end * (scale * end))
+    largest, stretched = _stretched(wide, end)
+    if float(((stretched * (largest / end)) - wide).square().sum()) < (end - largest) ** 2:
+        inside = stretched
+    else:
+        inside, largest = inside.clamp(-end, end), end
+    flat = inside.flatten()
+    first = flat.abs().argmax()
+    flat[first] = math.copysign(end, float(flat[first]))
+    return torch.atanh(flat.reshape(codes.shape) / end * (scale * largest))
+
+
+def _stretched(codes: Tensor, end: int) -> tuple[float, Tensor]:
+    """Return the largest code, and codes of a finer grid on which it is the last one.
+
+    The largest number always gets the last code. If no code is it, either one becomes it or all are
+    stretched, whichever moves them less.
+    """
+    largest = float(codes.abs().max())
+    return largest, 2 * torch.floor(codes * (end / largest) / 2) + 1

@@ -8,7 +8,7 @@ read. In all else they are layers of torch.nn that carry quantizers of their inp
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar, get_args
 
 import torch
@@ -17,14 +17,16 @@ from torch.nn import functional
 
 from quantlab.algorithms.layers import QuantizedConv2d, QuantizedLinear, through
 from quantlab.errors import UsageError, check_kind, did_you_mean
-from quantlab.generation.factor_quantizers import factor_quantizer
+from quantlab.generation.factor_quantizers import factor_quantizer, set_scale
 from quantlab.generation.factors import Factors
 from quantlab.generation.fresh import fresh_factors
 from quantlab.generation.precision import without_autocast
+from quantlab.generation.projected import projected_factors
+from quantlab.generation.projection import Method
 from quantlab.generation.shapes import FactorShapes, factor_shapes
 from quantlab.generation.spec import FactorName, MLGSpec
 from quantlab.graphs.leaves import EDGE_SLOTS
-from quantlab.graphs.weights import check_own_weight
+from quantlab.graphs.weights import check_own_weight, weight_of
 from quantlab.quantizer import Quantizer
 
 L = TypeVar("L", bound=nn.Module)
@@ -84,14 +86,19 @@ class MLGConv2d(nn.Conv2d):
         vars(self).update(vars(plain))
 
     @classmethod
-    def from_dense(cls, layer: nn.Conv2d, spec: MLGSpec) -> Self:
+    def from_dense(
+        cls, layer: nn.Conv2d, spec: MLGSpec, *, method: Method | None = "qals", seed: int = 0
+    ) -> Self:
         """Return a generated layer in the place of a dense one, which stays as it is.
 
-        Its weight begins at random, with the variance of the dense one. Raises UsageError for a
-        spec under which nothing is generated, and for a layer with a forward pass of its own or a
-        quantizer of its weight.
+        method: how its weight is projected, see `quantlab.generation.projection`; None: it begins
+            at random, with the variance of the dense one.
+        seed: of `train`, the only method that draws.
+
+        Raises UsageError for a spec under which nothing is generated, and for a layer with a
+        forward pass of its own or a quantizer of its weight.
         """
-        return _from_dense(cls, layer, spec)
+        return _from_dense(cls, layer, spec, method, seed)
 
     @property
     def weight(self) -> Tensor:
@@ -150,9 +157,11 @@ class MLGLinear(nn.Linear):
         vars(self).update(vars(plain))
 
     @classmethod
-    def from_dense(cls, layer: nn.Linear, spec: MLGSpec) -> Self:
+    def from_dense(
+        cls, layer: nn.Linear, spec: MLGSpec, *, method: Method | None = "qals", seed: int = 0
+    ) -> Self:
         """Return a generated layer in the place of a dense one; see MLGConv2d."""
-        return _from_dense(cls, layer, spec)
+        return _from_dense(cls, layer, spec, method, seed)
 
     @property
     def weight(self) -> Tensor:
@@ -279,8 +288,31 @@ def make_generated(layer: nn.Module, spec: MLGSpec, *, deviation: Tensor | None 
 
 
 @torch.no_grad()
-def put_factors(layer: nn.Module, spec: MLGSpec, factors: Factors) -> None:
-    """Put factors in the place of a layer's weight; see `make_generated`. factors: latent ones."""
+def project_layer(layer: nn.Module, spec: MLGSpec, *, method: Method, seed: int = 0) -> float:
+    """Make a layer generate its weight from factors that were projected, in place; return the
+    relative error |W - generated| / |W|, 0 for a weight of zeros. See `make_generated`."""
+    checked_shapes(layer, spec)
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    dense = layer.get_parameter("weight").detach()
+    view = dense.reshape(viewed_shape(layer, spec))
+    factors, scales = projected_factors(view, spec, method, seed)
+    put_factors(layer, spec, factors, scales)
+    error = weight_of(layer).sub_(dense)
+    size = float(torch.linalg.vector_norm(dense))
+    return float(torch.linalg.vector_norm(error)) / size if size else 0.0
+
+
+@torch.no_grad()
+def put_factors(
+    layer: nn.Module,
+    spec: MLGSpec,
+    factors: Factors,
+    scales: Mapping[FactorName, Tensor] | None = None,
+) -> None:
+    """Put factors in the place of a layer's weight; see `make_generated`.
+
+    factors: latent ones. scales: of their quantizers, where they do not follow from the factors.
+    """
     dense = layer._parameters.pop("weight")
     assert dense is not None
     layer.__class__ = GENERATED[type(layer)]
@@ -291,6 +323,8 @@ def put_factors(layer: nn.Module, spec: MLGSpec, factors: Factors) -> None:
         if latent is not None:
             parameter = nn.Parameter(latent.to(dense).contiguous(), dense.requires_grad)
             quantizer = factor_quantizer(spec, name, parameter)
+            if quantizer is not None and scales is not None:
+                set_scale(quantizer, scales[name])
         layer.register_parameter(name, parameter)
         layer.register_module(
             f"{name}_quantizer", None if quantizer is None else quantizer.train(layer.training)
@@ -300,7 +334,9 @@ def put_factors(layer: nn.Module, spec: MLGSpec, factors: Factors) -> None:
             layer.register_module(slot, None)
 
 
-def _from_dense(cls: type[L], layer: nn.Module, spec: MLGSpec) -> L:
+def _from_dense(
+    cls: type[L], layer: nn.Module, spec: MLGSpec, method: Method | None, seed: int
+) -> L:
     checked_shapes(layer, spec)
     if GENERATED[type(layer)] is not cls:
         raise UsageError(f"layer: a {type(layer).__name__} given for a {cls.__name__}")
@@ -311,7 +347,10 @@ def _from_dense(cls: type[L], layer: nn.Module, spec: MLGSpec) -> L:
         made._modules[name] = copy.deepcopy(child)
     if layer._parameters["bias"] is not None:
         made.register_parameter("bias", copy.deepcopy(layer._parameters["bias"]))
-    make_generated(made, spec)
+    if method is None:
+        make_generated(made, spec)
+    else:
+        project_layer(made, spec, method=method, seed=seed)
     assert isinstance(made, cls)
     return made
 

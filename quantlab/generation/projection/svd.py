@@ -14,8 +14,10 @@ from quantlab.generation.shapes import FactorShapes
 
 def svd(weight: Tensor, shapes: FactorShapes) -> Factors:
     """Return factors in float64, B as `[R, L, S]`, of a weight `[Co, Ci, S]`."""
-    coeff_out, whole = None, weight.double()
-    if shapes.coeff_out is not None:
+    coeff_out = None
+    if shapes.coeff_out is None:
+        whole = weight.double()
+    else:
         flat = weight.flatten(1)
         vectors = _leading(flat, shapes.coeff_out[1])
         coeff_out = vectors

@@ -47,7 +47,7 @@ def mean_square(weight: Tensor) -> float:
 def made(name: str, **changes: Any) -> MLGConv2d | MLGLinear:
     layer, spec = LAYERS[name]
     cls = MLGLinear if isinstance(layer, nn.Linear) else MLGConv2d
-    return cls.from_dense(layer, spec.model_copy(update=changes))
+    return cls.from_dense(layer, spec.model_copy(update=changes), method=None)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -186,7 +186,7 @@ def test_compiles_whole() -> None:
 
 def test_a_layer_on_the_meta_device() -> None:
     dense = nn.Conv2d(6, 8, 3, device="meta")
-    layer = MLGConv2d.from_dense(dense, MLGSpec(base_out=5))
+    layer = MLGConv2d.from_dense(dense, MLGSpec(base_out=5), method=None)
     assert layer.weight.shape == dense.weight.shape
     assert layer.basis.is_meta
 
