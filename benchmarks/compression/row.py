@@ -119,7 +119,7 @@ def measure(
     (folder / f"{stem}.qlp").write_bytes(to_bytes(made.program))
     return {
         **found, "bytes": flash, "flash": report.flash, "ram": report.ram,
-        "accuracy": report.test_accuracy, "rate": report.rate, "valid": report.accuracy,
+        "accuracy": report.test_accuracy, "repeated": report.num_repeated, "valid": report.accuracy,
         "dense_valid": report.dense_accuracy, "float_bytes": report.float_bytes,
         "dense_flash": report.dense_flash, "seconds": round(perf_counter() - began, 1),
         "encoding": made.encoding,

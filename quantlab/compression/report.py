@@ -40,8 +40,8 @@ class Report:
     """Bytes of flash and RAM, given and taken; accuracies in percent. dense_flash: of the network
     with 8 bits and all its weights. dense_accuracy, accuracy: on validation samples, of the network
     as it was given and of the C. test_accuracy: of the C on test samples, None without. forms: the
-    layers that have low-rank forms now, a line each. rate: the part of the learning rate that was
-    left in the end, 1 unless epochs diverged."""
+    layers that have low-rank forms now, a line each. num_repeated: epochs
+    that diverged and were trained again."""
 
     board: str
     flash: int
@@ -57,7 +57,7 @@ class Report:
     curve: Sequence[Point]
     footprint: Footprint
     forms: Sequence[str] = ()
-    rate: float = 1.0
+    num_repeated: int = 0
 
     def to_json(self) -> str:
         """Return all of it."""
@@ -83,10 +83,8 @@ class Report:
             f"accuracy: {self.accuracy:.2f} % of the C, {self.dense_accuracy:.2f} % of the network "
             "before, on validation samples"
         )
-        if self.rate < 1:
-            lines.append(
-                f"learning rate: {self.rate:g} of the recipe's in the end; epochs diverged"
-            )
+        if self.num_repeated:
+            lines.append(f"epochs that diverged and were trained again: {self.num_repeated}")
         if self.test_accuracy is not None:
             lines.append(f"test: {self.test_accuracy:.2f} % of the C")
         return "\n".join(lines)

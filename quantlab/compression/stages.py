@@ -235,6 +235,7 @@ class Stages:
                 "optimizer": optimizer.state_dict(),
                 "accuracy": self._accuracy,
                 "rate": self._recovery.rate,
+                "num_repeated": self._recovery.num_repeated,
                 "dense_flash": self._dense_flash,
                 "curve": [asdict(point) for point in self._curve],
                 **more,
@@ -249,6 +250,7 @@ class Stages:
         optimizer.load_state_dict(state["optimizer"])
         self._accuracy, self._dense_flash = state["accuracy"], state["dense_flash"]
         self._recovery.rate = state["rate"]
+        self._recovery.num_repeated = state["num_repeated"]
         self._curve = [Point(**point) for point in state["curve"]]
         return int(state["epoch"]) + 1
 
@@ -277,7 +279,7 @@ class Stages:
             else accuracy_of_integers(program, spec, network, test, "data.test"),
             layers=layer_rows(dense, network, exported),
             curve=self._curve,
-            rate=self._recovery.rate,
+            num_repeated=self._recovery.num_repeated,
             footprint=exported.footprint,
             forms=self._forms,
         )
