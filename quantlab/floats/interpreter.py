@@ -1,6 +1,6 @@
 """Runs a float program in NumPy: the definition of its bits, one rounding after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 from typing import Any
 
@@ -26,10 +26,21 @@ Floats = NDArray[np.float32]
 Arrays = Mapping[str, Floats]
 
 
-def run(program: FloatProgram, inputs: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
+@singledispatch
+def compute(operation: Operation, arrays: Arrays, to: Floats) -> None:
+    """Write what an operation makes of arrays, `[N, size]`, to its output."""
+    raise TypeError(type(operation).__name__)
+
+
+def run(
+    program: FloatProgram,
+    inputs: Mapping[str, NDArray[Any]],
+    compute: Callable[[Operation, Arrays, Floats], None] = compute,
+) -> dict[str, Floats]:
     """Return the results `[N, ...]` of a batch, by name.
 
-    inputs: `[N, *shape]` of 32-bit floats, as the network takes them. Raises UsageError for others.
+    inputs: `[N, *shape]` of 32-bit floats, as the network takes them. compute: another way to the
+    results of operations. Raises UsageError for other inputs.
     """
     _check(program, inputs)
     arrays: dict[str, Floats] = {}
@@ -50,30 +61,13 @@ def run(program: FloatProgram, inputs: Mapping[str, NDArray[Any]]) -> dict[str, 
     }
 
 
-@singledispatch
-def compute(operation: Operation, arrays: Arrays, to: Floats) -> None:
-    """Write what an operation makes of arrays, `[N, size]`, to its output."""
-    raise TypeError(type(operation).__name__)
-
-
 @compute.register
 def _(operation: Product, arrays: Arrays, to: Floats) -> None:
-    x = arrays[operation.input]
     (rows, columns), windows, groups = operation.places, operation.windows, operation.groups
-    image = x.reshape(len(x), *operation.size, groups, -1)
-    top, left, *_ = windows.padding
-    reach = [
-        (count - 1) * stride + dilation * (kernel - 1) + 1
-        for count, stride, dilation, kernel in zip(
-            (rows, columns), windows.stride, windows.dilation, windows.kernel, strict=True
-        )
-    ]
-    padded = np.zeros((len(x), *reach, *image.shape[3:]), np.float32)
-    inside = image[:, : reach[0] - top, : reach[1] - left]
-    padded[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
+    padded = padded_image(operation, arrays[operation.input])
     weight = operation.weight.reshape(groups, -1, *operation.weight.shape[1:])
     weight = np.ascontiguousarray(weight.transpose(2, 3, 4, 0, 1))
-    sums = np.zeros((len(x), rows, columns, *weight.shape[3:]), np.float32)
+    sums = np.zeros((len(padded), rows, columns, *weight.shape[3:]), np.float32)
     for i in range(windows.kernel[0]):
         for j in range(windows.kernel[1]):
             begin, start = i * windows.dilation[0], j * windows.dilation[1]
@@ -81,14 +75,36 @@ def _(operation: Product, arrays: Arrays, to: Floats) -> None:
             taps = taps[:, :rows, :columns]
             for channel, tap in enumerate(weight[i, j]):
                 sums += taps[..., channel, None] * tap
-    result = sums.reshape(len(x), rows, columns, -1)
+    finish_product(operation, sums.reshape(len(padded), rows, columns, -1), to)
+
+
+def padded_image(operation: Product, x: Floats) -> Floats:
+    """Return the places that the windows of a product reach, `[N, rows, columns, G, I / G]`."""
+    windows = operation.windows
+    image = x.reshape(len(x), *operation.size, operation.groups, -1)
+    top, left, *_ = windows.padding
+    reach = [
+        (count - 1) * stride + dilation * (kernel - 1) + 1
+        for count, stride, dilation, kernel in zip(
+            operation.places, windows.stride, windows.dilation, windows.kernel, strict=True
+        )
+    ]
+    padded = np.zeros((len(x), *reach, *image.shape[3:]), np.float32)
+    inside = image[:, : reach[0] - top, : reach[1] - left]
+    padded[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
+    return padded
+
+
+def finish_product(operation: Product, sums: Floats, to: Floats) -> None:
+    """Write what a product makes of its sums `[N, rows, columns, O]` without the bias."""
+    result = sums
     if operation.bias is not None:
         result = result + operation.bias
     if operation.function is not None:
         result = operation.function.of(result, result)
     if operation.pooled is not None:
         result = _largest(result, operation.pooled)
-    to[:] = result.reshape(len(x), -1)
+    to[:] = result.reshape(len(to), -1)
 
 
 def _largest(x: Floats, pooled: Pooled) -> Floats:

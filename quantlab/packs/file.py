@@ -1,0 +1,205 @@
+"""Packs in files, `.mlgpack`: one container of version 2 each (`quantlab.formats.compact`).
+
+Its tensors, by the name of a layer:
+
+    conv.basis conv.coeff_in conv.coeff_out    the factors of a generated weight
+    conv.weight                                the codes of a quantized weight, or floats
+    conv.scale conv.ratios                     what codes are multiplied by: of all, of each output
+    conv.bias conv.constant conv.divisors      as operations have them
+
+A second tensor of a name is `conv.bias#2`. `meta` is the program, see `plain`; of a weight of codes
+it has `{"codes": [layer, name of the scale, name of the ratios, order, shape]}`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.errors import DataError, VerificationError, check_kind
+from quantlab.files import write_atomically
+from quantlab.floats.operations import Elementwise, Operation, Product
+from quantlab.floats.program import FloatProgram, FloatTensor, Result
+from quantlab.formats import compact, container
+from quantlab.formats.compact import Compact
+from quantlab.packs import places
+from quantlab.packs.pack import Pack, Source
+from quantlab.packs.plain import operation_from, to_plain
+from quantlab.packs.weights import GeneratedWeight, Numbers, PlainWeight, Weight
+
+KIND = "mlgpack"
+_WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, MemoryError)
+
+
+def to_bytes(pack: Pack, *, is_coded: bool = True) -> bytes:
+    """Return a pack as a container; the same pack gives the same bytes.
+
+    is_coded: codes and floats are entropy-coded where that is smaller.
+    """
+    check_kind("pack", pack, Pack, "a Pack")
+    tensors: dict[str, Compact] = {}
+
+    def put(name: str, given: Compact) -> str:
+        same = 1
+        while (unique := name if same == 1 else f"{name}#{same}") in tensors:
+            same += 1
+        tensors[unique] = replace(given, is_coded=is_coded)
+        return unique
+
+    parts: dict[str, dict[str, list[Any]]] = {}
+    for layer, weight in pack.weights.items():
+        parts[layer] = {
+            part: [put(f"{layer}.{part}", _stored(numbers)), numbers.num_bits, numbers.is_odd]
+            for part, numbers in weight.parts.items()
+        }
+    operations = [_operation(pack, one, put) for one in pack.skeleton.operations]
+    program = pack.skeleton
+    meta = {
+        "inputs": {name: list(one.shape) for name, one in program.inputs.items()},
+        "results": {
+            name: [one.array, list(one.tensor.shape)] for name, one in program.results.items()
+        },
+        "sizes": {name: int(size) for name, size in program.sizes.items()},
+        "operations": operations,
+        "weights": parts,
+    }
+    return compact.pack(KIND, meta, tensors)
+
+
+def from_bytes(data: bytes, source: str) -> Pack:
+    """Return the pack of a container. source: its name, for errors.
+
+    Raises VerificationError for damaged data, UsageError for a file of another kind or a newer
+    version.
+    """
+    contents = container.unpack(data, KIND, source)
+    try:
+        return _pack(contents.meta, contents.tensors)
+    except _WRONG as error:
+        raise VerificationError(f"{source}: no pack can be made of it: {error}") from error
+
+
+def save(pack: Pack, path: Path, *, is_coded: bool = True) -> int:
+    """Write a pack and return its bytes. is_coded: as of `to_bytes`."""
+    data = to_bytes(pack, is_coded=is_coded)
+    write_atomically(path, data)
+    return len(data)
+
+
+def load(path: Path | str) -> Pack:
+    """Return the pack in a file. Raises DataError for a file that cannot be read, and as
+    `from_bytes`."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    return from_bytes(data, str(path))
+
+
+def _stored(numbers: Numbers) -> Compact:
+    return Compact(values=numbers.values, num_bits=numbers.num_bits, is_odd=numbers.is_odd)
+
+
+def _operation(pack: Pack, operation: Operation, put: Any) -> Any:
+    def tensor(values: NDArray[Any], field: str) -> str:
+        name: str = put(f"{operation.layer}.{field}", Compact(values=values))
+        return name
+
+    source = pack.sources.get(operation.output)
+    if source is None or not isinstance(operation, Product):
+        return to_plain(operation, tensor)
+    order = None if source.order is None else places.to_plain(source.order)
+    codes = [
+        source.name,
+        tensor(np.asarray(source.scale), "scale"),
+        tensor(source.ratios, "ratios"),
+        order,
+        list(operation.weight.shape),
+    ]
+    shown = to_plain(
+        replace(operation, weight=np.zeros(0)),
+        lambda values, field: "" if field == "weight" else tensor(values, field),
+    )
+    place = [field.name for field in fields(Product)].index("weight")
+    shown["Product"][place] = {"codes": codes}
+    return shown
+
+
+def _pack(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Pack:
+    weights = {name: _weight(parts, tensors) for name, parts in meta["weights"].items()}
+    sources: dict[str, Source] = {}
+    operations = [_read(plain, tensors, sources) for plain in meta["operations"]]
+    skeleton = FloatProgram(
+        inputs={name: FloatTensor(tuple(shape)) for name, shape in meta["inputs"].items()},
+        operations=operations,
+        results={
+            name: Result(array=array, tensor=FloatTensor(tuple(shape)))
+            for name, (array, shape) in meta["results"].items()
+        },
+        sizes=meta["sizes"],
+    )
+    pack = Pack(skeleton=skeleton, weights=weights, sources=sources)
+    _check(pack)
+    return pack
+
+
+def _read(plain: Any, tensors: Mapping[str, NDArray[Any]], sources: dict[str, Source]) -> Operation:
+    place = [field.name for field in fields(Product)].index("weight")
+    given = plain.get("Product", [None] * (place + 1))[place]
+    if not isinstance(given, dict) or "codes" not in given:
+        return operation_from(plain, tensors)
+    name, scale, ratios, order, shape = given["codes"]
+    values = [*plain["Product"]]
+    values[place] = None
+    operation = operation_from({"Product": values}, tensors)
+    assert isinstance(operation, Product)
+    sources[operation.output] = Source(
+        name=name,
+        scale=tensors[scale],
+        ratios=tensors[ratios],
+        order=None if order is None else places.from_plain(order),
+    )
+    return replace(operation, weight=np.broadcast_to(np.float32(0), tuple(shape)))
+
+
+def _weight(parts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Weight:
+    numbers = {
+        part: Numbers(values=tensors[name], num_bits=num_bits, is_odd=is_odd)
+        for part, (name, num_bits, is_odd) in parts.items()
+    }
+    if "weight" in numbers:
+        return PlainWeight(numbers=numbers["weight"])
+    return GeneratedWeight(
+        coeff_out=numbers.get("coeff_out"), coeff_in=numbers.get("coeff_in"), basis=numbers["basis"]
+    )
+
+
+def _check(pack: Pack) -> None:
+    """Raise ValueError for a program that names what is not there, so that running it cannot."""
+    program, written = pack.program, set(pack.skeleton.inputs)
+    for operation in program.operations:
+        for name in operation.inputs:
+            if name not in written:
+                raise ValueError(f"'{name}' is read before it is written")
+        if operation.output not in program.sizes:
+            raise ValueError(f"'{operation.output}' has no size")
+        written.add(operation.output)
+        if isinstance(operation, Elementwise):
+            sources = {"places": operation.input, "to_places": operation.output}
+            for field, array in sources.items():
+                _check_places(getattr(operation, field), program.size(array), array)
+            if operation.other_places is not None:
+                constant = operation.constant
+                size = program.size(str(operation.other)) if constant is None else constant.size
+                _check_places(operation.other_places, size, str(operation.other))
+    for result in program.results.values():
+        if result.array not in written:
+            raise ValueError(f"'{result.array}' is read before it is written")
+
+
+def _check_places(given: places.Places, size: int, array: str) -> None:
+    if given.size and not 0 <= given.min() <= given.max() < size:
+        raise ValueError(f"places {given.min()} to {given.max()} of the {size} in '{array}'")

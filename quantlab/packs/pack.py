@@ -1,0 +1,82 @@
+"""A network as a pack has it: a float program, most of whose weights are computed from codes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.errors import UsageError
+from quantlab.floats.interpreter import run
+from quantlab.floats.operations import Operation, Product
+from quantlab.floats.program import FloatProgram
+from quantlab.packs.products import compute
+from quantlab.packs.weights import Weight, scaled
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """Where the weight of a product comes from.
+
+    name: of the weight. scale, ratios: see `weights.scaled`; a batch norm behind the layer is in
+    them. order: which input of the layer each one of the product is, None: they are the same.
+    """
+
+    name: str
+    scale: NDArray[Any]
+    ratios: NDArray[Any]
+    order: NDArray[np.intp] | None = None
+
+    def weight(self, weight: Weight, shape: tuple[int, ...]) -> Floats:
+        """Return the weight `[O, rows, columns, I]` of a product. Raises ValueError for a shape
+        that it does not have."""
+        outputs, rows, columns, inputs = shape
+        kernels = scaled(weight.unscaled(), self.scale, self.ratios)
+        found = kernels.reshape(outputs, inputs, rows, columns).transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(found if self.order is None else found[..., self.order])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pack:
+    """See the module.
+
+    skeleton: the program, in which products with a source have a weight of their shape that means
+    nothing. weights: of codes, by the name of their layer. sources: of products, by their output.
+    """
+
+    skeleton: FloatProgram
+    weights: Mapping[str, Weight]
+    sources: Mapping[str, Source]
+
+    @cached_property
+    def program(self) -> FloatProgram:
+        """The program with all weights as floats of 32 bits."""
+        operations: list[Operation] = []
+        for operation in self.skeleton.operations:
+            source = self.sources.get(operation.output)
+            if isinstance(operation, Product) and source is not None:
+                weight = source.weight(self.weights[source.name], operation.weight.shape)
+                operations.append(replace(operation, weight=weight))
+            else:
+                operations.append(operation)
+        return replace(self.skeleton, operations=operations)
+
+    def run(self, x: NDArray[Any]) -> dict[str, Floats]:
+        """Return the results `[N, ...]` of a batch, by name.
+
+        x: `[N, ...]` as the network takes it, in floats. Sums of products are those of the linear
+        algebra of NumPy, in no stated order. Raises UsageError for another shape.
+        """
+        ((name, _),) = self.program.inputs.items()
+        return run(self.program, {name: np.asarray(x, np.float32)}, compute)
+
+    def scores(self, x: NDArray[Any]) -> Floats:
+        """Return the only result of a batch. Raises UsageError for a network with several."""
+        results = self.run(x)
+        if len(results) != 1:
+            raise UsageError(f"pack: {len(results)} results ({', '.join(results)}), one allowed")
+        return next(iter(results.values()))

@@ -1,0 +1,125 @@
+"""Packs compute what their networks do, from the same codes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import quantlab
+from quantlab.errors import UsageError
+from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec
+from quantlab.packs import from_bytes, make_pack, to_bytes
+from tests.quantlab.packs.networks import images, quantized, small
+
+TOLERANCE = {
+    "float32": 1e-5,
+    "float16": 5e-3,
+}  # of the largest score; biases have 11 bits in float16
+
+SPECS = {
+    "odd codes": MLGSpec(base_in=2, base_out=6),
+    "8 bits": MLGSpec(base_in=2, base_out=6, basis_bit=8, coeff_in_bit=8, coeff_out_bit=8),
+    "1 bit": MLGSpec(base_in=2, base_out=6, basis_bit=1, coeff_in_bit=1, coeff_out_bit=1),
+    "lsq": MLGSpec(base_in=2, base_out=6, quantizer="lsq"),
+    "midtread": MLGSpec(base_in=2, base_out=6, quantizer="midtread", coeff_in_bit=2),
+    "floats": MLGSpec(base_in=2, base_out=6, basis_bit=32, coeff_in_bit=32, coeff_out_bit=32),
+    "no outputs": MLGSpec(base_in=0, base_out=6),
+    "blocks": MLGSpec(base_in=2, base_out=6, linear_block=4),
+}
+
+
+def distance(network: nn.Module, pack: Any) -> float:
+    with torch.no_grad():
+        expected = network(images()).numpy()
+    return float(np.abs(pack.scores(images().numpy()) - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize("floats", ["float32", "float16"])
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_scores_are_those_of_the_network(spec: MLGSpec, floats: Any) -> None:
+    network = small(spec)
+    pack = make_pack(network, images(), floats=floats)
+    read = from_bytes(to_bytes(pack), "x")
+    assert distance(network, read) < TOLERANCE[floats]
+    assert np.array_equal(read.scores(images().numpy()), pack.scores(images().numpy()))
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+@pytest.mark.parametrize("is_coded", [False, True])
+def test_codes_are_those_of_the_layers(spec: MLGSpec, *, is_coded: bool) -> None:
+    network = small(spec)
+    read = from_bytes(to_bytes(make_pack(network, images()), is_coded=is_coded), "x")
+    names = {n for n, m in network.named_modules() if isinstance(m, MLGConv2d | MLGLinear)}
+    assert set(read.weights) == names
+    for name, weight in read.weights.items():
+        for part, numbers in weight.parts.items():
+            latent = network.get_parameter(f"{name}.{part}")
+            quantizer: Any = getattr(network.get_submodule(name), f"{part}_quantizer")
+            expected = latent if quantizer is None else quantizer.codes(latent)
+            assert np.array_equal(numbers.values, expected.detach().numpy())
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "num_bits", "is_odd"),
+    [
+        ("lsq", {"num_bits": 4}, 4, False),
+        ("lsq", {"num_bits": 4, "granularity": "per_axis:0"}, 4, False),
+        ("dorefa", {"num_bits": 3}, 3, True),
+        ("twn", {}, 2, False),
+    ],
+)
+def test_quantized_weights_are_kept_as_codes(
+    kind: str, settings: dict[str, Any], num_bits: int, *, is_odd: bool
+) -> None:
+    network = quantized(kind, **settings)
+    read = from_bytes(to_bytes(make_pack(network, images())), "x")
+    assert distance(network, read) < 1e-5
+    assert set(read.weights) == {"0", "3", "5"}
+    for name, weight in read.weights.items():
+        layer: Any = network.get_submodule(name)
+        numbers = weight.parts["weight"]
+        assert (numbers.num_bits, numbers.is_odd) == (num_bits, is_odd)
+        assert np.array_equal(numbers.values, layer.weight_quantizer.codes(layer.weight).numpy())
+
+
+def test_a_layer_that_is_used_twice_is_stored_once() -> None:
+    layer = MLGConv2d(3, 3, 3, padding=1, spec=MLGSpec(base_in=2, base_out=2))
+    network = nn.Sequential(layer, nn.Tanh(), layer, nn.Flatten()).eval()
+    pack = make_pack(network, images())
+    assert len(pack.weights) == 1
+    assert len(pack.sources) == 2
+    assert {source.name for source in pack.sources.values()} == {"0"}
+    assert distance(network, from_bytes(to_bytes(pack), "x")) < 1e-5
+
+
+def test_the_network_stays_as_it_is() -> None:
+    network = small().train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    make_pack(network, images())
+    assert network.training
+    assert all(torch.equal(before[name], x) for name, x in network.state_dict().items())
+    assert isinstance(network.get_submodule("conv"), MLGConv2d)
+
+
+def test_what_has_no_form() -> None:
+    network, wrong = small(), list[Any](["float61", 3])
+    quantlab.quantize(
+        network, [{"select": "conv", "on": "input", "algorithm": {"kind": "lsq", "num_bits": 4}}]
+    )
+    with pytest.raises(UsageError, match="layer 'conv': input_quantizer given, but between"):
+        make_pack(network, images())
+    with pytest.raises(UsageError, match="floats: 'float61' given, float32, float16 allowed; did"):
+        make_pack(small(), images(), floats=wrong[0])
+    with pytest.raises(UsageError, match=r"network: a int given, a torch\.nn\.Module allowed"):
+        make_pack(wrong[1], images())
+
+
+def test_floats_beyond_16_bits_are_refused() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).eval()
+    with torch.no_grad():
+        network.get_parameter("1.bias").fill_(1e5)
+    with pytest.raises(UsageError, match=r"1\.bias: 1e\+05 given, at most 6\.55e\+04 allowed as"):
+        make_pack(network, images(), floats="float16")
+    assert distance(network, make_pack(network, images())) < 1e-5
