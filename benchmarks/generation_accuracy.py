@@ -7,6 +7,7 @@ photos after the last epoch, of generated weights that of the reloaded pack.
     python -m benchmarks.generation_accuracy                          all rows that are missing
     python -m benchmarks.generation_accuracy --only=bsconv --seed=0 --epochs=60 --teacher=7
     python -m benchmarks.generation_accuracy --list
+    python -m benchmarks.generation_accuracy --sweep                  MLG with other bases
 
 The photos are those of problems/CIFAR10/data. Each row is written as soon as it is there, so that
 what is killed goes on with the next row; rows of another dense network, budget or number of epochs
@@ -18,16 +19,20 @@ import json
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
+import torch
 from torch import nn
 
 from benchmarks.generation.coded import coded_bytes, nncodec_bytes
 from benchmarks.generation.forms import form
+from benchmarks.generation.picture import Point, picture
 from benchmarks.generation.rivals.stored import file_bytes
-from benchmarks.generation.rows import COMMON, OPTIMIZERS, PLANS, plan, settings_of
+from benchmarks.generation.rows import COMMON, OPTIMIZERS, PLANS, ROWS, SWEEP, plan, settings_of
 from benchmarks.generation.trained import Run, run_of, train, train_rival, trained_network
 from benchmarks.generation.trained import main as command
 from benchmarks.harness import RESULTS, Row, origin, report
@@ -129,8 +134,10 @@ def part_of(name: str, seed: int, epochs: int, budget: int, teacher: Run) -> Pat
     return PARTS / f"{name}-seed{seed}-{epochs}-{budget}-{digest}.json"
 
 
-def jobs() -> list[tuple[str, int, int]]:
-    """Return all rows as (name, seed, epochs), short ones first."""
+def jobs(*, is_sweep: bool = False) -> list[tuple[str, int, int]]:
+    """Return all rows as (name, seed, epochs), short ones first; those of the sweep instead."""
+    if is_sweep:
+        return [("dense", 0, EPOCHS), *((name, 0, EPOCHS) for name in SWEEP)]
     short = [
         (name, seed, EPOCHS)
         for seed in range(max(row.num_seeds for row in PLANS.values()))
@@ -159,8 +166,11 @@ def main() -> None:
     """Measure and report."""
     arguments = _arguments()
     if arguments.list:
-        for name, seed, epochs in jobs():
+        for name, seed, epochs in jobs(is_sweep=arguments.sweep):
             print(f"--only={name} --seed={seed} --epochs={epochs}")
+        return
+    if not torch.cuda.is_available() and arguments.only is None:
+        print("generation_accuracy: no GPU here; nothing measured")
         return
     more = dict(part.split("=", 1) for part in arguments.set)
     teacher = _teacher(arguments, more)
@@ -168,7 +178,7 @@ def main() -> None:
     if arguments.only is not None:
         _measure_one(arguments, teacher, more)
         return
-    for name, seed, epochs in jobs():
+    for name, seed, epochs in jobs(is_sweep=arguments.sweep):
         if part_of(name, seed, epochs, arguments.budget, teacher).exists():
             continue
         options = [f"--only={name}", f"--seed={seed}", f"--epochs={epochs}"]
@@ -178,8 +188,36 @@ def main() -> None:
         line = [sys.executable, "-m", "benchmarks.generation_accuracy", *options]
         if subprocess.run(line, check=False).returncode:
             print(f"{name}, seed {seed}, {epochs} epochs: failed", file=sys.stderr, flush=True)
-    measured = [json.loads(path.read_text()) for path in sorted(PARTS.glob("*.json"))]
+    _report(arguments.budget, teacher)
+
+
+def _report(budget: int, teacher: Run) -> None:
+    """Write the results and the pictures of all rows with this budget and teacher."""
+    digest = teacher.record["weights_sha256"][:8]
+    paths = sorted(PARTS.glob(f"*-{budget}-{digest}.json"))
+    measured = [json.loads(path.read_text()) for path in paths]
     report("generation_accuracy", table(measured))
+    for name, rows in (("generation_accuracy", PLANS), ("generation_bases", SWEEP)):
+        points = points_of([row for row in measured if row["row"] in rows])
+        if points:
+            drawn = picture("Top-1 on the test photos over the bytes of the file", points)
+            (RESULTS / f"{name}.svg").write_text(drawn, encoding="utf-8")
+
+
+def points_of(measured: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """Return a point for each row and its number of epochs, the mean over its seeds."""
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in measured:
+        groups[row["row"], row["epochs"]].append(row)
+    return [
+        Point(
+            name=name,
+            kind=f"{'rivals' if plan(name).rival else plan(name).config}, {epochs} epochs",
+            num_bytes=mean(row["file_bytes"] for row in rows),
+            top1=mean(row["top1"] for row in rows),
+        )
+        for (name, epochs), rows in groups.items()
+    ]
 
 
 def _measure_one(arguments: argparse.Namespace, teacher: Run, more: Mapping[str, str]) -> None:
@@ -218,7 +256,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     add = parser.add_argument
     add("--list", action="store_true", help="say which rows there are")
-    add("--only", choices=PLANS, metavar="NAME", help="one row")
+    add("--sweep", action="store_true", help="other bases with floats, instead of the rows")
+    add("--only", choices=ROWS, metavar="NAME", help="one row")
     add("--seed", type=int, default=0, help="of that row")
     add("--epochs", type=int, default=EPOCHS, help="of that row")
     parser.add_argument(

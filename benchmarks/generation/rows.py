@@ -80,13 +80,24 @@ PLANS: dict[str, Plan] = {
     },
 }
 
+# The bases of the document's scan, (base_out, base_in), with floats for factors.
+_SCAN = ((8, 8), (17, 3), (30, 1), (28, 4), (44, 2), (47, 7), (42, 8))
+_FLOATS = {"basis_bit": 32, "coeff_in_bit": 32, "coeff_out_bit": 32}
+SWEEP: dict[str, Plan] = {
+    f"bases-{base_in}-{base_out}": _generated(
+        {"base_in": base_in, "base_out": base_out, **_FLOATS}, num_seeds=1
+    )
+    for base_out, base_in in _SCAN
+}
+ROWS = PLANS | SWEEP
+
 
 def plan(name: str) -> Plan:
     """Return a row. Raises UsageError with the nearest name."""
-    if name not in PLANS:
-        hint = did_you_mean(name, list(PLANS))
-        raise UsageError(f"--only: {name!r} given, {', '.join(PLANS)} allowed{hint}")
-    return PLANS[name]
+    if name not in ROWS:
+        hint = did_you_mean(name, list(ROWS))
+        raise UsageError(f"--only: {name!r} given, {', '.join(ROWS)} allowed{hint}")
+    return ROWS[name]
 
 
 def settings_of(

@@ -8,7 +8,7 @@ from benchmarks.generation import trained
 from benchmarks.generation.forms import FORMS
 from benchmarks.generation.rows import PLANS, plan, settings_of
 from benchmarks.generation.trained import _library, _resolved
-from benchmarks.generation_accuracy import LONG, jobs, measure, table, train_teacher
+from benchmarks.generation_accuracy import LONG, jobs, measure, points_of, table, train_teacher
 from experiments.experiment.assembly import build_network
 from experiments.library import load_problem
 from quantlab.algorithms.layers import carries
@@ -52,6 +52,20 @@ def test_jobs_name_each_row_once() -> None:
         sum(1 for one in found if one[0] == name and one[2] != LONG) == row.num_seeds
         for name, row in PLANS.items()
     )
+
+
+def test_the_sweep_has_the_documents_bases() -> None:
+    found = [name for name, _, _ in jobs(is_sweep=True)]
+    assert found[0] == "dense"
+    assert "bases-2-44" in found
+    assert plan("bases-2-44").settings["mlg.base_out"] == "44"
+    assert plan("bases-2-44").settings["mlg.basis_bit"] == "32"
+
+
+def test_points_are_means_over_seeds() -> None:
+    rows = [{"row": "svd", "epochs": 60, "top1": top1, "file_bytes": 1000} for top1 in (90.0, 91.0)]
+    (point,) = points_of(rows)
+    assert (point.name, point.kind, point.top1) == ("svd", "rivals, 60 epochs", 90.5)
 
 
 def test_unknown_rows() -> None:
