@@ -6,7 +6,7 @@ put back, and numbers of Python stay as they were recorded.
 """
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +29,18 @@ class RecordedGraphs:
     def __init__(self) -> None:
         self.num_recorded = 0
 
-    def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
+    def record(
+        self, work: Callable[[], T], generators: Iterable[torch.Generator] = ()
+    ) -> tuple[T, Callable[[], None]]:
         self.num_recorded += 1
         recorder = _Recorder()
-        random = torch.get_rng_state()
+        drawn = [torch.default_generator, *generators]
+        states = [generator.get_state() for generator in drawn]
         with recorder:
             result = work()
         recorder.put_back()
-        torch.set_rng_state(random)
+        for generator, state in zip(drawn, states, strict=True):
+            generator.set_state(state)
         return result, recorder.repeat
 
     @contextmanager

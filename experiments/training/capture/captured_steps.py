@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from experiments.data.feed import Feed
@@ -21,6 +22,7 @@ from experiments.training.capture.watch import Watch
 from experiments.training.random_state import processor_draws
 from experiments.training.step import Outcome, Step
 from quantlab.errors import UsageError
+from quantlab.quantizer import Quantizer
 
 _FIRST = 3  # steps that run as usual before a recording
 _MOST_CHANGES = 20  # in a row, in an epoch
@@ -137,7 +139,7 @@ class CapturedSteps:
             for parameter in parameters:
                 parameter.grad = None  # so that backward makes new ones, whose addresses stay
         try:
-            recorded = self._graphs.record(work)
+            recorded = self._graphs.record(work, self._generators())
         except RuntimeError as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             self._give_up(f"the step cannot be recorded: {reason}")
@@ -145,6 +147,11 @@ class CapturedSteps:
         if is_first:
             self._gradients = [parameter.grad for parameter in parameters]
         return recorded
+
+    def _generators(self) -> list[torch.Generator]:
+        """Return what quantizers draw from."""
+        found = [m.generator for m in self._network.modules() if isinstance(m, Quantizer)]
+        return [generator for generator in found if generator is not None]
 
     def _unlike(self) -> str | None:
         """Return why the coming step cannot be replayed yet, None if it can."""

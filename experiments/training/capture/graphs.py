@@ -6,7 +6,7 @@ one. What it reads and writes keeps its address.
 
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -23,10 +23,15 @@ _WAITS = "called a synchronizing"  # in torch's warning
 class Graphs(Protocol):
     """Records work on a device."""
 
-    def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
+    def record(
+        self, work: Callable[[], T], generators: Iterable[torch.Generator] = ()
+    ) -> tuple[T, Callable[[], None]]:
         """Return what `work` returned, and a function that does the same operations again on the
-        same addresses. Nothing is computed before it is called. Raises RuntimeError for work that
-        cannot be recorded."""
+        same addresses. Nothing is computed before it is called.
+
+        generators: those that it draws from, beside the device's own. Raises RuntimeError for work
+        that cannot be recorded.
+        """
 
     def waits(self) -> AbstractContextManager[list[str]]:
         """Gather, while the context lasts, the places in the code that wait for the device."""
@@ -40,8 +45,12 @@ def graphs_of(device: torch.device) -> Graphs | None:
 class CudaGraphs:
     """See `Graphs`."""
 
-    def record(self, work: Callable[[], T]) -> tuple[T, Callable[[], None]]:
+    def record(
+        self, work: Callable[[], T], generators: Iterable[torch.Generator] = ()
+    ) -> tuple[T, Callable[[], None]]:
         graph = torch.cuda.CUDAGraph()
+        for generator in generators:
+            graph.register_generator_state(generator)
         cause: RuntimeError | None = None
         try:
             # Other threads, writing checkpoints say, may go on meanwhile.

@@ -24,6 +24,9 @@ ADAM = "--training.optimizer={class: Adam, params: {lr: 0.01}}"
 LSQ = "{kind: lsq, num_bits: 4, start_epoch: 1}"
 RULES = f"--quantize.rules=[{{select: '*', on: weight, algorithm: {LSQ}}}, "
 RULES += f"{{select: '!first', on: input, algorithm: {LSQ}}}]"
+ANA = "{kind: ana, num_levels: 3, forward: random, start_epoch: 1"
+ANA += ", noise: {kind: constant, value: 0.5}, noise_backward: {kind: constant, value: 0.5}}"
+DRAWN = f"--quantize.rules=[{{select: '*', on: weight, algorithm: {ANA}}}]"
 ITEM = """
 
 class Waits(Plain):
@@ -52,6 +55,7 @@ def captured(lab: Lab, exp_id: int = 0) -> str:
         ("--training.precision=bfloat16", "--training.channels_last=true"),
         ("--training.precision=float16",),
         (RULES,),
+        (DRAWN,),
         ("--data.batch_size=7",),
         pytest.param(("--training.compile=true",), marks=pytest.mark.long),
         pytest.param(("--training.compile=true", RULES), marks=pytest.mark.long),

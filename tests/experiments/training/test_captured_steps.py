@@ -26,6 +26,9 @@ USUAL = (
 LSQ = "{kind: lsq, num_bits: 4, start_epoch: 1}"
 RULES = f"--quantize.rules=[{{select: '*', on: weight, algorithm: {LSQ}}}, "
 RULES += f"{{select: '!first', on: input, algorithm: {LSQ}}}]"
+ANA = "{kind: ana, num_levels: 3, forward: random, start_epoch: 1"
+ANA += ", noise: {kind: constant, value: 0.5}, noise_backward: {kind: constant, value: 0.5}}"
+DRAWN = f"--quantize.rules=[{{select: '*', on: weight, algorithm: {ANA}}}]"
 
 LINE = "        hidden = self.relu(self.linear1(self.flatten(x_NCHW)))\n        {}\n"
 UNFIT = """
@@ -73,13 +76,14 @@ def assert_same_bytes(lab: Lab) -> None:
         (("--training.optimizer.params.nesterov=true",), 2, "20 of 24 steps captured"),
         (("--data.batch_size=7",), 2, "20 of 28 steps captured"),
         ((RULES,), 2, "14 of 24 steps captured"),
+        ((DRAWN,), 2, "17 of 24 steps captured"),
         (("--monitor=[{stat: weight_norm, period: 5}]",), 2, "that the monitor measured"),
         (("--monitor=[{stat: sign_flips, period: 3}]",), 2, "not captured: 8 that the monitor"),
         (("--training.optimizer={class: Adagrad, params: {lr: 0.1}}",), 1,
          "not the update: torch has no form of Adagrad that can be recorded"),
         (("--network.class=PassesBy",), 2, "20 of 24 steps captured"),
     ],
-    ids=["momentum", "accumulate", "clip", "average", "nesterov", "partial", "quantized",
+    ids=["momentum", "accumulate", "clip", "average", "nesterov", "partial", "quantized", "drawn",
          "monitor", "often", "adagrad", "no gradient"],
 )  # fmt: skip
 def test_captured_steps_give_the_same_bytes(
