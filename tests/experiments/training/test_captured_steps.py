@@ -76,7 +76,7 @@ def assert_same_bytes(lab: Lab) -> None:
         (("--training.optimizer.params.nesterov=true",), 2, "20 of 24 steps captured"),
         (("--data.batch_size=7",), 2, "20 of 28 steps captured"),
         ((RULES,), 2, "14 of 24 steps captured"),
-        ((DRAWN,), 2, "17 of 24 steps captured"),
+        ((DRAWN,), 4, "17 of 24 steps captured"),
         (("--monitor=[{stat: weight_norm, period: 5}]",), 2, "that the monitor measured"),
         (("--monitor=[{stat: sign_flips, period: 3}]",), 2, "not captured: 8 that the monitor"),
         (("--training.optimizer={class: Adagrad, params: {lr: 0.1}}",), 1,
