@@ -50,17 +50,18 @@ LargestNumber = Literal["max", "one", "squashed"]
 class _Squashed(Function):
     @staticmethod
     def forward(ctx: Any, w: Tensor, scale: Tensor, widest: Tensor, num_steps: int) -> Tensor:
-        ctx.save_for_backward(w, scale, widest)
+        # Not the buffers themselves: a second call of the layer observes, and writes them.
+        ctx.save_for_backward(w, scale * num_steps / widest)
         ctx.num_steps = num_steps
         codes = squashed_codes(w, widest, num_steps).to(scale.dtype)
         return narrow(codes * scale, w.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        w, scale, widest = ctx.saved_tensors
+        w, gain = ctx.saved_tensors
         if ctx.num_steps == 1:
             return grad, None, None, None
-        slope = (1.0 - torch.tanh(widen(w)).square()) * (scale * ctx.num_steps / widest)
+        slope = (1.0 - torch.tanh(widen(w)).square()) * gain
         return (grad * slope).to(w.dtype), None, None, None
 
 

@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
+from quantlab.algorithms import quantize
 from quantlab.algorithms.binary import BinaryConfig
+from quantlab.algorithms.conductor import Conductor
 from quantlab.algorithms.dorefa import DorefaConfig
 from quantlab.algorithms.dorefa_sym import DorefaSymConfig
 from quantlab.algorithms.ternary import TernaryConfig
@@ -82,3 +85,17 @@ def test_settings_that_do_not_fit_the_tensor(config, on, message: str) -> None:
 def test_too_many_bits() -> None:
     with pytest.raises(UsageError, match=r"^num_bits: .* less than or equal to 8 .got 9.$"):
         DorefaConfig(num_bits=9)
+
+
+@pytest.mark.parametrize("kind", ["dorefa", "dorefa_sym", "ste", "twn"])
+def test_a_layer_that_is_called_twice_is_trained(kind: str) -> None:
+    """Its grid follows the weight at each call, also between the first and its backward pass."""
+    layer = nn.Linear(4, 4)
+    bits = {} if kind == "twn" else {"num_bits": 3}
+    rule = {"select": "*", "on": "weight", "algorithm": {"kind": kind, "start_epoch": 0, **bits}}
+    network = nn.Sequential(layer, layer)
+    conductor = Conductor(quantize(network, [rule]))
+    for _ in conductor.steps([0]):
+        network(torch.randn(3, 4)).square().mean().backward()
+    assert layer.weight.grad is not None
+    assert float(layer.weight.grad.abs().max()) > 0
