@@ -4,6 +4,7 @@ J. Gu et al., Towards memory-efficient neural networks via multi-level in situ g
 2021, arXiv:2108.11430.
 """
 
+from quantlab.generation.convert import convert
 from quantlab.generation.generate import generate
 from quantlab.generation.layers import MLGConv2d, MLGLinear
 from quantlab.generation.orthonormality import orthonormality
@@ -14,6 +15,7 @@ __all__ = [
     "MLGConv2d",
     "MLGLinear",
     "MLGSpec",
+    "convert",
     "generate",
     "orthonormality",
     "orthonormality_of",

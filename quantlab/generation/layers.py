@@ -274,6 +274,14 @@ def checked_shapes(layer: nn.Module, spec: MLGSpec) -> FactorShapes:
     return shapes
 
 
+def stays_dense(layer: nn.Module, spec: MLGSpec) -> bool:
+    """Return whether the published rules leave a layer as it is, since no level of its weight would
+    have fewer terms."""
+    if not isinstance(layer, nn.Conv2d | nn.Linear):
+        return False
+    return factor_shapes(viewed_shape(layer, spec), spec).is_dense
+
+
 def make_generated(layer: nn.Module, spec: MLGSpec, *, deviation: Tensor | None = None) -> None:
     """Make a layer generate its weight from random factors, in place: it changes its class, and its
     weight goes.
@@ -297,9 +305,34 @@ def project_layer(layer: nn.Module, spec: MLGSpec, *, method: Method, seed: int 
     view = dense.reshape(viewed_shape(layer, spec))
     factors, scales = projected_factors(view, spec, method, seed)
     put_factors(layer, spec, factors, scales)
-    error = weight_of(layer).sub_(dense)
-    size = float(torch.linalg.vector_norm(dense))
-    return float(torch.linalg.vector_norm(error)) / size if size else 0.0
+    return _error(layer, dense)
+
+
+@torch.no_grad()
+def project_again(layer: Generated, dense: Tensor, *, method: Method, seed: int = 0) -> float:
+    """Set the factors of a layer to a projection of a weight, in place; they stay the parameters
+    that they are. See `project_layer`."""
+    view = dense.to(layer.basis).reshape(viewed_shape(layer, layer.spec))
+    factors, scales = projected_factors(view, layer.spec, method, seed)
+    for name, latent in factors.by_name.items():
+        if latent is not None:
+            parameter = layer.get_parameter(name)
+            parameter.copy_(latent)
+            _start(layer._modules[f"{name}_quantizer"], parameter, scales.get(name))
+    return _error(layer, dense.to(layer.basis))
+
+
+def share_factors(layer: nn.Module, owner: Generated) -> None:
+    """Make a layer generate its weight from the factors of another one, whose weight it had."""
+    checked_shapes(layer, owner.spec)
+    layer._parameters.pop("weight")
+    layer.__class__ = type(owner)
+    layer._modules.pop("weight_quantizer", None)
+    vars(layer)["spec"] = owner.spec
+    for name in FACTORS:
+        layer.register_parameter(name, owner._parameters[name])
+        layer.register_module(f"{name}_quantizer", owner._modules[f"{name}_quantizer"])
+    _add_slots(layer)
 
 
 @torch.no_grad()
@@ -329,9 +362,27 @@ def put_factors(
         layer.register_module(
             f"{name}_quantizer", None if quantizer is None else quantizer.train(layer.training)
         )
+    _add_slots(layer)
+
+
+def _add_slots(layer: nn.Module) -> None:
     for slot in EDGE_SLOTS:
         if slot not in layer._modules:
             layer.register_module(slot, None)
+
+
+def _error(layer: nn.Module, dense: Tensor) -> float:
+    """Return |W - generated| / |W|, 0 for a weight of zeros."""
+    size = float(torch.linalg.vector_norm(dense))
+    difference = weight_of(layer).sub_(dense)
+    return float(torch.linalg.vector_norm(difference)) / size if size else 0.0
+
+
+def _start(quantizer: nn.Module | None, factor: Tensor, scale: Tensor | None) -> None:
+    if isinstance(quantizer, Quantizer):
+        quantizer.observe(factor)
+        if scale is not None:
+            set_scale(quantizer, scale)
 
 
 def _from_dense(
