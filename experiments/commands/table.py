@@ -90,7 +90,12 @@ COMMANDS: Mapping[str, Command] = {
         module="test",
         syntax=Syntax(
             help="test a run's network",
-            options={**options.STORED_NETWORK, "json": options.JSON, "dist": options.DIST},
+            options={
+                **options.STORED_NETWORK,
+                "pack": Option(help="test the pack that `generate` wrote", is_flag=True),
+                "json": options.JSON,
+                "dist": options.DIST,
+            },
             required=("problem", "exp_id"),
         ),
     ),
@@ -146,6 +151,25 @@ COMMANDS: Mapping[str, Command] = {
                 ),
                 "images": Option(help="with --torchvision: a folder of photos"),
             },
+        ),
+    ),
+    "generate": Command(
+        module="generate",
+        syntax=Syntax(
+            help="write a run's network as one small file, weights as their codes",
+            options={
+                **options.STORED_NETWORK,
+                "floats": Option(
+                    help="how scales, biases and plain weights are kept: float32, the default, "
+                    "or float16",
+                    allowed=("float32", "float16"),
+                ),
+                "entropy": Option(
+                    help="whether codes are entropy-coded: yes, the default, or no",
+                    allowed=("yes", "no"),
+                ),
+            },
+            required=("problem", "exp_id"),
         ),
     ),
     "export": Command(

@@ -3,7 +3,8 @@
 from rich.table import Table
 
 from experiments.command_line import Invocation
-from experiments.commands.restored import restore
+from experiments.commands.restored import Restored, restore
+from experiments.deployment.packed import packed_network
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.session import session_of
 from experiments.progress import console, show
@@ -22,29 +23,37 @@ def run(invocation: Invocation) -> int:
         data=restored.data(session.communicator),
         session=session,
     )
+    network, tested = restored.network, f"{restored.checkpoint}.ckpt"
+    if invocation.has("pack"):
+        network, tested = packed_network(restored.artefacts), f"{restored.checkpoint}, its pack,"
     session.communicator.limit_waits()
-    network, loss = restored.network.to(session.device), restored.loss.to(session.device)
+    network, loss = network.to(session.device), restored.loss.to(session.device)
     metrics = experiment.test(network, loss, experiment.new_meter())
     if session.communicator.is_root:
-        _print(invocation, restored.folder.name, restored.checkpoint, metrics, experiment)
+        _print(invocation, restored, tested, metrics, experiment)
     session.communicator.close()
     return 0
 
 
 def _print(
     invocation: Invocation,
-    run_name: str,
-    checkpoint: str,
+    restored: Restored,
+    tested: str,
     metrics: dict[str, float],
     experiment: Experiment,
 ) -> None:
     used, whole = len(experiment.test_samples), len(experiment.data.test)
     if invocation.has("json"):
-        found = {"id": run_name, "checkpoint": checkpoint, "data": experiment.data.source}
+        found = {
+            "id": restored.folder.name,
+            "checkpoint": restored.checkpoint,
+            "is_pack": invocation.has("pack"),
+            "data": experiment.data.source,
+        }
         console.print_json(as_json({**found, "samples": used, "metrics": metrics}))
         return
     share = f"{used:,} of {whole:,} samples of " if used < whole else ""
-    title = f"{run_name} {checkpoint}.ckpt on {share}{experiment.data.source}"
+    title = f"{restored.folder.name} {tested} on {share}{experiment.data.source}"
     table = Table("metric", "value", title=title)
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}")

@@ -1,0 +1,44 @@
+"""`main.py generate`: a run's network in one small file, weights as their codes."""
+
+from collections import Counter
+
+from rich.table import Table
+
+from experiments.command_line import Invocation
+from experiments.commands.restored import restore
+from experiments.deployment.packed import FILE
+from experiments.deployment.samples import raw_samples
+from experiments.progress import console, show
+from quantlab.files import write_atomically
+from quantlab.packs import make_pack, pack_sizes, to_bytes
+
+_NUM_SAMPLES = 2  # whose shape a network is traced with
+
+
+def run(invocation: Invocation) -> int:
+    """Write the pack of a checkpoint, say what each layer takes in it."""
+    restored = restore(invocation)
+    samples, _ = raw_samples(restored.data().test, restored.library, _NUM_SAMPLES)
+    example = restored.library.preprocess.evaluate(samples)
+    floats = invocation.options.get("floats", "float32")
+    pack = make_pack(restored.network, example, floats=floats)
+    data = to_bytes(pack, is_coded=invocation.options.get("entropy", "yes") == "yes")
+    path = restored.artefacts / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, data)
+    show(_table(data))
+    console.print(f"pack: {path}", markup=False)
+    return 0
+
+
+def _table(data: bytes) -> Table:
+    table = Table("layer", "parts", "bytes")
+    layers = Counter[str]()
+    parts: dict[str, list[str]] = {}
+    for size in pack_sizes(data):
+        layers[size.layer] += size.nbytes
+        parts.setdefault(size.layer, []).append(size.part)
+    for layer, nbytes in layers.items():
+        table.add_row(layer, ", ".join(parts[layer]), f"{nbytes:,}")
+    table.add_row("the file", "", f"{len(data):,}")
+    return table

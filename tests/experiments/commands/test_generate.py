@@ -1,0 +1,55 @@
+"""`main.py generate` and `main.py test --pack` on runs of the toy problem, in this process."""
+
+import json
+import re
+
+import pytest
+
+import main
+from quantlab.packs import load, pack_sizes
+from tests.experiments.commands.test_verify import deployed
+from tests.lab import TOY_RUN, Lab
+
+WEIGHTS = "[{select: '*', on: weight, algorithm: {kind: lsq, num_bits: 4}}]"
+GENERATE = ("generate", "--problem=Toy", "--exp_id=0")
+TEST = ("test", "--problem=Toy", "--exp_id=0", "--json")
+
+
+def metrics(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, float]:
+    capsys.readouterr()
+    assert main.main([*TEST, *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["is_pack"] == ("--pack" in arguments)
+    values: dict[str, float] = found["metrics"]
+    return values
+
+
+def test_the_pack_is_the_network(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([*TOY_RUN, f"--quantize.rules={WEIGHTS}"]) == 0
+    capsys.readouterr()
+    assert main.main([*TEST, "--pack"]) == 3
+    assert re.search(r"network\.mlgpack: .*generate", capsys.readouterr().err)
+    assert main.main(GENERATE) == 0
+    out = capsys.readouterr().out
+    data = (deployed(lab) / "network.mlgpack").read_bytes()
+    assert f"{len(data):,}" in out
+    assert str(deployed(lab) / "network.mlgpack") in out.replace("\n", "")
+    assert sum(size.nbytes for size in pack_sizes(data)) == len(data)
+    codes = load(deployed(lab) / "network.mlgpack").weights
+    assert {weight.parts["weight"].num_bits for weight in codes.values()} == {4}
+    expected = metrics(capsys)
+    assert metrics(capsys, "--pack") == pytest.approx(expected, rel=1e-5)
+    assert main.main([*GENERATE, "--floats=float16", "--entropy=no"]) == 0
+    assert metrics(capsys, "--pack") == pytest.approx(expected, rel=1e-2)
+
+
+def test_a_damaged_pack_is_not_tested(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([*TOY_RUN, f"--quantize.rules={WEIGHTS}"]) == 0
+    assert main.main(GENERATE) == 0
+    path = deployed(lab) / "network.mlgpack"
+    path.write_bytes(path.read_bytes()[:-40])
+    capsys.readouterr()
+    assert main.main([*TEST, "--pack"]) == 5
+    error = capsys.readouterr().err
+    assert "network.mlgpack: " in error
+    assert error.count("\n") == 1
