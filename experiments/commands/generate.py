@@ -11,6 +11,7 @@ from experiments.deployment.samples import raw_samples
 from experiments.progress import console, show
 from quantlab.files import write_atomically
 from quantlab.packs import make_pack, pack_sizes, to_bytes
+from quantlab.packs.lower import FloatName
 
 _NUM_SAMPLES = 2  # whose shape a network is traced with
 
@@ -20,7 +21,7 @@ def run(invocation: Invocation) -> int:
     restored = restore(invocation)
     samples, _ = raw_samples(restored.data().test, restored.library, _NUM_SAMPLES)
     example = restored.library.preprocess.evaluate(samples)
-    floats = invocation.options.get("floats", "float32")
+    floats: FloatName = "float16" if invocation.options.get("floats") == "float16" else "float32"
     pack = make_pack(restored.network, example, floats=floats)
     data = to_bytes(pack, is_coded=invocation.options.get("entropy", "yes") == "yes")
     path = restored.artefacts / FILE
