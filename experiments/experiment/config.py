@@ -6,6 +6,7 @@ from pydantic import Field
 
 from experiments.experiment.early import EarlyConfig
 from quantlab.algorithms.rules import QuantizeConfig
+from quantlab.generation.config import MLGConfig
 from quantlab.monitor.entry import Entry
 from quantlab.sparse.config import PruneConfig
 
@@ -13,6 +14,7 @@ from quantlab.sparse.config import PruneConfig
 class Config(EarlyConfig):
     """All sections; each model stands beside what it configures."""
 
+    mlg: MLGConfig | None = None
     prune: PruneConfig | None = None
     quantize: QuantizeConfig = QuantizeConfig()
     monitor: list[Entry] = Field(default=[])

@@ -18,6 +18,7 @@ class EarlyConfig(Section):
     training: TrainingConfig
     teacher: TeacherConfig | None = None
     criterion: CriterionConfig = CriterionConfig()
+    mlg: Any = None
     prune: Any = None
     quantize: Any = None
     monitor: Any = None

@@ -7,6 +7,7 @@ SECTIONS = (
     "training",
     "teacher",
     "criterion",
+    "mlg",
     "prune",
     "quantize",
     "monitor",

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from experiments.training.stages.generate import GENERATE
 from experiments.training.stages.prune import PRUNE
 from experiments.training.stages.quantize import QUANTIZE
 from experiments.training.stages.stage import Stage
 
-STAGES: Sequence[Stage] = (PRUNE, QUANTIZE)
+STAGES: Sequence[Stage] = (GENERATE, PRUNE, QUANTIZE)

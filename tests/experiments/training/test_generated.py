@@ -1,0 +1,78 @@
+"""Runs of networks with generated layers, of the toy problem."""
+
+from typing import Any
+
+import pytest
+import torch
+
+import main
+from experiments.progress import Steps
+from tests.experiments.training.test_resume import kill
+from tests.experiments.training.test_trainer import run, saved
+from tests.lab import TOY_RUN, Lab
+
+GENERATED = (*TOY_RUN, "--mlg.base_in=2", "--mlg.base_out=3", "--mlg.layers=type:Conv2d")
+FACTORS = {"basis", "coeff_in", "coeff_out"}
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert main.main([*arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line.removeprefix("main.py: ")
+
+
+def state(lab: Lab, exp_id: int) -> dict[str, Any]:
+    path = lab.folder(exp_id).fold(0) / "saves" / "last.ckpt"
+    loaded: dict[str, Any] = torch.load(path, weights_only=True)
+    return loaded
+
+
+def test_what_is_trained_is_factors(lab: Lab) -> None:
+    run(*GENERATED, "--training.ema.decay=0.9")
+    weights = saved(lab, 0)
+    assert not any(name.startswith("conv") and name.endswith("weight") for name in weights)
+    assert FACTORS & {name.rsplit(".", 1)[-1] for name in weights}
+    groups = state(lab, 0)["optimizer"]["param_groups"]
+    assert [group["weight_decay"] for group in groups][1:] == [0.0]
+    run("test", "--problem=Toy", "--exp_id=0")
+
+
+@pytest.mark.parametrize("quantizer", ["dorefa_sym", pytest.param("lsq", marks=pytest.mark.long)])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    lab: Lab, quantizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = (
+        *GENERATED,
+        f"--mlg.quantizer={quantizer}",
+        "--training.ema.decay=0.8",
+        "--training.optimizer.class=Adam",
+        "--training.optimizer.params.lr=0.01",
+        "--checkpoint.every_epochs=1",
+    )
+    run(*chosen)
+    kill(chosen, 3, monkeypatch, (Steps, "advance"))
+    assert lab.record(1)["status"] != "done"
+    run("resume", "--problem=Toy", "--exp_id=1")
+    assert lab.record(1)["weights_sha256"] == lab.record(0)["weights_sha256"]
+
+
+def test_the_documented_flags_are_taken(lab: Lab) -> None:
+    run(*GENERATED, "--mlg.basis_bit=3", "--mlg.coeff_in_bit=6", "--mlg.coeff_out_bit=3")
+    assert lab.folder(0).path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--mlg.basis_bit=9",), "mlg.basis_bit: 9 given, 1 to 8, or 32 for floats, allowed"),
+        (("--mlg.base_on=9",), "mlg.base_on: unknown key; did you mean 'base_in'"),
+        (("--mlg.layers=type:Conv3d",), "mlg.layers: select: 'type:Conv3d' matches no layer"),
+        (("--prune.sparsity=0.5",), "mlg: given beside prune; one of them allowed"),
+    ],
+)
+def test_impossible_sections_are_refused(
+    lab: Lab, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in refusal(capsys, *GENERATED, *arguments)
+    assert not lab.folder(0).path.exists()
