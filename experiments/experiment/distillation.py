@@ -22,16 +22,29 @@ _NUM_DIGITS = 12  # of a hash, for people
 
 
 def is_distilled(config: Config) -> bool:
-    """Return whether the network learns from the teacher's scores."""
+    """Return whether the network learns from the teacher's scores: it does if there is one, but in
+    runs with generated layers `mlg.kd` says so."""
+    if config.mlg is not None and not config.mlg.kd:
+        return False
     return config.teacher is not None
 
 
 def check_criterion(config: Config, document: Document) -> None:
-    """Raise UsageError for settings of `criterion` that have no effect."""
+    """Raise UsageError if there is no teacher to learn from, and for settings of `teacher` and
+    `criterion` that have no effect."""
+    mlg = config.mlg
+    if mlg is not None and mlg.kd and config.teacher is None:
+        message = (
+            "true given without a teacher; set teacher.exp_id, or a file as teacher.checkpoint"
+        )
+        raise complain(document, ("mlg", "kd"), message)
+    if mlg is not None and not mlg.kd and mlg.projection_alg is None and config.teacher is not None:
+        message = "given, without effect as mlg.kd is false and mlg.projection_alg is null"
+        raise complain(document, (KEY,), message)
     reasons: dict[str, str] = {}
     if not is_distilled(config):
         reasons |= dict.fromkeys(("temperature", "alpha"), "nothing is learned from a teacher")
-    if getattr(config, "mlg", None) is None:
+    if mlg is None:
         reasons["ortho_loss_weight"] = "no layer is generated"
     default = CriterionConfig()
     for name, reason in reasons.items():

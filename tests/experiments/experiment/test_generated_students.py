@@ -1,0 +1,91 @@
+"""Runs whose layers are generated, and learn from a teacher or are held orthonormal."""
+
+import pytest
+import torch
+
+import main
+from experiments.experiment import experiment
+from tests.experiments.experiment.test_teacher import TEACHER, WIDE, digest, refusal, saved, train
+from tests.lab import Lab
+from tests.recorded_graphs import RecordedGraphs
+
+MLG = ("--mlg.layers=type:Linear", "--mlg.linear_block=4", "--mlg.base_in=2", "--mlg.base_out=3")
+ORTHO = "--criterion.ortho_loss_weight=0.5"
+ONCE = "--experiment.epochs=1"
+
+
+def test_kd_switches_distillation_on(lab: Lab) -> None:
+    assert train(*WIDE, ONCE) == 0
+    assert train(*MLG, ONCE) == 0
+    assert train(*MLG, ONCE, TEACHER, "--mlg.kd=1") == 0
+    assert train(*MLG, ONCE, TEACHER, "--mlg.kd=true") == 0
+    assert digest(lab, 1) != digest(lab, 2) == digest(lab, 3)
+    assert lab.record(1)["teacher"] is None
+    assert lab.record(2)["teacher"]["weights"] == "Toy/exp000 best.ckpt"
+    assert saved(lab, 1)["network"].keys() == saved(lab, 2)["network"].keys()
+
+
+def test_what_is_refused(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(ONCE) == 0
+    said = "mlg.kd: true given without a teacher; set teacher.exp_id, or a file as teacher.checkp"
+    assert said in refusal(capsys, *MLG, "--mlg.kd=1")
+    said = "teacher: given, without effect as mlg.kd is false and mlg.projection_alg is null"
+    assert said in refusal(capsys, *MLG, TEACHER)
+    said = "criterion.alpha: 0.5 given, without effect as nothing is learned from a teacher"
+    assert said in refusal(capsys, *MLG, "--criterion.alpha=0.5")
+
+
+def test_a_generated_teacher(lab: Lab) -> None:
+    assert train(*MLG, ONCE) == 0
+    assert train(TEACHER, ONCE) == 0
+    file = lab.home / "copied.ckpt"
+    file.write_bytes((lab.folder(0).fold(0) / "saves" / "best.ckpt").read_bytes())
+    described = f"--teacher.config={lab.folder(0).config_file}"
+    assert train(f"--teacher.checkpoint={file}", described, ONCE) == 0
+    assert digest(lab, 1) == digest(lab, 2)
+
+
+def test_orthonormality_is_trained_and_not_evaluated(lab: Lab) -> None:
+    plain = (*MLG, "--network.params.dropout=0", "--experiment.max_steps=1", ONCE)
+    assert train(*plain, "--training.optimizer.params.lr=0") == 0
+    assert train(*plain, ORTHO, "--training.optimizer.params.lr=0") == 0
+    before, after = ({k: v for row in lab.rows(i) for k, v in row.items()} for i in (0, 1))
+    for name in ("train/step_loss", "train/loss"):
+        assert after[name] > before[name]
+    for name in ("valid/loss", "test/loss"):
+        assert after[name] == before[name]
+    assert digest(lab, 0) == digest(lab, 1)
+    assert train(*plain, ORTHO) == 0
+    weights = [saved(lab, exp_id)["network"] for exp_id in (1, 2)]
+    factors = [name for name in weights[0] if name.rpartition(".")[2] in ("basis", "coeff_in")]
+    assert factors
+    assert not any(torch.equal(weights[0][name], weights[1][name]) for name in factors)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param((), marks=pytest.mark.long),
+        ("--training.accumulate=2", "--training.ema.decay=0.8", "--training.precision=bfloat16"),
+    ],
+    ids=["plain", "mixed"],
+)
+def test_captured_steps_and_resumed_runs_give_the_same_bytes(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    assert train(*WIDE, ONCE) == 0
+    given = (
+        *MLG, *arguments, TEACHER, "--mlg.kd=1", ORTHO, "--experiment.epochs=3",
+        "--data.batch_size=8", "--training.lr_scheduler.class=Constant",
+    )  # fmt: skip
+    graphs = RecordedGraphs()
+    monkeypatch.setattr(experiment, "graphs_of", lambda device: graphs)
+    assert train(*given, "--training.capture=never") == 0
+    assert train(*given) == 0
+    assert graphs.num_recorded
+    assert not lab.record(2)["captured"][0].startswith("0 of")
+    assert train(*given, "--experiment.epochs=2") == 0
+    longer = ("--problem=Toy", "--exp_id=3", "--experiment.epochs=3")
+    assert main.main(["resume", *longer]) == 0
+    assert digest(lab, 1) == digest(lab, 2) == digest(lab, 3)
+    assert lab.rows(1) == lab.rows(2) == lab.rows(3)
