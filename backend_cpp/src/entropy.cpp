@@ -55,15 +55,18 @@ int logit_of(int probability) {
 // How often a bit was 1 in some context.
 struct Node {
   static constexpr int kBits = 22;
+  static constexpr int kMostCounts = 1023;
   std::int32_t share = 1 << (kBits - 1);
   std::int32_t count = 0;
 
   int probability() const { return clamped(share >> (kBits - 16), 1, kOne - 1); }
   int logit() const { return logit_of(probability()); }
-  void learn(int bit, int limit) {
+  // As if each bit had been there half a time before (R. Krichevsky, V. Trofimov, 1981), and as a
+  // mean of the last ones after kMostCounts.
+  void learn(int bit) {
     const std::int64_t wanted = bit ? (1 << kBits) - 1 : 0;
-    share += static_cast<std::int32_t>((wanted - share) * 2 / (2 * count + 3));
-    if (count < limit) ++count;
+    share += static_cast<std::int32_t>((wanted - share) / (count + 2));
+    if (count < kMostCounts) ++count;
   }
 };
 
@@ -80,7 +83,8 @@ class Predictor {
     rows_.resize(num_row_contexts_ << num_bits);
     columns_.resize(num_column_contexts_ << num_bits);
     neighbors_.resize(std::size_t{kSizes * kSizes} << num_bits);
-    for (auto& weights : weights_) weights.fill(kFirstWeight);
+    slowness_.fill(kLeastSlowness);
+    for (auto& weights : weights_) weights = {kUnit / 2, kUnit / 5, kUnit / 5, kUnit / 5};
   }
 
   // Neighbors: the codes to the left and above, 0 where there is none.
@@ -108,12 +112,15 @@ class Predictor {
   void learn(int bit) {
     if (is_mixed_) {
       const int error = (bit ? kOne - 1 : 0) - mixed_;
+      int& slowness = slowness_[depth_];
       for (std::size_t i = 0; i < kModels; ++i) {
-        weights_[depth_][i] += logits_[i] * error / kSlowness;
-        nodes_[i]->learn(bit, i == 0 ? kMostCounts : kMostCountsInContext);
+        const int step = logits_[i] * error / slowness;
+        weights_[depth_][i] = clamped(weights_[depth_][i] + step, -kMostWeight, kMostWeight);
+        nodes_[i]->learn(bit);
       }
+      slowness = std::min(slowness + kSlowing, kMostSlowness);
     } else {
-      all_[node_].learn(bit, kMostCounts);
+      all_[node_].learn(bit);
     }
     node_ = 2 * node_ + static_cast<std::size_t>(bit);
     ++depth_;
@@ -124,10 +131,11 @@ class Predictor {
   static constexpr std::size_t kMostLines = 4096;
   static constexpr int kSizes = 4;
   static constexpr int kUnit = 1 << 16;
-  static constexpr int kFirstWeight = kUnit * 3 / 10;
-  static constexpr int kSlowness = 1 << 14;
-  static constexpr int kMostCounts = 1023;
-  static constexpr int kMostCountsInContext = 255;
+  // The mixture learns fast at first.
+  static constexpr int kLeastSlowness = 1 << 13;
+  static constexpr int kMostSlowness = 1 << 16;
+  static constexpr int kSlowing = 32;
+  static constexpr int kMostWeight = 64 * kUnit;
 
   // Codes stand in the order 0, -1, 1, -2, 2, ...: pairs are of one size.
   static int size_of(int code) { return std::min((code + 1) / 2, kSizes - 1); }
@@ -143,6 +151,7 @@ class Predictor {
   std::array<std::array<std::int32_t, kModels>, 8> weights_{};
   std::array<Node*, kModels> nodes_{};
   std::array<int, kModels> logits_{};
+  std::array<int, 8> slowness_{};
   int mixed_ = 0;
   std::size_t node_ = 1;
   std::size_t depth_ = 0;

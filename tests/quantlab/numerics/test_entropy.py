@@ -25,11 +25,10 @@ class Node:
     def probability(self) -> int:
         return min(max(self.share >> 6, 1), 65535)
 
-    def learn(self, bit: int, limit: int) -> None:
+    def learn(self, bit: int) -> None:
         wanted = 2**22 - 1 if bit else 0
-        step = (wanted - self.share) * 2
-        self.share += int(abs(step) // (2 * self.count + 3)) * (1 if step > 0 else -1)
-        self.count = min(self.count + 1, limit)
+        self.share += truncated(wanted - self.share, self.count + 2)
+        self.count = min(self.count + 1, 1023)
 
 
 TABLE = [round(65536 / (1 + exp(-x / 2))) for x in range(-24, 25)]
@@ -57,7 +56,8 @@ def reference_decode(
 ) -> Codes:
     """The decoder once more, in Python's integers: bytes are one number in an interval."""
     nodes: dict[tuple[Any, ...], Node] = {}
-    weights = [[65536 * 3 // 10] * 4 for _ in range(8)]
+    weights = [[65536 // 2] + [65536 // 5] * 3 for _ in range(8)]
+    slowness = [2**13] * 8
     codes = np.zeros(shape, np.uint8)
     low, high, shift = 0, 2**64 - 1, 0
     number = int.from_bytes(data + bytes(16), "big") << 64
@@ -87,8 +87,11 @@ def reference_decode(
                 for place, model in enumerate(models):
                     if is_mixed:
                         error = (65535 if bit else 0) - p
-                        weights[depth][place] += truncated(logits[place] * error, 1 << 14)
-                    model.learn(bit, 1023 if place == 0 else 255)
+                        weight = weights[depth][place]
+                        weight += truncated(logits[place] * error, slowness[depth])
+                        weights[depth][place] = min(max(weight, -(2**22)), 2**22)
+                    model.learn(bit)
+                slowness[depth] = min(slowness[depth] + 32, 2**16)
                 node = 2 * node + bit
             codes[row, column] = node - 2**num_bits
     return codes
