@@ -1,6 +1,6 @@
 """Project a weight: check it, view it as [Co, Ci, S], find its factors, give them their shapes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -23,6 +23,7 @@ from quantlab.generation.shapes import FactorShapes, factor_shapes
 from quantlab.generation.spec import FactorName, MLGSpec
 
 Method = Literal["train", "svd", "als", "qals"]
+_ROUNDS = 6
 _LEAST = 1e-8  # of a scale
 METHODS: tuple[Method, ...] = get_args(Method)
 
@@ -35,6 +36,7 @@ def project(
     method: Method = "qals",
     levels: Mapping[FactorName, Sequence[int]] | None = None,
     seed: int = 0,
+    rounds: int | None = None,
 ) -> Projection:
     """Return the factors of a spec that generate a weight with a small error.
 
@@ -44,36 +46,49 @@ def project(
     levels: of each factor its codes in rising order; those of the spec where none are given.
     seed: of the random start of `train`, the only method that draws. The same arguments give the
         same factors.
+    rounds: of `qals`, 6 by default: 24 take four times as long and leave 1 to 3 % less error.
 
     Raises UsageError for a weight that is not finite or has less than two axes, an unknown method
     or levels that do not rise.
     """
-    _check(weight, method)
+    _check(weight, method, rounds)
     grids = levels_of(spec, levels)
     shapes = factor_shapes(weight.shape, spec)
     view = weight.detach().to(torch.float64 if weight.dtype == torch.float64 else torch.float32)
     view = view.reshape(*weight.shape[:2], -1)
-    state = _projected(view, shapes, grids, method, seed)
+    state = _projected(view, shapes, grids, method, seed, rounds)
     return _shaped(state, shapes, grids, relative_error(view, state.factors), view.dtype)
 
 
 def _projected(
-    view: Tensor, shapes: FactorShapes, levels: Levels, method: Method, seed: int
+    view: Tensor,
+    shapes: FactorShapes,
+    levels: Levels,
+    method: Method,
+    seed: int,
+    rounds: int | None,
 ) -> OnGrid:
     size = view.abs().max()
     if size == 0:
         return _of_zeros(view, shapes, levels)
     if method == "train":
         return evened(train(view, shapes, levels, seed=seed).best)
-    state = _BY[method](view / size, shapes, levels)  # squares of tiny elements would vanish
+    view = view / size  # squares of tiny elements would vanish
+    if method == "qals":
+        state = _qals(view, shapes, levels, _ROUNDS if rounds is None else rounds)
+    else:
+        start = svd(view, shapes)
+        state = to_nearest(als(view, start) if method == "als" else start, levels)
     part = size.double() ** (1 / len(state.scales))
     return evened(state.times(dict.fromkeys(state.scales, part)))
 
 
-def _check(weight: Tensor, method: str) -> None:
+def _check(weight: Tensor, method: str, rounds: int | None) -> None:
     if method not in METHODS:
         hint = did_you_mean(method, METHODS)
         raise UsageError(f"method: {method!r} given, {', '.join(METHODS)} allowed{hint}")
+    if rounds is not None and (method != "qals" or rounds < 0):
+        raise UsageError(f"rounds: {rounds} given, 0 or more allowed, with method 'qals' alone")
     if weight.ndim < 2 or not weight.is_floating_point() or 0 in weight.shape:
         raise UsageError(
             f"weight: {list(weight.shape)} of {weight.dtype} given, floats of two axes or more and "
@@ -86,24 +101,11 @@ def _check(weight: Tensor, method: str) -> None:
         )
 
 
-def _svd(view: Tensor, shapes: FactorShapes, levels: Levels) -> OnGrid:
-    return to_nearest(svd(view, shapes), levels)
-
-
-def _als(view: Tensor, shapes: FactorShapes, levels: Levels) -> OnGrid:
-    return to_nearest(als(view, svd(view, shapes)), levels)
-
-
-def _qals(view: Tensor, shapes: FactorShapes, levels: Levels) -> OnGrid:
+def _qals(view: Tensor, shapes: FactorShapes, levels: Levels, rounds: int) -> OnGrid:
     start = als(view, svd(view, shapes))
-    return to_nearest(start, levels) if shapes.is_dense else qals(view, start, levels)
-
-
-_BY: Mapping[Method, Callable[[Tensor, FactorShapes, Levels], OnGrid]] = {
-    "svd": _svd,
-    "als": _als,
-    "qals": _qals,
-}
+    if shapes.is_dense:
+        return to_nearest(start, levels)
+    return qals(view, start, levels, rounds=rounds)
 
 
 def to_nearest(factors: Factors, levels: Levels) -> OnGrid:

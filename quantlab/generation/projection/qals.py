@@ -22,7 +22,7 @@ _REFITS = 3
 _SETTLING = 2
 
 
-def qals(weight: Tensor, start: Factors, levels: Levels, *, rounds: int = 6) -> OnGrid:
+def qals(weight: Tensor, start: Factors, levels: Levels, *, rounds: int) -> OnGrid:
     """Return factors on the grids of `levels`; those that have none stay floats.
 
     weight: `[Co, Ci, S]`; start: of `als`, at least one level; rounds: of letting factors go.

@@ -303,6 +303,7 @@ def test_factors_may_be_floats(method: Method) -> None:
         (torch.ones(4), {}, r"weight: \[4\] of torch.float32 given"),
         (torch.ones(4, 4, dtype=torch.int64), {}, "weight: .* of torch.int64 given"),
         (torch.ones(4, 4), {"method": "qasl"}, "method: 'qasl' given, .* did you mean 'qals'"),
+        (torch.ones(4, 4), {"method": "als", "rounds": 3}, "rounds: 3 given"),
         (torch.ones(4, 4), {"levels": {"basis": (1,)}}, r"levels.basis: \(1,\) given"),
         (torch.ones(4, 4), {"levels": {"basis": (1, -1)}}, r"levels.basis: \(1, -1\) given"),
         (torch.ones(4, 4), {"levels": {"bases": (-1, 1)}}, "levels: 'bases' .* mean 'basis'"),

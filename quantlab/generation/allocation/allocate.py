@@ -1,0 +1,105 @@
+"""Which layer is stored how: the least predicted loss of the network within a number of bytes.
+
+Of a layer with the weight W, generated as W', the loss is predicted to grow by
+
+    F |W - W'|^2 / 2,   F the mean squared gradient of its elements
+
+as of an error that is independent of the gradients (Y. LeCun et al., Optimal brain damage, 1989,
+equation 5, with F for the second derivatives). Options are those of `options.py`, the choice is
+that of `quantlab.numerics.budget`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from quantlab.algorithms.after_training.batches import Progress, silent
+from quantlab.errors import UsageError, did_you_mean
+from quantlab.generation.allocation.options import Option, options_of
+from quantlab.generation.spec import MLGSpec
+from quantlab.numerics.budget import Costs, cheapest
+
+_RANGE = 5.0  # how many times a layer's share of the bytes it may take, or the part of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allocation:
+    """How each layer is stored, in the order of the layers. loss: as predicted, in all."""
+
+    options: Mapping[str, Option]
+    max_bytes: int
+    loss: float
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all layers."""
+        return sum(option.nbytes for option in self.options.values())
+
+
+def allocate(
+    weights: Mapping[str, Tensor],
+    sensitivity: Mapping[str, float],
+    max_bytes: int,
+    *,
+    like: MLGSpec | None = None,
+    progress: Progress = silent,
+) -> Allocation:
+    """Return the options of all layers of the least predicted loss within a number of bytes.
+
+    weights: by the names of layers, `[Co, Ci, ...]`, a Linear's in blocks or of two axes.
+    sensitivity: the mean squared gradient of each; see `sensitivity_of`.
+    max_bytes: of the codes and scales of these weights; what else the file has is to be taken off
+        before.
+    like: what is not chosen of the specs: the quantizer and `linear_block`; the defaults where it
+        is None.
+
+    Raises UsageError for layers without a sensitivity, for weights or sensitivities that are not
+    finite, or with the least number of bytes where `max_bytes` is below it.
+    """
+    _check(weights, sensitivity)
+    share = max_bytes / sum(weight.numel() for weight in weights.values())
+    options: dict[str, list[Option]] = {}
+    for index, (name, weight) in enumerate(weights.items()):
+        progress("options of layers", index, len(weights))
+        own = share * weight.numel()
+        options[name] = options_of(
+            weight, least=own / _RANGE, most=own * _RANGE, like=like or MLGSpec()
+        )
+    progress("options of layers", len(weights), len(weights))
+    least = sum(min(option.nbytes for option in own) for own in options.values())
+    if max_bytes < least:
+        raise UsageError(f"max_bytes: {max_bytes} given, at least {least} possible")
+    costs = {name: _costs(options[name], weights[name], sensitivity[name]) for name in weights}
+    chosen = cheapest(costs, max_bytes)
+    return Allocation(
+        options={name: options[name][index] for name, index in chosen.items()},
+        max_bytes=max_bytes,
+        loss=sum(float(costs[name].loss[index]) for name, index in chosen.items()),
+    )
+
+
+def _costs(options: list[Option], weight: Tensor, sensitivity: float) -> Costs:
+    size = float(weight.double().square().sum())
+    errors = np.array([option.error for option in options])
+    return Costs(
+        loss=sensitivity * size * errors**2 / 2,
+        nbytes=np.array([float(option.nbytes) for option in options]),
+    )
+
+
+def _check(weights: Mapping[str, Tensor], sensitivity: Mapping[str, float]) -> None:
+    if not weights:
+        raise UsageError("weights: 0 layers given, at least 1 needed")
+    for name, weight in weights.items():
+        if name not in sensitivity:
+            raise UsageError(
+                f"sensitivity: none given of layer {name!r}{did_you_mean(name, sensitivity)}"
+            )
+        value = sensitivity[name]
+        if not (np.isfinite(value) and value >= 0):
+            raise UsageError(f"sensitivity of {name}: {value} given, 0 or more allowed")
+        if not bool(torch.isfinite(weight).all()):
+            raise UsageError(f"weight of {name}: not all elements are finite")

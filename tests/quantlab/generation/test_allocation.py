@@ -1,0 +1,117 @@
+"""How layers are generated within a number of bytes; 2 s."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from quantlab.errors import UsageError
+from quantlab.generation import MLGSpec
+from quantlab.generation.allocation import Dense, allocate, sensitivity_of
+from quantlab.generation.allocation.options import dense_bytes, generated_bytes, options_of
+from quantlab.generation.projection import project
+from tests.models.stored import read
+
+
+def trained(*names: str) -> dict[str, Tensor]:
+    """Parts of convolutions, `[8, 6, 3, 3]`."""
+    weights = read("resnet20_float")["network"]
+    return {name: weights[f"layers.{name}.weight"][:8, :6] for name in names}
+
+
+LAYERS = trained("layer1.0.conv1", "layer1.1.conv1")
+EVEN = dict.fromkeys(LAYERS, 1.0)
+
+
+def test_an_allocation_is_within_its_bytes_and_better_than_even_bases() -> None:
+    spec = MLGSpec(base_out=4)
+    budget = sum(generated_bytes(weight.shape, spec) for weight in LAYERS.values())
+    done = allocate(LAYERS, EVEN, budget)
+    assert done.nbytes <= budget
+    assert list(done.options) == list(LAYERS)
+    squared, even = 0.0, 0.0
+    for name, option in done.options.items():
+        weight, size = LAYERS[name], float(LAYERS[name].square().sum())
+        assert isinstance(option.form, MLGSpec)
+        assert option.nbytes == generated_bytes(weight.shape, option.form)
+        error = project(weight, option.form).error
+        assert error == pytest.approx(option.error, rel=0.1), "as predicted"
+        squared += error**2 * size
+        even += project(weight, spec).error ** 2 * size
+    assert squared < 0.9 * even
+    assert squared == pytest.approx(2 * done.loss, rel=0.2)
+
+
+@pytest.mark.long
+def test_sensitive_layers_get_more_bytes() -> None:
+    first, second = LAYERS
+    skewed = allocate(LAYERS, {first: 1.0, second: 100.0}, 160)
+    assert skewed.options[second].nbytes > 1.2 * skewed.options[first].nbytes
+
+
+def test_many_bytes_are_dense() -> None:
+    weights = trained("layer1.0.conv1")
+    (option,) = allocate(weights, EVEN, 440).options.values()
+    assert option.form == Dense(num_bits=8)
+    assert option.nbytes == dense_bytes((8, 6, 3, 3), 8) == 436
+    assert option.error < 0.03
+
+
+def test_the_same_arguments_give_the_same_allocation() -> None:
+    told: list[tuple[int, int | None]] = []
+    weights = trained("layer1.0.conv1")
+    first = allocate(weights, EVEN, 80, progress=lambda _, done, total: told.append((done, total)))
+    assert first == allocate(weights, EVEN, 80)
+    assert told == [(0, 1), (1, 1)]
+
+
+@pytest.mark.parametrize("shape", [(12, 8, 1, 1), (12, 1, 3, 3), (10, 20), (8, 5, 4), (1, 3, 3, 3)])
+def test_all_kinds_of_layers_have_options(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    like = MLGSpec(quantizer="lsq", linear_block=4)
+    options = options_of(torch.randn(shape), least=0, most=1e9, like=like)
+    for option in options:
+        assert 0 < option.error <= 1.2
+        if isinstance(option.form, MLGSpec):
+            assert option.nbytes == generated_bytes(shape, option.form)
+            assert (option.form.quantizer, option.form.linear_block) == ("lsq", 4)
+
+
+def test_weights_of_zeros_have_options() -> None:
+    options = options_of(torch.zeros(8, 4, 3, 3), least=0, most=100, like=MLGSpec())
+    assert all(option.error < 2 for option in options)
+
+
+@pytest.mark.parametrize(
+    ("weights", "sensitivity", "budget", "line"),
+    [
+        (LAYERS, EVEN, 3, "max_bytes: 3 given, at least [0-9]+ possible"),
+        (LAYERS, {"layer1.0.conv1": 1.0}, 500, "sensitivity: none given of layer 'layer1.1.conv1'"),
+        (LAYERS, dict.fromkeys(LAYERS, -1.0), 500, "sensitivity of layer1.0.conv1: -1.0 given"),
+        ({}, {}, 500, "weights: 0 layers given"),
+        ({"a": torch.full((4, 4), torch.nan)}, {"a": 1.0}, 500, "weight of a: not all elements"),
+    ],
+)
+def test_wrong_arguments_are_named(
+    weights: dict[str, Tensor], sensitivity: dict[str, float], budget: int, line: str
+) -> None:
+    with pytest.raises(UsageError, match=line):
+        allocate(weights, sensitivity, budget)
+
+
+def test_sensitivities_are_mean_squared_gradients() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 4), nn.Dropout(), nn.Linear(4, 2))
+    network[0].weight.requires_grad_(False)
+    batches = [(torch.randn(5, 3), torch.randn(5, 2)) for _ in range(2)]
+    mean_squared = nn.MSELoss()
+    done = sensitivity_of(network, ["0", "2"], batches, mean_squared)
+    assert network.training
+    assert network[2].weight.grad is None
+    hidden, last = network[0], network[2]
+    expected = 0.0
+    for inputs, targets in batches:
+        values = hidden(inputs)
+        slope = 2 * (last(values) - targets) / targets.numel()
+        expected += float((slope.T @ values).detach().square().mean()) / 2
+    assert done["2"] == pytest.approx(expected, rel=1e-5)
+    assert done["0"] > 0
