@@ -112,16 +112,15 @@ def test_a_teacher_of_another_topology(lab: Lab) -> None:
     assert digest(lab, 1) == digest(lab, 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param((), marks=pytest.mark.long),
-        pytest.param(("--training.accumulate=2", "--data.batch_size=7"), marks=pytest.mark.long),
-        pytest.param(
-            ("--training.ema.decay=0.8", "--training.clip_norm=0.5"), marks=pytest.mark.long
-        ),
+        (),
+        ("--training.accumulate=2", "--data.batch_size=7"),
+        ("--training.ema.decay=0.8", "--training.clip_norm=0.5"),
         ("--training.precision=bfloat16", "--training.channels_last=true"),
-        pytest.param(("--config=quantized",), marks=pytest.mark.long),
+        ("--config=quantized",),
     ],
     ids=["plain", "accumulate", "average", "mixed", "quantized"],
 )
