@@ -43,6 +43,18 @@ def test_the_pack_is_the_network(lab: Lab, capsys: pytest.CaptureFixture[str]) -
     assert metrics(capsys, "--pack") == pytest.approx(expected, rel=1e-2)
 
 
+def test_generated_layers_are_packed_as_factors(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    factors = ("--mlg.base_in=2", "--mlg.base_out=3", "--mlg.layers=type:Conv2d | type:Linear")
+    assert main.main([*TOY_RUN, *factors]) == 0
+    assert main.main(GENERATE) == 0
+    expected = metrics(capsys)
+    assert metrics(capsys, "--pack") == pytest.approx(expected, rel=1e-5)
+    pack = load(deployed(lab) / "network.mlgpack")
+    assert {part for weight in pack.weights.values() for part in weight.parts} >= {"basis"}
+
+
 def test_a_damaged_pack_is_not_tested(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main([*TOY_RUN, f"--quantize.rules={WEIGHTS}"]) == 0
     assert main.main(GENERATE) == 0
