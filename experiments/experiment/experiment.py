@@ -123,6 +123,24 @@ class Experiment:
         device = self.session.device
         return read_teacher(self.problem, self.library, self.config, self.document, device)
 
+    @cached_property
+    def original(self) -> Teacher | None:
+        """The network whose weights generated layers are projected from when a run begins; None
+        without a projection. Raises UsageError."""
+        mlg = self.config.mlg
+        if mlg is None or mlg.projection_alg is None:
+            return None
+        if self.config.teacher is None:
+            message = (
+                f"{mlg.projection_alg!r} given without a teacher; set teacher.exp_id, or a file "
+                "as teacher.checkpoint"
+            )
+            raise complain(self.document, ("mlg", "projection_alg"), message)
+        if self.teacher is not None:
+            return self.teacher
+        device = self.session.device
+        return read_teacher(self.problem, self.library, self.config, self.document, device)
+
     def assemble(self, fold: int) -> Assembly:
         teacher = self.teacher  # first: building it draws random numbers
         return assemble(

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from experiments.data.loader import place
+from experiments.experiment.beginning import begin
 from experiments.experiment.distillation import KEY, entry_of
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.hyperparameters import hyperparameters
@@ -68,7 +69,7 @@ def _run_fold(
     """Train one fold and test it; return its entry in the record, None if interrupted."""
     with _logbook(experiment, folder.fold(fold)) as logbook:
         trainer = _trainer(experiment, fold, folder.fold(fold), logbook, tell)
-        return _train_and_test(experiment, folder, trainer, tell, is_resumed=is_resumed)
+        return _train_and_test(experiment, folder, fold, trainer, tell, is_resumed=is_resumed)
 
 
 @contextmanager
@@ -90,6 +91,7 @@ def _logbook(experiment: Experiment, path: Path) -> Iterator[Logbook | None]:
 def _train_and_test(
     experiment: Experiment,
     folder: RunFolder,
+    fold: int,
     trainer: Trainer,
     tell: Callable[[str], None],
     *,
@@ -101,8 +103,10 @@ def _train_and_test(
         check_identity(state, experiment.problem.name, experiment.library.name, "last.ckpt")
         trainer.restore(state)
         tell(f"resumed at epoch {trainer.position.epoch + 1}, step {trainer.position.step}")
-    elif logbook is not None:
-        logbook.cut({})
+    else:
+        if logbook is not None:
+            logbook.cut({})
+        begin(experiment, trainer, fold, tell)
     try:
         is_done = trainer.fit()
     finally:

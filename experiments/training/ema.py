@@ -24,6 +24,12 @@ class EmaWeights:
         self._average = {name: t.detach().clone() for name, t in network.state_dict().items()}
 
     @torch.no_grad()
+    def restart(self) -> None:
+        """Average from the weights as they are now."""
+        for name, tensor in self._network.state_dict().items():
+            self._average[name].copy_(tensor)
+
+    @torch.no_grad()
     def update(self) -> None:
         """Take in the weights after an optimizer step."""
         averages: list[Tensor] = []

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import main
 from experiments.progress import Steps
+from quantlab.generation import MLGConv2d, MLGSpec, inherit
 from tests.experiments.training.test_resume import kill
 from tests.experiments.training.test_trainer import run, saved
 from tests.lab import TOY_RUN, Lab
@@ -62,12 +64,60 @@ def test_the_documented_flags_are_taken(lab: Lab) -> None:
     assert lab.folder(0).path.exists()
 
 
+def test_a_run_begins_with_the_projection_of_its_teacher(lab: Lab) -> None:
+    run(*TOY_RUN)
+    still = ("--training.optimizer.params={lr: 1.0e-300}", "--training.ema.decay=0.9")
+    run(*GENERATED, *still, "--teacher.exp_id=0", "--mlg.projection_alg=qals")
+    before, after = saved(lab, 0, "best"), saved(lab, 1)
+    torch.testing.assert_close(after["linear.weight"], before["linear.weight"])
+    torch.testing.assert_close(after["norm.weight"], before["norm.weight"])
+    assert not torch.equal(after["norm.running_mean"], before["norm.running_mean"])
+    dense = before["conv.weight"]
+    expected = nn.Conv2d(1, 4, 3)
+    with torch.no_grad():
+        expected.weight.copy_(dense)
+    spec = MLGSpec(base_in=0, base_out=3)
+    layer = MLGConv2d.from_dense(expected, spec)
+    layer.load_state_dict(
+        {k.removeprefix("conv."): v for k, v in after.items() if k.startswith("conv.")}
+    )
+    error = float((layer.weight.detach() - dense).norm() / dense.norm())
+    assert error < 0.6
+    assert "teacher" not in "".join(after)
+    run("test", "--problem=Toy", "--exp_id=1")
+
+
+def test_a_killed_projected_run_goes_on_to_the_same_weights(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*TOY_RUN)
+    chosen = (*GENERATED, "--teacher.exp_id=0", "--mlg.projection_alg=svd", "--mlg.kd=1")
+    run(*chosen)
+    kill(chosen, 3, monkeypatch, (Steps, "advance"))
+    projected: list[object] = []
+    monkeypatch.setattr(inherit, "project_again", lambda *a, **k: projected.append(a))
+    run("resume", "--problem=Toy", "--exp_id=2")
+    assert projected == []
+    assert lab.record(2)["weights_sha256"] == lab.record(1)["weights_sha256"]
+
+
+def test_a_teacher_of_another_shape_is_refused(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*TOY_RUN, "--network.params.width=8")
+    chosen = (*GENERATED, "--teacher.exp_id=0", "--mlg.projection_alg=svd")
+    said = refusal(capsys, *chosen)
+    assert "mlg.projection_alg: Toy/exp000 best.ckpt: 'conv." in said
+    assert not lab.folder(1).path.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--mlg.basis_bit=9",), "mlg.basis_bit: 9 given, 1 to 8, or 32 for floats, allowed"),
         (("--mlg.base_on=9",), "mlg.base_on: unknown key; did you mean 'base_in'"),
         (("--mlg.layers=type:Conv3d",), "mlg.layers: select: 'type:Conv3d' matches no layer"),
+        (("--mlg.projection_alg=svd",), "mlg.projection_alg: 'svd' given without a teacher; set"),
         (("--prune.sparsity=0.5",), "mlg: given beside prune; one of them allowed"),
     ],
 )
