@@ -92,7 +92,7 @@ def _generated(
     outputs, inputs, area = view.shape
     limit = min(outputs, inputs * area) if area > 1 else int(0.9 * min(outputs, inputs))
     specs = {
-        bits: [_spec(like, base_in, bases, bits) for bases in range(1, limit)] for bits in BITS
+        bits: [spec_like(like, base_in, bases, bits) for bases in range(1, limit)] for bits in BITS
     }
     fitting = {
         bits: [s for s in own if least <= generated_bytes(view.shape, s) <= most] or own[:1]
@@ -106,7 +106,7 @@ def _generated(
     for bases in knots:
         start = None
         for bits in BITS:
-            spec = _spec(like, base_in, bases, bits)
+            spec = spec_like(like, base_in, bases, bits)
             shapes = factor_shapes(view.shape, spec)
             start = start or als(view, svd(view, shapes), rounds=_ALS_ROUNDS, tolerance=1e-3)
             state = qals(view, start, levels_of(spec, None), rounds=_QALS_ROUNDS)
@@ -122,7 +122,8 @@ def _generated(
     ]
 
 
-def _spec(like: MLGSpec, base_in: int, bases: int, bits: tuple[int, int, int]) -> MLGSpec:
+def spec_like(like: MLGSpec, base_in: int, bases: int, bits: tuple[int, int, int]) -> MLGSpec:
+    """Return a spec with other bases and bits: of basis, coeff_in and coeff_out."""
     basis_bit, coeff_in_bit, coeff_out_bit = bits
     return like.model_copy(
         update={

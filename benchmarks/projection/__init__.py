@@ -1,0 +1,1 @@
+"""The weights and the rivals of `benchmarks.generation_projection`."""
