@@ -25,7 +25,7 @@ def new_record(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "status": "running",
         "exit_code": None,
         "parent": _parent(experiment),
-        KEY: entry_of(experiment.teacher),
+        KEY: entry_of(experiment.teacher or experiment.original),
         "metrics": {},
         "folds": [],
         "weights_sha256": None,

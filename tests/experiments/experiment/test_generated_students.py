@@ -25,6 +25,23 @@ def test_kd_switches_distillation_on(lab: Lab) -> None:
     assert saved(lab, 1)["network"].keys() == saved(lab, 2)["network"].keys()
 
 
+@pytest.mark.long
+def test_the_documented_flags(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of MLG's README, but for bases that are larger than the toy's layers."""
+    assert train(ONCE) == 0
+    file = lab.folder(0).fold(0) / "saves" / "last.ckpt"
+    bits = ("--mlg.basis_bit=3", "--mlg.coeff_in_bit=6", "--mlg.coeff_out_bit=3")
+    documented = (*MLG, *bits, f"--teacher.checkpoint={file}", "--criterion.ortho_weight_loss=0.05")
+    assert train(*documented, ONCE, "--mlg.projection_alg=train", "--mlg.kd=1") == 0
+    assert "taken for it (command line)" in capsys.readouterr().err
+    config = lab.record(1)["config"]
+    assert config["criterion"]["ortho_loss_weight"] == 0.05
+    assert config["mlg"]["kd"] is True
+    assert train(*documented, ONCE, "--mlg.projection_alg=svd", "--mlg.kd=0") == 0
+    assert lab.record(2)["teacher"] == lab.record(1)["teacher"]
+    assert main.main(["resume", "--problem=Toy", "--exp_id=2", "--experiment.epochs=2"]) == 0
+
+
 def test_what_is_refused(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(ONCE) == 0
     said = "mlg.kd: true given without a teacher; set teacher.exp_id, or a file as teacher.checkp"
