@@ -1,6 +1,7 @@
 """`main.py generate`: a run's network in one small file, weights as their codes."""
 
 from collections import Counter
+from typing import cast
 
 from rich.table import Table
 
@@ -21,7 +22,7 @@ def run(invocation: Invocation) -> int:
     restored = restore(invocation)
     samples, _ = raw_samples(restored.data().test, restored.library, _NUM_SAMPLES)
     example = restored.library.preprocess.evaluate(samples)
-    floats: FloatName = "float16" if invocation.options.get("floats") == "float16" else "float32"
+    floats = cast(FloatName, invocation.options.get("floats", "float32"))
     pack = make_pack(restored.network, example, floats=floats)
     data = to_bytes(pack, is_coded=invocation.options.get("entropy", "yes") == "yes")
     path = restored.artefacts / FILE

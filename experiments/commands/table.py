@@ -161,8 +161,8 @@ COMMANDS: Mapping[str, Command] = {
                 **options.STORED_NETWORK,
                 "floats": Option(
                     help="how scales, biases and plain weights are kept: float32, the default, "
-                    "or float16",
-                    allowed=("float32", "float16"),
+                    "float16 or int8",
+                    allowed=("float32", "float16", "int8"),
                 ),
                 "entropy": Option(
                     help="whether codes are entropy-coded: yes, the default, or no",

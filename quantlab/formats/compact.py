@@ -14,6 +14,7 @@ of all tensors. The same contents give the same bytes. A tensor's packing is one
     plain      its type as it is
     s4         signed integers of 4 bits, as of `quantlab.numerics.packing`; s1: -1 and 1
     o4         odd integers c of 4 bits, -15 to 15: (c - 1) / 2 as of s4; o1: as s1
+    q8         floats of 32 bits: a step of 32 bits, then as s8 the integers whose products they are
     c:s4 c:o4  the same, entropy-coded: see `quantlab.numerics.entropy`
     c:plain    each byte of all elements after the other, entropy-coded
 """
@@ -31,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.errors import UsageError, VerificationError
+from quantlab.formats.steps import steps_of
 from quantlab.formats.stored import DTYPES, MAGIC, Contents, Stored, decode
 from quantlab.numerics.entropy import decode_codes, decode_symbols, encode_codes, encode_symbols
 
@@ -39,6 +41,7 @@ _FIXED = len(MAGIC) + 8
 _CHECK, _HASH = 4, hashlib.sha256().digest_size
 _MOST_HEADER = 1 << 26  # bytes, so that a small file cannot ask for all memory
 _MOST_BITS = 8
+_LEAST_STEPPED = 4  # floats, for which a step and integers take less
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +59,12 @@ class Compact:
 
     def encode(self) -> tuple[str, bytes]:
         """Return the packing and the bytes. Raises UsageError for what does not fit."""
+        steps = None if self.num_bits or self.values.dtype != np.float32 else steps_of(self.values)
+        if steps is not None and self.values.size > _LEAST_STEPPED:
+            step, codes = steps
+            stepped = Compact(values=codes, num_bits=8, is_coded=self.is_coded)
+            packing, blob = stepped.encode()
+            return packing.replace("s8", "q8"), step.astype("<f4").tobytes() + blob
         packing = "plain" if self.num_bits is None else f"{'so'[self.is_odd]}{self.num_bits}"
         is_sign = packing == "o1"
         codes = _halved(self.values) if self.is_odd else self.values
@@ -146,6 +155,10 @@ def _tensor(blob: bytes, dtype: str, shape: Sequence[int], packing: str) -> NDAr
     read = _decode if packing.startswith("c:") else decode
     if dtype not in DTYPES or any(size < 0 for size in sizes):
         raise ValueError(f"{dtype} of {shape} as {packing}")
+    if form == "q8":
+        step = np.frombuffer(blob[:4], "<f4").astype(np.float32)
+        products: NDArray[Any] = step[0] * read(blob[4:], "int8", sizes, 8)
+        return products.astype(dtype)
     if form == "plain":
         return read(blob, dtype, sizes, None)
     num_bits = int(form[1:])

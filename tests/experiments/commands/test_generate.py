@@ -41,6 +41,9 @@ def test_the_pack_is_the_network(lab: Lab, capsys: pytest.CaptureFixture[str]) -
     assert metrics(capsys, "--pack") == pytest.approx(expected, rel=1e-5)
     assert main.main([*GENERATE, "--floats=float16", "--entropy=no"]) == 0
     assert metrics(capsys, "--pack") == pytest.approx(expected, rel=1e-2)
+    assert main.main([*GENERATE, "--floats=int8"]) == 0
+    assert (deployed(lab) / "network.mlgpack").read_bytes() != data
+    assert set(metrics(capsys, "--pack")) == set(expected)
 
 
 def test_generated_layers_are_packed_as_factors(

@@ -27,6 +27,7 @@ def tensors() -> dict[str, Compact]:
         "signs": Compact(values=np.array([1, -1, -1, 1], np.int8), num_bits=1, is_odd=True),
         "coded": Compact(values=skewed.astype(np.int8), num_bits=2, is_coded=True),
         "floats": Compact(values=floats.reshape(4, 10), is_coded=True),
+        "stepped": Compact(values=np.arange(-127, 128, dtype=np.float32) / 4),
         "scale": Compact(values=np.array([0.1, 1e-300])),
         "none": Compact(values=np.zeros((0, 3), np.int32), is_coded=True),
     }
@@ -41,7 +42,8 @@ def test_round_trip() -> None:
         assert np.array_equal(found, stored.values)
         assert (found.dtype, found.shape) == (stored.values.dtype, stored.values.shape)
     assert {**contents.sizes, "coded": 0, "floats": 0} == {
-        "weights": 4, "odd": 256, "signs": 1, "coded": 0, "floats": 0, "scale": 16, "none": 0
+        "weights": 4, "odd": 256, "signs": 1, "coded": 0, "floats": 0, "stepped": 259,
+        "scale": 16, "none": 0
     }  # fmt: skip
     assert contents.sizes["coded"] < 8 * 40 / 4
     assert contents.sizes["floats"] < 80

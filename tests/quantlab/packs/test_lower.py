@@ -13,10 +13,7 @@ from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec
 from quantlab.packs import from_bytes, make_pack, to_bytes
 from tests.quantlab.packs.networks import images, quantized, small
 
-TOLERANCE = {
-    "float32": 1e-5,
-    "float16": 5e-3,
-}  # of the largest score; biases have 11 bits in float16
+TOLERANCE = {"float32": 1e-5, "float16": 5e-3, "int8": 5e-2}  # of the largest score
 
 SPECS = {
     "odd codes": MLGSpec(base_in=2, base_out=6),
@@ -36,7 +33,7 @@ def distance(network: nn.Module, pack: Any) -> float:
     return float(np.abs(pack.scores(images().numpy()) - expected).max() / np.abs(expected).max())
 
 
-@pytest.mark.parametrize("floats", ["float32", "float16"])
+@pytest.mark.parametrize("floats", TOLERANCE)
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_scores_are_those_of_the_network(spec: MLGSpec, floats: Any) -> None:
     network = small(spec)
@@ -44,6 +41,12 @@ def test_scores_are_those_of_the_network(spec: MLGSpec, floats: Any) -> None:
     read = from_bytes(to_bytes(pack), "x")
     assert distance(network, read) < TOLERANCE[floats]
     assert np.array_equal(read.scores(images().numpy()), pack.scores(images().numpy()))
+
+
+def test_fewer_bits_of_floats_take_fewer_bytes() -> None:
+    names: list[Any] = ["float32", "float16", "int8"]
+    sizes = [len(to_bytes(make_pack(small(), images(), floats=name))) for name in names]
+    assert sizes[0] > sizes[1] > sizes[2]
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
@@ -94,6 +97,20 @@ def test_a_layer_that_is_used_twice_is_stored_once() -> None:
     assert distance(network, from_bytes(to_bytes(pack), "x")) < 1e-5
 
 
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_paddings_other_than_by_zeros(mode: Any) -> None:
+    spec = MLGSpec(base_in=2, base_out=2)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=(2, 1), padding_mode=mode),
+        MLGConv2d(4, 4, 3, padding=1, padding_mode=mode, bias=False, spec=spec),
+        nn.BatchNorm2d(4),
+        nn.Flatten(),
+    ).eval()
+    read = from_bytes(to_bytes(make_pack(network, images())), "x")
+    assert list(read.weights) == ["1"]
+    assert distance(network, read) < 1e-5
+
+
 def test_the_network_stays_as_it_is() -> None:
     network = small().train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -110,7 +127,9 @@ def test_what_has_no_form() -> None:
     )
     with pytest.raises(UsageError, match="layer 'conv': input_quantizer given, but between"):
         make_pack(network, images())
-    with pytest.raises(UsageError, match="floats: 'float61' given, float32, float16 allowed; did"):
+    with pytest.raises(
+        UsageError, match="floats: 'float61' given, float32, float16, int8 allowed; did"
+    ):
         make_pack(small(), images(), floats=wrong[0])
     with pytest.raises(UsageError, match=r"network: a int given, a torch\.nn\.Module allowed"):
         make_pack(wrong[1], images())
