@@ -17,7 +17,7 @@ late = {name for name, field in EarlyConfig.model_fields.items() if field.annota
 
 def test_sections_are_those_of_the_configuration() -> None:
     assert tuple(EarlyConfig.model_fields) == tuple(Config.model_fields) == SECTIONS
-    assert late == {"prune", "quantize", "monitor"}
+    assert late == {"mlg", "prune", "quantize", "monitor"}
 
 
 def test_every_section_has_its_model() -> None:
