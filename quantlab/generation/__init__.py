@@ -10,13 +10,16 @@ from quantlab.generation.layers import MLGConv2d, MLGLinear
 from quantlab.generation.orthonormality import orthonormality
 from quantlab.generation.regularizer import orthonormality_of
 from quantlab.generation.spec import MLGSpec
+from quantlab.generation.storage_report import StorageReport, storage_report
 
 __all__ = [
     "MLGConv2d",
     "MLGLinear",
     "MLGSpec",
+    "StorageReport",
     "convert",
     "generate",
     "orthonormality",
     "orthonormality_of",
+    "storage_report",
 ]

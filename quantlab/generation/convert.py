@@ -11,7 +11,9 @@ from quantlab.generation.config import MLGConfig
 from quantlab.generation.layers import (
     MLGConv2d,
     MLGLinear,
+    check_smaller,
     checked_shapes,
+    dense_bits,
     make_generated,
     project_layer,
     share_factors,
@@ -75,8 +77,9 @@ def convert(
     and parameters come: make the optimizer afterwards (`check_optimizer`).
 
     Raises UsageError, with the network untouched, if a selector matches no layer, two rules are
-    about the same layer, no layer can be generated, one of a rule cannot, the factors of one have
-    more bits than its weight, or another module has the weight of one.
+    about the same layer, no layer can be generated, one of a rule cannot or its factors have more
+    bits than its weight, all factors have more than all weights, or another module has the weight
+    of one.
     """
     check_kind("network", network, nn.Module, "a torch.nn.Module")
     if not isinstance(config, MLGConfig):
@@ -137,6 +140,8 @@ def _planned(network: nn.Module, config: MLGConfig) -> tuple[dict[str, _Plan], l
                 dense.append(name)
                 continue
             checked_shapes(layer, spec)
+            if chosen is not None:
+                check_smaller(layer, spec)
         except UsageError as error:
             raise UsageError(f"{where}: {name}: {error}") from error
         plans[name] = _Plan(layer=layer, spec=spec)
@@ -145,7 +150,20 @@ def _planned(network: nn.Module, config: MLGConfig) -> tuple[dict[str, _Plan], l
             f"mlg: base_in {config.base_in}, base_out {config.base_out} given, of which no "
             "selected layer has fewer terms; smaller ones above 0 allowed"
         )
+    _check_total(plans)
     return plans, dense
+
+
+def _check_total(plans: Mapping[str, _Plan]) -> None:
+    """Raise UsageError if all factors together have more bits than the weights. Those of some
+    layers may by the published rules."""
+    bits = sum(checked_shapes(p.layer, p.spec).num_bits(p.spec) for p in plans.values())
+    allowed = sum(dense_bits(plan.layer) for plan in plans.values())
+    if bits > allowed:
+        raise UsageError(
+            f"mlg: the factors of the selected layers have {bits:,} bits, at most the "
+            f"{allowed:,} of their weights allowed"
+        )
 
 
 def _selected(where: str, selector: str, network: nn.Module) -> Iterable[str]:

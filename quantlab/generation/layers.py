@@ -82,6 +82,7 @@ class MLGConv2d(nn.Conv2d):
             device,
             dtype,
         )
+        check_smaller(plain, spec)
         make_generated(plain, spec, deviation=_usual_deviation(plain.weight, plain.weight.shape))
         vars(self).update(vars(plain))
 
@@ -153,6 +154,7 @@ class MLGLinear(nn.Linear):
     ) -> None:
         """Make a layer whose weight has the variance 2 / fan_in; raises as MLGConv2d does."""
         plain = nn.Linear(in_features, out_features, bias, device, dtype)
+        check_smaller(plain, spec)
         make_generated(plain, spec, deviation=_usual_deviation(plain.weight, plain.weight.shape))
         vars(self).update(vars(plain))
 
@@ -244,7 +246,7 @@ def viewed_shape(layer: nn.Conv2d | nn.Linear, spec: MLGSpec) -> tuple[int, ...]
 
 def checked_shapes(layer: nn.Module, spec: MLGSpec) -> FactorShapes:
     """Return the shapes of the factors that a layer is to have. Raises UsageError for a layer that
-    cannot be generated, a spec under which nothing is, and factors of more bits than the weight."""
+    cannot be generated, and for a spec under which nothing is."""
     check_kind("spec", spec, MLGSpec, "an MLGSpec")
     check_kind("layer", layer, nn.Module, "a torch.nn.Module")
     check_own_weight(layer, "")
@@ -264,14 +266,25 @@ def checked_shapes(layer: nn.Module, spec: MLGSpec) -> FactorShapes:
             f"base_in {spec.base_in}, base_out {spec.base_out} given for a weight of {sides}, of "
             f"which no level then has fewer terms; smaller ones above 0 allowed"
         )
-    dense_bits = 8 * layer.weight.element_size() * layer.weight.numel()
-    if shapes.num_bits(spec) > dense_bits:
+    return shapes
+
+
+def dense_bits(layer: nn.Module) -> int:
+    """Return the bits of a layer's weight as it is."""
+    weight = weight_of(layer)
+    return 8 * weight.element_size() * weight.numel()
+
+
+def check_smaller(layer: nn.Module, spec: MLGSpec) -> None:
+    """Raise UsageError if the factors of a layer would have more bits than its weight."""
+    bits, allowed = checked_shapes(layer, spec).num_bits(spec), dense_bits(layer)
+    if bits > allowed:
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        sides = "x".join(map(str, weight_shape(layer)))
         raise UsageError(
             f"base_in {spec.base_in}, base_out {spec.base_out} given for a weight of {sides}: its "
-            f"factors have {shapes.num_bits(spec):,} bits, at most the weight's {dense_bits:,} "
-            "allowed"
+            f"factors have {bits:,} bits, at most the weight's {allowed:,} allowed"
         )
-    return shapes
 
 
 def stays_dense(layer: nn.Module, spec: MLGSpec) -> bool:
@@ -388,7 +401,7 @@ def _start(quantizer: nn.Module | None, factor: Tensor, scale: Tensor | None) ->
 def _from_dense(
     cls: type[L], layer: nn.Module, spec: MLGSpec, method: Method | None, seed: int
 ) -> L:
-    checked_shapes(layer, spec)
+    check_smaller(layer, spec)
     if GENERATED[type(layer)] is not cls:
         raise UsageError(f"layer: a {type(layer).__name__} given for a {cls.__name__}")
     made = copy.copy(layer)

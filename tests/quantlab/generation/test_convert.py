@@ -154,6 +154,17 @@ def test_impossible_configs_are_refused(config: dict[str, Any], message: str) ->
     assert [type(layer) for layer in net] == [type(layer) for layer in before]
 
 
+def test_more_bits_than_the_weights_are_refused() -> None:
+    floats = dict.fromkeys(("basis_bit", "coeff_in_bit", "coeff_out_bit"), 32)
+    net = nn.Sequential(nn.Conv2d(10, 10, 1))
+    with pytest.raises(
+        UsageError, match="mlg: the factors of the selected layers have 5,760 bits, at most"
+    ):
+        convert(net, {"base_out": 20, **floats})
+    with pytest.raises(UsageError, match=r"mlg.rules.0: 0: .* its factors have 5,760 bits"):
+        convert(net, {**floats, "rules": [{"select": "0", "base_out": 20}]})
+
+
 def test_one_is_taken_for_true() -> None:
     assert MLGConfig(kd=1).kd is True
     assert MLGConfig(kd=0).kd is False
