@@ -16,7 +16,6 @@ are others.
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -30,12 +29,13 @@ from torch import nn
 
 from benchmarks.generation.coded import coded_bytes, nncodec_bytes
 from benchmarks.generation.forms import form
+from benchmarks.generation.packed import packed
 from benchmarks.generation.picture import Point, picture
 from benchmarks.generation.rivals.stored import file_bytes
 from benchmarks.generation.rows import COMMON, OPTIMIZERS, PLANS, ROWS, SWEEP, plan, settings_of
-from benchmarks.generation.trained import Run, run_of, train, train_rival, trained_network
-from benchmarks.generation.trained import main as command
+from benchmarks.generation.trained import Run, run_of, train, train_here, trained_network
 from benchmarks.harness import RESULTS, Row, origin, report
+from experiments.protocols import Source
 
 # Of 2-44-3-6-3 by the published formula, 350.0 KiB.
 BUDGET = 358_400
@@ -59,6 +59,7 @@ def measure(
     more: further settings of its experiment. nncodec: Python of an environment that has it.
     """
     row = plan(name)
+    source: Source = "synthetic" if more.get("data.source") == "synthetic" else "auto"
     settings = settings_of(
         name,
         teacher=teacher.exp_id,
@@ -66,15 +67,20 @@ def measure(
         budget=budget,
         epochs=epochs,
         seed=seed,
+        source=source,
     )
     settings |= more
     others: dict[str, int] = {}
-    if row.rival is None:
-        run = train(row.config, settings, is_quick=is_quick)
-        num_bytes, top1 = _of_pack(run) if row.config == "mlg_train" else _of_dense(run)
+    is_ours = row.rival is not None or row.has_own_loss
+    run = (train_here if is_ours else train)(row.config, settings, is_quick=is_quick)
+    network = trained_network(run, row.config, settings)
+    if row.config == "mlg_train":
+        limit = int(more["data.limit_test"]) if "data.limit_test" in more else None
+        file = run.folder / "network.mlgpack"
+        num_bytes, top1 = packed(network, file, source=source, limit=limit)
+    elif row.rival is None:
+        num_bytes, top1 = 4 * sum(p.numel() for p in network.parameters()), run.top1
     else:
-        run = train_rival(row.config, settings, is_quick=is_quick)
-        network = trained_network(run, row.config, settings)
         num_bytes, top1 = _bytes_of(row.rival, network), run.top1
         if nncodec is not None and form(row.rival).is_rated:
             others["nncodec_bytes"] = nncodec_bytes(network, nncodec)
@@ -93,22 +99,6 @@ def measure(
         "teacher_sha256": teacher.record["weights_sha256"][:16],
         **origin(),
     }
-
-
-def _of_dense(run: Run) -> tuple[int, float]:
-    """Return the bytes of all parameters as floats, and the top-1."""
-    return 4 * 11_173_952, run.top1
-
-
-def _of_pack(run: Run) -> tuple[int, float]:
-    """Return the bytes of a generated network's pack, and the top-1 of what is read from it."""
-    command("generate", "--problem=CIFAR10", f"--exp_id={run.exp_id}")
-    (pack,) = run.folder.rglob("*.mlgpack")
-    said = command("test", "--problem=CIFAR10", f"--pack={pack}")
-    top1 = re.search(r"top-?1\D*([\d.]+)", said)
-    if top1 is None:
-        raise RuntimeError(f"test --pack: no top-1 told: {said[-2000:]}")
-    return pack.stat().st_size, float(top1[1])
 
 
 def _bytes_of(rival: str, network: nn.Module) -> int:

@@ -9,19 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.generation.rivals.rated import rated_layers
+from benchmarks.generation.rivals.rated import rated
 from benchmarks.generation.rivals.stored import float_bytes
 from quantlab.numerics.entropy import encode_codes
-from quantlab.quantizer import Quantizer
 
 
 def codes_of(network: nn.Module) -> Iterator[tuple[NDArray[np.int8], int]]:
-    """Yield the codes `[O, ...]` of each layer that has a weight quantizer, and their bits."""
-    for layer in rated_layers(network):
-        quantizer = layer._modules["weight_quantizer"]
-        if isinstance(quantizer, Quantizer):
-            codes = quantizer.codes(layer.get_parameter("weight").detach().float())
-            yield codes.cpu().numpy().astype(np.int8), quantizer.spec.num_bits
+    """Yield the codes `[O, ...]` of each weight that has a quantizer, and their bits."""
+    for one in rated(network):
+        codes = one.quantizer.codes(one.parameter.detach().float())
+        yield codes.cpu().numpy().astype(np.int8), one.quantizer.spec.num_bits
 
 
 def coded_bytes(network: nn.Module) -> int:

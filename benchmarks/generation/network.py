@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from benchmarks.generation.forms import form, resnet18
 from benchmarks.generation.rivals.rated import RatedCrossEntropy
 from problems.CIFAR10.ResNet.network import ResNet
+from quantlab.errors import UsageError
 
-__all__ = ["RatedCrossEntropy", "ResNet", "Rival"]
+__all__ = ["FrozenCoefficients", "RatedCrossEntropy", "ResNet", "Rival"]
 
 
 class Rival(nn.Module):
@@ -31,3 +32,20 @@ class Rival(nn.Module):
         """Return the scores `[N, 10]`."""
         scores: Tensor = self.network(x_NCHW)
         return scores
+
+
+class FrozenCoefficients(nn.CrossEntropyLoss):
+    """Cross entropy of a network whose coefficients stay as they began, as in MLG's released code,
+    whose optimizer is made before them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        coefficients = [
+            parameter
+            for name, parameter in network.named_parameters()
+            if name.rpartition(".")[2] in ("coeff_in", "coeff_out")
+        ]
+        if not coefficients:
+            raise UsageError("network: no generated layers given, at least one allowed")
+        for parameter in coefficients:
+            parameter.requires_grad_(False)

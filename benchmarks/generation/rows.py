@@ -1,16 +1,19 @@
 """The rows of `benchmarks.generation_accuracy`: what each trains, as settings of an experiment.
 
 All learn from the same dense network with the same batches, epochs and distillation. Each kind has
-the optimizer that suits it: SGD moves the scales of LSQ, which Adam loses.
+the optimizer that suits it. SGD moves the scales of LSQ, which Adam loses; with Adam, weights have
+STE's, which follow them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.generation.forms import FORMS, form, size_within
+from benchmarks.generation.allocated import allocated_settings
+from benchmarks.generation.forms import FORMS, Form, form, resnet18, size_within
 from benchmarks.generation.network import Rival
 from benchmarks.generation.rivals.stored import float_bytes
+from experiments.protocols import Source
 from quantlab.errors import UsageError, did_you_mean
 
 # Of all runs, the dense network's that they learn from too.
@@ -46,8 +49,10 @@ _FEW = _PUBLISHED | {"base_out": 64, "basis_bit": 4, "coeff_in_bit": 2}
 class Plan:
     """A row. config: of the topology ResNet. num_seeds: of a whole measurement.
 
-    settings: what differs from the config. rival: the name of its family.
-    long: whether it is trained for 200 epochs too.
+    settings: what differs from the config. rival: the name of its family. long: whether it is
+    trained for 200 epochs too. allocated: the quantizer of factors whose bases and bits are
+    allocated within `room` times the budget. has_own_loss: whether its loss is one of
+    `benchmarks.generation.network`.
     """
 
     config: str
@@ -55,20 +60,53 @@ class Plan:
     settings: Mapping[str, str]
     rival: str | None = None
     long: bool = False
+    allocated: str | None = None
+    room: float = 1.0
+    has_own_loss: bool = False
 
 
-def _generated(values: Mapping[str, object], num_seeds: int = 2, *, long: bool = False) -> Plan:
-    settings = {f"mlg.{name}": str(value) for name, value in values.items()}
-    optimizer = OPTIMIZERS["adamw"]
-    return Plan(config="mlg_train", num_seeds=num_seeds, settings=settings | optimizer, long=long)
+def _generated(
+    values: Mapping[str, object],
+    num_seeds: int = 2,
+    *,
+    loss: str | None = None,
+    long: bool = False,
+) -> Plan:
+    settings = OPTIMIZERS["adamw"] | {f"mlg.{name}": str(value) for name, value in values.items()}
+    if loss is not None:
+        settings |= {"training.loss.class": loss, "training.loss.params": "{}"}
+    return Plan(
+        config="mlg_train",
+        num_seeds=num_seeds,
+        settings=settings,
+        has_own_loss=loss is not None,
+        long=long,
+    )
 
 
+def _allocated(quantizer: str, room: float = 1.0) -> Plan:
+    return Plan(
+        config="mlg_train",
+        num_seeds=2,
+        settings=OPTIMIZERS["adamw"],
+        allocated=quantizer,
+        room=room,
+        has_own_loss=room > 1.0,
+        long=room == 1.0,
+    )
+
+
+# What is learned through a rate term is allocated with this many times the bytes.
+_RATED_ROOM = 1.25
 ONE_SEED = ("dsconv", "penni", "circnn", "mobilenetv2", "mobilenetv3")
 PLANS: dict[str, Plan] = {
     "dense": Plan(config="mlg_pretrain", num_seeds=2, settings=OPTIMIZERS["sgd"], long=True),
     "mlg-2-44-8-8-8": _generated(_EIGHT),
     "mlg-2-44-3-6-3": _generated(_PUBLISHED, long=True),
     "mlg-2-64-4-2-3": _generated(_FEW),
+    "mlg-released": _generated(_PUBLISHED, loss="FrozenCoefficients"),
+    "mlg-allocated": _allocated("dorefa_sym"),
+    "mlg-allocated-rate": _allocated("midtread", _RATED_ROOM),
     **{
         name: Plan(
             config="mlg_pretrain",
@@ -101,12 +139,19 @@ def plan(name: str) -> Plan:
 
 
 def settings_of(
-    name: str, *, teacher: int, dense: Path, budget: int, epochs: int, seed: int
+    name: str,
+    *,
+    teacher: int,
+    dense: Path,
+    budget: int,
+    epochs: int,
+    seed: int,
+    source: Source = "auto",
 ) -> dict[str, str]:
     """Return the settings of a row's experiment.
 
     teacher, dense: the number of the dense network's run, and its checkpoint. budget: bytes of the
-    file of a rival.
+    file of a rival, or of what is allocated. source: of the photos, as `data.source`.
     """
     row = plan(name)
     settings = {
@@ -120,6 +165,12 @@ def settings_of(
     }
     if name == "dense":
         settings["network.pretrained.exp_id"] = str(teacher)
+    if row.allocated is not None:
+        settings |= allocated_settings(
+            dense, int(row.room * budget), quantizer=row.allocated, source=source
+        )
+        if row.room > 1.0:
+            settings |= _rated(budget - float_bytes(resnet18()))
     return settings if row.rival is None else settings | _of_rival(row.rival, dense, budget)
 
 
@@ -129,26 +180,32 @@ def _of_rival(name: str, dense: Path, budget: int) -> dict[str, str]:
     settings = {
         "network.class": "Rival",
         "network.params": f"{{name: {name}, size: {size}, dense: {dense}}}",
-        "quantize.rules": _rules(family.bits, family.inner),
+        "quantize.rules": _rules(family),
     }
     if family.is_rated:
-        target = budget - float_bytes(Rival(name))
-        settings["training.loss.class"] = "RatedCrossEntropy"
-        settings["training.loss.params"] = f"{{target_bytes: {target}}}"
+        settings |= _rated(budget - float_bytes(Rival(name)))
     return settings
 
 
-def _rules(bits: int, inner: str | None) -> str:
-    """Return the rules of LSQ; see `benchmarks.generation.rivals.stored` for where scales lie."""
+def _rated(target_bytes: int) -> dict[str, str]:
+    return {
+        "training.loss.class": "RatedCrossEntropy",
+        "training.loss.params": f"{{target_bytes: {target_bytes}}}",
+    }
+
+
+def _rules(family: Form) -> str:
+    """Return the rules of quantization; see `benchmarks.generation.rivals.stored` for where scales
+    lie."""
+    kind = "kind: lsq, narrow: true" if family.optimizer == "sgd" else "kind: ste"
+    inner = family.inner
     others = "!last" if inner is None else f"!last & !{inner}"
-    rules = [_rule(others, bits, "per_axis:0"), _rule("last", 8, "per_tensor")]
+    rules = [_rule(others, kind, family.bits, "per_axis:0"), _rule("last", kind, 8, "per_tensor")]
     if inner is not None:
-        rules.append(_rule(inner, bits, "per_tensor"))
+        rules.append(_rule(inner, kind, family.bits, "per_tensor"))
     return f"[{', '.join(rules)}]"
 
 
-def _rule(select: str, bits: int, granularity: str) -> str:
-    return (
-        f"{{select: '{select}', on: weight, algorithm: {{kind: lsq, num_bits: {bits}, "
-        f"narrow: true, start_epoch: 0, granularity: '{granularity}'}}}}"
-    )
+def _rule(select: str, kind: str, num_bits: int, granularity: str) -> str:
+    grid = f"num_bits: {num_bits}, start_epoch: 0, granularity: '{granularity}'"
+    return f"{{select: '{select}', on: weight, algorithm: {{{kind}, {grid}}}}}"

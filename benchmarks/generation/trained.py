@@ -68,7 +68,7 @@ def train(config: str, settings: Mapping[str, str], *, is_quick: bool = False) -
     return Run(folder=path, record=json.loads((path / "run.json").read_text()))
 
 
-def train_rival(config: str, settings: Mapping[str, str], *, is_quick: bool = False) -> Run:
+def train_here(config: str, settings: Mapping[str, str], *, is_quick: bool = False) -> Run:
     """Train one of our networks as `main.py train` trains a topology's, in this process. Raises
     QuantLabError if it fails."""
     problem, library = load_problem(PROBLEM), _library()

@@ -13,6 +13,7 @@ falls below it, so that training ends at the bytes that were asked for.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,9 @@ _RANGE = (1e-6, 1e3)
 class RatedCrossEntropy(nn.Module):
     """Cross entropy plus a weight times the bits of a weight, which training steers.
 
-    network: whose layers have weight quantizers with a scale for each tensor or output channel.
-    target_bytes: of the codes of all layers together.
+    network: whose layers have quantizers of their parameters, of levels one apart, with a scale for
+        each tensor or output channel.
+    target_bytes: of the codes of all these parameters together.
     growth: of the weight's logarithm in a step, at a rate of twice the target or more.
     """
 
@@ -42,17 +44,16 @@ class RatedCrossEntropy(nn.Module):
     ) -> None:
         super().__init__()
         self.cross_entropy = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-        self._layers = rated_layers(network)  # a tuple, so that the network is no part of the loss
-        num_weights = sum(layer.get_parameter("weight").numel() for layer in self._layers)
-        self.num_weights, self.growth = num_weights, growth
-        self.target_bits = 8.0 * target_bytes / num_weights
+        self._rated = rated(network)  # a tuple, so that the network is no part of the loss
+        self.num_weights, self.growth = sum(one.parameter.numel() for one in self._rated), growth
+        self.target_bits = 8.0 * target_bytes / self.num_weights
         self.register_buffer("log_weight", torch.tensor(math.log(_FIRST_WEIGHT)))
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         loss: Tensor = self.cross_entropy(outputs, targets)
         if not torch.is_grad_enabled():
             return loss
-        bits = rate(self._layers) / self.num_weights
+        bits = rate(self._rated) / self.num_weights
         with torch.no_grad():
             excess = (bits / self.target_bits - 1.0).clamp(-1.0, 1.0)
             low, high = (math.log(end) for end in _RANGE)
@@ -60,27 +61,32 @@ class RatedCrossEntropy(nn.Module):
         return loss + self.log_weight.exp() * bits
 
 
-def rated_layers(network: nn.Module) -> tuple[nn.Module, ...]:
-    """Return the layers that have a weight quantizer."""
+@dataclass(frozen=True, kw_only=True)
+class Rated:
+    """A parameter and its quantizer."""
+
+    parameter: nn.Parameter
+    quantizer: Quantizer
+
+
+def rated(network: nn.Module) -> tuple[Rated, ...]:
+    """Return the parameters that have a quantizer: weights, and factors of generated weights."""
     return tuple(
-        module
+        Rated(parameter=parameter, quantizer=quantizer)
         for module in network.modules()
-        if isinstance(module._modules.get("weight_quantizer"), Quantizer)
+        for name, parameter in module.named_parameters(recurse=False)
+        if isinstance(quantizer := module._modules.get(f"{name}_quantizer"), Quantizer)
     )
 
 
-def rate(layers: Sequence[nn.Module]) -> Tensor:
-    """Return the bits of all layers' codes, a scalar with the gradient of the module's formula."""
-    bits = [
-        layer_rate(layer.get_parameter("weight"), quantizer)
-        for layer in layers
-        if isinstance(quantizer := layer._modules["weight_quantizer"], Quantizer)
-    ]
+def rate(parameters: Sequence[Rated]) -> Tensor:
+    """Return the bits of all codes, a scalar with the gradient of the module's formula."""
+    bits = [rate_of(one.parameter, one.quantizer) for one in parameters]
     return torch.stack(bits).sum()
 
 
-def layer_rate(weight: Tensor, quantizer: Quantizer) -> Tensor:
-    """Return the bits of one layer's codes."""
+def rate_of(weight: Tensor, quantizer: Quantizer) -> Tensor:
+    """Return the bits of one parameter's codes."""
     low, high = quantizer.quant_min, quantizer.quant_max
     scale = quantizer.scale.detach().float()
     scaled = (weight.float() / scale).clamp(low, high)

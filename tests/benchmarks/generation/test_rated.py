@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.generation.rivals.rated import RatedCrossEntropy, layer_rate, rate, rated_layers
+from benchmarks.generation.rivals.rated import RatedCrossEntropy, rate, rate_of, rated
 from quantlab.algorithms import quantize
 from quantlab.algorithms.after_training import calibrate
-from quantlab.quantizer import Quantizer
 from tests.waiting import no_waiting
 
 
@@ -21,32 +20,26 @@ def new_network(granularity: str = "per_tensor") -> nn.Sequential:
     return network
 
 
-def grid_of(layer: nn.Module) -> Quantizer:
-    quantizer = layer.get_submodule("weight_quantizer")
-    assert isinstance(quantizer, Quantizer)
-    return quantizer
-
-
 @pytest.mark.parametrize("granularity", ["per_tensor", "per_axis:0"])
 def test_the_rate_of_codes_is_their_entropy(granularity: str) -> None:
-    layer = rated_layers(new_network(granularity))[1]
-    weight, quantizer = layer.get_parameter("weight"), grid_of(layer)
+    one = rated(new_network(granularity))[1]
+    weight, quantizer = one.parameter, one.quantizer
     with torch.no_grad():
         weight.copy_(torch.randint(-3, 4, weight.shape) * quantizer.scale)
     codes = quantizer.codes(weight).numpy()
     shares = (np.unique(codes, return_counts=True)[1] + 1) / (codes.size + 7)
     counts = np.unique(codes, return_counts=True)[1]
-    found = layer_rate(weight, quantizer)
+    found = rate_of(weight, quantizer)
     assert float(found.detach()) == pytest.approx(
         float(-(counts * np.log2(shares)).sum()), rel=1e-5
     )
 
 
 def test_the_gradient_moves_to_the_likelier_neighbor() -> None:
-    quantizer = grid_of(rated_layers(new_network())[0])
+    quantizer = rated(new_network())[0].quantizer
     scale = quantizer.scale.detach()
     weight = (torch.tensor([0.0] * 50 + [1.0] * 10 + [0.7, -0.3, 1.4]) * scale).requires_grad_()
-    layer_rate(weight, quantizer).backward()
+    rate_of(weight, quantizer).backward()
     assert weight.grad is not None
     assert weight.grad[60] > 0  # to 0, far likelier than 1
     assert weight.grad[61] < 0  # to 0, from below
@@ -60,7 +53,7 @@ def test_steps_do_not_wait_and_end_near_the_target() -> None:
     assert not list(loss.parameters())
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.0, foreach=True)
     x_NCHW, labels = torch.randn(16, 2, 6, 6), torch.arange(16) % 4
-    before = float(rate(rated_layers(network)).detach()) / 8
+    before = float(rate(rated(network)).detach()) / 8
     assert before > 2 * target
     for step in range(400):
         optimizer.zero_grad()
@@ -70,7 +63,7 @@ def test_steps_do_not_wait_and_end_near_the_target() -> None:
         else:
             loss(network(x_NCHW), labels).backward()
         optimizer.step()
-    after = float(rate(rated_layers(network)).detach()) / 8
+    after = float(rate(rated(network)).detach()) / 8
     assert 0.5 * target < after < 1.25 * target
 
 
