@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from quantlab.algorithms.after_training import calibrate
     from quantlab.algorithms.conductor import Conductor
     from quantlab.algorithms.parameter_groups import parameter_groups
+    from quantlab.algorithms.rate import rate_of
     from quantlab.algorithms.rules import QuantizeConfig, quantize
     from quantlab.compression.budget import Budget
     from quantlab.compression.compress import compress
@@ -41,6 +42,7 @@ __all__ = [
     "lower",
     "parameter_groups",
     "quantize",
+    "rate_of",
     "run",
     "save_compressed_early_exit_model",
     "save_compressed_model",
@@ -64,6 +66,7 @@ _MODULES = {
     "lower": "quantlab.integer.lower",
     "parameter_groups": "quantlab.algorithms.parameter_groups",
     "quantize": "quantlab.algorithms.rules",
+    "rate_of": "quantlab.algorithms.rate",
     "run": "quantlab.integer.interpreter",
     "save_compressed_early_exit_model": "quantlab.conversion.early_exit",
     "save_compressed_model": "quantlab.conversion.save",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
-from quantlab.numerics.affine import dequantize, quantize
+from quantlab.numerics.affine import dequantize, quantize, widen
 from quantlab.numerics.granularity import Granularity, PerGroup, PerTensor
 from quantlab.numerics.ranges import integer_range
 
@@ -237,6 +237,11 @@ class Quantizer(nn.Module, ABC):
             quant_min=self._quant_min,
             quant_max=self._quant_max,
         )
+
+    def positions(self, x: Tensor) -> Tensor:
+        """Return where `x` lies among the codes before it is rounded to one or clipped, split as
+        `granularity` says: differentiable by `x`, with the grid as it is now."""
+        return widen(self.split(x)) / self.scale.detach() + self.zero_point
 
     def dequantize(self, codes: Tensor) -> Tensor:
         """Return the numbers on the grid that integer codes stand for, in the scale's type."""

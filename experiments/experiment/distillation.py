@@ -15,6 +15,7 @@ from experiments.processes.communicator import Communicator
 from experiments.training.distillation.config import CriterionConfig
 from experiments.training.distillation.teacher import Teacher
 from quantlab.errors import UsageError
+from quantlab.generation.spec import FLOAT_BITS
 
 KEY = "teacher"  # the section, and in run.json
 _NEARLY = 1e-3  # of prepared inputs, which are about 1
@@ -46,12 +47,22 @@ def check_criterion(config: Config, document: Document) -> None:
         reasons |= dict.fromkeys(("temperature", "alpha"), "nothing is learned from a teacher")
     if mlg is None:
         reasons["ortho_loss_weight"] = "no layer is generated"
+    if not _has_codes(config):
+        reasons["rate_weight"] = "no weight or factor is quantized"
     default = CriterionConfig()
     for name, reason in reasons.items():
         value = getattr(config.criterion, name)
         if value != getattr(default, name):
             message = f"{value} given, without effect as {reason}"
             raise complain(document, ("criterion", name), message)
+
+
+def _has_codes(config: Config) -> bool:
+    """Return whether weights or factors are quantized."""
+    mlg = config.mlg
+    specs = () if mlg is None else (mlg.spec_for(), *map(mlg.spec_for, mlg.rules))
+    is_generated = any(bits < FLOAT_BITS for spec in specs for bits in spec.bits.values())
+    return is_generated or any(rule.on == "weight" for rule in config.quantize.rules)
 
 
 def check_teacher(teacher: Teacher, batch: Batch, outputs: object, document: Document) -> None:

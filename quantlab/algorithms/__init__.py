@@ -3,6 +3,7 @@ its controller and its config. `table` lists them, `rules` applies them."""
 
 from quantlab.algorithms.conductor import Conductor
 from quantlab.algorithms.parameter_groups import parameter_groups
+from quantlab.algorithms.rate import rate_of
 from quantlab.algorithms.rules import QuantizeConfig, QuantRule, quantize
 from quantlab.algorithms.table import ALGORITHMS
 from quantlab.algorithms.unused import unused_quantizers
@@ -14,5 +15,6 @@ __all__ = [
     "QuantizeConfig",
     "parameter_groups",
     "quantize",
+    "rate_of",
     "unused_quantizers",
 ]

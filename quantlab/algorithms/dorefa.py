@@ -119,6 +119,11 @@ class DorefaWeightQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Tensor:
         return squashed_codes(x, self.widest, self.num_steps).to(torch.int32)
 
+    def positions(self, x: Tensor) -> Tensor:
+        if self.num_steps == 1:
+            return super().positions(x)
+        return torch.tanh(widen(self.split(x))) / self.widest * self.num_steps
+
 
 class DorefaActivationQuantizer(Quantizer):
     """See the module. scale: C / n, fixed."""

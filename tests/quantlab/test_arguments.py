@@ -229,6 +229,7 @@ CALLS: Mapping[str, tuple[Callable[[Any], object], set[str]]] = {
     "parameter_groups others": (lambda x: quantlab.parameter_groups(new_network(), x), EMPTY),
     "quantize network": (lambda x: quantlab.quantize(x, RULES), set()),
     "quantize rules": (lambda x: quantlab.quantize(new_network(), x), {"a list", "a tuple"}),
+    "rate_of network": (quantlab.rate_of, {"a module"}),
     "run program": (lambda x: quantlab.run(x, {"input": X}), set()),
     "run inputs": (lambda x: quantlab.run(program(), x), set()),
     "run an input": (lambda x: quantlab.run(program(), {"input": x}), set()),

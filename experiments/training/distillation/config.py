@@ -41,8 +41,10 @@ class CriterionConfig(Section):
 
     temperature, alpha: of what is learned from the teacher, and its share.
     ortho_loss_weight: of the orthonormality of generated layers' factors.
+    rate_weight: of the bits of an element of quantized weights and factors after entropy coding.
     """
 
     temperature: float = Field(default=3.0, gt=0.0)
     alpha: float = Field(default=0.9, gt=0.0, le=1.0)
     ortho_loss_weight: float = Field(default=0.0, ge=0.0)
+    rate_weight: float = Field(default=0.0, ge=0.0)

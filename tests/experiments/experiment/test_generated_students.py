@@ -92,8 +92,8 @@ def test_captured_steps_and_resumed_runs_give_the_same_bytes(
 ) -> None:
     assert train(*WIDE, ONCE) == 0
     given = (
-        *MLG, *arguments, TEACHER, "--mlg.kd=1", ORTHO, "--experiment.epochs=3",
-        "--data.batch_size=8", "--training.lr_scheduler.class=Constant",
+        *MLG, *arguments, TEACHER, "--mlg.kd=1", ORTHO, "--criterion.rate_weight=0.1",
+        "--experiment.epochs=3", "--data.batch_size=8", "--training.lr_scheduler.class=Constant",
     )  # fmt: skip
     graphs = RecordedGraphs()
     monkeypatch.setattr(experiment, "graphs_of", lambda device: graphs)

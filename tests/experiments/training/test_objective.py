@@ -10,6 +10,7 @@ from experiments.training.distillation.config import CriterionConfig
 from experiments.training.distillation.teacher import Teacher
 from experiments.training.objective import Objective
 from problems.MNIST.LeNet import preprocess
+from quantlab.algorithms import rate_of
 from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec, orthonormality
 from tests.waiting import no_waiting
 
@@ -91,6 +92,23 @@ def test_orthonormality_is_added() -> None:
     )
 
 
+def test_bits_are_added() -> None:
+    student, loss = generated(), nn.CrossEntropyLoss()
+    outputs, targets = torch.randn(3, 4), torch.arange(3)
+    objective = Objective(
+        network=student, loss=loss, teacher=None, criterion=CriterionConfig(rate_weight=0.25)
+    )
+    num_elements = 6 * 3 + 3 * 1 * 3 * 3 + 4 * 2 + 2 * 24 * 2 + 2 * 2 * 4
+    bits = rate_of(student) / num_elements
+    found = objective(torch.rand(3, 1), outputs, targets)
+    assert 1 < bits < 6
+    torch.testing.assert_close(found, loss(outputs, targets) + 0.25 * bits)
+    found.backward()
+    factors = [p for name, p in student.named_parameters() if "coeff" in name or "basis" in name]
+    assert len(factors) == 5
+    assert all(factor.grad is not None and factor.grad.any() for factor in factors)
+
+
 @pytest.mark.parametrize("size", [5, 2])
 def test_a_step_with_a_teacher_does_not_wait(size: int) -> None:
     student = generated()
@@ -98,7 +116,7 @@ def test_a_step_with_a_teacher_does_not_wait(size: int) -> None:
         network=student,
         loss=nn.CrossEntropyLoss(),
         teacher=teacher(),
-        criterion=CriterionConfig(ortho_loss_weight=0.05),
+        criterion=CriterionConfig(ortho_loss_weight=0.05, rate_weight=0.1),
     )
     inputs, targets = torch.rand(size, 1, 6, 6), torch.arange(size) % 4
     with no_waiting(), torch.autocast("cpu", torch.bfloat16):
