@@ -4,6 +4,7 @@ J. Gu et al., Towards memory-efficient neural networks via multi-level in situ g
 2021, arXiv:2108.11430.
 """
 
+from quantlab.generation.check_optimizer import check_optimizer
 from quantlab.generation.convert import convert
 from quantlab.generation.generate import generate
 from quantlab.generation.layers import MLGConv2d, MLGLinear
@@ -17,6 +18,7 @@ __all__ = [
     "MLGLinear",
     "MLGSpec",
     "StorageReport",
+    "check_optimizer",
     "convert",
     "generate",
     "orthonormality",
