@@ -1,21 +1,27 @@
 """The error of trained convolutions projected on generated weights, at equal bits.
 
-    python -m benchmarks.generation_projection
+    python -m benchmarks.generation_projection [FOLDER] [--only=ResNet-20]
+
+FOLDER keeps each row, so that what is killed goes on. All rows take about ten minutes on a thread.
 
 One row a layer. Columns are relative Frobenius errors |W - W'| / |W|. Of 2 kernels a basis and bits
 3-6-3: `train_last` and `train_best`, the published gradient descent at its last step and at its
 best one, `svd` and `als`, rounded to the nearest levels, and `qals`. In the bytes of these:
 `allocated`, other bases and bits (`form`: kernels a basis - bases - bits), entropy-coded by
 `quantlab.numerics.entropy`; `codebooks` of kernels by k-means, and `scalars`, both with indices and
-codes of the size of their entropy. seconds: of one thread, those of `allocated` with the search for
+codes of the size of their entropy. seconds: of the thread, those of `allocated` with the search for
 the form. Row.ratio: train_last / qals.
 """
 
-from time import perf_counter
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import thread_time
 
 import torch
 
-from benchmarks.harness import Figure, Row, report
+from benchmarks.harness import Figure, Row, origin, report
 from benchmarks.projection.codebooks import codebook_error
 from benchmarks.projection.layers import Layer, layers
 from benchmarks.projection.scalars import scalar_error
@@ -45,12 +51,12 @@ def row_of(layer: Layer) -> Row:
         "svd": project(layer.weight, spec, method="svd").error,
         "als": project(layer.weight, spec, method="als").error,
     }
-    start = perf_counter()
+    start = thread_time()
     figures["qals"] = project(layer.weight, spec, method="qals").error
-    qals_seconds = perf_counter() - start
-    start = perf_counter()
+    qals_seconds = thread_time() - start
+    start = thread_time()
     figures["allocated"], figures["form"] = allocated(layer, nbytes)
-    allocated_seconds = perf_counter() - start
+    allocated_seconds = thread_time() - start
     figures["codebooks"] = codebook_error(layer.weight, nbytes)
     figures["scalars"] = scalar_error(layer.weight, nbytes)
     figures["train_seconds"] = seconds
@@ -62,9 +68,9 @@ def row_of(layer: Layer) -> Row:
 def published(layer: Layer, spec: MLGSpec) -> tuple[float, float, float]:
     """Return the errors of the last and the best step of the published method, and its seconds."""
     view = layer.weight.flatten(2)
-    start = perf_counter()
+    start = thread_time()
     done = train(view, factor_shapes(view.shape, spec), levels_of(spec, None), seed=0)
-    seconds = perf_counter() - start
+    seconds = thread_time() - start
     last, best = (relative_error(view, one.factors) for one in (done.last, done.best))
     return last, best, seconds
 
@@ -99,13 +105,27 @@ def summary(rows: list[Row]) -> str:
     )
 
 
+def kept(layer: Layer, folder: Path | None) -> Row:
+    """Return the row of a layer, measured now unless the folder has it."""
+    path = None if folder is None else folder / f"{layer.network} {layer.name}.json"
+    if path is not None and path.exists():
+        return Row(**json.loads(path.read_text(encoding="utf-8")))
+    row = replace(row_of(layer), origin=origin())
+    print(dict(row.figures), flush=True)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(row)), encoding="utf-8")
+    return row
+
+
 def main() -> None:
     """Measure and report."""
+    parser = ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--only", default="", help="a part of the names of networks")
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for layer in layers():
-        rows.append(row_of(layer))
-        print(dict(rows[-1].figures), flush=True)
+    rows = [kept(layer, given.folder) for layer in layers() if given.only in layer.network]
     report("generation_projection", rows)
     print(summary(rows))
 

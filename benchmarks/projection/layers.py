@@ -43,8 +43,9 @@ def layers() -> Iterator[Layer]:
     if spec is None or spec.origin is None:
         print(f"{PACKAGE}: not installed, its networks are left out; make bench installs it")
         return
-    for file in _FILES:
-        yield from _of_file(Path(spec.origin).parent / file)
+    folder = Path(spec.origin).parent
+    found = [layer for file in _FILES for layer in _of_file(folder / file)]
+    yield from sorted(found, key=lambda layer: layer.weight.numel())
 
 
 def _of_file(path: Path) -> Iterator[Layer]:

@@ -26,9 +26,10 @@ _SCALE_BYTES = 4
 _KINDS = (*BITS, (4, 4, 4), (5, 4, 5))
 _SLOPE = 0.5  # of the error's logarithm over that of the bytes, about
 _TRIED = 3
-_SHORT_ROUNDS = 3
+_SHORT_ROUNDS = 2
 _TRIES = 3
 _ROUNDS = 16
+_LAST_ROUNDS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +66,21 @@ def fit(weight: Tensor, nbytes: int, *, like: MLGSpec | None = None) -> Fitted |
         short.append((done.error * (size / nbytes) ** _SLOPE, size, spec))
     short.sort(key=lambda one: one[0])
     fitted = [_filled(weight, nbytes, spec, size) for _, size, spec in short[:_TRIED]]
-    return min(
+    best = min(
         (one for one in fitted if one is not None),
         key=lambda one: one.projection.error,
         default=None,
     )
+    return None if best is None else _polished(weight, nbytes, best)
+
+
+def _polished(weight: Tensor, nbytes: int, fitted: Fitted) -> Fitted:
+    """Return the same factors projected at greater length, if they fit then."""
+    done = project(weight, fitted.spec, rounds=_LAST_ROUNDS)
+    size = coded_bytes(done.codes, fitted.spec)
+    if size > nbytes or done.error > fitted.projection.error:
+        return fitted
+    return Fitted(spec=fitted.spec, projection=done, nbytes=size)
 
 
 def _kinds(weight: Tensor, nbytes: int, like: MLGSpec) -> Iterator[MLGSpec]:
