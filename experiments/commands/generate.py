@@ -11,6 +11,7 @@ from experiments.deployment.packed import FILE
 from experiments.deployment.samples import raw_samples
 from experiments.progress import console, show
 from quantlab.files import write_atomically
+from quantlab.generation.storage_report import storage_report
 from quantlab.packs import make_pack, pack_sizes, to_bytes
 from quantlab.packs.lower import FloatName
 
@@ -29,6 +30,11 @@ def run(invocation: Invocation) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
     show(_table(data))
+    report = storage_report(restored.network).with_file(len(data))
+    console.print(
+        f"bytes: {report.paper_bytes:,.0f} by the paper's formula, {report.full_bytes:,.0f} with "
+        f"buffers and scales, {report.file_bytes:,} in the file"
+    )
     console.print(f"pack: {path}", markup=False)
     return 0
 

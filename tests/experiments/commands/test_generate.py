@@ -51,7 +51,11 @@ def test_generated_layers_are_packed_as_factors(
 ) -> None:
     factors = ("--mlg.base_in=2", "--mlg.base_out=3", "--mlg.layers=type:Conv2d | type:Linear")
     assert main.main([*TOY_RUN, *factors]) == 0
+    capsys.readouterr()
     assert main.main(GENERATE) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    size = (deployed(lab) / "network.mlgpack").stat().st_size
+    assert re.search(rf"bytes: \d+ by the paper's formula, \d+ with .*, {size:,} in the file", out)
     expected = metrics(capsys)
     assert metrics(capsys, "--pack") == pytest.approx(expected, rel=1e-5)
     pack = load(deployed(lab) / "network.mlgpack")

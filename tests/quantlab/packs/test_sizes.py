@@ -7,6 +7,7 @@ from problems.CIFAR10.ResNet.network import ResNet
 from quantlab.errors import UsageError
 from quantlab.generation import MLGSpec
 from quantlab.generation.layers import checked_shapes, make_generated
+from quantlab.generation.storage_report import storage_report
 from quantlab.packs import from_bytes, make_pack, pack_sizes, to_bytes
 from quantlab.packs.sizes import OVERHEAD
 
@@ -25,6 +26,8 @@ def test_overhead_of_resnet18(width: int) -> None:
     data = to_bytes(make_pack(network, images))
     sizes = pack_sizes(data)
     assert sum(size.nbytes for size in sizes) == len(data)
+    report = storage_report(network).with_file(len(data))
+    assert report.file_bytes == sum(size.nbytes for size in sizes)
     assert sizes[-1].part == OVERHEAD
     assert sizes[-1].nbytes <= 3000
     expected = network(images).detach().numpy()
