@@ -22,6 +22,7 @@ from quantlab.graphs.replace import (
     replace_modules,
 )
 from quantlab.graphs.select import Selector
+from quantlab.graphs.weights import is_generated
 from quantlab.sparse.convolution import SparseConv2d
 from quantlab.sparse.convolution_layer import Conv2dLayer
 from quantlab.sparse.half import HalfSparseConv2d, HalfSparseLinear
@@ -172,6 +173,11 @@ def _selected(
     if not found:
         raise UsageError("skip: leaves no layer to prune")
     for name, layer in found.items():
+        if is_generated(layer):
+            raise UsageError(
+                f"layer '{name}': a weight computed from other parameters given, a parameter of "
+                f"its own allowed; leave it out with '!{name}'"
+            )
         if not torch.isfinite(layer.weight).all():
             raise UsageError(f"layer '{name}': weight has NaN or infinity; finite numbers allowed")
     return found

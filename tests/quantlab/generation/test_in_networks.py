@@ -16,6 +16,7 @@ from quantlab.graphs.trace import trace
 from quantlab.graphs.weights import weight_of
 from quantlab.monitor import Monitor
 from quantlab.monitor.table import STATISTICS
+from quantlab.sparse.config import PruneConfig, prune
 from tests.waiting import OnDevice
 
 SPEC = MLGSpec(base_in=2, base_out=5)
@@ -72,6 +73,13 @@ def test_inputs_and_outputs_are_quantized() -> None:
 def test_a_quantizer_of_the_weight_is_refused() -> None:
     with pytest.raises(UsageError, match="3: a quantizer of its weight given, which is generated"):
         quantize(network(), [rule("weight")])
+
+
+def test_pruning_its_weight_is_refused() -> None:
+    with pytest.raises(UsageError, match="layer '3': a weight computed from other param"):
+        prune(network(), PruneConfig(sparsity=0.5))
+    pruned = prune(network(), PruneConfig(sparsity=0.5, select="!type:MLG*"))
+    assert isinstance(pruned.get_submodule("3"), MLGConv2d)
 
 
 def test_the_graph_calls_them_whole() -> None:
