@@ -11,14 +11,16 @@ that of `quantlab.numerics.budget`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from quantlab.algorithms.after_training.batches import Progress, silent
+from quantlab.algorithms.allocation.layer_rules import select_names
 from quantlab.errors import UsageError, did_you_mean
-from quantlab.generation.allocation.options import Option, options_of
+from quantlab.generation.allocation.options import Dense, Option, options_of
 from quantlab.generation.spec import MLGSpec
 from quantlab.numerics.budget import Costs, cheapest
 
@@ -37,6 +39,24 @@ class Allocation:
     def nbytes(self) -> int:
         """The bytes of all layers."""
         return sum(option.nbytes for option in self.options.values())
+
+    @property
+    def rules(self) -> list[dict[str, Any]]:
+        """What `convert` and a config's `mlg.rules` take, one for each layer."""
+        rules: list[dict[str, Any]] = []
+        for name, option in self.options.items():
+            chosen: dict[str, Any] = {"select": select_names([name])}
+            if isinstance(option.form, MLGSpec):
+                rules.append({**chosen, **option.form.model_dump()})
+            else:
+                rules.append({**chosen, "dense": True})
+        return rules
+
+    @property
+    def dense_bits(self) -> dict[str, int]:
+        """The bits of the layers that stay dense, for rules of `quantize`."""
+        forms = {name: option.form for name, option in self.options.items()}
+        return {name: form.num_bits for name, form in forms.items() if isinstance(form, Dense)}
 
 
 def allocate(

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
-from quantlab.generation import MLGSpec
-from quantlab.generation.allocation import Dense, allocate, sensitivity_of
+from quantlab.generation import MLGSpec, convert
+from quantlab.generation.allocation import Allocation, Dense, Option, allocate, sensitivity_of
 from quantlab.generation.allocation.fitted import coded_bytes, fit
 from quantlab.generation.allocation.options import dense_bytes, generated_bytes, options_of
 from quantlab.generation.projection import project
@@ -47,6 +47,22 @@ def test_sensitive_layers_get_more_bytes() -> None:
     first, second = LAYERS
     skewed = allocate(LAYERS, {first: 1.0, second: 100.0}, 160)
     assert skewed.options[second].nbytes > 1.2 * skewed.options[first].nbytes
+
+
+def test_a_network_is_converted_by_the_rules() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 2), nn.Conv2d(4, 2, 1))
+    options = {
+        "0": Option(form=Dense(num_bits=4), nbytes=85, error=0.1),
+        "2": Option(form=MLGSpec(base_in=2, base_out=3, basis_bit=4), nbytes=50, error=0.5),
+    }
+    done = Allocation(options=options, max_bytes=135, loss=0.0)
+    report = convert(network, {"layers": "2", "rules": done.rules, "projection_alg": "qals"})
+    (row,) = report.rows
+    assert row.layer == "2"
+    assert row.spec == options["2"].form
+    assert done.dense_bits == {"0": 4}
+    assert done.nbytes == 135
 
 
 def test_many_bytes_are_dense() -> None:
