@@ -34,7 +34,7 @@ def all_reach_their_ends(codes: Factors, spec: MLGSpec) -> bool:
 
 
 @pytest.mark.parametrize("quantizer", ["dorefa_sym", "lsq", "midtread"])
-@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("bits", ["published", "many", pytest.param("few", marks=pytest.mark.long)])
 def test_the_quantizers_give_the_codes_of_the_projection(quantizer: str, bits: str) -> None:
     spec = MLGSpec(base_in=2, base_out=5, quantizer=quantizer, **BITS[bits])
     dense = nn.Conv2d(6, 8, 3)
@@ -93,7 +93,7 @@ def test_every_method_is_better_than_chance(method: Method) -> None:
 )
 def test_every_kind_of_layer(dense: Any, changes: dict[str, int]) -> None:
     cls = MLGLinear if isinstance(dense, nn.Linear) else MLGConv2d
-    layer = cls.from_dense(dense, MLGSpec(quantizer="lsq", **changes))
+    layer = cls.from_dense(dense, MLGSpec(quantizer="lsq", **changes), method="svd")
     assert relative(layer.weight, dense.weight) < 0.9
 
 

@@ -59,9 +59,7 @@ def as_published(network: str, spec: str, num_classes: int) -> nn.Module:
 
 
 def _row(network: str, spec: str, num_classes: int) -> Any:
-    """One of the slower network is quick enough."""
-    is_quick = network == "resnet" or (spec, num_classes) == ("1-25-4-6-6", 10)
-    marks = [] if is_quick else [pytest.mark.long]
+    marks = [pytest.mark.long] if network == "densenet" else []
     return pytest.param(network, spec, num_classes, marks=marks)
 
 
