@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.generation.rivals.rated import rated
 from benchmarks.generation.rivals.stored import float_bytes
+from quantlab.algorithms.rate import quantized_weights
 from quantlab.numerics.entropy import encode_codes
 
 
 def codes_of(network: nn.Module) -> Iterator[tuple[NDArray[np.int8], int]]:
     """Yield the codes `[O, ...]` of each weight that has a quantizer, and their bits."""
-    for one in rated(network):
+    for one in quantized_weights(network):
         codes = one.quantizer.codes(one.parameter.detach().float())
         yield codes.cpu().numpy().astype(np.int8), one.quantizer.spec.num_bits
 

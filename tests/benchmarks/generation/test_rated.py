@@ -1,12 +1,10 @@
-"""The rate term: bits of codes, their gradient, and the steering to a target."""
+"""The rate term that is steered to a target."""
 
-import numpy as np
-import pytest
 import torch
 from torch import nn
 
-from benchmarks.generation.rivals.rated import RatedCrossEntropy, rate, rate_of, rated
-from quantlab.algorithms import quantize
+from benchmarks.generation.rivals.rated import RatedCrossEntropy
+from quantlab.algorithms import quantize, rate_of
 from quantlab.algorithms.after_training import calibrate
 from tests.waiting import no_waiting
 
@@ -20,32 +18,6 @@ def new_network(granularity: str = "per_tensor") -> nn.Sequential:
     return network
 
 
-@pytest.mark.parametrize("granularity", ["per_tensor", "per_axis:0"])
-def test_the_rate_of_codes_is_their_entropy(granularity: str) -> None:
-    one = rated(new_network(granularity))[1]
-    weight, quantizer = one.parameter, one.quantizer
-    with torch.no_grad():
-        weight.copy_(torch.randint(-3, 4, weight.shape) * quantizer.scale)
-    codes = quantizer.codes(weight).numpy()
-    shares = (np.unique(codes, return_counts=True)[1] + 1) / (codes.size + 7)
-    counts = np.unique(codes, return_counts=True)[1]
-    found = rate_of(weight, quantizer)
-    assert float(found.detach()) == pytest.approx(
-        float(-(counts * np.log2(shares)).sum()), rel=1e-5
-    )
-
-
-def test_the_gradient_moves_to_the_likelier_neighbor() -> None:
-    quantizer = rated(new_network())[0].quantizer
-    scale = quantizer.scale.detach()
-    weight = (torch.tensor([0.0] * 50 + [1.0] * 10 + [0.7, -0.3, 1.4]) * scale).requires_grad_()
-    rate_of(weight, quantizer).backward()
-    assert weight.grad is not None
-    assert weight.grad[60] > 0  # to 0, far likelier than 1
-    assert weight.grad[61] < 0  # to 0, from below
-    assert weight.grad[62] > 0  # to 1, likelier than 2
-
-
 def test_steps_do_not_wait_and_end_near_the_target() -> None:
     network = new_network()
     target = 60
@@ -53,7 +25,7 @@ def test_steps_do_not_wait_and_end_near_the_target() -> None:
     assert not list(loss.parameters())
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.0, foreach=True)
     x_NCHW, labels = torch.randn(16, 2, 6, 6), torch.arange(16) % 4
-    before = float(rate(rated(network)).detach()) / 8
+    before = float(rate_of(network).detach()) / 8
     assert before > 2 * target
     for step in range(400):
         optimizer.zero_grad()
@@ -63,7 +35,7 @@ def test_steps_do_not_wait_and_end_near_the_target() -> None:
         else:
             loss(network(x_NCHW), labels).backward()
         optimizer.step()
-    after = float(rate(rated(network)).detach()) / 8
+    after = float(rate_of(network).detach()) / 8
     assert 0.5 * target < after < 1.25 * target
 
 
