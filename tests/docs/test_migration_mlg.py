@@ -40,6 +40,8 @@ def test_commands(lab: Lab) -> None:
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     for command in COMMANDS:
         small = command.replace(" --config=", SMALL)
+        if "projection_alg" not in command:  # svd is far quicker than train
+            small = small.replace("=mlg_train", "=mlg_train --mlg.projection_alg=svd")
         done = subprocess.run(
             ["bash", "-ec", small],
             cwd=lab.home,
