@@ -17,7 +17,9 @@ itself, as in the interval above it):
 
 so that elements move towards the likelier neighbor. Scales are constants of this term, and learn
 from the rest of the loss alone: otherwise the bits would pull at each scale with the sum over all
-its elements, and coarser grids would be cheaper than more frequent codes.
+its elements, and coarser grids would be cheaper than more frequent codes. A scale that follows its
+elements in each step is taken to be in proportion to their norm: it would follow elements that all
+shrink, and no code would change, so the gradient has no such part.
 
 Shares are summed as integers, to at least 38 bits for 2^24 elements: the sums are the same in any
 order, on any device.
@@ -37,7 +39,10 @@ from torch.autograd import Function
 
 from quantlab.autograd import apply
 from quantlab.errors import check_kind
+from quantlab.numerics.granularity import reduced_axes
 from quantlab.quantizer import Quantizer
+
+_LEAST = 1e-8  # of a norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,10 @@ def code_bits(weight: Tensor, quantizer: Quantizer) -> Tensor:
     All its codes share one histogram, whatever shares a scale.
     """
     levels = quantizer.spec.codes
-    places = level_places(quantizer.positions(weight), levels)
+    v = quantizer.positions(weight)
+    if quantizer.is_observing:
+        v = v * _follows(v, quantizer.scale_shape)
+    places = level_places(v, levels)
     return apply(_SharedBits, places, len(levels))
 
 
@@ -121,6 +129,13 @@ def shared_counts(below: Tensor, above_share: Tensor, num_levels: int) -> Tensor
     counts.scatter_add_(0, index, 2**bits - above)
     counts.scatter_add_(0, index + 1, above)
     return counts.reshape(rows, num_levels).sum(0).double() / 2.0**bits
+
+
+def _follows(v: Tensor, scale_shape: Sequence[int]) -> Tensor:
+    """Return ones with the gradient of 1 / norm, the norm being that of what shares a scale."""
+    axes = reduced_axes(v.shape, scale_shape)
+    norm: Tensor = torch.linalg.vector_norm(v, dim=axes, keepdim=True).clamp(min=_LEAST)
+    return norm.detach() / norm
 
 
 class _SharedBits(Function):

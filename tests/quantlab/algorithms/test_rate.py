@@ -104,6 +104,7 @@ def test_the_bits_are_the_formula(setting: str) -> None:
 def test_the_gradient_is_that_of_the_bits(setting: str) -> None:
     layer = layer_of(setting)
     quantizer = quantizer_of(layer)
+    quantizer.set_observing(False)
     weight = layer.weight.detach().double()
     weight += 0.01 * torch.randn_like(weight)  # as some algorithms put all on the grid
     places = level_places(quantizer.positions(weight), quantizer.spec.codes).reshape(weight.shape)
@@ -116,9 +117,38 @@ def test_the_gradient_is_that_of_the_bits(setting: str) -> None:
     assert torch.autograd.gradcheck(bits, weight.clone().requires_grad_())
 
 
+@pytest.mark.parametrize(("setting", "axes"), [("ste", (1, 2, 3)), ("ste of 8 bits", (0, 1, 2, 3))])
+def test_scales_that_follow_leave_no_gradient_along_the_weight(
+    setting: str, axes: tuple[int, ...]
+) -> None:
+    layer = layer_of(setting)
+    quantizer, weight = quantizer_of(layer), layer.weight
+    assert quantizer.is_observing
+    bits = code_bits(weight, quantizer)
+    (found,) = torch.autograd.grad(bits, weight)
+    quantizer.set_observing(False)
+    fixed = code_bits(weight, quantizer)
+    assert torch.equal(bits, fixed)
+    (whole,) = torch.autograd.grad(fixed, weight)
+    w = weight.detach()
+    along = (whole * w).sum(axes, keepdim=True) / w.square().sum(axes, keepdim=True)
+    assert along.abs().min() > 1
+    torch.testing.assert_close(found, whole - along * w, rtol=1e-3, atol=1e-2)
+
+
+def test_a_weight_of_zeros_has_a_finite_gradient() -> None:
+    layer = layer_of("ste")
+    with torch.no_grad():
+        layer.weight[0] = 0.0
+    rate_of(layer).backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.isfinite().all()
+
+
 def test_the_gradient_moves_to_the_likelier_neighbor() -> None:
     quantizer = quantizer_of(layer_of("ste of 8 bits"))
     quantizer.scale.fill_(0.5)
+    quantizer.set_observing(False)
     v = torch.tensor([0.0] * 50 + [1.0] * 10 + [0.7, -0.3, 1.4, 5.5, 300.0, -300.0])
     weight = (0.5 * v).requires_grad_()
     code_bits(weight, quantizer).backward()
