@@ -5,6 +5,7 @@ from torch import nn
 
 from experiments.configuration.documents import Document
 from experiments.experiment.config import Config
+from experiments.experiment.start import build_described, read_start
 from experiments.library import Library, Problem
 from experiments.training.assembly import Assembly
 from experiments.training.config import TrainingConfig
@@ -14,7 +15,6 @@ from experiments.training.learning_rate import create_learning_rate
 from experiments.training.loss import create_loss
 from experiments.training.loss_state import own_parameters
 from experiments.training.monitoring import create_monitor
-from experiments.training.network import build
 from experiments.training.objective import Objective
 from experiments.training.optimizers import create_optimizer
 from experiments.training.twin import twin_of
@@ -25,12 +25,9 @@ from quantlab.controller import Controller
 def build_network(
     problem: Problem, library: Library, config: Config, document: Document, seed: int
 ) -> tuple[nn.Module, list[Controller]]:
-    """Build the network and its controllers; see `experiments.training.network.build`."""
-    sections = {name: getattr(config, name) for name in Config.model_fields}
-    network, controllers = build(problem, library, config.network, sections, document, seed)
-    if config.training.precision == "float64":
-        network.double()
-    return network, controllers
+    """Build the network and its controllers; see `build_described`."""
+    weights = read_start(problem, library, config)
+    return build_described(library, config, document, seed, weights)
 
 
 def place_network(network: nn.Module, training: TrainingConfig, device: torch.device) -> None:

@@ -28,18 +28,25 @@ _SECTION = "teacher"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredTeacher:
-    """Weights, and what describes the network that has them.
+class Described:
+    """What describes a network: its topology and its configuration, which names no weights.
 
-    origin, changed_code: see `Teacher`.
+    changed_code: see `Teacher`.
     """
 
-    state: dict[str, Tensor]
-    origin: str
     library: Library
     config: Config
     document: Document
     changed_code: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTeacher:
+    """Weights, and what describes the network that has them. origin: see `Teacher`."""
+
+    state: dict[str, Tensor]
+    origin: str
+    described: Described
 
 
 def stored_teacher(
@@ -66,10 +73,9 @@ def stored_teacher(
     return _of_file(problem, library, config, source, path)
 
 
-def _of_run(
-    problem: Problem, library: Library, run: RunFolder, saves: Checkpoints, name: str, key: str
-) -> StoredTeacher:
-    """Return what a checkpoint of a run holds. key: and value that name it, for errors."""
+def described_by(problem: Problem, library: Library, run: RunFolder, key: str) -> Described:
+    """Return what describes the network of a run. library: taken if the run is of it. key: and
+    value that name the run, for errors. Raises UsageError."""
     record = run.record()
     if is_compression(record):
         raise UsageError(f"{key}: {run.name} is a compression; runs that train allowed")
@@ -77,18 +83,24 @@ def _of_run(
     if theirs != problem.name:
         raise UsageError(f"{key}: a run of {theirs}; one of {problem.name} allowed")
     document = read_document(run.config_file)
-    origin = f"{run.name} {name}.ckpt"
-    described_by = _library(problem, library, record["topology"])
-    is_kept = sources.KEY in record
-    changes = sources.changes(run, record, described_by.sources) if is_kept else []
-    return StoredTeacher(
-        state=weights_in(saves.load(name, say=lambda _: None), origin, key),
-        origin=origin,
-        library=described_by,
+    found = _library(problem, library, record["topology"])
+    changes = sources.changes(run, record, found.sources) if sources.KEY in record else []
+    return Described(
+        library=found,
         config=without_pretrained(validate(Config, document)),
         document=document,
         changed_code=[str(change) for change in changes],
     )
+
+
+def _of_run(
+    problem: Problem, library: Library, run: RunFolder, saves: Checkpoints, name: str, key: str
+) -> StoredTeacher:
+    """Return what a checkpoint of a run holds. key: and value that name it, for errors."""
+    described = described_by(problem, library, run, key)
+    origin = f"{run.name} {name}.ckpt"
+    state = weights_in(saves.load(name, say=lambda _: None), origin, key)
+    return StoredTeacher(state=state, origin=origin, described=described)
 
 
 def _of_file(
@@ -103,7 +115,7 @@ def _of_file(
         raise UsageError(f"{key}: {path} is of {theirs}; one of {problem.name} allowed")
     named = saved.get("topology") if "network" in saved else None
     topology = source.topology or str(named or library.name)
-    described_by = _library(problem, library, topology)
+    found = _library(problem, library, topology)
     if source.config is None and topology == library.name:
         described, document = _plain(config), Document(values={})
     else:
@@ -112,9 +124,7 @@ def _of_file(
     return StoredTeacher(
         state=state,
         origin=str(path),
-        library=described_by,
-        config=without_pretrained(described),
-        document=document,
+        described=Described(library=found, config=without_pretrained(described), document=document),
     )
 
 

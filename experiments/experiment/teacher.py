@@ -4,8 +4,9 @@ import torch
 
 from experiments.configuration.documents import Document
 from experiments.configuration.section import complain
-from experiments.experiment.assembly import build_network, place_network
+from experiments.experiment.assembly import place_network
 from experiments.experiment.config import Config
+from experiments.experiment.start import build_described
 from experiments.experiment.stored_teacher import stored_teacher
 from experiments.library import Library, Problem
 from experiments.runs.digest import weights_sha256
@@ -25,7 +26,8 @@ def read_teacher(
     """
     assert config.teacher is not None
     stored = stored_teacher(problem, library, config, config.teacher, document)
-    network, _ = build_network(problem, stored.library, stored.config, stored.document, seed=0)
+    described = stored.described
+    network, _ = build_described(described.library, described.config, described.document, seed=0)
     key = "checkpoint" if config.teacher.exp_id is None else "exp_id"
     try:
         load_weights(network, stored.state, stored.origin)
@@ -39,6 +41,6 @@ def read_teacher(
         network=network,
         origin=stored.origin,
         weights_sha256=digest,
-        preprocess=stored.library.preprocess,
-        changed_code=stored.changed_code,
+        preprocess=described.library.preprocess,
+        changed_code=described.changed_code,
     )

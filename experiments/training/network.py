@@ -9,9 +9,9 @@ from experiments.configuration.constructors import create, find_class
 from experiments.configuration.documents import Document
 from experiments.configuration.section import complain
 from experiments.data.draws import derive_seed
-from experiments.library import Library, Problem
+from experiments.library import Library
 from experiments.training.config import NetworkConfig
-from experiments.training.pretrained import PretrainedWeights, read_pretrained
+from experiments.training.pretrained import PretrainedWeights
 from experiments.training.random_state import seed_everything
 from experiments.training.stages.stage import Stage
 from experiments.training.stages.table import STAGES
@@ -19,24 +19,26 @@ from quantlab.controller import Controller
 
 
 def build(
-    problem: Problem,
     library: Library,
     config: NetworkConfig,
     sections: Mapping[str, Any],
     document: Document,
     seed: int,
+    weights: PretrainedWeights | None = None,
 ) -> tuple[nn.Module, list[Controller]]:
     """Create a network from its seed, load pretrained weights, apply the stages.
 
-    sections: of the configuration, by the names that the stages have. Weights of a network that
+    sections: of the configuration, by the names that the stages have. weights: of a network that
     went through stages itself are loaded last; those of a pruned one are also taken by a network
-    that is not, with zeros between them. Raises UsageError for what does not fit.
+    that is not, with zeros between them, and those of a generated one by a dense network. Raises
+    UsageError for what does not fit.
     """
     asked = [stage for stage in STAGES if stage.is_asked(sections[stage.section])]
     seed_everything(derive_seed(seed, "network"))
     factory = find_class(config, [library.network], (nn.Module,), document, ("network",))
     network: nn.Module = create(factory, config, document, ("network",))
-    weights = read_pretrained(problem, config.pretrained) if config.pretrained else None
+    if weights and not any(stage.is_generated for stage in asked):
+        weights = weights.without_factors()
     if weights and not any(stage.is_sparse for stage in asked):
         weights = weights.made_dense(network)
     are_of_changed = bool(weights and asked and not weights.fit(network))
@@ -46,6 +48,8 @@ def build(
     for stage in asked:
         network, added = stage.apply(network, sections[stage.section])
         controllers += added
+    if weights:
+        weights.check_generated(network)
     _load(network, weights, is_due=are_of_changed)
     return network, controllers
 

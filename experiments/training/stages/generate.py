@@ -17,5 +17,6 @@ GENERATE = Stage(
     section="mlg",
     is_asked=lambda config: config is not None,
     apply=apply,
+    is_generated=True,
     excludes={"prune": "prune"},
 )
