@@ -5,6 +5,7 @@ from experiments.commands.stored import find_run, stored_run
 from experiments.configuration.documents import Document
 from experiments.configuration.overrides import Override, apply_overrides
 from experiments.configuration.section import validate
+from experiments.experiment.beginning import shared_original
 from experiments.experiment.conduct import Resumption, conduct, prepare
 from experiments.experiment.config import Config, without_pretrained
 from experiments.experiment.distillation import check_same
@@ -38,7 +39,8 @@ def run(invocation: Invocation) -> int:
     if is_longer:
         check_longer(folder.name, before, whole.experiment)
     num_done = 0 if is_longer else len(record["folds"])
-    config = without_pretrained(whole) if _has_weights(folder, before, num_done) else whole
+    has_begun = _has_weights(folder, before, num_done)
+    config = without_pretrained(whole) if has_begun else whole
     experiment = prepare(
         stored.problem,
         stored.library,
@@ -47,6 +49,8 @@ def run(invocation: Invocation) -> int:
         invocation.options.get("dist"),
         is_quick=stored.is_quick,
     )
+    if not has_begun:
+        check_same(shared_original(experiment), record, folder.name)
     check_same(experiment.teacher, record, folder.name)
     if stored.changes:
         _check_fits(experiment, folder, num_done)
@@ -87,6 +91,6 @@ def _say_done(folder: RunFolder) -> int:
 
 
 def _has_weights(folder: RunFolder, config: ExperimentConfig, num_done: int) -> bool:
-    """Return whether a resumed run does without the weights from which it began."""
+    """Return whether all folds that go on have weights of their own, whatever they began with."""
     saves = [Checkpoints(folder.fold(fold) / "saves") for fold in range(num_done, config.folds)]
     return all(checkpoints.has(LAST) for checkpoints in saves)

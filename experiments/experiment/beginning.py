@@ -8,14 +8,25 @@ from torch import Tensor
 from experiments.configuration.section import complain
 from experiments.data.draws import derive_seed
 from experiments.data.loader import place
+from experiments.experiment.distillation import check_shared
 from experiments.experiment.experiment import Experiment
 from experiments.training.batch_norm import average_running_statistics
+from experiments.training.distillation.teacher import Teacher
 from experiments.training.random_state import seed_everything
 from experiments.training.trainer import Trainer
 from quantlab.errors import UsageError
 from quantlab.generation.inherit import check_inherits, dense_weights, inherit
 
 _NUM_BATCHES = 50  # over which batch norms are estimated anew
+
+
+def shared_original(experiment: Experiment) -> Teacher | None:
+    """Return the teacher that layers are to be projected from, None without a projection. Raises
+    UsageError, on every rank, if there is none or the processes read others."""
+    communicator = experiment.session.communicator
+    original = communicator.on_all(lambda: experiment.original)
+    check_shared(original, communicator)
+    return original
 
 
 def check_projection(experiment: Experiment) -> None:

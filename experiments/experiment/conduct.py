@@ -14,7 +14,7 @@ from typing import Any
 from experiments.configuration.documents import Document
 from experiments.configuration.section import validate
 from experiments.experiment.alike import check_alike
-from experiments.experiment.beginning import check_projection
+from experiments.experiment.beginning import check_projection, shared_original
 from experiments.experiment.config import Config, as_plain
 from experiments.experiment.data import load_data
 from experiments.experiment.distillation import check_criterion, check_shared
@@ -170,6 +170,7 @@ def conduct(
     """
     session = experiment.session
     if resumption is None:
+        shared_original(experiment)
         session.communicator.on_all(lambda: check_projection(experiment))
     claim = _Claim(experiment, resumption)
     folder, log = _claimed(claim, experiment, resumption)

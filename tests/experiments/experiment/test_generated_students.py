@@ -1,12 +1,17 @@
 """Runs whose layers are generated, and learn from a teacher or are held orthonormal."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import main
 from experiments.experiment import experiment
+from experiments.progress import Steps
+from experiments.runs.digest import weights_sha256
 from tests.experiments.experiment.test_teacher import TEACHER, WIDE, digest, refusal, saved, train
-from tests.lab import Lab
+from tests.experiments.training.test_resume import kill
+from tests.lab import TOY_RUN, Lab
 from tests.recorded_graphs import RecordedGraphs
 
 MLG = ("--mlg.layers=type:Linear", "--mlg.linear_block=4", "--mlg.base_in=2", "--mlg.base_out=3")
@@ -23,6 +28,44 @@ def test_kd_switches_distillation_on(lab: Lab) -> None:
     assert lab.record(1)["teacher"] is None
     assert lab.record(2)["teacher"]["weights"] == "Toy/exp000 best.ckpt"
     assert saved(lab, 1)["network"].keys() == saved(lab, 2)["network"].keys()
+
+
+def kill_projected(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Kill run 1 before its second fold begins; return the file that it is projected from."""
+    assert train(ONCE) == 0
+    file = lab.home / "weights.pt"
+    torch.save(saved(lab, 0)["network"], file)
+    given = (f"--teacher.checkpoint={file}", "--mlg.projection_alg=svd", "--experiment.folds=2")
+    kill((*TOY_RUN, *MLG, *given, ONCE), 1, monkeypatch, (Steps, "advance"))
+    return file
+
+
+RESUME = ("resume", "--problem=Toy", "--exp_id=1")
+
+
+def test_folds_are_projected_from_one_teacher(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, weights = kill_projected(lab, monkeypatch), saved(lab, 0)["network"]
+    before = lab.record(1)
+    entry = {"weights": str(file), "weights_sha256": weights_sha256(weights)}
+    assert before["teacher"] == entry
+    torch.save({name: tensor + 1 for name, tensor in weights.items()}, file)
+    capsys.readouterr()
+    assert main.main([*RESUME]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "teacher: Toy/exp001 learned from the weights " in line
+    assert lab.record(1) == before
+
+
+@pytest.mark.long
+def test_folds_that_have_begun_do_without_their_teacher(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = kill_projected(lab, monkeypatch)
+    assert main.main([*RESUME]) == 0
+    file.unlink()
+    assert main.main([*RESUME, "--experiment.epochs=2"]) == 0
 
 
 @pytest.mark.long
