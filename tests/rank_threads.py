@@ -29,6 +29,9 @@ class _Rank(Single):
         stacked = torch.stack(pieces)
         return {"sum": stacked.sum, "min": stacked.amin, "max": stacked.amax}[op](0)
 
+    def broadcast(self, tensor: Tensor) -> None:
+        tensor.copy_(self.gather(tensor.clone())[0])
+
     def gather(self, value: Any) -> list[Any]:
         self._slots[self.rank] = value
         self._barrier.wait()

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from experiments.experiment.beginning import begin
+from experiments.experiment.experiment import Experiment
 from experiments.processes.communicator import Communicator, TorchDistributed
 from experiments.processes.gradients import GradientSum
 from experiments.processes.session import Session
@@ -180,24 +182,55 @@ def trained_weights(
             toy_experiment(folder, "data.batch_size=4", "experiment.epochs=3", *given),
             session=session,
         )
-        assembly = toy.assemble(0)
-        trainer = Trainer(
-            assembly=assembly,
-            experiment=toy.config.experiment,
-            training=toy.config.training,
-            checkpoint=toy.config.checkpoint,
-            train=toy.loader(toy.data.train, toy.split(0).train, 0, is_training=True),
-            valid=None,
-            new_meter=toy.new_meter,
-            postprocess=toy.library.postprocess,
-            precision=toy.precision(),
-            communicator=communicator,
-            device=session.device,
-            checkpoints=Checkpoints(folder / "saves"),
-            logbook=None,
-            graphs=graphs,
-            seed=0,
-            say=lambda line: None,
-        )
+        trainer = _trainer(toy, folder, graphs)
         assert trainer.fit()
-        return assembly.network.state_dict()
+        return trainer.assembly.network.state_dict()
+
+
+def begun_weights(communicator: Communicator) -> dict[str, Any]:
+    """The weights, and their average, with which a run begins whose teacher differs a bit on each
+    rank, as its projection would on other processors."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        torch.manual_seed(11)
+        teacher = {
+            key: value * (1 + 1e-3 * communicator.rank)
+            for key, value in Plain().state_dict().items()
+        }
+        torch.save(teacher, folder / "teacher.pt")
+        given = (
+            "network.class=Plain",
+            f"teacher.checkpoint={folder}/teacher.pt",
+            "mlg={layers: type:Linear, base_out: 3, base_in: 2, projection_alg: svd}",
+            "training.ema.decay=0.9",
+        )
+        session = Session(communicator=communicator, device=torch.device("cpu"), threads=1)
+        toy = replace(toy_experiment(folder, *given), session=session)
+        trainer = _trainer(toy, folder, None)
+        begin(toy, trainer, 0, lambda line: None)
+        assert trainer.assembly.ema is not None
+        return {
+            "network": trainer.assembly.network.state_dict(),
+            "average": trainer.assembly.ema.state_dict(),
+        }
+
+
+def _trainer(toy: Experiment, folder: Path, graphs: RecordedGraphs | None) -> Trainer:
+    return Trainer(
+        assembly=toy.assemble(0),
+        experiment=toy.config.experiment,
+        training=toy.config.training,
+        checkpoint=toy.config.checkpoint,
+        train=toy.loader(toy.data.train, toy.split(0).train, 0, is_training=True),
+        valid=None,
+        new_meter=toy.new_meter,
+        postprocess=toy.library.postprocess,
+        precision=toy.precision(),
+        communicator=toy.session.communicator,
+        device=toy.session.device,
+        checkpoints=Checkpoints(folder / "saves"),
+        logbook=None,
+        graphs=graphs,
+        seed=0,
+        say=lambda line: None,
+    )

@@ -14,6 +14,7 @@ from experiments.training.batch_norm import average_running_statistics
 from experiments.training.distillation.teacher import Teacher
 from experiments.training.random_state import seed_everything
 from experiments.training.trainer import Trainer
+from experiments.training.weights import share_state
 from quantlab.errors import UsageError
 from quantlab.generation.inherit import check_inherits, dense_weights, inherit
 
@@ -57,6 +58,7 @@ def begin(experiment: Experiment, trainer: Trainer, fold: int, tell: Callable[[s
     )
     _estimate_batch_norms(experiment, trainer, fold)
     average_running_statistics(assembly.network, communicator)
+    share_state(assembly.network, communicator)  # other processors project to other bits
     if assembly.ema is not None:
         assembly.ema.restart()
     seed_everything(derive_seed(experiment.seed(fold), "rank", communicator.rank))

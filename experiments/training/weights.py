@@ -1,7 +1,9 @@
 """The weights of a network, as a whole state."""
 
+import torch
 from torch import Tensor, nn
 
+from experiments.processes.communicator import Communicator
 from experiments.training.loss_state import own_parameters
 from quantlab.errors import UsageError
 from quantlab.sparse import SparseLayer
@@ -30,3 +32,16 @@ def trained_parameters(network: nn.Module, loss: nn.Module) -> list[nn.Parameter
     """Return what the optimizer changes: the network's parameters and the loss's own."""
     own = [p for p in network.parameters() if p.requires_grad]
     return own + own_parameters(loss, network)
+
+
+@torch.no_grad()
+def share_state(network: nn.Module, communicator: Communicator) -> None:
+    """Give the parameters and buffers of a network the bits that they have on rank 0, in place."""
+    if communicator.size == 1:
+        return
+    tensors = [*network.parameters(), *network.buffers()]
+    pieces = [tensor.detach().reshape(-1).view(torch.uint8) for tensor in tensors]
+    flat = torch.cat(pieces)
+    communicator.broadcast(flat)
+    for tensor, piece in zip(tensors, flat.split([len(p) for p in pieces]), strict=True):
+        tensor.copy_(piece.clone().view(tensor.dtype).view(tensor.shape))
