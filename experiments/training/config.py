@@ -38,7 +38,7 @@ class ExperimentConfig(Section):
     deterministic: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1)
-    timeout: int = Field(default=300, ge=5)
+    timeout: int = Field(default=300, ge=5, le=10_000_000)
     log_every_steps: int = Field(default=50, ge=1)
 
     def num_steps(self, steps_per_epoch: int) -> int:
@@ -87,7 +87,7 @@ class TrainingConfig(Section):
     accumulate: batches per optimizer step.
     precision: the arithmetic of the network; float16 and bfloat16 by autocast.
     capture: whether steps are recorded as CUDA graphs and replayed; `auto` where they can be,
-        `always` refuses what cannot be.
+        `always` refuses networks and optimizers that never can (docs/gpu.md).
     """
 
     loss: ClassSpec

@@ -1,7 +1,8 @@
 """Optimizers whose step can be recorded: their learning rates are tensors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,14 +44,28 @@ class TensorRates:
     def applied(self) -> Iterator[None]:
         """Have the rates read from the tensors inside."""
         groups = self._optimizer.param_groups
-        kept = [{name: group[name] for name in ("lr", self._flag)} for group in groups]
-        for rate, group in zip(self._rates, groups, strict=True):
-            group.update({"lr": rate, self._flag: True})
+        self._optimizer.param_groups = [
+            {**group, "params": parameters, "lr": rate, self._flag: True}
+            for rate, group in zip(self._rates, groups, strict=True)
+            for parameters in self._alike(group)
+        ]
         try:
             yield
         finally:
-            for group, before in zip(groups, kept, strict=True):
-                group.update(before)
+            self._optimizer.param_groups = groups
+
+    def _alike(self, group: Mapping[str, Any]) -> list[list[Tensor]]:
+        """Return a group's parameters, apart those that have a momentum and those that have none:
+        torch's fused SGD takes one kind at a time."""
+        if not isinstance(self._optimizer, SGD) or not group["momentum"]:
+            return [group["params"]]
+        with_momentum: list[Tensor] = []
+        without: list[Tensor] = []
+        for parameter in group["params"]:
+            state = self._optimizer.state.get(parameter, {})
+            has_one = state.get("momentum_buffer") is not None
+            (with_momentum if has_one else without).append(parameter)
+        return [part for part in (with_momentum, without) if part]
 
     def bring_state(self) -> None:
         """Bring what a checkpoint left on the CPU, the number of steps, to the device."""

@@ -6,17 +6,24 @@ place need no watching. Of objects that are no modules, only those of our own pa
 problems are looked into.
 """
 
+import random
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
+from itertools import count
 from operator import is_
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from experiments.training.assembly import Assembly
 
 _PACKAGES = ("quantlab.", "experiments.", "problems.")
-_DEPTH = 4
+_DEPTH = 8
+_MOST_BYTES = 2**16  # of an array that is looked into
 _SETTINGS = "__dataclass_params__"  # of a dataclass
 _RATES = ("params", "lr", "initial_lr")  # of a group; rates are tensors in a recorded step
 _PLAIN = (bool, int, float, str, bytes, type(None))
@@ -141,7 +148,7 @@ def _is_immutable(value: Any) -> bool:
 
 
 def _address(tensor: Tensor) -> tuple[int, bool]:
-    return tensor.data_ptr(), tensor.requires_grad
+    return 0 if is_lazy(tensor) else tensor.data_ptr(), tensor.requires_grad
 
 
 def _mark(value: Any, depth: int) -> object:
@@ -151,14 +158,29 @@ def _mark(value: Any, depth: int) -> object:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Tensor):
-        return (_address(value), value.shape, value.stride(), value.dtype)
+        layout = () if is_lazy(value) else (value.shape, value.stride())
+        return (_address(value), *layout, value.dtype)
+    if isinstance(value, bytearray | count | np.random.Generator | random.Random | np.ndarray):
+        return (id(value), _content(value))
     if depth == 0 or isinstance(value, nn.Module):
         return id(value)
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple | set | frozenset | deque):
         return tuple(_mark(one, depth - 1) for one in value)
     if isinstance(value, Mapping):
         return tuple((_mark(k, depth - 1), _mark(v, depth - 1)) for k, v in value.items())
-    if type(value).__module__.startswith(_PACKAGES) and hasattr(value, "__dict__"):
+    is_known = type(value).__module__.startswith(_PACKAGES) or isinstance(value, SimpleNamespace)
+    if is_known and hasattr(value, "__dict__"):
         marks = tuple((name, _mark(one, depth - 1)) for name, one in vars(value).items())
         return (id(value), marks)
     return id(value)
+
+
+def _content(value: Any) -> object:
+    """Return what is in an object that changes in place."""
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, np.ndarray):
+        return value.tobytes() if value.nbytes <= _MOST_BYTES else None
+    return bytes(value) if isinstance(value, bytearray) else repr(value)

@@ -1,8 +1,16 @@
 """What a recorded step took for granted is seen to change."""
 
+import copy
+import random
+from collections import deque
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -20,6 +28,8 @@ def assembly(tmp_path: Path) -> Assembly:
     given = ("training.ema.decay=0.5", f"teacher.checkpoint={file}")
     made = toy_experiment(tmp_path, *given).assemble(0)
     made.network.train()
+    for name, (held, _) in USED.items():
+        setattr(made.network, name, copy.deepcopy(held))
     step(made)
     return made
 
@@ -33,6 +43,24 @@ def step(assembly: Assembly) -> None:
 
 def set_attribute(name: str, make: Callable[[], object]) -> Callable[[Assembly], None]:
     return lambda assembly: setattr(assembly.network, name, make())
+
+
+USED: dict[str, tuple[Any, Callable[[Any], object]]] = {
+    "numpy_random": (np.random.default_rng(0), lambda generator: generator.random()),
+    "random": (random.Random(0), lambda generator: generator.random()),
+    "array": (np.zeros(2), lambda array: array.__iadd__(1)),
+    "counter": (count(), next),
+    "last": (deque([1]), lambda last: last.append(2)),
+    "bytes": (bytearray(2), lambda content: content.append(1)),
+    "namespace": (SimpleNamespace(calls=0), lambda namespace: namespace.__setattr__("calls", 1)),
+    "nested": ([[[[[0]]]]], lambda nested: nested[0][0][0][0].append(1)),
+}
+"""What a network may hold that changes in place, and a change of it."""
+
+
+def use(name: str, assembly: Assembly) -> None:
+    held, change = USED[name]
+    change(getattr(assembly.network, name, held))
 
 
 def replace_average(assembly: Assembly) -> None:
@@ -69,6 +97,7 @@ def replace_momentum(assembly: Assembly) -> None:
         (replace_data, "network.linear._parameters"),
         (set_attribute("mask", lambda: torch.ones(3)), "network.mask"),
         (set_attribute("calls", lambda: 1), "network.calls"),
+        *((partial(use, name), f"network.{name}") for name in USED),
         (lambda a: a.optimizer.param_groups[0].update(momentum=0.5), "optimizer: momentum of g"),
         (replace_momentum, "optimizer: momentum_buffer of parameter 0"),
         (replace_average, "average of linear.weight"),
@@ -111,3 +140,12 @@ def test_steps_and_equal_values_are_no_changes(assembly: Assembly) -> None:
     step(assembly)
     assembly.optimizer.param_groups[0]["lr"] = 0.123
     assert watch.look() is None
+
+
+def test_a_network_that_does_not_know_its_shapes_yet(assembly: Assembly) -> None:
+    assembly.network.add_module("late", nn.LazyLinear(3))
+    watch = Watch(assembly)
+    watch.look()
+    assert watch.look() is None
+    assembly.network.get_submodule("late")(torch.ones(2, 4))
+    assert str(watch.look()).startswith("network.late.")
