@@ -21,6 +21,7 @@ from experiments.training.config import (
 from experiments.training.distillation.config import CriterionConfig, TeacherConfig
 from experiments.training.lr_schedules import LrSchedule
 from quantlab.algorithms.rules import QuantizeConfig, QuantRule
+from quantlab.generation.config import MLGConfig, MLGRule
 from quantlab.monitor import STATISTICS, StatisticConfig
 from quantlab.sparse.config import PruneConfig
 from tests.docs.markdown import CHECKOUT, read_page, spans
@@ -37,6 +38,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "training.ema": Ema,
     "teacher": TeacherConfig,
     "criterion": CriterionConfig,
+    "mlg": MLGConfig,
+    "mlg.rules": MLGRule,
     "prune": PruneConfig,
     "quantize": QuantizeConfig,
     "quantize.rules.N": QuantRule,
