@@ -100,9 +100,9 @@ def compress(
     if floor is not None:
         check_floor(floor)
     command = command_for(board)
+    check_layers(model)
     if has_quantizers(model):
         raise UsageError("model: a network with quantizers given, one of floats allowed")
-    check_layers(model)
     for name, layer in quantizable_layers(model).items():
         check_own_weight(layer, name)
     given, valid = data_of(data, chosen.seed)

@@ -13,7 +13,7 @@ from quantlab.algorithms.after_training import calibrate
 from quantlab.algorithms.layers import carries
 from quantlab.errors import UsageError
 from quantlab.graphs.select import LAYER_TYPES, quantizable_layers
-from quantlab.graphs.weights import weight_of
+from quantlab.graphs.weights import check_not_generated, weight_of
 from quantlab.integer.lower.finite import check_finite
 from quantlab.quantizer import Quantizer
 
@@ -58,10 +58,17 @@ def check_layers(network: nn.Module) -> None:
     if "" in quantizable_layers(network):
         kind = type(network).__name__
         raise UsageError(f"model: a bare {kind} given; nn.Sequential(model) allowed")
+    check_none_generated(network)
     for name, tensor in network.state_dict().items():
         if tensor.is_meta:
             raise UsageError(f"model: '{name}' on the device meta given, one with values allowed")
         check_finite(tensor, name)
+
+
+def check_none_generated(network: nn.Module) -> None:
+    """Raise UsageError, with the layer, if the weight of one is generated."""
+    for name, layer in quantizable_layers(network).items():
+        check_not_generated(layer, name)
 
 
 def input_rules(network: nn.Module, most_bits: int) -> Iterator[Rule]:

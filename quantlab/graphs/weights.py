@@ -29,8 +29,25 @@ def weight_of(layer: nn.Module) -> Tensor:
 
 
 def is_generated(layer: nn.Module) -> bool:
-    """Return whether a layer's class computes its weight from other parameters, and owns none."""
-    return isinstance(getattr(type(layer), "weight", None), property)
+    """Return whether a layer's class computes its weight from other parameters, and owns none; a
+    parametrization of torch's can be removed instead."""
+    is_computed = isinstance(getattr(type(layer), "weight", None), property)
+    return is_computed and not is_parametrized(layer, "weight")
+
+
+def refusal_of_generated(path: str) -> str:
+    """Return what is said of a layer that cannot be lowered since its weight is generated."""
+    return (
+        f"layer '{path}': its weight is generated from factors, which programs do not take yet; "
+        "write a pack (make_pack, main.py generate), or start a dense network from its weights "
+        "(dense_weights, network.pretrained)"
+    )
+
+
+def check_not_generated(layer: nn.Module, path: str) -> None:
+    """Raise UsageError, with what can be done, if a layer's weight is generated."""
+    if is_generated(layer):
+        raise UsageError(refusal_of_generated(path))
 
 
 def output_axis(layer: nn.Module) -> int:

@@ -28,6 +28,7 @@ from quantlab.graphs.inputs import as_input
 from quantlab.graphs.modularize import is_always_on, module_for
 from quantlab.graphs.paths import function_name
 from quantlab.graphs.shapes import evaluating, propagate_shapes
+from quantlab.graphs.weights import check_not_generated
 from quantlab.integer.lower.batches import check_batches
 from quantlab.integer.lower.finite import check_finite
 from quantlab.integer.lower.handlers import is_passing
@@ -82,6 +83,8 @@ def lower(network: nn.Module, example: Tensor | NDArray[Any]) -> FloatProgram:
 
 def _refuse_quantizers(network: nn.Module) -> None:
     for path, module in network.named_modules():
+        if isinstance(module, layers.LAYERS):
+            check_not_generated(module, path)
         if isinstance(module, Quantizer):
             raise UsageError(
                 f"layer '{path}': a quantizer given, a network of floats allowed; s8 and s16 take "

@@ -6,7 +6,13 @@ from torch import fx, nn
 
 from quantlab.errors import UsageError
 from quantlab.graphs.slots import applied
-from quantlab.graphs.weights import LAYERS, TRANSPOSED, check_own_weight, output_axis
+from quantlab.graphs.weights import (
+    LAYERS,
+    TRANSPOSED,
+    check_not_generated,
+    check_own_weight,
+    output_axis,
+)
 from quantlab.integer.lower.finite import finite
 from quantlab.integer.lower.grid import Reals
 from quantlab.integer.lower.kernels import Kernel, convolve, multiply
@@ -84,6 +90,7 @@ def _weights(layer: nn.Module, path: str) -> tuple[NDArray[np.int8], Reals]:
     """Return the codes of a layer's weights, `[O, ...]`, and the scale of each output, `[O]`."""
     quantizer = applied(layer).get("weight_quantizer")
     check_own_weight(layer, path)
+    check_not_generated(layer, path)
     if quantizer is None:
         raise UsageError(
             f"layer '{path}': its weight has no quantizer; quantize it to 8 bits or fewer"

@@ -30,8 +30,10 @@ def state(lab: Lab, exp_id: int) -> dict[str, Any]:
     return loaded
 
 
-def test_what_is_trained_is_factors(lab: Lab) -> None:
+def test_what_is_trained_is_factors(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     run(*GENERATED, "--training.ema.decay=0.9")
+    said = "note: its weights are generated; generate makes a pack of it, export no program\n"
+    assert said in capsys.readouterr().out
     weights = saved(lab, 0)
     assert not any(name.startswith("conv") and name.endswith("weight") for name in weights)
     assert FACTORS & {name.rsplit(".", 1)[-1] for name in weights}
