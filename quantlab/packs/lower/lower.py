@@ -79,13 +79,18 @@ def make_pack(network: nn.Module, example: Tensor, *, floats: FloatName = "float
 def _factors(
     product: Product, weight: Weight, order: NDArray[np.intp] | None
 ) -> NDArray[np.float64] | None:
-    """Return the factor `[O]` of each output's codes in a product, None if it has others."""
+    """Return the factor `[O]` of each output's codes in a product, None if it has others. Of an
+    output whose codes are 0 any will do: that of another one, since equal factors are stored once.
+    """
     outputs, rows, columns, inputs = product.weight.shape
     kernels = weight.unscaled().reshape(outputs, inputs, rows, columns).transpose(0, 2, 3, 1)
     codes = (kernels if order is None else kernels[..., order]).reshape(outputs, -1)
     given = product.weight.reshape(outputs, -1).astype(np.float64)
     squares = (codes * codes).sum(1)
-    factors: NDArray[np.float64] = (given * codes).sum(1) / np.where(squares > 0, squares, 1)
+    has_codes = squares > 0
+    factors: NDArray[np.float64] = (given * codes).sum(1) / np.where(has_codes, squares, 1)
+    if has_codes.any():
+        factors = np.where(has_codes, factors, factors[has_codes][0])
     largest = np.abs(given).max(1, initial=0)
     errors = np.abs(given - factors[:, None] * codes).max(1, initial=0)
     return factors if (errors <= _TOLERANCE * largest).all() else None

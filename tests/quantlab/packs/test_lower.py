@@ -87,6 +87,19 @@ def test_quantized_weights_are_kept_as_codes(
         assert np.array_equal(numbers.values, layer.weight_quantizer.codes(layer.weight).numpy())
 
 
+def test_outputs_without_weights_take_no_factors_of_their_own() -> None:
+    network = quantized("lsq", num_bits=4, granularity="per_tensor")
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Linear):
+                module.weight[1::2] = 0
+    pack = make_pack(network, images())
+    linear = [source for source in pack.sources.values() if source.name == "5"]
+    assert linear
+    assert all(len(source.ratios) == 1 for source in linear)
+    assert distance(network, pack) < 1e-5
+
+
 def test_a_layer_that_is_used_twice_is_stored_once() -> None:
     layer = MLGConv2d(3, 3, 3, padding=1, spec=MLGSpec(base_in=2, base_out=2))
     network = nn.Sequential(layer, nn.Tanh(), layer, nn.Flatten()).eval()
