@@ -46,19 +46,20 @@ class _Binary(Function):
     def forward(
         ctx: Any, x: Tensor, scale: Tensor, gradient: BinaryGradient, num_sharing: int
     ) -> Tensor:
-        ctx.save_for_backward(x, scale)
+        # Not the buffer itself: a second call of the layer observes, and writes it.
+        ctx.save_for_backward(x, *([scale.clone()] if gradient == "xnor" else []))
         ctx.gradient = gradient
         ctx.num_sharing = num_sharing
         return binary_values(x, scale)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        x, scale = ctx.saved_tensors
+        x, *scale = ctx.saved_tensors
         sizes = widen(x).abs()
         if ctx.gradient == "bireal":
             slope = (2.0 - 2.0 * sizes).clamp(min=0.0)
         elif ctx.gradient == "xnor":
-            slope = 1.0 / ctx.num_sharing + scale * (sizes <= 1.0)
+            slope = 1.0 / ctx.num_sharing + scale[0] * (sizes <= 1.0)
         else:
             slope = (sizes <= 1.0).to(sizes.dtype)
         return (grad * slope).to(x.dtype), None, None, None

@@ -56,14 +56,23 @@ class _Ste(Function):
 
 
 def ste(
-    x: Tensor, scale: Tensor, zero_point: Tensor | None, *, quant_min: int, quant_max: int
+    x: Tensor,
+    scale: Tensor,
+    zero_point: Tensor | None,
+    *,
+    quant_min: int,
+    quant_max: int,
+    is_rewritten: bool = False,
 ) -> Tensor:
     """Return `x` on the grid, in its shape and type, with the module's gradient.
 
-    scale, zero_point: broadcast against `x`; None stands for zero.
+    scale, zero_point: broadcast against `x`; None stands for zero. is_rewritten: the scale may be
+    written in place before the backward pass.
     """
     sharing = fused_sharing(x, scale)
     if sharing is not None:
+        if is_rewritten and torch.is_grad_enabled():
+            scale = scale.clone()  # the backward pass reads it
         grid = Grid(quant_min=quant_min, quant_max=quant_max, is_rounded_first=True)
         return fused_grid(x, scale, None, zero_point, grid, sharing)
     if torch.is_grad_enabled() and x.requires_grad:
@@ -93,7 +102,14 @@ class SteQuantizer(RangedQuantizer):
 
     def fake_quantize(self, x: Tensor) -> Tensor:
         zero_point = None if self.spec.symmetric else self.zero_point
-        return ste(x, self.scale, zero_point, quant_min=self.quant_min, quant_max=self.quant_max)
+        return ste(
+            x,
+            self.scale,
+            zero_point,
+            quant_min=self.quant_min,
+            quant_max=self.quant_max,
+            is_rewritten=self.is_observing and self.training,  # by another call of the layer
+        )
 
 
 class SteConfig(RangedConfig):

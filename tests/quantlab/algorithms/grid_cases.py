@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from quantlab.algorithms import quantize, ste
+from quantlab.algorithms.conductor import Conductor
 from quantlab.algorithms.fused_grid import fused_grid
 from quantlab.algorithms.grid import Grid, sharing_of
 
@@ -157,6 +159,22 @@ def fused(case: GridCase, device: str) -> dict[str, Tensor]:
     return results(given, y)
 
 
+def gradient_of_two_calls(device: str) -> Tensor:
+    """Return the gradient of a weight that STE quantizes and a pass uses twice, on the CPU."""
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 4)
+    network = nn.Sequential(layer, layer)
+    algorithm = {"kind": "ste", "num_bits": 3, "start_epoch": 0}
+    conductor = Conductor(
+        quantize(network, [{"select": "*", "on": "weight", "algorithm": algorithm}])
+    )
+    x = torch.randn(3, 4)
+    for _ in conductor.steps([0]):
+        network.to(device)(x.to(device)).square().mean().backward()
+    assert layer.weight.grad is not None
+    return layer.weight.grad.cpu()
+
+
 def results(given: Given, y: Tensor) -> dict[str, Tensor]:
     """Return what a case gave, on the CPU."""
     found = {"y": y.detach()}
@@ -185,7 +203,10 @@ def round_as_gpus_do() -> None:
 def main(path: Path) -> None:
     """Write the results of all cases."""
     round_as_gpus_do()
-    torch.save({name: fused(case, "cpu") for name, case in GRID_CASES.items()}, path)
+    found = {name: fused(case, "cpu") for name, case in GRID_CASES.items()}
+    ste.fused_sharing = sharing_of  # as on a GPU
+    found["two calls"] = {"weight": gradient_of_two_calls("cpu")}
+    torch.save(found, path)
 
 
 if __name__ == "__main__":

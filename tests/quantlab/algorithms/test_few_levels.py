@@ -1,5 +1,7 @@
 """TWN, binary and DoReFa: what only they do."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -87,12 +89,20 @@ def test_too_many_bits() -> None:
         DorefaConfig(num_bits=9)
 
 
+@pytest.mark.parametrize("gradient", ["straight", "xnor"])
+def test_a_binary_layer_that_is_called_twice_is_trained(gradient: str) -> None:
+    check_called_twice({"kind": "binary", "gradient": gradient})
+
+
 @pytest.mark.parametrize("kind", ["dorefa", "dorefa_sym", "ste", "twn"])
 def test_a_layer_that_is_called_twice_is_trained(kind: str) -> None:
+    check_called_twice({"kind": kind, **({} if kind == "twn" else {"num_bits": 3})})
+
+
+def check_called_twice(algorithm: dict[str, Any]) -> None:
     """Its grid follows the weight at each call, also between the first and its backward pass."""
     layer = nn.Linear(4, 4)
-    bits = {} if kind == "twn" else {"num_bits": 3}
-    rule = {"select": "*", "on": "weight", "algorithm": {"kind": kind, "start_epoch": 0, **bits}}
+    rule = {"select": "*", "on": "weight", "algorithm": {"start_epoch": 0, **algorithm}}
     network = nn.Sequential(layer, layer)
     conductor = Conductor(quantize(network, [rule]))
     for _ in conductor.steps([0]):

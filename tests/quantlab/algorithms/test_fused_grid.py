@@ -16,7 +16,14 @@ from quantlab.algorithms.fused_grid import fused_sharing
 from quantlab.algorithms.grid import sharing_of
 from quantlab.algorithms.learned_grid import learned_grid
 from quantlab.algorithms.ste import ste
-from tests.quantlab.algorithms.grid_cases import GRID_CASES, GridCase, fused, given_of, results
+from tests.quantlab.algorithms.grid_cases import (
+    GRID_CASES,
+    GridCase,
+    fused,
+    given_of,
+    gradient_of_two_calls,
+    results,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
@@ -98,6 +105,18 @@ def check(case: GridCase, found: Results) -> None:
 @cases
 def test_kernels_are_the_plain_operations(interpreted: dict[str, Results], name: str) -> None:
     check(GRID_CASES[name], interpreted[name])
+
+
+@needs_triton
+def test_a_weight_may_be_used_twice(interpreted: dict[str, Results]) -> None:
+    """Its scale is written at each call, also between the first and its backward pass."""
+    torch.testing.assert_close(interpreted["two calls"]["weight"], gradient_of_two_calls("cpu"))
+
+
+@needs_gpu
+@needs_triton
+def test_a_weight_may_be_used_twice_on_a_gpu() -> None:
+    torch.testing.assert_close(gradient_of_two_calls("cuda"), gradient_of_two_calls("cpu"))
 
 
 class CompiledOnly:
