@@ -31,8 +31,8 @@ def is_distilled(config: Config) -> bool:
 
 
 def check_criterion(config: Config, document: Document) -> None:
-    """Raise UsageError if there is no teacher to learn from, and for settings of `teacher` and
-    `criterion` that have no effect."""
+    """Raise UsageError if there is no teacher to learn from, and for settings of `teacher`,
+    `criterion` and `network.pretrained` that have no effect."""
     mlg = config.mlg
     if mlg is not None and mlg.kd and config.teacher is None:
         message = (
@@ -42,6 +42,10 @@ def check_criterion(config: Config, document: Document) -> None:
     if mlg is not None and not mlg.kd and mlg.projection_alg is None and config.teacher is not None:
         message = "given, without effect as mlg.kd is false and mlg.projection_alg is null"
         raise complain(document, (KEY,), message)
+    is_projected = mlg is not None and mlg.projection_alg is not None
+    if is_projected and config.network.pretrained is not None:
+        message = "given, without effect as mlg.projection_alg takes all weights of the teacher"
+        raise complain(document, ("network", "pretrained"), message)
     reasons: dict[str, str] = {}
     if not is_distilled(config):
         reasons |= dict.fromkeys(("temperature", "alpha"), "nothing is learned from a teacher")

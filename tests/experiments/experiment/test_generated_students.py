@@ -93,6 +93,9 @@ def test_what_is_refused(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     assert said in refusal(capsys, *MLG, TEACHER)
     said = "criterion.alpha: 0.5 given, without effect as nothing is learned from a teacher"
     assert said in refusal(capsys, *MLG, "--criterion.alpha=0.5")
+    projected = (TEACHER, "--mlg.projection_alg=svd")
+    said = "network.pretrained: given, without effect as mlg.projection_alg takes all weights of th"
+    assert said in refusal(capsys, *MLG, *projected, "--network.pretrained.exp_id=0")
 
 
 def test_a_generated_teacher(lab: Lab) -> None:
