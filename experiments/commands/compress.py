@@ -28,7 +28,7 @@ from quantlab.compression import UnreachableError
 from quantlab.compression.floor import check_floor
 from quantlab.compression.report import Point
 from quantlab.compression.target import command_for
-from quantlab.conversion.calibration import has_quantizers
+from quantlab.conversion.calibration import check_none_generated, has_quantizers
 from quantlab.errors import UsageError
 
 
@@ -122,7 +122,8 @@ def _conduct(restored: Restored, config: CompressConfig, folder: RunFolder | Non
 
 
 def _check_floats(restored: Restored) -> None:
-    """Raise UsageError for a network with quantizers."""
+    """Raise UsageError for a network with generated weights or quantizers."""
+    check_none_generated(restored.network)
     if not has_quantizers(restored.network):
         return
     parent = restored.folder.record().get("parent")

@@ -40,6 +40,9 @@ def test_what_is_trained_is_factors(lab: Lab, capsys: pytest.CaptureFixture[str]
     groups = state(lab, 0)["optimizer"]["param_groups"]
     assert [group["weight_decay"] for group in groups][1:] == [0.0]
     run("test", "--problem=Toy", "--exp_id=0")
+    for command in (("export",), ("verify",), ("compress", "--budget.flash=20 KB")):
+        said = refusal(capsys, *command, "--problem=Toy", "--exp_id=0")
+        assert said.startswith("layer 'conv': its weight is generated from factors")
 
 
 @pytest.mark.parametrize("quantizer", ["dorefa_sym", pytest.param("lsq", marks=pytest.mark.long)])
