@@ -63,7 +63,8 @@ def fit(weight: Tensor, nbytes: int, *, like: MLGSpec | None = None) -> Fitted |
     for spec in _kinds(weight, nbytes, like):
         done = project(weight, spec, rounds=_SHORT_ROUNDS)
         size = coded_bytes(done.codes, spec)
-        short.append((done.error * (size / nbytes) ** _SLOPE, size, spec))
+        most = min(nbytes, size * (_limit(weight) - 1) / spec.base_out)
+        short.append((done.error * (size / most) ** _SLOPE, size, spec))
     short.sort(key=lambda one: one[0])
     fitted = [_filled(weight, nbytes, spec, size) for _, size, spec in short[:_TRIED]]
     best = min(
