@@ -1,6 +1,7 @@
 """`main.py generate`: a run's network in one small file, weights as their codes."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import cast
 
 from rich.table import Table
@@ -10,7 +11,8 @@ from experiments.commands.restored import restore
 from experiments.deployment.packed import FILE
 from experiments.deployment.samples import raw_samples
 from experiments.progress import console, show
-from quantlab.files import write_atomically
+from experiments.runs.digest import weights_sha256
+from experiments.runs.files import write_atomically
 from quantlab.generation.storage_report import storage_report
 from quantlab.packs import make_pack, pack_sizes, to_bytes
 from quantlab.packs.lower import FloatName
@@ -25,6 +27,7 @@ def run(invocation: Invocation) -> int:
     example = restored.library.preprocess.evaluate(samples)
     floats = cast(FloatName, invocation.options.get("floats", "float32"))
     pack = make_pack(restored.network, example, floats=floats)
+    pack = replace(pack, made_from=weights_sha256(restored.network.state_dict()))
     data = to_bytes(pack, is_coded=invocation.options.get("entropy", "yes") == "yes")
     path = restored.artefacts / FILE
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from experiments.deployment.packed import packed_network
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.session import session_of
 from experiments.progress import console, show
+from experiments.runs.digest import weights_sha256
 from experiments.runs.files import as_json
 
 
@@ -25,7 +26,9 @@ def run(invocation: Invocation) -> int:
     )
     network, tested = restored.network, f"{restored.checkpoint}.ckpt"
     if invocation.has("pack"):
-        network, tested = packed_network(restored.artefacts), f"{restored.checkpoint}, its pack,"
+        sha256 = weights_sha256(network.state_dict())
+        network = packed_network(restored.artefacts, sha256)
+        tested = f"{restored.checkpoint}, its pack,"
     session.communicator.limit_waits()
     network, loss = network.to(session.device), restored.loss.to(session.device)
     metrics = experiment.test(network, loss, experiment.new_meter())

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from quantlab.errors import DataError
+from quantlab.errors import DataError, VerificationError
 from quantlab.packs import Pack, load
 
 FILE = "network.mlgpack"  # in the folder of what is deployed of a checkpoint
@@ -23,8 +23,19 @@ class PackedNetwork(nn.Module):
         return torch.from_numpy(self._pack.scores(x.float().cpu().numpy())).to(x)
 
 
-def packed_network(folder: Path) -> PackedNetwork:
-    """Return the network of the pack in a folder. Raises DataError, VerificationError."""
-    if not (folder / FILE).exists():
-        raise DataError(f"{folder / FILE}: not there; `main.py generate` writes it")
-    return PackedNetwork(load(folder / FILE))
+def packed_network(folder: Path, weights_sha256: str) -> PackedNetwork:
+    """Return the network of the pack in a folder.
+
+    weights_sha256: of the network that it stands for. Raises DataError where there is no pack,
+    VerificationError for a damaged one and one of other weights.
+    """
+    path = folder / FILE
+    if not path.exists():
+        raise DataError(f"{path}: not there; `main.py generate` writes it")
+    pack = load(path)
+    if pack.made_from != weights_sha256:
+        raise VerificationError(
+            f"{path}: was made from other weights ({pack.made_from[:16] or 'unknown'}) than the "
+            f"checkpoint's ({weights_sha256[:16]}); generate again"
+        )
+    return PackedNetwork(pack)

@@ -66,6 +66,8 @@ def to_bytes(pack: Pack, *, is_coded: bool = True) -> bytes:
         "operations": operations,
         "weights": parts,
     }
+    if pack.made_from:
+        meta["made_from"] = pack.made_from
     return compact.pack(KIND, meta, tensors)
 
 
@@ -82,10 +84,10 @@ def from_bytes(data: bytes, source: str) -> Pack:
         raise VerificationError(f"{source}: no pack can be made of it: {error}") from error
 
 
-def save(pack: Pack, path: Path, *, is_coded: bool = True) -> int:
+def save(pack: Pack, path: Path | str, *, is_coded: bool = True) -> int:
     """Write a pack and return its bytes. is_coded: as of `to_bytes`."""
     data = to_bytes(pack, is_coded=is_coded)
-    write_atomically(path, data)
+    write_atomically(Path(path), data)
     return len(data)
 
 
@@ -141,7 +143,8 @@ def _pack(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Pack:
         },
         sizes=meta["sizes"],
     )
-    pack = Pack(skeleton=skeleton, weights=weights, sources=sources)
+    made_from = meta.get("made_from", "")
+    pack = Pack(skeleton=skeleton, weights=weights, sources=sources, made_from=made_from)
     _check(pack)
     return pack
 

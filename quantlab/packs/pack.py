@@ -46,11 +46,13 @@ class Pack:
 
     skeleton: the program, in which products with a source have a weight of their shape that means
     nothing. weights: of codes, by the name of their layer. sources: of products, by their output.
+    made_from: the SHA-256 of the network's weights, as its maker counts it; empty: not known.
     """
 
     skeleton: FloatProgram
     weights: Mapping[str, Weight]
     sources: Mapping[str, Source]
+    made_from: str = ""
 
     @cached_property
     def program(self) -> FloatProgram:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 
 import pytest
 
@@ -72,3 +73,37 @@ def test_a_damaged_pack_is_not_tested(lab: Lab, capsys: pytest.CaptureFixture[st
     error = capsys.readouterr().err
     assert "network.mlgpack: " in error
     assert error.count("\n") == 1
+
+
+def test_a_pack_of_other_weights_is_not_tested(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(TOY_RUN) == 0
+    last = "--checkpoint=last"
+    assert main.main([*GENERATE, last]) == 0
+    assert set(metrics(capsys, last, "--pack"))
+    resume = ("resume", "--problem=Toy", "--exp_id=0", "--experiment.epochs=3")
+    assert main.main(resume) == 0
+    capsys.readouterr()
+    assert main.main([*TEST, last, "--pack"]) == 5
+    error = capsys.readouterr().err
+    assert re.search(r"network\.mlgpack: was made from other weights .*; generate again\n$", error)
+    assert error.count("\n") == 1
+    assert main.main([*GENERATE, last]) == 0
+    assert set(metrics(capsys, last, "--pack"))
+
+
+def test_a_pack_that_cannot_be_written_is_one_line(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(TOY_RUN) == 0
+    capsys.readouterr()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        assert main.main(GENERATE) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    error = capsys.readouterr().err
+    assert re.search(r"network\.mlgpack: cannot be written: File too large\n$", error)
+    assert not list(deployed(lab).iterdir())

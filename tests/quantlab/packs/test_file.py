@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,9 @@ def test_the_same_pack_gives_the_same_bytes(tmp_path: Path) -> None:
     data = to_bytes(make_pack(small(), images()))
     assert to_bytes(make_pack(small(), images())) == data
     assert to_bytes(from_bytes(data, "x")) == data
-    assert save(from_bytes(data, "x"), tmp_path / "x.mlgpack") == len(data)
+    assert save(from_bytes(data, "x"), str(tmp_path / "x.mlgpack")) == len(data)
+    named = replace(from_bytes(data, "x"), made_from="ab12")
+    assert from_bytes(to_bytes(named), "x").made_from == "ab12"
     assert (tmp_path / "x.mlgpack").read_bytes() == data
 
 
