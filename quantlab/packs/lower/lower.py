@@ -45,7 +45,7 @@ def make_pack(network: nn.Module, example: Tensor, *, floats: FloatName = "float
             f"{did_you_mean(str(floats), _NAMES)}"
         )
     weights: dict[str, Coded] = {}
-    plain = with_codes(copy.deepcopy(network).cpu(), weights)
+    plain = _of_one_type(with_codes(copy.deepcopy(network).cpu(), weights))
     program = lower(plain, example)
     sources: dict[str, Source] = {}
     operations: list[Operation] = []
@@ -74,6 +74,13 @@ def make_pack(network: nn.Module, example: Tensor, *, floats: FloatName = "float
         weights={coded.name: coded.weight for coded in weights.values() if coded.name in used},
         sources=sources,
     )
+
+
+def _of_one_type(network: nn.Module) -> nn.Module:
+    """Return a network whose codes of 32 bits are among floats of 32 bits; with others everything
+    is of 64, which have all numbers of both. The network is changed."""
+    types = {tensor.dtype for tensor in network.state_dict().values() if tensor.is_floating_point()}
+    return network if types <= {torch.float32} else network.double()
 
 
 def _factors(
@@ -105,7 +112,7 @@ def _orders(
     for path in weights:
         layer = probed.get_submodule(path)
         if isinstance(layer, nn.Linear):
-            counts = torch.arange(1.0, layer.in_features + 1)
+            counts = torch.arange(1, layer.in_features + 1).to(layer.weight)
             layer.weight = nn.Parameter(counts.expand(layer.out_features, -1).clone())
     orders = {}
     for operation in lower(probed, example).operations:

@@ -155,3 +155,17 @@ def test_floats_beyond_16_bits_are_refused() -> None:
     with pytest.raises(UsageError, match=r"1\.bias: 1e\+05 given, at most 6\.55e\+04 allowed as"):
         make_pack(network, images(), floats="float16")
     assert distance(network, make_pack(network, images())) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("make", [small, lambda: quantized("lsq", num_bits=4)])
+def test_networks_of_other_floats_are_packed(make: Any, dtype: torch.dtype) -> None:
+    network = make().to(dtype)
+    batch = images().to(dtype)
+    read = from_bytes(to_bytes(make_pack(network, batch)), "x")
+    assert read.weights
+    with torch.no_grad():
+        expected = network(batch).double().numpy()
+    found = read.scores(images().numpy())
+    tolerance = max(1e-5, 16 * torch.finfo(dtype).eps)  # of sums that the network rounds
+    assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
