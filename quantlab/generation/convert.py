@@ -15,11 +15,14 @@ from quantlab.generation.layers import (
     checked_shapes,
     dense_bits,
     make_generated,
-    project_layer,
+    projection_for,
+    put_projection,
     share_factors,
     stays_dense,
     weight_shape,
 )
+from quantlab.generation.projected import ProjectedFactors
+from quantlab.generation.projection import Method
 from quantlab.generation.spec import MLGSpec
 from quantlab.graphs.select import quantizable_layers, select
 
@@ -78,8 +81,9 @@ def convert(
 
     Raises UsageError, with the network untouched, if a selector matches no layer, two rules are
     about the same layer, no layer can be generated, one of a rule cannot or its factors have more
-    bits than its weight, all factors have more than all weights, or another module has the weight
-    of one.
+    bits than its weight, all factors have more than all weights, layers of one weight are to have
+    different factors, a weight is not finite or too large to be projected, or another module has
+    the weight of one.
     """
     check_kind("network", network, nn.Module, "a torch.nn.Module")
     if not isinstance(config, MLGConfig):
@@ -87,6 +91,7 @@ def convert(
         config = MLGConfig(**config)
     plans, dense = _planned(network, config)
     _check_owners(network, plans)
+    projections = _projections(plans, config.projection_alg, seed)
     owners: dict[nn.Parameter, MLGConv2d | MLGLinear] = {}
     rows: list[Converted] = []
     for name, plan in plans.items():
@@ -97,10 +102,10 @@ def convert(
             share_factors(layer, owners[weight])
         else:
             num_bits = checked_shapes(layer, spec).num_bits(spec)
-            if config.projection_alg is None:
-                make_generated(layer, spec)
+            if weight in projections:
+                error = put_projection(layer, spec, projections.pop(weight))
             else:
-                error = project_layer(layer, spec, method=config.projection_alg, seed=seed)
+                make_generated(layer, spec)
         assert isinstance(layer, MLGConv2d | MLGLinear)
         layer.weight_decay = config.weight_decay
         owners.setdefault(weight, layer)
@@ -109,6 +114,25 @@ def convert(
         )
         rows.append(row)
     return Conversion(rows=tuple(rows), dense=tuple(dense))
+
+
+def _projections(
+    plans: Mapping[str, _Plan], method: Method | None, seed: int
+) -> dict[nn.Parameter, ProjectedFactors]:
+    """Return the projection of each weight, none if there is no method."""
+    made: dict[nn.Parameter, ProjectedFactors] = {}
+    if method is None:
+        return made
+    for name, plan in plans.items():
+        layer = plan.layer
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        weight = layer.get_parameter("weight")
+        if weight not in made:
+            try:
+                made[weight] = projection_for(layer, weight, plan.spec, method=method, seed=seed)
+            except UsageError as error:
+                raise UsageError(f"mlg: {name}: {error}") from error
+    return made
 
 
 def _planned(network: nn.Module, config: MLGConfig) -> tuple[dict[str, _Plan], list[str]]:
@@ -145,13 +169,30 @@ def _planned(network: nn.Module, config: MLGConfig) -> tuple[dict[str, _Plan], l
         except UsageError as error:
             raise UsageError(f"{where}: {name}: {error}") from error
         plans[name] = _Plan(layer=layer, spec=spec)
+    if dense and not plans and all(name in of_rule for name in dense):
+        raise UsageError(
+            "mlg.rules: all selected layers stay dense, at least one that is generated needed"
+        )
     if not plans:
         raise UsageError(
             f"mlg: base_in {config.base_in}, base_out {config.base_out} given, of which no "
             "selected layer has fewer terms; smaller ones above 0 allowed"
         )
+    _check_ties(plans)
     _check_total(plans)
     return plans, dense
+
+
+def _check_ties(plans: Mapping[str, _Plan]) -> None:
+    """Raise UsageError if layers of one weight are to have different factors."""
+    first: dict[nn.Parameter, str] = {}
+    for name, plan in plans.items():
+        other = first.setdefault(plan.layer.get_parameter("weight"), name)
+        if plan.spec != plans[other].spec:
+            raise UsageError(
+                f"mlg.rules: '{name}' and '{other}' given differently, which share one weight; the "
+                "same for both allowed"
+            )
 
 
 def _check_total(plans: Mapping[str, _Plan]) -> None:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from quantlab.algorithms.layers import carries, through
 from quantlab.errors import UsageError
-from quantlab.generation.layers import FACTORS, generated_layers, project_again
+from quantlab.generation.layers import FACTORS, generated_layers, projection_for, set_projection
+from quantlab.generation.projected import ProjectedFactors
 from quantlab.generation.projection import Method
 from quantlab.graphs.paths import join
 from quantlab.graphs.select import quantizable_layers
@@ -46,14 +47,23 @@ def inherit(
     """Give a network the weights of another one, of `dense_weights`, in place: generated layers
     their projection, all else as it is. Return the relative error of each projection.
 
-    Parameters stay the objects they were. Raises UsageError for weights of other names or shapes,
-    with the network untouched.
+    Parameters stay the objects they were. Raises UsageError for weights of other names or
+    shapes, or that cannot be projected, with the network untouched.
     """
     check_inherits(network, weights)
+    dense = {layer: weights[join(name, "weight")] for name, layer in generated_layers(network)}
+    made: dict[str, ProjectedFactors] = {}
+    for name, layer in generated_layers(network):
+        try:
+            made[name] = projection_for(
+                layer, dense[layer].to(layer.basis), layer.spec, method=method, seed=seed
+            )
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from error
     for name, tensor in _own_state(network):
         tensor.copy_(weights[name])
     return {
-        name: project_again(layer, weights[join(name, "weight")], method=method, seed=seed)
+        name: set_projection(layer, dense[layer], made[name])
         for name, layer in generated_layers(network)
     }
 

@@ -9,7 +9,9 @@ the nearest number within it, so that training may turn the code that was almost
 
     w = atanh(M t),  t in [-1, 1] the latent number over n scales, max|t| = 1
 
-    Only the product of the factors' scales is part of the weight. All M are the same here.
+    Only the product of the factors' sizes is part of the weight. All M are the same here, unless
+    they would leave the range of tanh: then factors that have no such limit, of 1 bit and of
+    floats, take what is above it.
     Of 1 bit M is mean|w| and t lies on either side of zero. Since max|t| = 1, a factor without the
     last code cannot keep all its codes.
 """
@@ -28,22 +30,32 @@ _MARGIN = 1e-3  # of a cell, left at both its ends
 _LARGEST = 0.96  # M, above which the gradient of tanh is lost
 
 
+class TooLargeError(UsageError):
+    """Factors that no split of their size among them brings within the range of tanh."""
+
+
 def latents_of(
     latent: Factors, codes: Factors, scales: Mapping[FactorName, Tensor], spec: MLGSpec
 ) -> tuple[Factors, dict[FactorName, Tensor]]:
     """Return latent numbers for `codes`, float64, and the scales that their quantizers are to have.
 
-    latent, codes, scales: of a `Projection`. Factors of floats are their latent numbers. Raises
-    UsageError for numbers that are too large for `dorefa_sym`.
+    latent, codes, scales: of a `Projection`. Factors of floats are their latent numbers, up to a
+    common number. Raises TooLargeError for numbers that are too large for `dorefa_sym`.
     """
-    sizes = {name: scale for name, scale in scales.items() if spec.bits[name] != FLOAT_BITS}
+    floats = [
+        name
+        for name, numbers in latent.by_name.items()
+        if numbers is not None and spec.bits[name] == FLOAT_BITS
+    ]
+    sizes = {name: scale for name, scale in scales.items() if name not in floats}
+    stretch: Tensor | float = 1.0
     if spec.quantizer == "dorefa_sym":
-        sizes = _balanced(sizes, spec)
+        sizes, stretch = _balanced(sizes, spec, num_floats=len(floats))
     found: dict[FactorName, Tensor | None] = {}
     for name, numbers in latent.by_name.items():
         code = codes.by_name[name]
         if numbers is None or code is None or name not in sizes:
-            found[name] = numbers
+            found[name] = numbers if numbers is None else numbers * stretch
             continue
         steps = numbers.double() / scales[name].double()
         if spec.quantizer == "dorefa_sym":
@@ -53,19 +65,31 @@ def latents_of(
     return Factors.of(found), sizes
 
 
-def _balanced(scales: Mapping[FactorName, Tensor], spec: MLGSpec) -> dict[FactorName, Tensor]:
-    """Return scales of the same product with the same M, that of code n."""
+def _balanced(
+    scales: Mapping[FactorName, Tensor], spec: MLGSpec, *, num_floats: int
+) -> tuple[dict[FactorName, Tensor], Tensor | float]:
+    """Return scales whose M are within the range of tanh, and a number for each factor of floats:
+    all together of the same product."""
     ends = {name: 2 ** spec.bits[name] - 1 for name in scales}
     if not ends:
-        return {}
+        return {}, 1.0
     product = torch.stack([scales[name].double() * end for name, end in ends.items()]).prod()
-    largest = product ** (1 / len(ends))
-    if float(largest) > _LARGEST and any(end > 1 for end in ends.values()):
-        raise UsageError(
+    same = product ** (1 / len(ends))
+    num_limited = sum(end > 1 for end in ends.values())
+    if float(same) <= _LARGEST or not num_limited:
+        return {name: same / end for name, end in ends.items()}, 1.0
+    num_free = len(ends) - num_limited + num_floats
+    if not num_free:
+        raise TooLargeError(
             f"quantizer: 'dorefa_sym' given, whose numbers end at 1, for factors with numbers of "
-            f"{float(largest):.3g}; 'lsq' allowed"
+            f"{float(same):.3g}; 'lsq' allowed"
         )
-    return {name: largest / end for name, end in ends.items()}
+    stretch = (same / _LARGEST) ** (num_limited / num_free)
+    sizes = {
+        name: torch.full_like(same, _LARGEST / e) if e > 1 else same * stretch
+        for name, e in ends.items()
+    }
+    return sizes, stretch
 
 
 def _in_cell(steps: Tensor, codes: Tensor, levels: tuple[int, ...]) -> Tensor:

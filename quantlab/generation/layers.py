@@ -21,7 +21,7 @@ from quantlab.generation.factor_quantizers import factor_quantizer, set_scale
 from quantlab.generation.factors import Factors
 from quantlab.generation.fresh import fresh_factors
 from quantlab.generation.precision import without_autocast
-from quantlab.generation.projected import projected_factors
+from quantlab.generation.projected import ProjectedFactors, projected_factors
 from quantlab.generation.projection import Method
 from quantlab.generation.shapes import FactorShapes, factor_shapes
 from quantlab.generation.spec import FactorName, MLGSpec
@@ -110,6 +110,11 @@ class MLGConv2d(nn.Conv2d):
     def weight(self, value: object) -> None:
         _refuse_weight()
 
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        if name == "weight":
+            _refuse_weight()
+        super().register_parameter(name, param)
+
     def own_decays(self) -> dict[nn.Parameter, float]:
         """Return the weight decay of each factor."""
         return _decays(self)
@@ -173,6 +178,11 @@ class MLGLinear(nn.Linear):
     @weight.setter
     def weight(self, value: object) -> None:
         _refuse_weight()
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        if name == "weight":
+            _refuse_weight()
+        super().register_parameter(name, param)
 
     def own_decays(self) -> dict[nn.Parameter, float]:
         """Return the weight decay of each factor."""
@@ -309,29 +319,43 @@ def make_generated(layer: nn.Module, spec: MLGSpec, *, deviation: Tensor | None 
 
 
 @torch.no_grad()
+def projection_for(
+    layer: nn.Conv2d | nn.Linear, dense: Tensor, spec: MLGSpec, *, method: Method, seed: int = 0
+) -> ProjectedFactors:
+    """Return the factors that a layer is to have in the place of a weight, and change nothing.
+    Raises UsageError for a weight that is not finite, or too large for its quantizers."""
+    view = dense.detach().reshape(viewed_shape(layer, spec))
+    return projected_factors(view, spec, method, seed)
+
+
+@torch.no_grad()
+def put_projection(layer: nn.Module, spec: MLGSpec, made: ProjectedFactors) -> float:
+    """Put projected factors in the place of a layer's weight; return the relative error
+    |W - generated| / |W|, 0 for a weight of zeros."""
+    dense = layer.get_parameter("weight").detach()
+    put_factors(layer, spec, made.latent, made.scales)
+    return _error(layer, dense)
+
+
 def project_layer(layer: nn.Module, spec: MLGSpec, *, method: Method, seed: int = 0) -> float:
     """Make a layer generate its weight from factors that were projected, in place; return the
     relative error |W - generated| / |W|, 0 for a weight of zeros. See `make_generated`."""
     checked_shapes(layer, spec)
     assert isinstance(layer, nn.Conv2d | nn.Linear)
-    dense = layer.get_parameter("weight").detach()
-    view = dense.reshape(viewed_shape(layer, spec))
-    factors, scales = projected_factors(view, spec, method, seed)
-    put_factors(layer, spec, factors, scales)
-    return _error(layer, dense)
+    dense = layer.get_parameter("weight")
+    made = projection_for(layer, dense, spec, method=method, seed=seed)
+    return put_projection(layer, spec, made)
 
 
 @torch.no_grad()
-def project_again(layer: Generated, dense: Tensor, *, method: Method, seed: int = 0) -> float:
-    """Set the factors of a layer to a projection of a weight, in place; they stay the parameters
+def set_projection(layer: Generated, dense: Tensor, made: ProjectedFactors) -> float:
+    """Set the factors of a layer to projected ones of a weight, in place; they stay the parameters
     that they are. See `project_layer`."""
-    view = dense.to(layer.basis).reshape(viewed_shape(layer, layer.spec))
-    factors, scales = projected_factors(view, layer.spec, method, seed)
-    for name, latent in factors.by_name.items():
+    for name, latent in made.latent.by_name.items():
         if latent is not None:
             parameter = layer.get_parameter(name)
             parameter.copy_(latent)
-            _start(layer._modules[f"{name}_quantizer"], parameter, scales.get(name))
+            _start(layer._modules[f"{name}_quantizer"], parameter, made.scales.get(name))
     return _error(layer, dense.to(layer.basis))
 
 

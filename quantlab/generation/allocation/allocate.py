@@ -9,6 +9,7 @@ equation 5, with F for the second derivatives). Options are those of `options.py
 that of `quantlab.numerics.budget`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from quantlab.algorithms.after_training.batches import Progress, silent
 from quantlab.algorithms.allocation.layer_rules import select_names
-from quantlab.errors import UsageError, did_you_mean
+from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.generation.allocation.options import Dense, Option, options_of
 from quantlab.generation.spec import MLGSpec
 from quantlab.numerics.budget import Costs, cheapest
@@ -76,10 +77,12 @@ def allocate(
     like: what is not chosen of the specs: the quantizer and `linear_block`; the defaults where it
         is None.
 
-    Raises UsageError for layers without a sensitivity, for weights or sensitivities that are not
-    finite, or with the least number of bytes where `max_bytes` is below it.
+    Raises UsageError for layers without a sensitivity, for weights, sensitivities or bytes that are
+    not finite, for weights of one axis, or with the least number of bytes where `max_bytes` is
+    below it.
     """
     _check(weights, sensitivity)
+    _check_bytes(max_bytes)
     share = max_bytes / sum(weight.numel() for weight in weights.values())
     options: dict[str, list[Option]] = {}
     for index, (name, weight) in enumerate(weights.items()):
@@ -111,6 +114,8 @@ def _costs(options: list[Option], weight: Tensor, sensitivity: float) -> Costs:
 
 
 def _check(weights: Mapping[str, Tensor], sensitivity: Mapping[str, float]) -> None:
+    check_kind("weights", weights, Mapping, "a mapping of names to tensors")
+    check_kind("sensitivity", sensitivity, Mapping, "a mapping of names to numbers")
     if not weights:
         raise UsageError("weights: 0 layers given, at least 1 needed")
     for name, weight in weights.items():
@@ -119,7 +124,20 @@ def _check(weights: Mapping[str, Tensor], sensitivity: Mapping[str, float]) -> N
                 f"sensitivity: none given of layer {name!r}{did_you_mean(name, sensitivity)}"
             )
         value = sensitivity[name]
-        if not (np.isfinite(value) and value >= 0):
+        check_kind(f"sensitivity of {name}", value, int | float, "a number")
+        if not (math.isfinite(value) and value >= 0):
             raise UsageError(f"sensitivity of {name}: {value} given, 0 or more allowed")
+        check_kind(f"weight of {name}", weight, Tensor, "a tensor")
+        if weight.ndim < 2 or not weight.is_floating_point() or 0 in weight.shape:
+            raise UsageError(
+                f"weight of {name}: {list(weight.shape)} of {weight.dtype} given, floats of two "
+                "axes or more and at least one element allowed"
+            )
         if not bool(torch.isfinite(weight).all()):
             raise UsageError(f"weight of {name}: not all elements are finite")
+
+
+def _check_bytes(max_bytes: object) -> None:
+    check_kind("max_bytes", max_bytes, int | float, "a number of bytes")
+    if isinstance(max_bytes, float) and not math.isfinite(max_bytes):
+        raise UsageError(f"max_bytes: {max_bytes} given, a finite number of bytes allowed")

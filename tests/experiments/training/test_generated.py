@@ -100,7 +100,7 @@ def test_a_killed_projected_run_goes_on_to_the_same_weights(
     run(*chosen)
     kill(chosen, 3, monkeypatch, (Steps, "advance"))
     projected: list[object] = []
-    monkeypatch.setattr(inherit, "project_again", lambda *a, **k: projected.append(a))
+    monkeypatch.setattr(inherit, "projection_for", lambda *a, **k: projected.append(a))
     run("resume", "--problem=Toy", "--exp_id=2")
     assert projected == []
     assert lab.record(2)["weights_sha256"] == lab.record(1)["weights_sha256"]

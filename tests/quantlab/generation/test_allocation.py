@@ -1,5 +1,7 @@
 """How layers are generated within a number of bytes; 3 s."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -99,6 +101,11 @@ def test_weights_of_zeros_have_options() -> None:
     assert all(option.error < 2 for option in options)
 
 
+def test_weights_of_zeros_are_allocated() -> None:
+    weights = {"a": torch.zeros(8, 6, 3, 3), "b": torch.zeros(12, 8, 1, 1)}
+    assert allocate(weights, {"a": 1.0, "b": 1.0}, 300).loss == 0
+
+
 @pytest.mark.parametrize(
     ("weights", "sensitivity", "budget", "line"),
     [
@@ -107,11 +114,16 @@ def test_weights_of_zeros_have_options() -> None:
         (LAYERS, dict.fromkeys(LAYERS, -1.0), 500, "sensitivity of layer1.0.conv1: -1.0 given"),
         ({}, {}, 500, "weights: 0 layers given"),
         ({"a": torch.full((4, 4), torch.nan)}, {"a": 1.0}, 500, "weight of a: not all elements"),
+        ({"a": torch.zeros(4)}, {"a": 1.0}, 500, r"weight of a: \[4\] of torch.float32 given"),
+        ({"a": [1.0]}, {"a": 1.0}, 500, "weight of a: a list given, a tensor allowed"),
+        (LAYERS, dict.fromkeys(LAYERS, "1"), 500, "sensitivity of layer1.0.conv1: a str given"),
+        (LAYERS, EVEN, float("nan"), "max_bytes: nan given, a finite number of bytes allowed"),
+        (LAYERS, EVEN, float("inf"), "max_bytes: inf given, a finite number of bytes allowed"),
+        (LAYERS, EVEN, "500", "max_bytes: a str given, a number of bytes allowed"),
+        (LAYERS, EVEN, None, "max_bytes: a NoneType given, a number of bytes allowed"),
     ],
 )
-def test_wrong_arguments_are_named(
-    weights: dict[str, Tensor], sensitivity: dict[str, float], budget: int, line: str
-) -> None:
+def test_wrong_arguments_are_named(weights: Any, sensitivity: Any, budget: Any, line: str) -> None:
     with pytest.raises(UsageError, match=line):
         allocate(weights, sensitivity, budget)
 

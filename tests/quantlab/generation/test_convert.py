@@ -185,3 +185,41 @@ def test_a_subclass_with_a_forward_pass_of_its_own_is_refused() -> None:
 
     with pytest.raises(UsageError, match=r"mlg.layers: 0: a Own given, Conv2d, Linear allowed"):
         convert(nn.Sequential(Own(8, 8, 3)), SMALL)
+
+
+@pytest.mark.parametrize("method", ["svd", "als", "qals", "train"])
+def test_a_weight_that_cannot_be_projected_leaves_the_network_as_it_was(method: str) -> None:
+    net = nn.Sequential(nn.Conv2d(6, 6, 3), nn.Conv2d(6, 6, 3))
+    with torch.no_grad():
+        net[1].weight[0, 0, 0, 0] = torch.nan
+    if method == "train":
+        net[0] = nn.ReLU()  # it takes long
+    before = [type(layer) for layer in net]
+    with pytest.raises(UsageError, match=r"mlg: 1: weight: 1 of 324 elements are not finite"):
+        convert(net, {**SMALL, "projection_alg": method})
+    assert [type(layer) for layer in net] == before
+
+
+def test_the_layer_with_numbers_too_large_is_named() -> None:
+    net = nn.Sequential(nn.Conv2d(6, 6, 3), nn.Conv2d(6, 6, 3))
+    nn.init.normal_(net[1].weight, std=100.0)
+    with pytest.raises(UsageError, match="mlg: 1: quantizer: 'dorefa_sym' given, whose numbers"):
+        convert(net, {**SMALL, "projection_alg": "svd"})
+    assert type(net[0]) is nn.Conv2d
+
+
+def test_layers_of_one_weight_have_one_rule() -> None:
+    net = Tied()
+    with pytest.raises(UsageError, match=r"mlg\.rules: 'b' and 'a' given differently, which share"):
+        convert(net, {**SMALL, "rules": [{"select": "b", "base_out": 3}]})
+    assert type(net.a) is nn.Conv2d
+    convert(
+        net, {**SMALL, "rules": [{"select": "a", "base_out": 3}, {"select": "b", "base_out": 3}]}
+    )
+    assert net.a.basis is net.b.basis
+
+
+def test_rules_that_leave_all_layers_dense_are_refused() -> None:
+    net = nn.Sequential(nn.Conv2d(6, 6, 3))
+    with pytest.raises(UsageError, match=r"mlg\.rules: all selected layers stay dense"):
+        convert(net, {**SMALL, "rules": [{"select": "0", "dense": True}]})

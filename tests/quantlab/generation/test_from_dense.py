@@ -123,6 +123,24 @@ def test_numbers_too_large_for_tanh_are_refused() -> None:
     MLGConv2d.from_dense(dense, MLGSpec(base_out=5, quantizer="lsq"))
 
 
+@pytest.mark.parametrize("unlimited", [{"coeff_out_bit": 1}, {"coeff_in_bit": 32}])
+def test_factors_without_a_limit_take_the_size(unlimited: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    dense, spec = nn.Conv2d(6, 8, 3), MLGSpec(base_out=5, **unlimited)
+    nn.init.normal_(dense.weight, std=100.0)
+    layer = MLGConv2d.from_dense(dense, spec, method="svd")
+    expected = project(dense.weight, spec, method="svd").error
+    assert relative(layer.weight, dense.weight) == pytest.approx(expected, abs=0.02)
+    assert float(torch.tanh(layer.basis.detach()).abs().max()) < 0.97
+
+
+def test_a_projection_with_large_terms_gives_way_to_one_with_smaller_ones() -> None:
+    dense = nn.Conv2d(16, 16, 3)
+    nn.init.constant_(dense.weight, 0.05)
+    layer = MLGConv2d.from_dense(dense, MLGSpec(base_out=6))
+    assert relative(layer.weight, dense.weight) < 0.25
+
+
 def test_unknown_methods_are_refused() -> None:
     with pytest.raises(UsageError, match="method: 'qual' given"):
         MLGConv2d.from_dense(nn.Conv2d(6, 8, 3), MLGSpec(base_out=5), method="qual")

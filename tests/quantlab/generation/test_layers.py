@@ -229,6 +229,11 @@ def test_weights_cannot_be_given() -> None:
     layer = made("3x3")
     with pytest.raises(UsageError, match="weight: given for a layer that generates it"):
         layer.weight = torch.zeros(8, 6, 3, 3)
+    with pytest.raises(UsageError, match="weight: given for a layer that generates it"):
+        layer.weight = nn.Parameter(torch.zeros(8, 6, 3, 3))
+    linear = MLGLinear(12, 10, spec=MLGSpec(base_out=4))
+    with pytest.raises(UsageError, match="weight: given for a layer that generates it"):
+        linear.weight = nn.Parameter(torch.zeros(10, 12))
 
 
 @pytest.mark.parametrize(
