@@ -13,6 +13,7 @@ it has `{"codes": [layer, name of the scale, name of the ratios, order, shape]}`
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,17 @@ from numpy.typing import NDArray
 
 from quantlab.errors import DataError, VerificationError, check_kind
 from quantlab.files import write_atomically
-from quantlab.floats.operations import Elementwise, Operation, Product
+from quantlab.floats.operations import Operation, Product
 from quantlab.floats.program import FloatProgram, FloatTensor, Result
 from quantlab.formats import compact, container
 from quantlab.formats.compact import Compact
 from quantlab.packs import places
-from quantlab.packs.pack import Pack, Source
+from quantlab.packs.check import check, checked_shape
+from quantlab.packs.pack import WRONG, Pack, Source
 from quantlab.packs.plain import operation_from, to_plain
 from quantlab.packs.weights import GeneratedWeight, Numbers, PlainWeight, Weight
 
 KIND = "mlgpack"
-_WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, MemoryError)
 
 
 def to_bytes(pack: Pack, *, is_coded: bool = True) -> bytes:
@@ -80,7 +81,7 @@ def from_bytes(data: bytes, source: str) -> Pack:
     contents = container.unpack(data, KIND, source)
     try:
         return _pack(contents.meta, contents.tensors)
-    except _WRONG as error:
+    except WRONG as error:
         raise VerificationError(f"{source}: no pack can be made of it: {error}") from error
 
 
@@ -133,39 +134,47 @@ def _operation(pack: Pack, operation: Operation, put: Any) -> Any:
 def _pack(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Pack:
     weights = {name: _weight(parts, tensors) for name, parts in meta["weights"].items()}
     sources: dict[str, Source] = {}
-    operations = [_read(plain, tensors, sources) for plain in meta["operations"]]
+    inputs = {
+        name: FloatTensor(checked_shape(shape, name)) for name, shape in meta["inputs"].items()
+    }
+    sizes = {name: checked_shape([size], name)[0] for name, size in meta["sizes"].items()}
+    most = max([*sizes.values(), *(prod(tensor.shape) for tensor in inputs.values())])
+    operations = [_read(plain, tensors, sources, most) for plain in meta["operations"]]
     skeleton = FloatProgram(
-        inputs={name: FloatTensor(tuple(shape)) for name, shape in meta["inputs"].items()},
+        inputs=inputs,
         operations=operations,
         results={
-            name: Result(array=array, tensor=FloatTensor(tuple(shape)))
+            name: Result(array=array, tensor=FloatTensor(checked_shape(shape, name)))
             for name, (array, shape) in meta["results"].items()
         },
-        sizes=meta["sizes"],
+        sizes=sizes,
     )
     made_from = meta.get("made_from", "")
     pack = Pack(skeleton=skeleton, weights=weights, sources=sources, made_from=made_from)
-    _check(pack)
+    check(pack)
     return pack
 
 
-def _read(plain: Any, tensors: Mapping[str, NDArray[Any]], sources: dict[str, Source]) -> Operation:
+def _read(
+    plain: Any, tensors: Mapping[str, NDArray[Any]], sources: dict[str, Source], most: int
+) -> Operation:
+    """Return an operation. most: numbers of the largest array, and so places of an operation."""
     place = [field.name for field in fields(Product)].index("weight")
     given = plain.get("Product", [None] * (place + 1))[place]
     if not isinstance(given, dict) or "codes" not in given:
-        return operation_from(plain, tensors)
+        return operation_from(plain, tensors, most)
     name, scale, ratios, order, shape = given["codes"]
     values = [*plain["Product"]]
     values[place] = None
-    operation = operation_from({"Product": values}, tensors)
+    operation = operation_from({"Product": values}, tensors, most)
     assert isinstance(operation, Product)
     sources[operation.output] = Source(
         name=name,
         scale=tensors[scale],
         ratios=tensors[ratios],
-        order=None if order is None else places.from_plain(order),
+        order=None if order is None else places.from_plain(order, most),
     )
-    return replace(operation, weight=np.broadcast_to(np.float32(0), tuple(shape)))
+    return replace(operation, weight=np.broadcast_to(np.float32(0), checked_shape(shape, name)))
 
 
 def _weight(parts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Weight:
@@ -178,31 +187,3 @@ def _weight(parts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> We
     return GeneratedWeight(
         coeff_out=numbers.get("coeff_out"), coeff_in=numbers.get("coeff_in"), basis=numbers["basis"]
     )
-
-
-def _check(pack: Pack) -> None:
-    """Raise ValueError for a program that names what is not there, so that running it cannot."""
-    program, written = pack.program, set(pack.skeleton.inputs)
-    for operation in program.operations:
-        for name in operation.inputs:
-            if name not in written:
-                raise ValueError(f"'{name}' is read before it is written")
-        if operation.output not in program.sizes:
-            raise ValueError(f"'{operation.output}' has no size")
-        written.add(operation.output)
-        if isinstance(operation, Elementwise):
-            sources = {"places": operation.input, "to_places": operation.output}
-            for field, array in sources.items():
-                _check_places(getattr(operation, field), program.size(array), array)
-            if operation.other_places is not None:
-                constant = operation.constant
-                size = program.size(str(operation.other)) if constant is None else constant.size
-                _check_places(operation.other_places, size, str(operation.other))
-    for result in program.results.values():
-        if result.array not in written:
-            raise ValueError(f"'{result.array}' is read before it is written")
-
-
-def _check_places(given: places.Places, size: int, array: str) -> None:
-    if given.size and not 0 <= given.min() <= given.max() < size:
-        raise ValueError(f"places {given.min()} to {given.max()} of the {size} in '{array}'")

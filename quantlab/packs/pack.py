@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantlab.errors import UsageError
+from quantlab.errors import UsageError, VerificationError
 from quantlab.floats.interpreter import run
 from quantlab.floats.operations import Operation, Product
 from quantlab.floats.program import FloatProgram
@@ -16,6 +16,10 @@ from quantlab.packs.products import compute
 from quantlab.packs.weights import Weight, scaled
 
 Floats = NDArray[np.float32]
+WRONG = (  # what a program that means nothing raises
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError,
+    TypeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,10 +75,19 @@ class Pack:
         """Return the results `[N, ...]` of a batch, by name.
 
         x: `[N, ...]` as the network takes it, in floats. Sums of products are those of the linear
-        algebra of NumPy, in no stated order. Raises UsageError for another shape.
+        algebra of NumPy, in no stated order. Raises UsageError for another shape, VerificationError
+        for a program that cannot be run.
         """
         ((name, _),) = self.program.inputs.items()
-        return run(self.program, {name: np.asarray(x, np.float32)}, compute)
+        batch = np.asarray(x, np.float32)
+        if not batch.ndim or not len(batch):
+            raise UsageError(f"input '{name}': no samples given, [N, ...] of 1 or more allowed")
+        try:
+            return run(self.program, {name: batch}, compute)
+        except UsageError:
+            raise
+        except WRONG as error:
+            raise VerificationError(f"pack: it cannot be run: {error}") from error
 
     def scores(self, x: NDArray[Any]) -> Floats:
         """Return the only result of a batch. Raises UsageError for a network with several."""

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Places = NDArray[np.intp]
-_MOST = 1 << 28  # places of one operation
 
 
 def to_plain(places: Places) -> list[int] | list[list[int]]:
@@ -34,15 +33,18 @@ def to_plain(places: Places) -> list[int] | list[list[int]]:
     return [int(row[0]), *axes] if row.size else [list[int]()]
 
 
-def from_plain(plain: Sequence[int] | Sequence[Sequence[int]]) -> Places:
-    """Return places `[N]`. Raises ValueError for what `to_plain` does not give."""
+def from_plain(plain: Sequence[int] | Sequence[Sequence[int]], most: int) -> Places:
+    """Return places `[N]`. most: that there may be. Raises ValueError for what `to_plain` does not
+    give, and for more."""
     if len(plain) == 1 and isinstance(plain[0], list | tuple):
+        if any(type(place) is not int for place in plain[0]):
+            raise ValueError(f"places of {plain}")
         return np.array(plain[0], np.intp)
     numbers = [number for number in plain if isinstance(number, int)]
     first, counts, steps = plain[0], numbers[1::2], numbers[2::2]
     if len(numbers) != len(plain) or len(counts) != len(steps):
         raise ValueError(f"places of {plain}")
-    if any(count < 1 for count in counts) or prod(counts) > _MOST:
+    if any(count < 1 for count in counts) or prod(counts) > most:
         raise ValueError(f"places of {plain}")
     places = np.array([first], np.intp)
     for count, step in zip(counts, steps, strict=True):

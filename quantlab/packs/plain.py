@@ -45,27 +45,30 @@ def to_plain(value: Any, tensor: Callable[[NDArray[Any], str], str], field: str 
     return value.item() if isinstance(value, np.generic) else value
 
 
-def from_plain(plain: Any, tensors: Tensors) -> Any:
-    """Return the value of plain data. Raises KeyError, TypeError or ValueError for others."""
+def from_plain(plain: Any, tensors: Tensors, most: int) -> Any:
+    """Return the value of plain data. most: places that an operation may have. Raises KeyError,
+    TypeError or ValueError for others."""
     if isinstance(plain, list):
-        return tuple(from_plain(part, tensors) for part in plain)
+        return tuple(from_plain(part, tensors, most) for part in plain)
     if not isinstance(plain, dict):
         return plain
     ((kind, given),) = plain.items()
     if kind == "places":
-        return places.from_plain(given)
+        return places.from_plain(given, most)
     if kind == "tensor":
         found = tensors[given]
         return found.astype(np.float32) if found.dtype == np.float16 else found
     cls = _CLASSES[kind]
     names = [field.name for field in fields(cls)]
-    values = {name: from_plain(part, tensors) for name, part in zip(names, given, strict=True)}
+    values = {
+        name: from_plain(part, tensors, most) for name, part in zip(names, given, strict=True)
+    }
     return cls(**values)
 
 
-def operation_from(plain: Any, tensors: Tensors) -> Operation:
+def operation_from(plain: Any, tensors: Tensors, most: int) -> Operation:
     """Return an operation of plain data. Raises as `from_plain`."""
-    operation = from_plain(plain, tensors)
+    operation = from_plain(plain, tensors, most)
     if not isinstance(operation, Operation):
         raise TypeError(f"a {type(operation).__name__} for an operation")
     function = getattr(operation, "function", None)

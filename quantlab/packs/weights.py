@@ -35,6 +35,11 @@ class PlainWeight:
         """What is stored, by name."""
         return {"weight": self.numbers}
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the weight."""
+        return self.numbers.values.shape
+
     def unscaled(self) -> NDArray[np.float64]:
         """Return X of the module, `[Co, ...]`."""
         return self.numbers.values.astype(np.float64)
@@ -53,6 +58,21 @@ class GeneratedWeight:
         """The factors that there are, by name."""
         given = {"coeff_out": self.coeff_out, "coeff_in": self.coeff_in, "basis": self.basis}
         return {name: numbers for name, numbers in given.items() if numbers is not None}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the weight. Raises ValueError for factors that have none."""
+        bases, inputs, *kernel = self.basis.values.shape
+        outputs = bases
+        if self.coeff_in is not None:
+            found, inputs, levels = self.coeff_in.values.shape
+            if (found, levels) != self.basis.values.shape[:2]:
+                raise ValueError(f"coeff_in of {self.coeff_in.values.shape} for {bases} bases")
+        if self.coeff_out is not None:
+            outputs, found = self.coeff_out.values.shape
+            if found != bases:
+                raise ValueError(f"coeff_out of {self.coeff_out.values.shape} for {bases} bases")
+        return (outputs, inputs, *kernel)
 
     def unscaled(self) -> NDArray[np.float64]:
         """Return X of the module, `[Co, Ci, ...]`."""

@@ -1,9 +1,14 @@
 """Packs in files: all of their bytes, damaged ones, and without torch."""
 
+import copy
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,8 +119,101 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_program_that_means_nothing_is_refused(change: dict[str, object]) -> None:
-    contents = container.unpack(to_bytes(make_pack(tiny(), images())), "mlgpack", "x")
-    tensors = {name: compact.Compact(values=x) for name, x in contents.tensors.items()}
-    data = compact.pack("mlgpack", {**contents.meta, **change}, tensors)
     with pytest.raises(VerificationError, match="x: no pack can be made of it"):
+        from_bytes(crafted(**change), "x")
+
+
+@cache
+def written() -> container.Contents:
+    return container.unpack(to_bytes(make_pack(tiny(), images())), "mlgpack", "x")
+
+
+def crafted(tensors: Mapping[str, compact.Compact] | None = None, **change: object) -> bytes:
+    """A file with good hashes and another program than the one that was written."""
+    given = {name: compact.Compact(values=x) for name, x in written().tensors.items()}
+    return compact.pack("mlgpack", {**written().meta, **change}, {**given, **(tensors or {})})
+
+
+def meta() -> dict[str, Any]:
+    found: dict[str, Any] = copy.deepcopy(written().meta)
+    return found
+
+
+WRONG = [-1, 0, 2**40, 2**28, 1.5, "a", None, True, [], {}, [1], {"places": [0, 3, 1]}]
+
+
+def _is_refused(data: bytes) -> bool:
+    try:
+        from_bytes(data, "x").scores(images(1).numpy())
+    except VerificationError as error:
+        return "\n" not in str(error)
+    return False
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_sizes_that_cannot_be_are_refused(wrong: Any) -> None:
+    given = meta()
+    for name in given["sizes"]:
+        assert _is_refused(crafted(sizes={**given["sizes"], name: wrong}))
+    for name, (array, shape) in given["results"].items():
+        assert _is_refused(crafted(results={name: [array, [wrong]]}))
+        assert _is_refused(crafted(results={name: [wrong, shape]}))
+    for name, shape in given["inputs"].items():
+        assert _is_refused(crafted(inputs={name: [wrong, *shape[1:]]}))
+    assert _is_refused(crafted(inputs={}))
+    assert _is_refused(crafted(made_from=3))
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_operations_raise_nothing_else(wrong: Any) -> None:
+    """Whatever stands in the place of a value of a program, also within one."""
+    operations = meta()["operations"]
+    refused = 0
+    for path in _paths(operations, ()):
+        changed = copy.deepcopy(operations)
+        part = changed
+        for key in path[:-1]:
+            part = part[key]
+        part[path[-1]] = wrong
+        refused += _is_refused(crafted(operations=changed))
+    assert refused
+
+
+def _paths(plain: Any, here: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    parts = enumerate(plain) if isinstance(plain, list) else plain.items()
+    for key, part in parts:
+        yield (*here, key)
+        if isinstance(part, list | dict):
+            yield from _paths(part, (*here, key))
+
+
+@pytest.mark.parametrize("places", [[0, 2**27, 1], [[0.5]], [[None]]])
+def test_places_are_bounded_by_the_arrays(places: Any) -> None:
+    tracemalloc.start()
+    operations = meta()["operations"]
+    operations[0]["Product"][4] = {"places": places}
+    with pytest.raises(VerificationError, match="places of"):
+        from_bytes(crafted(operations=operations), "x")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+
+
+def test_factors_are_not_multiplied_for_another_shape() -> None:
+    tensors = {
+        name: compact.Compact(values=np.zeros(shape, np.int8), num_bits=2, is_coded=True)
+        for name, shape in {"0.coeff_out": (5000, 2), "0.basis": (2, 5000)}.items()
+    }
+    parts = {name: [f"0.{name}", 2, False] for name in ("coeff_out", "basis")}
+    data = crafted(tensors, weights={"0": parts})
+    tracemalloc.start()
+    with pytest.raises(VerificationError, match=r"'0': a weight of \[5000, 5000\] for \[4, 3, 3"):
         from_bytes(data, "x")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+
+
+def test_a_batch_of_nothing_is_refused() -> None:
+    pack = make_pack(tiny(), images())
+    for given in (np.zeros((0, 3, 8, 8)), np.float32(3)):
+        with pytest.raises(UsageError, match="no samples given"):
+            pack.scores(given)
