@@ -103,6 +103,8 @@ def unpack(data: bytes, kind: str, source: str) -> Contents:
     try:
         end = _FIXED + int.from_bytes(body[_FIXED - 4 : _FIXED], "little")
         found_kind, meta, names, dtypes, shapes, packings, lengths = _header(body[_FIXED:end])
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("a name that is no text")
         base = end + _CHECK * len(names)
         blobs = dict(zip(names, _split(body, base, lengths), strict=True))
     except (ValueError, TypeError, OSError, EOFError, RecursionError) as error:
@@ -121,7 +123,9 @@ def unpack(data: bytes, kind: str, source: str) -> Contents:
     for name, *rest in zip(names, dtypes, shapes, packings, strict=True):
         try:
             tensors[name] = _tensor(blobs[name], *rest)
-        except (ValueError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+        except (
+            ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError
+        ) as error:  # fmt: skip
             raise VerificationError(f"{source}: tensor '{name}' cannot be read: {error}") from error
     return Contents(
         meta=meta,

@@ -7,6 +7,7 @@ import resource
 import pytest
 
 import main
+from quantlab.formats import compact, container
 from quantlab.packs import load, pack_sizes
 from tests.experiments.commands.test_verify import deployed
 from tests.lab import TOY_RUN, Lab
@@ -107,3 +108,18 @@ def test_a_pack_that_cannot_be_written_is_one_line(
     error = capsys.readouterr().err
     assert re.search(r"network\.mlgpack: cannot be written: File too large\n$", error)
     assert not list(deployed(lab).iterdir())
+
+
+def test_a_pack_that_cannot_be_run_is_one_line(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(TOY_RUN) == 0
+    assert main.main(GENERATE) == 0
+    path = deployed(lab) / "network.mlgpack"
+    contents = container.unpack(path.read_bytes(), "mlgpack", "x")
+    tensors = {name: compact.Compact(values=x) for name, x in contents.tensors.items()}
+    sizes = dict.fromkeys(contents.meta["sizes"], 2**40)
+    path.write_bytes(compact.pack("mlgpack", {**contents.meta, "sizes": sizes}, tensors))
+    capsys.readouterr()
+    assert main.main([*TEST, "--pack"]) == 5
+    assert re.search(r"network\.mlgpack: no pack can be made of it: .*\n$", capsys.readouterr().err)

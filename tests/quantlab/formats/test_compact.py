@@ -145,11 +145,20 @@ def crafted(header: object, blobs: bytes = b"") -> bytes:
         ["example", None, ["x"], ["float32"], [[2**28, 2]], ["c:plain"], [1]],
         ["example", None, ["x"], ["int8"], [[5]], ["s4"], [1]],
         ["example", None, ["x"], [3], [4], [5], [1]],
+        ["example", None, [3], ["int8"], [[1]], ["s8"], [1]],
+        ["example", None, [None], ["int8"], [[1]], ["s8"], [1]],
     ],
 )
 def test_a_header_that_means_nothing_is_refused(header: object) -> None:
     with pytest.raises(VerificationError, match="x: "):
         container.unpack(crafted(header, b"\2"), "example", "x")
+
+
+@pytest.mark.parametrize("packing", ["q8", "c:q8", "plain", "c:plain", "s4", "c:o4", "o1"])
+def test_a_tensor_of_no_bytes_is_refused(packing: str) -> None:
+    header = ["example", None, ["x"], ["float32"], [[2]], [packing], [0]]
+    with pytest.raises(VerificationError, match="x: tensor 'x' cannot be read"):
+        container.unpack(crafted(header), "example", "x")
 
 
 def test_what_cannot_be_stored() -> None:

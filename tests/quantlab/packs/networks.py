@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import quantlab
 from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec
@@ -28,6 +29,25 @@ class Small(nn.Module):
         x = x + self.norm(self.conv(x))
         x = self.relu(self.down(x))
         return self.fc(self.hidden(torch.flatten(x, 1)))
+
+
+class Various(nn.Module):
+    """Operations of all kinds on few numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = MLGConv2d(3, 4, 3, spec=MLGSpec(base_in=2, base_out=2))
+        self.pooled, self.largest = nn.MaxPool2d(2), nn.MaxPool2d(2, 1)
+        self.mean = nn.AvgPool2d(2, 1, padding=1)
+        self.slopes, self.shares = nn.PReLU(4), nn.Softmax(1)
+        self.deep, self.fc = nn.Conv2d(4, 4, 1, groups=4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pooled(torch.relu(self.conv(x)))
+        y = self.mean(self.largest(x))
+        x = functional.pad(self.slopes(x * 2), (1, 0, 0, 1))
+        x = self.deep(x[:, :, :3, :3] + y[:, :, :3, :3])
+        return self.shares(self.fc(x.mean((2, 3))))
 
 
 def small(spec: MLGSpec = SPEC, seed: int = 0) -> nn.Module:

@@ -4,7 +4,7 @@ import copy
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from quantlab.errors import DataError, UsageError, VerificationError
 from quantlab.formats import compact, container
 from quantlab.generation import MLGConv2d, MLGSpec
 from quantlab.packs import from_bytes, load, make_pack, pack_sizes, save, to_bytes
-from tests.quantlab.packs.networks import images, small
+from tests.quantlab.packs.networks import Various, images, small
 
 READ = """
 import sys
@@ -124,18 +124,24 @@ def test_a_program_that_means_nothing_is_refused(change: dict[str, object]) -> N
 
 
 @cache
-def written() -> container.Contents:
-    return container.unpack(to_bytes(make_pack(tiny(), images())), "mlgpack", "x")
+def written(make: Callable[[], nn.Module] = tiny) -> container.Contents:
+    torch.manual_seed(0)
+    return container.unpack(to_bytes(make_pack(make().eval(), images())), "mlgpack", "x")
 
 
-def crafted(tensors: Mapping[str, compact.Compact] | None = None, **change: object) -> bytes:
+def crafted(
+    tensors: Mapping[str, compact.Compact] | None = None,
+    make: Callable[[], nn.Module] = tiny,
+    **change: object,
+) -> bytes:
     """A file with good hashes and another program than the one that was written."""
-    given = {name: compact.Compact(values=x) for name, x in written().tensors.items()}
-    return compact.pack("mlgpack", {**written().meta, **change}, {**given, **(tensors or {})})
+    contents = written(make)
+    given = {name: compact.Compact(values=x) for name, x in contents.tensors.items()}
+    return compact.pack("mlgpack", {**contents.meta, **change}, {**given, **(tensors or {})})
 
 
-def meta() -> dict[str, Any]:
-    found: dict[str, Any] = copy.deepcopy(written().meta)
+def meta(make: Callable[[], nn.Module] = tiny) -> dict[str, Any]:
+    found: dict[str, Any] = copy.deepcopy(written(make).meta)
     return found
 
 
@@ -164,10 +170,11 @@ def test_sizes_that_cannot_be_are_refused(wrong: Any) -> None:
     assert _is_refused(crafted(made_from=3))
 
 
+@pytest.mark.parametrize("make", [tiny, pytest.param(Various, marks=pytest.mark.long)])
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
-def test_operations_raise_nothing_else(wrong: Any) -> None:
+def test_operations_raise_nothing_else(make: Callable[[], nn.Module], wrong: Any) -> None:
     """Whatever stands in the place of a value of a program, also within one."""
-    operations = meta()["operations"]
+    operations = meta(make)["operations"]
     refused = 0
     for path in _paths(operations, ()):
         changed = copy.deepcopy(operations)
@@ -175,7 +182,7 @@ def test_operations_raise_nothing_else(wrong: Any) -> None:
         for key in path[:-1]:
             part = part[key]
         part[path[-1]] = wrong
-        refused += _is_refused(crafted(operations=changed))
+        refused += _is_refused(crafted(make=make, operations=changed))
     assert refused
 
 
