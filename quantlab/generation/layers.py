@@ -33,8 +33,8 @@ L = TypeVar("L", bound=nn.Module)
 FACTORS: tuple[FactorName, ...] = get_args(FactorName)
 
 
-class MLGConv2d(nn.Conv2d):
-    """A Conv2d whose weight is generated; see the module.
+class GeneratedLayer(nn.Module):
+    """What generated layers have in common; see the module.
 
     spec: of its factors. weight_decay: of the factors, whatever the optimizer's is for the rest.
     """
@@ -50,6 +50,20 @@ class MLGConv2d(nn.Conv2d):
     coeff_out_quantizer: Quantizer | None
     input_quantizer: Quantizer | None
     output_quantizer: Quantizer | None
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        if name == "weight":
+            _refuse_weight()
+        super().register_parameter(name, param)
+
+    def own_decays(self) -> dict[nn.Parameter, float]:
+        """Return the weight decay of each factor."""
+        found = (self.basis, self.coeff_in, self.coeff_out)
+        return {factor: self.weight_decay for factor in found if factor is not None}
+
+
+class MLGConv2d(GeneratedLayer, nn.Conv2d):
+    """A Conv2d whose weight is generated."""
 
     def __init__(
         self,
@@ -110,15 +124,6 @@ class MLGConv2d(nn.Conv2d):
     def weight(self, value: object) -> None:
         _refuse_weight()
 
-    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
-        if name == "weight":
-            _refuse_weight()
-        super().register_parameter(name, param)
-
-    def own_decays(self) -> dict[nn.Parameter, float]:
-        """Return the weight decay of each factor."""
-        return _decays(self)
-
     def reset_parameters(self) -> None:
         """Draw the factors anew."""
         _reset(self)
@@ -132,20 +137,8 @@ class MLGConv2d(nn.Conv2d):
         return f"{nn.Conv2d.extra_repr(self)}, {_described(self)}"
 
 
-class MLGLinear(nn.Linear):
-    """A Linear whose weight is generated; see the module and MLGConv2d."""
-
-    has_open_edges: bool = False
-    weight_decay: float = 0.0
-    spec: MLGSpec
-    basis: nn.Parameter
-    coeff_in: nn.Parameter | None
-    coeff_out: nn.Parameter | None
-    basis_quantizer: Quantizer | None
-    coeff_in_quantizer: Quantizer | None
-    coeff_out_quantizer: Quantizer | None
-    input_quantizer: Quantizer | None
-    output_quantizer: Quantizer | None
+class MLGLinear(GeneratedLayer, nn.Linear):
+    """A Linear whose weight is generated."""
 
     def __init__(
         self,
@@ -178,15 +171,6 @@ class MLGLinear(nn.Linear):
     @weight.setter
     def weight(self, value: object) -> None:
         _refuse_weight()
-
-    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
-        if name == "weight":
-            _refuse_weight()
-        super().register_parameter(name, param)
-
-    def own_decays(self) -> dict[nn.Parameter, float]:
-        """Return the weight decay of each factor."""
-        return _decays(self)
 
     def reset_parameters(self) -> None:
         """Draw the factors anew."""
@@ -441,11 +425,6 @@ def _from_dense(
         project_layer(made, spec, method=method, seed=seed)
     assert isinstance(made, cls)
     return made
-
-
-def _decays(layer: Generated) -> dict[nn.Parameter, float]:
-    found = (layer.basis, layer.coeff_in, layer.coeff_out)
-    return {factor: layer.weight_decay for factor in found if factor is not None}
 
 
 def _reset(layer: Generated) -> None:
