@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from quantlab.conversion.accuracy import float_accuracy, integer_accuracy
-from quantlab.conversion.calibration import check_none_generated, has_quantizers, quantized_copy
+from quantlab.conversion.calibration import has_quantizers, quantized_copy
 from quantlab.conversion.given import FEW_SAMPLES, Given
 from quantlab.conversion.samples import codes_of
 from quantlab.deploy.c.floats.model import float_c_model
@@ -72,7 +72,6 @@ class Integers:
         network, spec, samples = given.network, given.spec, given.samples
         if spec is None:
             raise UsageError("input_data: None given, a sample needed, or example_data, or a spec")
-        check_none_generated(network)
         if not has_quantizers(network):
             if samples is None:
                 raise UsageError(

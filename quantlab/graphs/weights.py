@@ -36,11 +36,12 @@ def is_generated(layer: nn.Module) -> bool:
 
 
 def refusal_of_generated(path: str) -> str:
-    """Return what is said of a layer that cannot be lowered since its weight is generated."""
+    """Return what is said where a layer needs a weight of its own."""
     return (
-        f"layer '{path}': its weight is generated from factors, which programs do not take yet; "
-        "write a pack (make_pack, main.py generate), or start a dense network from its weights "
-        "(dense_weights, network.pretrained)"
+        f"layer '{path}': its weight is generated from factors, a weight of its own allowed here; "
+        "integer programs (lower, main.py export) and packs (make_pack, main.py generate) take "
+        "factors of 8 bits or fewer, or start a dense network from its weights (dense_weights, "
+        "network.pretrained)"
     )
 
 

@@ -88,6 +88,15 @@ def fine_grid(low: float, high: float) -> Grid:
     return _even(np.array(end / S16.maximum), np.array(0), -S16.maximum, S16.maximum, S16)
 
 
+def shifted_grid(step: float, low: float, high: float) -> Grid:
+    """Return a grid of 16 bits for sums observed to be from `low` to `high`, as `fine_grid` has
+    them; its step is that of the sums, or so many times as much as a power of two: the sums become
+    codes by a shift alone, and stay what they are if they fit."""
+    needed = 1.25 * max(-low, high) / (step * S16.maximum)
+    exponent = max(0, int(np.ceil(np.log2(needed)))) if needed > 0 else 0
+    return _even(np.array(np.ldexp(step, exponent)), np.array(0), S16.minimum, S16.maximum, S16)
+
+
 def byte_grid(low: float, high: float) -> Grid:
     """Return a grid of 8 bits for numbers observed to be from `low` to `high`, zero among them."""
     low, high = min(low, 0.0), max(high, 0.0)

@@ -18,6 +18,7 @@ from quantlab.integer.lower.elementwise import (
     lower_with_number,
 )
 from quantlab.integer.lower.gating import TABULATED, lower_function_of_one
+from quantlab.integer.lower.generated import lower_generated
 from quantlab.integer.lower.layers import lower_layer
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.padding import PADS, lower_pad
@@ -37,6 +38,7 @@ from quantlab.integer.lower.rearranging import (
     lower_shuffle,
     lower_upsample,
 )
+from quantlab.integer.lower.stages import GENERATED_LAYERS
 from quantlab.integer.lower.value import Value
 
 Handler = Callable[[Lowering, fx.Node, nn.Module, Value], Value]
@@ -48,6 +50,7 @@ _PASSING = (
 _PASSING_NAMES = frozenset({"torchvision.ops.stochastic_depth.StochasticDepth"})
 LAYERS = (*PLAIN, *TRANSPOSED)  # which apply their quantizers themselves
 HANDLERS: tuple[tuple[tuple[type[nn.Module], ...], Handler], ...] = (
+    (GENERATED_LAYERS, lower_generated),
     (LAYERS, lower_layer),
     (BATCH_NORMS, lower_batch_norm),
     (CLAMPS, lower_clamp),

@@ -24,15 +24,19 @@ class Kernel:
     groups: int
 
 
-def convolve(lowering: Lowering, node: fx.Node, x: Value, kernel: Kernel) -> str:
-    """Return the sums of a kernel over codes `[C, H, W]`; the zero point stands beyond the
-    border."""
+def convolve(
+    lowering: Lowering, node: fx.Node, x: Value, kernel: Kernel, name: str | None = None
+) -> str:
+    """Return the sums of a kernel over codes `[C, H, W]`; the zero point stands beyond the border.
+
+    name: wanted for them; None: the node's.
+    """
     zero, weight = _zero_of(x), kernel.weight
     bias = kernel.bias - zero * weight.astype(np.int64).sum((1, 2, 3))
     return lowering.builder.emit(
         Convolution(
             inputs=(x.terms[0].tensor,),
-            output=lowering.builder.name(node.name),
+            output=lowering.builder.name(name or node.name),
             layer=origin(node),
             weight=weight,
             weight_bits=_num_bits(weight),
@@ -50,13 +54,15 @@ def multiply(
     x: Value,
     weight: NDArray[np.int8],
     bias: NDArray[np.int64],
+    name: str | None = None,
 ) -> str:
-    """Return the sums of a matrix `[O, I]` over codes `[..., I]`. bias: as of a Kernel."""
+    """Return the sums of a matrix `[O, I]` over codes `[..., I]`. bias: as of a Kernel. name: as of
+    `convolve`."""
     zeros = weight.astype(np.int64).sum(1) * _zero_of(x)
     return lowering.builder.emit(
         Linear(
             inputs=(x.terms[0].tensor,),
-            output=lowering.builder.name(node.name),
+            output=lowering.builder.name(name or node.name),
             layer=origin(node),
             weight=weight,
             weight_bits=_num_bits(weight),

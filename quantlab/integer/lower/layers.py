@@ -17,10 +17,10 @@ from quantlab.integer.lower.finite import finite
 from quantlab.integer.lower.grid import Reals
 from quantlab.integer.lower.kernels import Kernel, convolve, multiply
 from quantlab.integer.lower.lowering import Lowering
-from quantlab.integer.lower.rows import lifted, lowered_to, pair
+from quantlab.integer.lower.rows import lifted, lowered_to
 from quantlab.integer.lower.transposed import transposed
 from quantlab.integer.lower.value import Term, Value
-from quantlab.integer.operations import Windows
+from quantlab.integer.lower.windows import windows_of
 from quantlab.integer.tensor_type import S32
 
 # A larger bias, in steps of the accumulator, is added when that is rescaled, in 64 bits.
@@ -34,6 +34,17 @@ def lower_layer(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -
     part is in the accumulator's bias, and z stands beyond the border.
     """
     assert isinstance(layer, LAYERS + TRANSPOSED)
+    path, x = str(node.target), codes_read(lowering, node, layer, x)
+    assert x.grid is not None
+    weight, scale_O = _weights(layer, path)
+    step_O = scale_O * x.grid.scale.item()  # in real numbers, of the accumulator
+    bias_O, rest_O = bias_of(layer, path, step_O)
+    tensor = _sums(lowering, node, layer, x, weight, bias_O)
+    return finished(lowering, node, layer, tensor, step_O, rest_O)
+
+
+def codes_read(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -> Value:
+    """Return what a layer reads as codes of at most 16 bits."""
     path, slots = str(node.target), applied(layer)
     if "input_quantizer" in slots:
         x = lowering.quantized(x, slots["input_quantizer"], f"{path}.input_quantizer")
@@ -44,20 +55,30 @@ def lower_layer(lowering: Lowering, node: fx.Node, layer: nn.Module, x: Value) -
             f"{path}.input_quantizer: codes from {x.grid.low} to {x.grid.high} given, 16 bits with "
             "a sign allowed; 15 bits, or signed: true, make it fit"
         )
-    weight, scale_O = _weights(layer, path)
-    step_O = scale_O * x.grid.scale.item()  # in real numbers, of the accumulator
-    bias_O = np.zeros(len(weight))
+    return x
+
+
+def bias_of(layer: nn.Module, path: str, step_O: Reals) -> tuple[NDArray[np.int64], Reals]:
+    """Return the bias of a layer in whole steps of the accumulator, and what is left of it in real
+    numbers. step_O: of each output, in real numbers."""
+    bias_O = np.zeros(len(step_O))
     if layer.bias is not None:
         bias_O = finite(layer.get_parameter("bias"), f"{path}.bias")
     whole_O = np.rint(bias_O / step_O)
     whole_O = np.where(np.abs(whole_O) < _MOST_BIAS, whole_O, 0.0)
-    tensor = _sums(lowering, node, layer, x, weight, whole_O.astype(np.int64))
-    shape = lowering.builder.types[tensor].shape
+    return whole_O.astype(np.int64), bias_O - whole_O * step_O
+
+
+def finished(
+    lowering: Lowering, node: fx.Node, layer: nn.Module, tensor: str, step_O: Reals, rest_O: Reals
+) -> Value:
+    """Return the sums of a layer as its value. step_O, rest_O: as of `bias_of`."""
+    path, slots = str(node.target), applied(layer)
     axes = (-1,) if isinstance(layer, nn.Linear) else (-1, 1, 1)
     y = Value(
         terms=(Term(tensor=tensor, scale=step_O.reshape(axes)),),
-        offset=(bias_O - whole_O * step_O).reshape(axes),
-        shape=shape,
+        offset=rest_O.reshape(axes),
+        shape=lowering.builder.types[tensor].shape,
         node=path,
     )
     y = lowered_to(lowering, node, y)
@@ -82,7 +103,7 @@ def _sums(
     if isinstance(layer, TRANSPOSED):
         return transposed(lowering, node, layer, x, planes, bias)
     assert isinstance(layer, nn.Conv1d | nn.Conv2d)
-    kernel = Kernel(weight=planes, bias=bias, windows=_windows(layer), groups=layer.groups)
+    kernel = Kernel(weight=planes, bias=bias, windows=windows_of(layer), groups=layer.groups)
     return convolve(lowering, node, x, kernel)
 
 
@@ -126,19 +147,3 @@ def _outputs_first(weight: NDArray[np.int8], groups: int) -> NDArray[np.int8]:
     inputs, outputs, *kernel = weight.shape
     split = weight.reshape(groups, inputs // groups, outputs, *kernel)
     return split.swapaxes(1, 2).reshape(groups * outputs, inputs // groups, *kernel)
-
-
-def _windows(layer: nn.Conv1d | nn.Conv2d) -> Windows:
-    axes = len(layer.kernel_size)
-    kernel, dilation = pair(layer.kernel_size, axes), pair(layer.dilation, axes)
-    if layer.padding == "same":
-        totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        top, left = (total // 2 for total in totals)
-        padding = (top, left, totals[0] - top, totals[1] - left)
-    else:
-        given = 0 if isinstance(layer.padding, str) else layer.padding
-        rows, columns = pair(given, axes, 0)
-        padding = (rows, columns, rows, columns)
-    return Windows(
-        kernel=kernel, stride=pair(layer.stride, axes), padding=padding, dilation=dilation
-    )

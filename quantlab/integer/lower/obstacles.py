@@ -12,7 +12,6 @@ from quantlab.graphs.paths import function_name, module_of
 from quantlab.graphs.shapes import evaluating
 from quantlab.graphs.slots import applied
 from quantlab.graphs.trace import trace
-from quantlab.graphs.weights import is_generated, refusal_of_generated
 from quantlab.integer.lower.elementwise import BATCH_NORMS, OF_TWO
 from quantlab.integer.lower.endings import LAST, is_last
 from quantlab.integer.lower.handlers import LAYERS, handler_of, is_passing, passing_types
@@ -21,6 +20,7 @@ from quantlab.integer.lower.maxima import is_maximum
 from quantlab.integer.lower.rearranging import FUNCTIONS
 from quantlab.integer.lower.remedies import refused_setting, without_operation
 from quantlab.integer.lower.results import is_gathered, nodes_read
+from quantlab.integer.lower.stages import GENERATED_LAYERS, refusals_of
 from quantlab.integer.tensor_type import S8, S16
 from quantlab.quantizer import Quantizer, QuantSpec
 
@@ -85,8 +85,8 @@ def _of_layer(layer: nn.Module, path: str) -> Iterator[str]:
     """Yield what is in the way of a layer's integers."""
     slots = applied(layer)
     weight, x = slots.get("weight_quantizer"), slots.get("input_quantizer")
-    if is_generated(layer):
-        yield refusal_of_generated(path)
+    if isinstance(layer, GENERATED_LAYERS):
+        yield from (f"layer '{path}': {reason}" for reason in refusals_of(layer))
     elif weight is None:
         yield f"layer '{path}': its weight has no quantizer; 8 bits or fewer allowed, by a rule"
     elif not S8.holds(weight.spec.quant_min, weight.spec.quant_max):

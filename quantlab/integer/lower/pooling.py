@@ -12,8 +12,9 @@ from quantlab.graphs.operations import Mean, Sum
 from quantlab.graphs.paths import origin
 from quantlab.integer.lower.lowering import Lowering, refuse
 from quantlab.integer.lower.moves import Moves
-from quantlab.integer.lower.rows import lifted, lowered_to, pair
+from quantlab.integer.lower.rows import lifted, lowered_to
 from quantlab.integer.lower.value import Term, Value, codes_of
+from quantlab.integer.lower.windows import pair
 from quantlab.integer.operations import (
     AdaptiveSumPool,
     Concatenate,

@@ -1,7 +1,6 @@
 """Layers of one axis: of `[C, W]`, which becomes an image of one row, `[C, 1, W]`, and back."""
 
 from dataclasses import replace
-from typing import Any
 
 from torch import fx
 
@@ -11,8 +10,6 @@ from quantlab.integer.lower.grid import Reals
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.value import Value
 from quantlab.integer.operations import Reshape
-
-Pair = tuple[int, int]
 
 
 def lifted(lowering: Lowering, node: fx.Node, x: Value) -> Value:
@@ -48,15 +45,6 @@ def lowered_to(lowering: Lowering, node: fx.Node, y: Value) -> Value:
     )
     shape = lowering.shape(node)
     return replace(y, terms=terms, offset=_without_height(y.offset), shape=shape)
-
-
-def pair(sizes: Any, num_axes: int, of_height: int = 1) -> Pair:
-    """Return the sizes of height and width of a layer of one axis or two.
-
-    sizes: one for all axes, or of each. of_height: where the layer has only a width.
-    """
-    *_, last = given = (sizes,) * num_axes if isinstance(sizes, int) else tuple(sizes)
-    return (of_height if num_axes == 1 else int(given[0])), int(last)
 
 
 def _without_height(reals: Reals) -> Reals:

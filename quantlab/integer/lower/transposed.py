@@ -25,8 +25,8 @@ from quantlab.integer.lower.arrangement import Interleaved
 from quantlab.integer.lower.kernels import Kernel, convolve
 from quantlab.integer.lower.lowering import Lowering
 from quantlab.integer.lower.moves import Moves
-from quantlab.integer.lower.rows import pair
 from quantlab.integer.lower.value import Value
+from quantlab.integer.lower.windows import pair
 from quantlab.integer.operations import Windows
 
 

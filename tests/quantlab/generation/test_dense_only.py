@@ -1,4 +1,4 @@
-"""Programs do not take generated weights yet, and each way to one says so in one line."""
+"""What needs layers with weights of their own says so in one line of those that generate it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,19 +9,15 @@ import torch
 from torch import nn
 
 from quantlab import compress, save_compressed_model
-from quantlab.algorithms import quantize
-from quantlab.algorithms.after_training import calibrate
 from quantlab.errors import UsageError
 from quantlab.floats.lower import lower as lower_floats
 from quantlab.generation import convert
-from quantlab.integer.lower import lower, obstacles
 from tests.quantlab.integer.networks import SPEC, pixels, plain, reals
 
-STE = {"kind": "ste", "num_bits": 8}
 LINE = (
-    "layer '4': its weight is generated from factors, which programs do not take yet; write a pack "
-    "(make_pack, main.py generate), or start a dense network from its weights (dense_weights, "
-    "network.pretrained)"
+    "layer '4': its weight is generated from factors, a weight of its own allowed here; integer "
+    "programs (lower, main.py export) and packs (make_pack, main.py generate) take factors of 8 "
+    "bits or fewer, or start a dense network from its weights (dense_weights, network.pretrained)"
 )
 SAMPLES = reals(pixels(4)).float()
 
@@ -34,14 +30,6 @@ def generated(bits: int) -> nn.Module:
     return network
 
 
-def quantized(bits: int) -> nn.Module:
-    network = generated(bits)
-    rules = [{"select": "* & !4", "on": "weight", "algorithm": STE}]
-    quantize(network, [*rules, {"select": "!first", "on": "input", "algorithm": STE}])
-    calibrate(network, [SAMPLES])
-    return network
-
-
 def saved(network: nn.Module, folder: Path, dtype: str) -> Any:
     spec = None if dtype == "f32" else SPEC
     return save_compressed_model(
@@ -50,9 +38,7 @@ def saved(network: nn.Module, folder: Path, dtype: str) -> Any:
 
 
 WAYS: dict[str, Callable[[int, Path], Any]] = {
-    "integers": lambda bits, folder: lower(quantized(bits), SPEC),
     "floats": lambda bits, folder: lower_floats(generated(bits), SAMPLES),
-    "C of s8": lambda bits, folder: saved(generated(bits), folder, "s8"),
     "C of f32": lambda bits, folder: saved(generated(bits), folder, "f32"),
     "compression": lambda bits, folder: compress(
         generated(bits), [(SAMPLES, torch.zeros(4).long())] * 3, budget="20 KB"
@@ -70,5 +56,9 @@ def test_each_way_names_the_layer(way: str, bits: int, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_it_is_told_before_training() -> None:
-    assert obstacles(quantized(3)) == [LINE]
+@pytest.mark.filterwarnings("ignore:spec. None given, and 4 samples")
+def test_c_of_integers_needs_factors_of_few_bits(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        saved(generated(32), tmp_path, "s8")
+    assert str(caught.value) == LINE
+    assert not list(tmp_path.iterdir())
