@@ -11,9 +11,9 @@ from experiments.commands.restored import restore
 from experiments.deployment.packed import FILE
 from experiments.deployment.samples import raw_samples
 from experiments.progress import console, show
-from experiments.runs.digest import weights_sha256
 from experiments.runs.files import write_atomically
 from quantlab.generation.storage_report import storage_report
+from quantlab.numerics.digest import weights_sha256
 from quantlab.packs import make_pack, pack_sizes, to_bytes
 from quantlab.packs.lower import FloatName
 

@@ -8,8 +8,8 @@ from experiments.deployment.packed import packed_network
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.session import session_of
 from experiments.progress import console, show
-from experiments.runs.digest import weights_sha256
 from experiments.runs.files import as_json
+from quantlab.numerics.digest import weights_sha256
 
 
 def run(invocation: Invocation) -> int:

@@ -5,9 +5,9 @@ from typing import Any
 from experiments.compression.config import CompressConfig
 from experiments.experiment.experiment import Experiment
 from experiments.experiment.record import circumstances
-from experiments.runs.digest import weights_sha256
 from experiments.runs.folder import COMPRESSION, SCHEMA_VERSION, RunFolder
 from quantlab.compression import Compressed, UnreachableError
+from quantlab.numerics.digest import weights_sha256
 
 
 def new_record(

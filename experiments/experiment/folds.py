@@ -16,7 +16,6 @@ from experiments.experiment.experiment import Experiment
 from experiments.experiment.hyperparameters import hyperparameters
 from experiments.experiment.record import summary
 from experiments.runs.checkpoints import BEST, LAST, Checkpoints, check_identity
-from experiments.runs.digest import weights_sha256
 from experiments.runs.files import write_json
 from experiments.runs.folder import RunFolder
 from experiments.runs.logbook import Logbook
@@ -25,6 +24,7 @@ from experiments.training.trainer import Trainer
 from experiments.training.weights import load_weights
 from quantlab.algorithms.lsq import MIN_SCALE, LsqQuantizer
 from quantlab.errors import QuantLabError
+from quantlab.numerics.digest import weights_sha256
 from quantlab.quantizer import Quantizer
 
 _NUM_PICTURES = 16

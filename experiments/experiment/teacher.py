@@ -9,10 +9,10 @@ from experiments.experiment.config import Config
 from experiments.experiment.start import build_described
 from experiments.experiment.stored_teacher import stored_teacher
 from experiments.library import Library, Problem
-from experiments.runs.digest import weights_sha256
 from experiments.training.distillation.teacher import Teacher
 from experiments.training.weights import load_weights
 from quantlab.errors import UsageError
+from quantlab.numerics.digest import weights_sha256
 
 _SECTION = "teacher"
 

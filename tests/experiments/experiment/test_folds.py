@@ -21,11 +21,11 @@ from experiments.experiment.experiment import Experiment
 from experiments.experiment.folds import lost_steps, run_folds, unquantized
 from experiments.experiment.record import new_record, summary
 from experiments.progress import Steps
-from experiments.runs.digest import weights_sha256
 from experiments.runs.folder import RunFolder, create_run
 from quantlab.algorithms import QuantizeConfig, quantize
 from quantlab.controller import Alone, Context
 from quantlab.errors import DivergedError
+from quantlab.numerics.digest import weights_sha256
 from tests.toy.experiments import toy_experiment
 from tests.toy.Toy.meter import Meter
 

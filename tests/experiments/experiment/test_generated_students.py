@@ -8,7 +8,7 @@ import torch
 import main
 from experiments.experiment import experiment
 from experiments.progress import Steps
-from experiments.runs.digest import weights_sha256
+from quantlab.numerics.digest import weights_sha256
 from tests.experiments.experiment.test_teacher import TEACHER, WIDE, digest, refusal, saved, train
 from tests.experiments.training.test_resume import kill
 from tests.lab import TOY_RUN, Lab

@@ -11,7 +11,7 @@ import torch
 import main
 from experiments.experiment import experiment
 from experiments.progress import Steps
-from experiments.runs.digest import weights_sha256
+from quantlab.numerics.digest import weights_sha256
 from tests.experiments.training.test_resume import kill
 from tests.lab import TOY_RUN, Lab
 from tests.recorded_graphs import RecordedGraphs

@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import main
 from experiments.progress import Steps
-from experiments.runs.digest import weights_sha256
 from experiments.training.interruption import Interruption
+from quantlab.numerics.digest import weights_sha256
 from tests.lab import TOY_RUN, Lab
 
 RUN = (

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 import main
 from experiments.data.splits import split
 from experiments.library import load_library, load_problem
-from experiments.runs.digest import weights_sha256
 from experiments.training.random_state import seed_everything
+from quantlab.numerics.digest import weights_sha256
 from tests.lab import TOY_RUN, Lab
 
 PLAIN = (*TOY_RUN, "--network.class=Plain", "--training.precision=float64", "--data.augment=false")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.runs.digest import weights_sha256
+from quantlab.numerics.digest import weights_sha256
 
 
 def test_a_value_worked_out_by_hand() -> None:
