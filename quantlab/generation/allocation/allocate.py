@@ -21,7 +21,8 @@ from torch import Tensor
 from quantlab.algorithms.after_training.batches import Progress, silent
 from quantlab.algorithms.allocation.layer_rules import select_names
 from quantlab.errors import UsageError, check_kind, did_you_mean
-from quantlab.generation.allocation.options import Dense, Option, options_of
+from quantlab.generation.allocation.measure import options_of_layers
+from quantlab.generation.allocation.options import Dense, Option
 from quantlab.generation.spec import MLGSpec
 from quantlab.numerics.budget import Costs, cheapest
 
@@ -67,6 +68,7 @@ def allocate(
     *,
     like: MLGSpec | None = None,
     progress: Progress = silent,
+    processes: int = 1,
 ) -> Allocation:
     """Return the options of all layers of the least predicted loss within a number of bytes.
 
@@ -76,6 +78,8 @@ def allocate(
         before.
     like: what is not chosen of the specs: the quantizer and `linear_block`; the defaults where it
         is None.
+    processes: that measure options side by side, each with one thread; the result is the same. With
+        2 or more, a script needs `if __name__ == "__main__":` around its work.
 
     Raises UsageError for layers without a sensitivity, for weights, sensitivities or bytes that are
     not finite, for weights of one axis, or with the least number of bytes where `max_bytes` is
@@ -83,15 +87,14 @@ def allocate(
     """
     _check(weights, sensitivity)
     _check_bytes(max_bytes)
+    if processes < 1:
+        raise UsageError(f"processes: {processes} given, 1 or more allowed")
     share = max_bytes / sum(weight.numel() for weight in weights.values())
-    options: dict[str, list[Option]] = {}
-    for index, (name, weight) in enumerate(weights.items()):
-        progress("options of layers", index, len(weights))
-        own = share * weight.numel()
-        options[name] = options_of(
-            weight, least=own / _RANGE, most=own * _RANGE, like=like or MLGSpec()
-        )
-    progress("options of layers", len(weights), len(weights))
+    ranges = {
+        name: (share * weight.numel() / _RANGE, share * weight.numel() * _RANGE)
+        for name, weight in weights.items()
+    }
+    options = options_of_layers(weights, ranges, like or MLGSpec(), progress, processes)
     least = sum(min(option.nbytes for option in own) for own in options.values())
     if max_bytes < least:
         raise UsageError(f"max_bytes: {max_bytes} given, at least {least} possible")

@@ -60,20 +60,44 @@ def dense_bytes(shape: Sequence[int], num_bits: int) -> int:
     return -(-math.prod(shape) * num_bits // 8) + _SCALE_BYTES
 
 
-@torch.no_grad()
 def options_of(weight: Tensor, *, least: float, most: float, like: MLGSpec) -> list[Option]:
     """Return the options of a weight: generated ones of `least` to `most` bytes, the smallest of
     them in any case, and dense ones.
 
     weight: `[Co, Ci, ...]`, finite. like: a spec of which bases and bits are replaced.
     """
-    view = weight.detach().float().reshape(*weight.shape[:2], -1)
-    view = view / view.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
-    options = [_dense(view, num_bits) for num_bits in DENSE_BITS]
-    for base_in in BASES_IN:
-        if base_in < min(view.shape[1:]) or base_in == BASES_IN[0]:
-            options += _generated(view, base_in, least, most, like)
+    options = dense_options(weight)
+    for base_in in bases_in_of(weight.shape):
+        options += generated_options(weight, base_in, least=least, most=most, like=like)
     return options
+
+
+def bases_in_of(shape: Sequence[int]) -> list[int]:
+    """Return the numbers of kernels in a basis that a weight `[Co, Ci, ...]` can have."""
+    limit = min(shape[1], math.prod(shape[2:]))
+    return [count for count in BASES_IN if count < limit or count == BASES_IN[0]]
+
+
+@torch.no_grad()
+def dense_options(weight: Tensor) -> list[Option]:
+    """Return the options of a weight that is not generated."""
+    view = _view(weight)
+    return [_dense(view, num_bits) for num_bits in DENSE_BITS]
+
+
+@torch.no_grad()
+def generated_options(
+    weight: Tensor, base_in: int, *, least: float, most: float, like: MLGSpec
+) -> list[Option]:
+    """Return the options of a number of kernels in a basis, for all numbers of bases and bits; see
+    `options_of`."""
+    return _generated(_view(weight), base_in, least, most, like)
+
+
+def _view(weight: Tensor) -> Tensor:
+    """Return a weight `[Co, Ci, S]` whose largest element is 1."""
+    view = weight.detach().float().reshape(*weight.shape[:2], -1)
+    return view / view.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def _dense(view: Tensor, num_bits: int) -> Option:
@@ -88,7 +112,6 @@ def _dense(view: Tensor, num_bits: int) -> Option:
 def _generated(
     view: Tensor, base_in: int, least: float, most: float, like: MLGSpec
 ) -> list[Option]:
-    """Return the options of a number of kernels in a basis, for all numbers of bases and bits."""
     outputs, inputs, area = view.shape
     limit = min(outputs, inputs * area) if area > 1 else int(0.9 * min(outputs, inputs))
     specs = {

@@ -169,3 +169,13 @@ def test_coded_codes_take_at_most_a_little_more_than_packed_ones() -> None:
         project(peaky, MLGSpec(base_out=16), method="svd").codes, MLGSpec(base_out=16)
     )
     assert coded < 0.5 * generated_bytes(peaky.shape, MLGSpec(base_out=16))
+
+
+@pytest.mark.long
+def test_several_processes_allocate_the_same() -> None:
+    assert allocate(LAYERS, EVEN, 300, processes=2) == allocate(LAYERS, EVEN, 300)
+
+
+def test_allocation_needs_a_process() -> None:
+    with pytest.raises(UsageError, match="processes: 0 given, 1 or more allowed"):
+        allocate(LAYERS, EVEN, 300, processes=0)
