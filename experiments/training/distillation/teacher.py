@@ -14,8 +14,8 @@ class Teacher:
     """A network in evaluation mode, whose parameters need no gradient.
 
     origin: what its weights are of, for people. weights_sha256: of its state as it was stored, see
-    `quantlab.numerics.digest`. preprocess: of its topology. changed_code: the files that differ from
-    those with which its run was trained.
+    `quantlab.numerics.digest`. preprocess: of its topology. changed_code: the files that differ
+    from those with which its run was trained.
     """
 
     network: nn.Module
