@@ -60,6 +60,7 @@ class CodesRule:
     @property
     def num_channels(self) -> int: ...
 
+Factor = NDArray[np.float32] | tuple[NDArray[np.int8] | NDArray[np.int16], NDArray[np.float32]]
 _Codes = (
     tuple[CodesRule, NDArray[Any] | None, NDArray[Any]]
     | tuple[CodesRule, NDArray[Any] | None, NDArray[Any], int]
@@ -123,6 +124,75 @@ def pool(
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
+
+class PackedConvolution:
+    @classmethod
+    def dense(
+        cls,
+        weight: Factor,
+        bias: NDArray[np.float32] | None,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        dilation: tuple[int, int],
+        groups: int,
+    ) -> Self: ...
+    @classmethod
+    def factored(
+        cls,
+        basis: Factor,
+        coeff_in: Factor | None,
+        coeff_out: Factor | None,
+        bias: NDArray[np.float32] | None,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        dilation: tuple[int, int],
+        groups: int,
+    ) -> Self: ...
+    @property
+    def num_inputs(self) -> int: ...
+    @property
+    def num_outputs(self) -> int: ...
+    @property
+    def num_bytes(self) -> int: ...
+
+class LayerTable:
+    def __init__(self, inputs: Sequence[tuple[int, int, int]]) -> None: ...
+    def convolution(
+        self,
+        packed: PackedConvolution,
+        x: int,
+        residual: int | None = None,
+        low: float = ...,
+        high: float = ...,
+    ) -> int: ...
+    def max_pool(
+        self, x: int, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
+    ) -> int: ...
+    def average_pool(
+        self,
+        x: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        counts_padding: bool,
+    ) -> int: ...
+    def mean(self, x: int) -> int: ...
+    def add(self, x: int, y: int, low: float = ..., high: float = ...) -> int: ...
+    def concatenate(self, values: Sequence[int]) -> int: ...
+    def shape(self, value: int) -> tuple[int, int, int]: ...
+    @property
+    def num_bytes(self) -> int: ...
+
+def run_layers(
+    table: LayerTable,
+    inputs: Sequence[NDArray[np.float32]],
+    values: Sequence[int],
+    outputs: Sequence[NDArray[np.float32]],
+    images_at_once: int | None,
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
+def peak_of_products(repeats: int, variant: str | None) -> int: ...
 
 class PackedBits:
     def __init__(

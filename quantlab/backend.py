@@ -285,6 +285,57 @@ def pool(
     _backend.pool(x, windows, out, is_sum, variant, num_threads)
 
 
+# Numbers in float32, or codes of int8 or int16 and their scales in float32, one or one for each
+# index of the first axis: number = scale * code.
+Factor = NDArray[np.float32] | tuple[NDArray[np.int8] | NDArray[np.int16], NDArray[np.float32]]
+# A convolution of real numbers that is ready to run; its arrays are copied, codes stay codes:
+#   PackedConvolution.dense(weight, bias, stride, padding, dilation, groups)
+#     weight: Factor [Co, Ci / groups, Kh, Kw]; bias: [Co] or None; pairs of rows and columns
+#   PackedConvolution.factored(basis, coeff_in, coeff_out, bias, stride, padding, dilation, groups)
+#     W[c, i, s] = sum_r V[c, r] sum_l U[r, i, l] B[r, l, s], which is never computed: basis B
+#     [R, L, Kh, Kw], coeff_in U [R, Ci / groups, L] or None (L is Ci / groups then), coeff_out V
+#     [Co, R] or None (R is Co then)
+#   num_inputs, num_outputs: channels; num_bytes: of the weights held
+PackedConvolution = _backend.PackedConvolution
+# A network as steps over images `[H, W, C]`. Inputs are the values 0, 1, ...; each call adds a step
+# and returns the value that it makes, clamped to low..high where it takes them (a ReLU: low=0):
+#   LayerTable(inputs)                               inputs: shapes (H, W, C)
+#   convolution(packed, x, residual=None, low=-inf, high=inf)     convolution + bias + residual
+#   max_pool(x, kernel, stride, padding), average_pool(x, kernel, stride, padding, counts_padding)
+#   mean(x)                                          of all pixels: (1, 1, C)
+#   add(x, y, low=-inf, high=inf), concatenate(values)            along channels
+#   shape(value); num_bytes: of all weights held, each once
+# A linear layer is a dense convolution of the kernel 1x1, or of one as large as the image.
+LayerTable = _backend.LayerTable
+
+
+def run_layers(
+    table: LayerTable,
+    inputs: Sequence[NDArray[np.float32]],
+    values: Sequence[int],
+    outputs: Sequence[NDArray[np.float32]],
+    *,
+    images_at_once: int | None = None,
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Compute values of a layer table for images `[N, H, W, C]`.
+
+    outputs: an array for each of the values, which are no inputs. images_at_once: so many images
+    go through all steps together; a copy of the weights is read for each time. Threads share
+    images; the results depend neither on their number nor on images_at_once. Raises UsageError.
+    """
+    _backend.run_layers(table, inputs, values, outputs, images_at_once, variant, num_threads)
+
+
+def peak_of_products(repeats: int, *, variant: str | None = None) -> int:
+    """Sum products of float32 in registers alone, on this thread; return how many those were.
+
+    In the time that this takes `run_layers` cannot do more.
+    """
+    return _backend.peak_of_products(repeats, variant)
+
+
 # `PlaneLayout(num_channels, places, step)`: samples `[B, num_channels, len(places)]` as planes with
 # the batch innermost: rows of B numbers, `step` rows a channel. places: the row of each of a
 # channel's numbers, int64, -1 for none; rows that nothing takes are zeros.

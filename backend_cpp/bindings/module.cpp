@@ -22,6 +22,7 @@ PYBIND11_MODULE(_backend, module, py::mod_gil_not_used()) {
   quantlab::bindings::register_isa(module);
   quantlab::bindings::register_bitpack(module);
   quantlab::bindings::register_entropy(module);
+  quantlab::bindings::register_factored(module);
   quantlab::bindings::register_popcount(module);
   quantlab::bindings::register_normalize(module);
   quantlab::bindings::register_planes(module);

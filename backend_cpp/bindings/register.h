@@ -14,6 +14,7 @@ void register_bitpack(pybind11::module_& module);
 void register_convolve(pybind11::module_& module);
 void register_convolve_bits(pybind11::module_& module);
 void register_entropy(pybind11::module_& module);
+void register_factored(pybind11::module_& module);
 void register_normalize(pybind11::module_& module);
 void register_planes(pybind11::module_& module);
 void register_pool(pybind11::module_& module);

@@ -63,6 +63,13 @@ struct Floats {
   void add_to(float* to, std::size_t count) const { plus(load(to, count)).store(to, count); }
   Floats times(Floats a) const { return {_mm256_mul_ps(x, a.x)}; }
   Floats plus(Floats a) const { return {_mm256_add_ps(x, a.x)}; }
+  // The instructions return their second operand if one is no number.
+  Floats clamped(Floats low, Floats high) const {
+    return {_mm256_min_ps(high.x, _mm256_max_ps(low.x, x))};
+  }
+  Floats larger(Floats a) const {
+    return {_mm256_blendv_ps(_mm256_max_ps(x, a.x), x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q))};
+  }
   void add_product(Floats a, Floats b) { x = _mm256_fmadd_ps(a.x, b.x, x); }
   static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals, std::size_t count) {
     const __m256 both = _mm256_hadd_ps(_mm256_hadd_ps(a.x, b.x), _mm256_hadd_ps(c.x, d.x));

@@ -51,6 +51,13 @@ struct Floats {
   void add_to(float* to, std::size_t count) const { plus(load(to, count)).store(to, count); }
   Floats times(Floats a) const { return {_mm512_mul_ps(x, a.x)}; }
   Floats plus(Floats a) const { return {_mm512_add_ps(x, a.x)}; }
+  // The instructions return their second operand if one is no number.
+  Floats clamped(Floats low, Floats high) const {
+    return {_mm512_min_ps(high.x, _mm512_max_ps(low.x, x))};
+  }
+  Floats larger(Floats a) const {
+    return {_mm512_mask_mov_ps(_mm512_max_ps(x, a.x), _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), x)};
+  }
   void add_product(Floats a, Floats b) { x = _mm512_fmadd_ps(a.x, b.x, x); }
   static void four_sums(Floats a, Floats b, Floats c, Floats d, float* totals, std::size_t count) {
     // Pairs, then fours of neighbors: each quarter has one sum of a, b, c and d.

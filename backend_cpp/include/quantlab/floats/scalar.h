@@ -9,6 +9,8 @@
 //   store, add_to               to memory, or added to what is there; with a count as above
 //   store_above(start, to)      start + this to memory
 //   times(a), plus(a)           this * a; this + a
+//   clamped(low, high)          this within bounds; what is no number stays so; not in 16 bits
+//   larger(a)                   the larger one of this and a, or what is no number; not in 16 bits
 //   add_product(a, b)           this + a * b
 //   kMostProducts               so many may be added up in a vector; 0: any number
 //   Factors(values, count)      numbers that are loaded one by one, each as a whole vector
@@ -60,6 +62,11 @@ struct Single {
   void add_to(T* to, std::size_t) const { *to += x; }
   Single times(Single a) const { return {x * a.x}; }
   Single plus(Single a) const { return {x + a.x}; }
+  Single clamped(Single low, Single high) const {
+    const T raised = x < low.x ? low.x : x;
+    return {raised > high.x ? high.x : raised};
+  }
+  Single larger(Single a) const { return {x > a.x || x != x ? x : a.x}; }
   void add_product(Single a, Single b) { x += a.x * b.x; }
   static void transpose(Single (&)[1]) {}
   static void four_sums(Single a, Single b, Single c, Single d, T* totals, std::size_t count) {

@@ -1,0 +1,11 @@
+#include "quantlab/floats/avx512.h"
+
+#include "factored/body.h"
+
+namespace quantlab::factored {
+
+const Unit avx512 = {&expand_over,   &multiply_over,     &multiply_channels_over,
+                     &max_pool_over, &average_pool_over, &add_over,
+                     &peak_of};
+
+}  // namespace quantlab::factored
