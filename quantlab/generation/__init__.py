@@ -12,6 +12,7 @@ from quantlab.generation.orthonormality import orthonormality
 from quantlab.generation.regularizer import orthonormality_of
 from quantlab.generation.spec import MLGSpec
 from quantlab.generation.storage_report import StorageReport, storage_report
+from quantlab.generation.use_mode import use_mode
 
 __all__ = [
     "MLGConv2d",
@@ -24,4 +25,5 @@ __all__ = [
     "orthonormality",
     "orthonormality_of",
     "storage_report",
+    "use_mode",
 ]

@@ -1,6 +1,6 @@
 """The config section `mlg`: which layers are generated, and how."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -61,6 +61,9 @@ class MLGConfig(MLGSpec):
     projection_alg: how the factors are found from a teacher's weights when a run begins, see
         `quantlab.generation.projection`; None: they begin at random.
     kd: whether the network learns from the teacher's scores. 1 and 0 are true and false.
+    mode: how layers compute in training and evaluation: `generated`, by their weights; `factored`,
+        by their factors one after another; `auto`, in the cheapest of `quantlab.generation.modes`,
+        see `quantlab.generation.use_mode`. All give the same but for rounding.
     weight_decay: of the factors, whatever the optimizer's is for the rest.
     """
 
@@ -68,6 +71,7 @@ class MLGConfig(MLGSpec):
     rules: list[MLGRule] = Field(default=[])
     projection_alg: Method | None = None
     kd: Flag = False
+    mode: Literal["generated", "factored", "auto"] = "generated"
     weight_decay: float = Field(default=0.0, ge=0.0)
 
     @model_validator(mode="after")

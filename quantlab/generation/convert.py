@@ -24,6 +24,7 @@ from quantlab.generation.layers import (
 from quantlab.generation.projected import ProjectedFactors
 from quantlab.generation.projection import Method
 from quantlab.generation.spec import MLGSpec
+from quantlab.generation.use_mode import chosen_mode
 from quantlab.graphs.select import quantizable_layers, select
 
 
@@ -107,7 +108,7 @@ def convert(
             else:
                 make_generated(layer, spec)
         assert isinstance(layer, MLGConv2d | MLGLinear)
-        layer.weight_decay = config.weight_decay
+        layer.weight_decay, layer.mode = config.weight_decay, chosen_mode(layer, config.mode)
         owners.setdefault(weight, layer)
         row = Converted(
             layer=name, shape=weight_shape(layer), spec=spec, num_bits=num_bits, error=error

@@ -2,7 +2,8 @@
 
 They own the factors of their weight (see `shapes`), as parameters `basis`, `coeff_in` and
 `coeff_out`, a quantizer of each, and the bias, but no weight: `weight` is computed whenever it is
-read. In all else they are layers of torch.nn that carry quantizers of their input and output (see
+read. A forward pass needs none in the modes `two_stage` and `factored` (see `modes`). In all else
+they are layers of torch.nn that carry quantizers of their input and output (see
 `quantlab.algorithms.layers`).
 """
 
@@ -13,13 +14,13 @@ from typing import Any, Literal, Self, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from quantlab.algorithms.layers import QuantizedConv2d, QuantizedLinear, through
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.generation.factor_quantizers import factor_quantizer, set_scale
 from quantlab.generation.factors import Factors
 from quantlab.generation.fresh import fresh_factors
+from quantlab.generation.modes import Mode, Window, convolution, linear
 from quantlab.generation.precision import without_autocast
 from quantlab.generation.projected import ProjectedFactors, projected_factors
 from quantlab.generation.projection import Method
@@ -36,10 +37,12 @@ FACTORS: tuple[FactorName, ...] = get_args(FactorName)
 class GeneratedLayer(nn.Module):
     """What generated layers have in common; see the module.
 
-    spec: of its factors. weight_decay: of the factors, whatever the optimizer's is for the rest.
+    mode: in which it computes, see `modes`; `use_mode` sets those of a network. spec: of its
+    factors. weight_decay: of the factors, whatever the optimizer's is for the rest.
     """
 
     has_open_edges: bool = False
+    mode: Mode = "generated"
     weight_decay: float = 0.0
     spec: MLGSpec
     basis: nn.Parameter
@@ -130,7 +133,7 @@ class MLGConv2d(GeneratedLayer, nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         x = input if self.has_open_edges else through(self.input_quantizer, input)
-        y = self._conv_forward(x, _generated(self, factors_of(self)), self.bias)
+        y = convolution(x, factors_of(self), self.bias, Window.of(self), mode=self.mode)
         return y if self.has_open_edges else through(self.output_quantizer, y)
 
     def extra_repr(self) -> str:
@@ -178,7 +181,7 @@ class MLGLinear(GeneratedLayer, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         x = input if self.has_open_edges else through(self.input_quantizer, input)
-        y = functional.linear(x, _generated(self, factors_of(self)), self.bias)
+        y = linear(x, factors_of(self), self.bias, mode=self.mode)
         return y if self.has_open_edges else through(self.output_quantizer, y)
 
     def extra_repr(self) -> str:

@@ -2,7 +2,7 @@
 
     generated    W = V U B as one weight, then the convolution with W
     two_stage    t = x * (U B), a convolution to the R bases; y = V t, 1x1
-    factored     u = U x, 1x1 to R L channels; t = u * B in R groups; y = V t, 1x1
+    factored     u = U x, 1x1 to R L channels; t = u * B, depthwise, summed over L; y = V t, 1x1
 
 `generate` has the weight as a sum over bases, and convolution is linear, so the sums may be taken
 in any order. Only the first forms a weight, and only its backward pass a gradient of one; the
@@ -11,6 +11,7 @@ others are laid around x. Shapes of V, U and B are those of `shapes`.
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Literal, Protocol, Self, get_args
 
 import torch
@@ -107,16 +108,20 @@ def convolution(
     over = {"stride": window.stride, "padding": padding, "dilation": window.dilation}
     if mode == "generated":
         return functional.conv2d(x, _weight(v, u, b), bias, groups=groups, **over)
-    # With V all groups have all bases; without it each has those of its own outputs.
-    times = 1 if v is None else groups
-    if u is None or mode == "two_stage":
-        basis, parts = _weight(None, u, b), groups
-    else:
-        rows = u.mT.flatten(0, 1)[..., None, None]  # [R L, Ci, 1, 1]
-        x = functional.conv2d(x, _repeated(rows, times), groups=groups)
-        basis, parts = b, len(b) * times
     last = bias if v is None else None
-    t = functional.conv2d(x, _repeated(basis, times), last, groups=parts, **over)
+    if u is None or mode == "two_stage":
+        whole = _weight(None, u, b)
+        # With V all groups have all bases; without it each has those of its own outputs.
+        each = whole if v is None or groups == 1 else torch.cat([whole] * groups)
+        t = functional.conv2d(x, each, last, groups=groups, **over)
+    else:
+        rows = _by_group(u.mT, groups, is_shared=v is not None)[..., None, None]
+        channels = functional.conv2d(x, rows, groups=groups)
+        kernels = _by_group(b, groups, is_shared=v is not None)[:, None]
+        terms = functional.conv2d(channels, kernels, groups=len(kernels), **over)
+        t = _summed(terms, groups, b.shape[1])
+        if last is not None:
+            t = t + last[:, None, None].to(t.dtype)
     return t if v is None else functional.conv2d(t, v[..., None, None], bias, groups=groups)
 
 
@@ -149,6 +154,15 @@ def _weight(v: Tensor | None, u: Tensor | None, b: Tensor) -> Tensor:
         return generate(v, u, b)
 
 
-def _repeated(weight: Tensor, times: int) -> Tensor:
-    """Return a weight `[n, ...]` as `[times n, ...]`, once for each group."""
-    return weight if times == 1 else torch.cat([weight] * times)
+def _by_group(x: Tensor, groups: int, *, is_shared: bool) -> Tensor:
+    """Return `[R, L, ...]`, which all groups share or which is cut in their parts, as `[groups R'
+    L, ...]`: those of each group together, ordered by L, then by R'."""
+    parts = x.expand(groups, *x.shape) if is_shared else x.unflatten(0, (groups, -1))
+    return parts.transpose(1, 2).flatten(0, 2)
+
+
+def _summed(terms: Tensor, groups: int, kernels: int) -> Tensor:
+    """Return the sums over L of `[..., groups L R', H, W]`, `[..., groups R', H, W]`."""
+    each = terms.unflatten(-3, (groups, kernels, -1)).unbind(-4)
+    total: Tensor = reduce(torch.add, each)
+    return total.flatten(-4, -3)

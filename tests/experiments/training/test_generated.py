@@ -45,13 +45,34 @@ def test_what_is_trained_is_factors(lab: Lab, capsys: pytest.CaptureFixture[str]
         assert said.startswith("layer 'conv': its weight is generated from factors")
 
 
-@pytest.mark.parametrize("quantizer", ["dorefa_sym", pytest.param("lsq", marks=pytest.mark.long)])
+def test_a_factored_run_is_the_generated_one_but_for_rounding(lab: Lab) -> None:
+    chosen = (*GENERATED, "--mlg.quantizer=lsq", "--training.precision=float64")
+    run(*chosen)
+    run(*chosen, "--mlg.mode=factored")
+    usual, other = saved(lab, 0), saved(lab, 1)
+    assert usual.keys() == other.keys()
+    assert not torch.equal(usual["conv.basis"], other["conv.basis"])
+    for name, value in usual.items():
+        torch.testing.assert_close(other[name], value, rtol=1e-9, atol=1e-9, msg=name)
+    run("test", "--problem=Toy", "--exp_id=1")
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "mode"),
+    [
+        ("dorefa_sym", "generated"),
+        pytest.param("lsq", "generated", marks=pytest.mark.long),
+        pytest.param("lsq", "factored", marks=pytest.mark.long),
+        pytest.param("lsq", "auto", marks=pytest.mark.long),
+    ],
+)
 def test_a_killed_run_goes_on_to_the_same_weights(
-    lab: Lab, quantizer: str, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, quantizer: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = (
         *GENERATED,
         f"--mlg.quantizer={quantizer}",
+        f"--mlg.mode={mode}",
         "--training.ema.decay=0.8",
         "--training.optimizer.class=Adam",
         "--training.optimizer.params.lr=0.01",
@@ -120,6 +141,7 @@ def test_a_teacher_of_another_shape_is_refused(
     ("arguments", "message"),
     [
         (("--mlg.basis_bit=9",), "mlg.basis_bit: 9 given, 1 to 8, or 32 for floats, allowed"),
+        (("--mlg.mode=two_stage",), "mlg.mode: input should be 'generated', 'factored'"),
         (("--mlg.base_on=9",), "mlg.base_on: unknown key; did you mean 'base_in'"),
         (("--mlg.layers=type:Conv3d",), "mlg.layers: select: 'type:Conv3d' matches no layer"),
         (("--mlg.projection_alg=svd",), "mlg.projection_alg: 'svd' given without a teacher; set"),

@@ -150,19 +150,25 @@ def test_gradients(mode: Mode, groups: int) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("base_out", [0, 3])
-def test_autocast_gives_its_type(mode: Mode, base_out: int) -> None:
-    shapes = factor_shapes((4, 4, 3), MLGSpec(base_in=2, base_out=base_out))
-    factors = drawn(shapes, torch.float32)
+@pytest.mark.parametrize("side", [(), (3,)])
+def test_autocast_gives_its_type(mode: Mode, base_out: int, side: tuple[int, ...]) -> None:
+    shapes = factor_shapes((4, 4, 3, *side), MLGSpec(base_in=2, base_out=base_out))
+    factors, bias = drawn(shapes, torch.float32), torch.randn(4)
     if mode not in modes_of(shapes):
         with pytest.raises(UsageError, match="without coeff_out"):
             check_mode(shapes, mode)
         return
-    x, bias = torch.randn(5, 12), torch.randn(4)
+    x = torch.randn(2, 4, 5, 5) if side else torch.randn(5, 12)
+
+    def called(mode: Mode) -> Tensor:
+        if side:
+            return convolution(x, factors, bias, Window(), mode=mode)
+        return linear(x, factors, bias, mode=mode)
+
     with torch.autocast("cpu", torch.bfloat16):
-        y = linear(x, factors, bias, mode=mode)
+        y = called(mode)
     assert y.dtype == torch.bfloat16
-    wanted = functional.linear(x, factors.generate().flatten(1), bias)
-    torch.testing.assert_close(y.float(), wanted, rtol=0.1, atol=0.3)
+    torch.testing.assert_close(y.float(), called("generated"), rtol=0.1, atol=0.5)
 
 
 def test_modes_that_there_are_not_are_refused() -> None:
