@@ -1,0 +1,96 @@
+"""Which mode each layer of a network runs in: one that is asked for, or the fastest."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, fx, nn
+
+from quantlab.errors import UsageError, check_kind
+from quantlab.generation.execution.folded import Folded
+from quantlab.generation.execution.mode import (
+    EXECUTION_MODES,
+    ExecutionMode,
+    check_execution_mode,
+    execution_modes,
+)
+from quantlab.generation.execution.modules import layer_module
+from quantlab.generation.execution.steps import Convolve
+from quantlab.graphs.select import select
+from quantlab.graphs.shapes import shape_of
+
+AUTO = "auto"
+_NUM_TURNS = 5
+_HOPELESS = 3.0  # times the least time of the first turn: not measured further
+
+Asked = str | Mapping[str, str]
+Seconds = Mapping[ExecutionMode, float]
+
+
+def asked_modes(
+    gm: fx.GraphModule, steps: Sequence[Convolve], asked: Asked
+) -> dict[str, ExecutionMode]:
+    """Return the modes that are asked for, by path of the layer; layers of `auto` are left out.
+
+    asked: a mode of all, in the place of which a dense layer that does not have it is `generated`;
+    or modes by selector, of which the last one about a layer counts. Raises UsageError for a mode
+    that does not exist or that a layer does not have, and for a selector that matches no layer.
+    """
+    if isinstance(asked, str):
+        every = {step.layer.name: _for_all(step.layer, asked) for step in steps}
+        return {name: mode for name, mode in every.items() if mode is not None}
+    check_kind("mode", asked, Mapping, "a mode, or a table of modes by selector,")
+    layers = {step.layer.name: step.layer for step in steps}
+    modules = {name: gm.get_submodule(name) for name in layers}
+    chosen: dict[str, ExecutionMode] = {}
+    for selector, mode in asked.items():
+        try:
+            names = select(selector).among(modules)
+        except UsageError as error:
+            raise UsageError(f"mode: {error}") from error
+        for name in names:
+            chosen.pop(name, None)
+            if mode != AUTO:
+                chosen[name] = check_execution_mode(layers[name], mode)
+    return chosen
+
+
+def _for_all(layer: Folded, mode: str) -> ExecutionMode | None:
+    if mode == AUTO:
+        return None
+    if layer.is_dense and mode in EXECUTION_MODES and mode not in execution_modes(layer):
+        return "generated"
+    return check_execution_mode(layer, mode)
+
+
+@torch.inference_mode()
+def seconds_of(step: Convolve) -> dict[ExecutionMode, float]:
+    """Return the time of a layer alone in each of its modes, on a batch of the example's size.
+
+    All take turns, so that whatever else the machine does meets all alike; the least time counts.
+    """
+    generator = torch.Generator().manual_seed(0)
+    inputs = [_random(node, generator) for node in step.inputs]
+    modules = {mode: layer_module(step, mode) for mode in execution_modes(step.layer)}
+    seconds = {mode: _time(module, inputs) for mode, module in modules.items()}  # caches are cold
+    seconds = {mode: _time(module, inputs) for mode, module in modules.items()}
+    for _ in range(_NUM_TURNS - 1):
+        least = min(seconds.values())
+        for mode, module in modules.items():
+            if seconds[mode] <= _HOPELESS * least:
+                seconds[mode] = min(seconds[mode], _time(module, inputs))
+    return seconds
+
+
+def _time(module: nn.Module, inputs: Sequence[Tensor]) -> float:
+    begin = time.perf_counter()
+    module(*inputs)
+    return time.perf_counter() - begin
+
+
+def _random(node: fx.Node, generator: torch.Generator) -> Tensor:
+    shape = shape_of(node)
+    assert shape is not None
+    values = torch.randn(shape, generator=generator)
+    is_image = len(shape) == 4
+    return values.contiguous(memory_format=torch.channels_last) if is_image else values
