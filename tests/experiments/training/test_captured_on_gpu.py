@@ -27,6 +27,11 @@ RULES += f"{{select: '!first', on: input, algorithm: {LSQ}}}]"
 ANA = "{kind: ana, num_levels: 3, forward: random, start_epoch: 1"
 ANA += ", noise: {kind: constant, value: 0.5}, noise_backward: {kind: constant, value: 0.5}}"
 DRAWN = f"--quantize.rules=[{{select: '*', on: weight, algorithm: {ANA}}}]"
+COMPILED = (
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:TensorFloat32:UserWarning"),  # torch's advice
+    pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning"),  # its own
+)
 ITEM = """
 
 class Waits(Plain):
@@ -57,8 +62,8 @@ def captured(lab: Lab, exp_id: int = 0) -> str:
         (RULES,),
         (DRAWN,),
         ("--data.batch_size=7",),
-        pytest.param(("--training.compile=true",), marks=pytest.mark.long),
-        pytest.param(("--training.compile=true", RULES), marks=pytest.mark.long),
+        pytest.param(("--training.compile=true",), marks=COMPILED),
+        pytest.param(("--training.compile=true", RULES), marks=COMPILED),
     ],
 )
 def test_captured_steps_give_the_same_bytes(lab: Lab, arguments: tuple[str, ...]) -> None:
@@ -76,7 +81,7 @@ def test_captured_steps_give_the_same_bytes(lab: Lab, arguments: tuple[str, ...]
         ("--training.accumulate=3", "--data.batch_size=7"),
         ("--training.precision=bfloat16", "--training.channels_last=true"),
         (RULES,),
-        pytest.param(("--training.compile=true",), marks=pytest.mark.long),
+        pytest.param(("--training.compile=true",), marks=COMPILED),
     ],
 )
 def test_captured_steps_with_a_teacher_give_the_same_bytes(
