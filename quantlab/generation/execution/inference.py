@@ -16,7 +16,13 @@ from torch import Tensor, fx, nn
 
 from quantlab.errors import UsageError, check_kind
 from quantlab.generation.execution.arrange import arrange
-from quantlab.generation.execution.choice import Asked, Seconds, asked_modes, seconds_of
+from quantlab.generation.execution.choice import (
+    Asked,
+    Seconds,
+    asked_modes,
+    fastest,
+    seconds_of,
+)
 from quantlab.generation.execution.find_steps import find_steps
 from quantlab.generation.execution.mode import ExecutionMode
 from quantlab.generation.execution.one_layer import OneLayer
@@ -120,7 +126,7 @@ def compile_for_inference(
     layers = [step for step in steps if isinstance(step, Convolve) and not step.is_norm]
     modes = asked_modes(gm, layers, mode)
     seconds = _measured([step for step in layers if step.layer.name not in modes])
-    modes |= {name: min(times, key=times.__getitem__) for name, times in seconds.items()}
+    modes |= {name: fastest(times) for name, times in seconds.items()}
     arrange(gm, steps, modes)
     report = InferenceReport(
         rows=tuple(_rows(gm, steps, modes, seconds)),

@@ -16,6 +16,7 @@ from quantlab.errors import UsageError
 from quantlab.generation import MLGConv2d, MLGSpec
 from quantlab.generation.execution import compile_for_inference
 from quantlab.generation.execution import table as table_module
+from quantlab.generation.execution.choice import fastest
 from quantlab.generation.execution.mode import EXECUTION_MODES
 from quantlab.generation.execution.one_layer import OneLayer
 from quantlab.generation.execution.table import Table
@@ -234,7 +235,14 @@ def test_the_fastest_mode_is_taken() -> None:
     made = compile_for_inference(small(), BATCH)
     (row,) = [row for row in made.report.rows if row.layer == "3"]
     assert set(row.seconds) == set(EXECUTION_MODES)
-    assert row.seconds[row.mode] == min(row.seconds.values())
+    assert row.mode == fastest(row.seconds)
+
+
+@pytest.mark.parametrize(
+    ("fused", "mode"), [(1.05, "fused"), (0.5, "fused"), (1.2, "two_stage"), (9.0, "two_stage")]
+)
+def test_fused_layers_save_more_than_is_seen_of_one(fused: float, mode: str) -> None:
+    assert fastest({"generated": 3.0, "two_stage": 1.0, "fused": fused}) == mode
 
 
 def test_modes_by_selector() -> None:
