@@ -17,18 +17,25 @@ _SCALE = "granularity: per_tensor"
 
 
 def allocated_settings(
-    dense: Path, budget: int, *, quantizer: str = "dorefa_sym", source: Source = "auto"
+    dense: Path,
+    budget: int,
+    *,
+    quantizer: str = "dorefa_sym",
+    source: Source = "auto",
+    processes: int = 1,
 ) -> dict[str, str]:
     """Return the settings of a network of at most `budget` bytes before its codes are
     entropy-coded.
 
-    dense: a checkpoint of the dense network. source: of the photos, as `data.source`.
+    dense: a checkpoint of the dense network. source: of the photos, as `data.source`. processes:
+    that measure layers side by side.
     """
-    network = resnet18()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = resnet18().to(device)
     saved = torch.load(dense, map_location="cpu", weights_only=True)
     network.load_state_dict(saved["network"])
     layers = {
-        name: module.weight.detach()
+        name: module.weight.detach().cpu()
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d)
     }
@@ -38,6 +45,7 @@ def allocated_settings(
         sensitivity_of(network, list(layers), _batches(source), nn.CrossEntropyLoss()),
         budget - others,
         like=MLGSpec.model_validate({"quantizer": quantizer}),
+        processes=processes,
     )
     return settings_of(found, quantizer)
 

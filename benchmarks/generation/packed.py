@@ -1,15 +1,18 @@
 """A generated network as its pack: the bytes of the file, and the top-1 of what is read from it."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from experiments.library import load_library, load_problem
-from experiments.protocols import InMemory, Source
+from benchmarks.generation.tested import photos_of, top1_of
+from benchmarks.generation.torch_program import scores
+from experiments.protocols import Source
 from quantlab.packs import load, make_pack, save
 
-_BATCH = 500
+_NUM_COMPARED = 4  # photos
+_NEARLY = 1e-3  # of the largest score
 
 
 def packed(
@@ -17,17 +20,16 @@ def packed(
 ) -> tuple[int, float]:
     """Write the pack of a network, read it again; return its bytes and its top-1 in percent.
 
-    source: of the photos, as `data.source`. limit: test on the first ones only.
+    The program in the file is run by torch, and by the pack itself for a few photos. source: of the
+    photos, as `data.source`. limit: test on the first ones only. Raises RuntimeError if the two
+    have other scores.
     """
-    problem = load_problem("CIFAR10")
-    samples = problem.data.load(problem.data_folder, source).test
-    assert isinstance(samples, InMemory)
-    evaluate = load_library("CIFAR10", "ResNet").preprocess.evaluate
-    save(make_pack(network, evaluate(samples.inputs[:2])), file)
-    pack, count = load(file), limit or len(samples)
-    right = 0
-    for start in range(0, count, _BATCH):
-        batch = slice(start, min(start + _BATCH, count))
-        scores = pack.scores(evaluate(samples.inputs[batch]).numpy())
-        right += int(np.sum(scores.argmax(1) == samples.targets[batch].numpy()))
-    return file.stat().st_size, 100.0 * right / count
+    inputs, targets = photos_of(source, limit)
+    save(make_pack(network.cpu(), inputs[:2]), file)
+    pack = load(file)
+    some = inputs[:_NUM_COMPARED]
+    own, theirs = pack.scores(some.numpy()), scores(pack.program, some).numpy()
+    difference = float(np.abs(own - theirs).max() / np.abs(own).max())
+    if not difference < _NEARLY:
+        raise RuntimeError(f"{file}: torch's scores differ by {difference:.2g} of the largest")
+    return file.stat().st_size, top1_of(partial(scores, pack.program), inputs, targets)

@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.generation.allocated import allocated_settings
 from benchmarks.generation.forms import FORMS, Form, form, resnet18, size_within
 from benchmarks.generation.network import Rival
 from benchmarks.generation.rivals.stored import float_bytes
-from experiments.protocols import Source
 from quantlab.errors import UsageError, did_you_mean
 
 # Of all runs, the dense network's that they learn from too.
 COMMON = {
+    "experiment.threads": "1",
     "data.batch_size": "512",
+    "data.drop_last": "true",
     "data.valid_fraction": "0",
+    "checkpoint.seconds_between": "60",
     "training.precision": "bfloat16",
     "training.channels_last": "true",
 }
@@ -39,6 +40,7 @@ OPTIMIZERS: dict[str, dict[str, str]] = {
         "training.lr_scheduler.params": "{warmup_epochs: 0}",
     },
 }
+GENERATED = OPTIMIZERS["adamw"] | {"mlg.projection_alg": "qals"}
 # Of generated weights: the published bits, the notes' better ones, and those that `allocate` finds.
 _PUBLISHED = {"base_in": 2, "base_out": 44, "basis_bit": 3, "coeff_in_bit": 6, "coeff_out_bit": 3}
 _EIGHT = _PUBLISHED | {"basis_bit": 8, "coeff_in_bit": 8, "coeff_out_bit": 8}
@@ -51,8 +53,7 @@ class Plan:
 
     settings: what differs from the config. rival: the name of its family. long: whether it is
     trained for 200 epochs too. allocated: the quantizer of factors whose bases and bits are
-    allocated within `room` times the budget. has_own_loss: whether its loss is one of
-    `benchmarks.generation.network`.
+    allocated within `room` times the budget.
     """
 
     config: str
@@ -62,7 +63,11 @@ class Plan:
     long: bool = False
     allocated: str | None = None
     room: float = 1.0
-    has_own_loss: bool = False
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether it depends on the bytes that its file may have."""
+        return self.rival is not None or self.allocated is not None
 
 
 def _generated(
@@ -72,14 +77,13 @@ def _generated(
     loss: str | None = None,
     long: bool = False,
 ) -> Plan:
-    settings = OPTIMIZERS["adamw"] | {f"mlg.{name}": str(value) for name, value in values.items()}
+    settings = GENERATED | {f"mlg.{name}": str(value) for name, value in values.items()}
     if loss is not None:
         settings |= {"training.loss.class": loss, "training.loss.params": "{}"}
     return Plan(
         config="mlg_train",
         num_seeds=num_seeds,
         settings=settings,
-        has_own_loss=loss is not None,
         long=long,
     )
 
@@ -88,10 +92,9 @@ def _allocated(quantizer: str, room: float = 1.0) -> Plan:
     return Plan(
         config="mlg_train",
         num_seeds=2,
-        settings=OPTIMIZERS["adamw"],
+        settings=GENERATED,
         allocated=quantizer,
         room=room,
-        has_own_loss=room > 1.0,
         long=room == 1.0,
     )
 
@@ -99,10 +102,11 @@ def _allocated(quantizer: str, room: float = 1.0) -> Plan:
 # What is learned through a rate term is allocated with this many times the bytes.
 _RATED_ROOM = 1.25
 ONE_SEED = ("dsconv", "penni", "circnn", "mobilenetv2", "mobilenetv3")
+PUBLISHED = "mlg-2-44-3-6-3"
+# In the order in which they are trained.
 PLANS: dict[str, Plan] = {
     "dense": Plan(config="mlg_pretrain", num_seeds=2, settings=OPTIMIZERS["sgd"], long=True),
-    "mlg-2-44-8-8-8": _generated(_EIGHT),
-    "mlg-2-44-3-6-3": _generated(_PUBLISHED, long=True),
+    PUBLISHED: _generated(_PUBLISHED, long=True),
     "mlg-2-64-4-2-3": _generated(_FEW),
     "mlg-released": _generated(_PUBLISHED, loss="FrozenCoefficients"),
     "mlg-allocated": _allocated("dorefa_sym"),
@@ -116,6 +120,7 @@ PLANS: dict[str, Plan] = {
         )
         for name, family in FORMS.items()
     },
+    "mlg-2-44-8-8-8": _generated(_EIGHT),
 }
 
 # The bases of the document's scan, (base_out, base_in), with floats for factors.
@@ -141,36 +146,34 @@ def plan(name: str) -> Plan:
 def settings_of(
     name: str,
     *,
-    teacher: int,
     dense: Path,
+    identity: str,
     budget: int,
     epochs: int,
     seed: int,
-    source: Source = "auto",
+    allocated: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the settings of a row's experiment.
 
-    teacher, dense: the number of the dense network's run, and its checkpoint. budget: bytes of the
-    file of a rival, or of what is allocated. source: of the photos, as `data.source`.
+    dense: the teacher's checkpoint, which some networks begin with. identity: of the teacher, in
+    the name. budget: bytes of the file of a rival, or of what is allocated. allocated: what
+    `allocated_settings` found for a row that has it.
     """
     row = plan(name)
     settings = {
         **COMMON,
-        "experiment.name": f"generation-{name}",
+        "experiment.name": f"generation-{name}-{identity}",
         "experiment.epochs": str(epochs),
         "experiment.seed": str(seed),
-        "teacher.exp_id": str(teacher),
-        "teacher.checkpoint": dense.stem,
+        "teacher.checkpoint": str(dense),
+        "teacher.config": "mlg_pretrain",
         **row.settings,
+        **(allocated or {}),
     }
     if name == "dense":
-        settings["network.pretrained.exp_id"] = str(teacher)
-    if row.allocated is not None:
-        settings |= allocated_settings(
-            dense, int(row.room * budget), quantizer=row.allocated, source=source
-        )
-        if row.room > 1.0:
-            settings |= _rated(budget - float_bytes(resnet18()))
+        settings["network.pretrained.file"] = str(dense)
+    if row.room > 1.0:
+        settings |= _rated(budget - float_bytes(resnet18()))
     return settings if row.rival is None else settings | _of_rival(row.rival, dense, budget)
 
 

@@ -1,16 +1,13 @@
 """Runs of the rows: trained by the lab's own trainer, read back from their folders."""
 
-import json
-import re
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.generation import network as networks
 from experiments.configuration.documents import Document
@@ -18,16 +15,15 @@ from experiments.configuration.overrides import parse_override
 from experiments.configuration.resolve import resolve
 from experiments.configuration.section import validate
 from experiments.experiment.assembly import build_network
-from experiments.experiment.conduct import conduct, prepare
-from experiments.experiment.config import Config
+from experiments.experiment.conduct import INTERRUPTED, Resumption, conduct, prepare
+from experiments.experiment.config import Config, as_plain, without_pretrained
 from experiments.experiment.early import EarlyConfig
 from experiments.experiment.quick import quick
 from experiments.library import Library, load_library, load_problem
-from experiments.runs.checkpoints import LAST
-from experiments.runs.folder import RunFolder, list_runs, open_run
+from experiments.runs.checkpoints import LAST, Checkpoints
+from experiments.runs.folder import RunFolder, is_held, list_runs
 
 PROBLEM, TOPOLOGY = "CIFAR10", "ResNet"
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +34,6 @@ class Run:
     record: Mapping[str, Any]
 
     @property
-    def exp_id(self) -> int:
-        return int(str(self.record["id"]).rpartition("exp")[2])
-
-    @property
     def top1(self) -> float:
         return float(self.record["metrics"]["test/top1"])
 
@@ -50,59 +42,67 @@ class Run:
         return self.folder / "fold0" / "saves" / f"{LAST}.ckpt"
 
 
-def run_of(exp_id: int) -> Run:
-    """Return the run of a number. Raises UsageError if there is none."""
-    problem = load_problem(PROBLEM)
-    return _read(open_run(problem.name, problem.logs_folder, exp_id))
-
-
 def train(config: str, settings: Mapping[str, str], *, is_quick: bool = False) -> Run:
-    """Run `main.py train`. Raises RuntimeError if it fails."""
-    options = [f"--problem={PROBLEM}", f"--topology={TOPOLOGY}", f"--config={config}"]
-    options += ["--quick"] * is_quick
-    said = main("train", *options, *(f"--{name}={value}" for name, value in settings.items()))
-    folder = re.search(r"run folder: (\S+)", said)
-    if folder is None:
-        raise RuntimeError(f"train: no run folder told: {said[-2000:]}")
-    path = CHECKOUT / folder[1]
-    return Run(folder=path, record=json.loads((path / "run.json").read_text()))
+    """Train one of our networks as `main.py train` trains a topology's, in this process.
 
-
-def train_here(config: str, settings: Mapping[str, str], *, is_quick: bool = False) -> Run:
-    """Train one of our networks as `main.py train` trains a topology's, in this process. Raises
-    QuantLabError if it fails."""
+    A run of the same configuration that was killed or interrupted goes on, one that is done is
+    returned; a quick one is always new. Raises QuantLabError if it fails, SystemExit if it is
+    interrupted.
+    """
     problem, library = load_problem(PROBLEM), _library()
-    document, resolved = _resolved(config, settings, is_quick=is_quick)
-    experiment = prepare(problem, library, document, resolved, None, is_quick=is_quick)
-    before = {run.exp_id for run in list_runs(problem.name, problem.logs_folder)}
-    code = conduct(experiment)
+    document, config_of = _resolved(config, settings, is_quick=is_quick)
+    folder = None if is_quick else _begun(config_of)
+    if folder is not None and folder.record()["status"] == "done":
+        return _read(folder)
+    resumption = None if folder is None else Resumption(folder=folder)
+    now = config_of
+    if folder is not None and Checkpoints(folder.fold(0) / "saves").has(LAST):
+        now = without_pretrained(config_of)
+    before = {run.exp_id for run in _runs()}
+    experiment = prepare(problem, library, document, now, None, is_quick=is_quick)
+    code = conduct(experiment, resumption)
+    if code == INTERRUPTED:
+        sys.exit(code)
     if code:
-        raise RuntimeError(f"{resolved.experiment.name}: ended with exit code {code}")
-    made = [
-        run
-        for run in list_runs(problem.name, problem.logs_folder)
-        if run.exp_id not in before
-        and run.record()["config"]["experiment"]["name"] == resolved.experiment.name
-    ]
-    return _read(made[-1])
+        raise RuntimeError(f"{now.experiment.name}: ended with exit code {code}")
+    return _read(folder or _made(config_of, before))
+
+
+def _runs() -> list[RunFolder]:
+    problem = load_problem(PROBLEM)
+    return list_runs(problem.name, problem.logs_folder)
+
+
+def _begun(config: Config) -> RunFolder | None:
+    """Return the last run of a configuration that nobody works on."""
+    for run in reversed(_runs()):
+        if run.config_file.exists() and _is_of(run, config) and not is_held(run.path):
+            return run
+    return None
+
+
+def _made(config: Config, before: Container[int]) -> RunFolder:
+    """Return the run of a configuration that was not there before."""
+    return next(run for run in _runs() if run.exp_id not in before and _is_of(run, config))
+
+
+def _is_of(run: RunFolder, config: Config) -> bool:
+    return (run.path / "run.json").exists() and run.record()["config"] == as_plain(config)
 
 
 def trained_network(run: Run, config: str, settings: Mapping[str, str]) -> nn.Module:
-    """Return a rival's network with the weights of its run's end, in evaluation mode."""
+    """Return a network with the weights of its run's end, in evaluation mode."""
     document, resolved = _resolved(config, settings, is_quick=False)
     network, _ = build_network(load_problem(PROBLEM), _library(), resolved, document, seed=0)
-    saved = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
-    network.load_state_dict(saved["network"])
+    network.load_state_dict(network_state(run))
     return network.eval()
 
 
-def main(command: str, *options: str) -> str:
-    """Run a command of main.py; return what it says. Raises RuntimeError if it fails."""
-    line = [sys.executable, "main.py", command, *options]
-    done = subprocess.run(line, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(line)}: {done.stderr.strip()[-2000:]}")
-    return done.stdout
+def network_state(run: Run) -> dict[str, Tensor]:
+    """Return the network's state of a run's end."""
+    saved = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
+    state: dict[str, Tensor] = saved["network"]
+    return state
 
 
 def _resolved(

@@ -4,11 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.generation import trained
 from benchmarks.generation.forms import FORMS
-from benchmarks.generation.rows import PLANS, plan, settings_of
+from benchmarks.generation.rows import PLANS, PUBLISHED, plan, settings_of
+from benchmarks.generation.teacher import Teacher, teacher_in, train_teacher
 from benchmarks.generation.trained import _library, _resolved
-from benchmarks.generation_accuracy import LONG, jobs, measure, points_of, table, train_teacher
+from benchmarks.generation_accuracy import (
+    LONG,
+    budget_in,
+    jobs,
+    measure,
+    part_of,
+    points_of,
+    table,
+)
 from experiments.experiment.assembly import build_network
 from experiments.library import load_problem
 from quantlab.algorithms.layers import carries
@@ -19,7 +27,7 @@ BUDGET = 358_400
 
 
 def settings(name: str, dense: Path) -> dict[str, str]:
-    return settings_of(name, teacher=3, dense=dense, budget=BUDGET, epochs=60, seed=1)
+    return settings_of(name, dense=dense, identity="ab12", budget=BUDGET, epochs=60, seed=1)
 
 
 @pytest.mark.parametrize("name", ["narrow", "bsconv", "uniform-rate"])
@@ -28,7 +36,7 @@ def test_rivals_are_experiments(name: str, tmp_path: Path) -> None:
     document, config = _resolved(plan(name).config, given, is_quick=False)
     assert config.experiment.epochs == 60
     assert config.teacher is not None
-    assert config.teacher.exp_id == 3
+    assert config.teacher.checkpoint == str(tmp_path / "last.ckpt")
     network, _ = build_network(load_problem("CIFAR10"), _library(), config, document, seed=0)
     layers = [layer for layer in network.modules() if hasattr(layer, "in_channels")]
     assert all(list(carries(layer)) == ["weight"] for layer in layers)
@@ -41,7 +49,7 @@ def test_rows_share_all_but_what_they_compare(tmp_path: Path) -> None:
         for name, row in PLANS.items()
         if row.allocated is None
     }
-    for key in ("data.batch_size", "experiment.epochs", "teacher.exp_id", "training.precision"):
+    for key in ("data.batch_size", "experiment.epochs", "teacher.checkpoint", "training.precision"):
         assert len({given[key] for given in found.values()}) == 1
     assert PLANS.keys() > FORMS.keys()
 
@@ -104,15 +112,37 @@ SMALL = {
 }
 
 
+def test_the_budget_is_the_bytes_of_the_published_pack(tmp_path: Path) -> None:
+    teacher = Teacher(checkpoint="", top1=90.0, epochs=3, sha256="0123456789abcdef")
+    assert budget_in(tmp_path, 60, teacher) is None
+    part = part_of(tmp_path, PUBLISHED, 0, 60, 0, teacher)
+    part.write_text('{"file_bytes": 321000}')
+    assert budget_in(tmp_path, 60, teacher) == 321_000
+    assert budget_in(tmp_path, 61, teacher) is None
+    assert part == part_of(tmp_path, PUBLISHED, 0, 60, 321_000, teacher), "it has no budget"
+
+
 @pytest.mark.long
-def test_rows_go_through(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trained, "CHECKOUT", lab.home)
-    teacher = train_teacher(1, SMALL, is_quick=True)
-    for name in ("dense", "svd", "uniform-rate"):
+def test_rows_go_through(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    assert teacher_in(folder) is None
+    teacher = train_teacher(folder, 1, SMALL, is_quick=True)
+    assert teacher_in(folder) == teacher
+    for name in ("dense", "svd", "uniform-rate", "mlg-released"):
         measured = measure(
-            name, seed=0, epochs=1, teacher=teacher, budget=BUDGET, more=SMALL, is_quick=True
+            name,
+            seed=0,
+            epochs=1,
+            teacher=teacher,
+            budget=BUDGET,
+            folder=folder,
+            more=SMALL,
+            is_quick=True,
         )
         assert measured["row"] == name
-        assert measured["teacher_sha256"] == str(teacher.record["weights_sha256"])[:16]
+        assert measured["teacher_sha256"] == teacher.sha256
         if name == "svd":
             assert 0.9 * BUDGET < measured["file_bytes"] <= BUDGET
+        if name == "mlg-released":
+            (file,) = folder.glob("*.mlgpack")
+            assert measured["file_bytes"] == file.stat().st_size
