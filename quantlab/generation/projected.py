@@ -19,7 +19,8 @@ _SMALLER: dict[Method, tuple[tuple[Method, int | None], ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectedFactors:
-    """latent: numbers of the factors. scales: that their quantizers are to have."""
+    """latent: numbers of the factors. scales: that their quantizers are to have. Both are on the CPU
+    but for those of `train`."""
 
     latent: Factors
     scales: Mapping[FactorName, Tensor]
@@ -47,6 +48,8 @@ def projected_factors(weight: Tensor, spec: MLGSpec, method: Method, seed: int) 
 def _projected(
     weight: Tensor, spec: MLGSpec, method: Method, seed: int, rounds: int | None = None
 ) -> ProjectedFactors:
-    done = project(weight, spec, method=method, seed=seed, rounds=rounds)
+    # All but `train` are thousands of small steps in float64, which a GPU waits for.
+    view = weight if method == "train" else weight.cpu()
+    done = project(view, spec, method=method, seed=seed, rounds=rounds)
     latent, scales = latents_of(done.latent, done.codes, done.scales, spec)
     return ProjectedFactors(latent=latent, scales=scales)

@@ -23,3 +23,17 @@ def test_a_weight_that_cannot_be_projected_leaves_the_network_as_it_was() -> Non
         inherit(net, broken, method="svd")
     for name, tensor in net.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_a_network_on_a_gpu_gets_the_projection_of_the_processor() -> None:
+    dense = nn.Sequential(nn.Conv2d(6, 6, 3))
+    states = []
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(6, 6, 3))
+        convert(net, {"base_in": 2, "base_out": 5})
+        inherit(net.to(device), dense_weights(dense.to(device)), method="qals")
+        states.append({name: tensor.cpu() for name, tensor in net.state_dict().items()})
+    for name, tensor in states[0].items():
+        assert torch.equal(tensor, states[1][name]), name
