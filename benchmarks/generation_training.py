@@ -119,7 +119,9 @@ def whole(batch: int, device: torch.device, *, is_last: bool) -> Iterator[Row]:
     """Measure steps of the network."""
     x = laid(torch.randn(batch, 3, 32, 32, device=device), is_last=is_last)
     targets = torch.randint(10, (batch,), device=device)
-    steps = {side: step_of(network_of(side, device, is_last=is_last), x, targets) for side in SIDES}
+    steps: dict[str, Step] = {}
+    for side in SIDES:
+        steps[side] = step_of(network_of(side, device, is_last=is_last), x, targets)
     yield from rows_of(steps, "step", batch, is_last=is_last)
 
 
