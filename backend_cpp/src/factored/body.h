@@ -26,79 +26,117 @@ struct Place {
   std::size_t out;
 };
 
+// The places of windows, one after the other.
 class Places {
  public:
   Places(const Product& task, std::size_t window)
       : task_(task),
-        column_(window % task.windows.num_columns),
-        row_(window / task.windows.num_columns) {}
+        left_(task.windows.num_columns - window % task.windows.num_columns),
+        row_(place_of(window / task.windows.num_columns, 0)),
+        next_(place_of(window / task.windows.num_columns, window % task.windows.num_columns)) {}
 
   Place next() {
-    const Place place{row_ * task_.windows.row + column_ * task_.windows.column,
-                      row_ * task_.out_row + column_ * task_.out_column};
-    if (++column_ == task_.windows.num_columns) {
-      column_ = 0;
-      ++row_;
+    const Place place = next_;
+    next_.x += task_.windows.column;
+    next_.out += task_.out_column;
+    if (--left_ == 0) {
+      left_ = task_.windows.num_columns;
+      row_.x += task_.windows.row;
+      row_.out += task_.out_row;
+      next_ = row_;
     }
     return place;
   }
 
  private:
-  const Product& task_;
-  std::size_t column_;
-  std::size_t row_;
-};
-
-// The part of a tile that one vector has of `num_outputs` outputs, the first of which is `column`.
-struct Columns {
-  std::size_t column;
-  std::size_t count;  // of outputs in the vector: 0 or more
-};
-
-inline Columns columns_of(const Product& task, std::size_t column) {
-  const std::size_t left = column < task.num_outputs ? task.num_outputs - column : 0;
-  return {column, left < Floats::kLanes ? left : Floats::kLanes};
-}
-
-inline Floats start_of(const Product& task, std::size_t out, Columns columns) {
-  Floats start = Floats::zero();
-  if (task.bias != nullptr) start = Floats::load(task.bias + columns.column);
-  if (task.residual == nullptr || columns.count == 0) return start;
-  const float* residual = task.residual + out + columns.column;
-  return start.plus(columns.count == Floats::kLanes ? Floats::load(residual)
-                                                    : Floats::load(residual, columns.count));
-}
-
-inline void finish(const Product& task, Floats total, std::size_t out, Columns columns) {
-  const Floats result = total.clamped(Floats::splat(task.low), Floats::splat(task.high));
-  float* to = task.out + out + columns.column;
-  if (columns.count == Floats::kLanes) {
-    result.store(to);
-  } else if (columns.count > 0) {
-    result.store(to, columns.count);
+  Place place_of(std::size_t row, std::size_t column) const {
+    return {row * task_.windows.row + column * task_.windows.column,
+            row * task_.out_row + column * task_.out_column};
   }
-}
+
+  const Product& task_;
+  std::size_t left_;  // windows in this row
+  Place row_;
+  Place next_;
+};
+
+// What begins and ends the sums of a tile of `kRows` windows and `kVectors` vectors of outputs.
+template <int kRows, int kVectors>
+struct Sums {
+  const Product& task;
+  std::size_t column;  // the first output
+  std::size_t out[kRows];
+  Floats total[kRows][kVectors];
+
+  // Whether all outputs of the vectors are outputs of the task.
+  bool is_whole() const { return column + kVectors * Floats::kLanes <= task.num_outputs; }
+
+  std::size_t count(int vector) const {
+    const std::size_t first = column + vector * Floats::kLanes;
+    const std::size_t left = first < task.num_outputs ? task.num_outputs - first : 0;
+    return left < Floats::kLanes ? left : Floats::kLanes;
+  }
+
+  void start() {
+    if (task.bias == nullptr) {
+      each([](Floats& sum, std::size_t, int) { sum = Floats::zero(); });
+    } else {
+      const float* bias = task.bias + column;
+      each([&](Floats& sum, std::size_t, int v) { sum = Floats::load(bias + v * kLanes); });
+    }
+    if (task.residual == nullptr) return;
+    const float* residual = task.residual + column;
+    if (is_whole()) {
+      each([&](Floats& sum, std::size_t place, int v) {
+        sum = sum.plus(Floats::load(residual + place + v * kLanes));
+      });
+      return;
+    }
+    each([&](Floats& sum, std::size_t place, int v) {
+      if (count(v) > 0) sum = sum.plus(Floats::load(residual + place + v * kLanes, count(v)));
+    });
+  }
+
+  void finish() {
+    const Floats low = Floats::splat(task.low);
+    const Floats high = Floats::splat(task.high);
+    float* to = task.out + column;
+    if (is_whole()) {
+      each([&](Floats& sum, std::size_t place, int v) {
+        sum.clamped(low, high).store(to + place + v * kLanes);
+      });
+      return;
+    }
+    each([&](Floats& sum, std::size_t place, int v) {
+      if (count(v) > 0) sum.clamped(low, high).store(to + place + v * kLanes, count(v));
+    });
+  }
+
+ private:
+  template <class Each>
+  void each(const Each& each) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) each(total[r][v], out[r], v);
+    }
+  }
+};
 
 template <int kRows, int kBlocks>
 void tile(const Product& task, std::size_t block, Places& places) {
   constexpr int kVectors = kBlocks * kParts;
   const std::size_t block_weights = task.windows.num_spans * task.span * kBlock;
   const float* weights = task.weights + block * block_weights;
+  Sums<kRows, kVectors> sums{task, block * kBlock, {}, {}};
   const float* x[kRows];
-  std::size_t out[kRows];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     const Place place = places.next();
     x[r] = task.x + place.x;
-    out[r] = place.out;
+    sums.out[r] = place.out;
   }
-  Floats total[kRows][kVectors];
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) {
-    const Columns columns = columns_of(task, block * kBlock + v * Floats::kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) total[r][v] = start_of(task, out[r], columns);
-  }
+  sums.start();
   for (std::size_t span = 0; span < task.windows.num_spans; ++span) {
     const std::size_t offset = task.windows.spans[span];
     for (std::size_t i = 0; i < task.span; ++i) {
@@ -111,45 +149,65 @@ void tile(const Product& task, std::size_t block, Places& places) {
       for (int r = 0; r < kRows; ++r) {
         const Floats input = Floats::splat(x[r][offset + i]);
 #pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) total[r][v].add_product(input, w[v]);
+        for (int v = 0; v < kVectors; ++v) sums.total[r][v].add_product(input, w[v]);
       }
       weights += kBlock;
     }
   }
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) {
-    const Columns columns = columns_of(task, block * kBlock + v * Floats::kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) finish(task, total[r][v], out[r], columns);
-  }
+  sums.finish();
 }
 
-template <int kVectors, int kRows>
-void channels_tile(const Product& task, std::size_t block, Places& places) {
+// Windows of a row whose neighbors share numbers: those of `kStride` spans are the next window's.
+template <int kRows, int kRun, int kStride>
+void runs_tile(const Product& task, std::size_t column, Place place) {
+  Sums<kRows, 1> sums{task, column, {}, {}};
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) sums.out[r] = place.out + r * task.out_column;
+  sums.start();
+  const float* x = task.x + place.x + column;
+  const float* weights =
+      task.weights + column / kBlock * task.windows.num_spans * kBlock + column % kBlock;
+  const std::size_t step = task.windows.column / kStride;
+  for (std::size_t span = 0; span < task.windows.num_spans; span += kRun) {
+    const float* from = x + task.windows.spans[span];
+    Floats w[kRun];
+#pragma GCC unroll 8
+    for (int i = 0; i < kRun; ++i) w[i] = Floats::load(weights + i * kBlock);
+    weights += kRun * kBlock;
+#pragma GCC unroll 64
+    for (int j = 0; j < (kRows - 1) * kStride + kRun; ++j) {
+      const Floats input = Floats::load(from);
+      from += step;
+#pragma GCC unroll 8
+      for (int i = 0; i < kRun; ++i) {
+        if ((j - i) % kStride == 0 && j - i >= 0 && (j - i) / kStride < kRows) {
+          sums.total[(j - i) / kStride][0].add_product(input, w[i]);
+        }
+      }
+    }
+  }
+  sums.finish();
+}
+
+template <int kRows>
+void channels_tile(const Product& task, std::size_t column, Place place) {
+  Sums<kRows, 1> sums{task, column, {}, {}};
   const float* x[kRows];
-  std::size_t out[kRows];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    const Place place = places.next();
-    x[r] = task.x + place.x + block * kBlock;
-    out[r] = place.out;
+    x[r] = task.x + place.x + r * task.windows.column + column;
+    sums.out[r] = place.out + r * task.out_column;
   }
-  const std::size_t num_spans = task.windows.num_spans;
-  const float* weights = task.weights + block * num_spans * kBlock;
-  for (int v = 0; v < kVectors; ++v) {
-    const Columns columns = columns_of(task, block * kBlock + v * Floats::kLanes);
-    Floats total[kRows];
+  sums.start();
+  const float* weights =
+      task.weights + column / kBlock * task.windows.num_spans * kBlock + column % kBlock;
+  for (std::size_t span = 0; span < task.windows.num_spans; ++span) {
+    const Floats w = Floats::load(weights + span * kBlock);
+    const std::size_t offset = task.windows.spans[span];
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) total[r] = start_of(task, out[r], columns);
-    for (std::size_t span = 0; span < num_spans; ++span) {
-      const Floats w = Floats::load(weights + span * kBlock + v * Floats::kLanes);
-      const std::size_t offset = task.windows.spans[span] + v * Floats::kLanes;
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) total[r].add_product(Floats::load(x[r] + offset), w);
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) finish(task, total[r], out[r], columns);
+    for (int r = 0; r < kRows; ++r) sums.total[r][0].add_product(Floats::load(x[r] + offset), w);
   }
+  sums.finish();
 }
 
 // Calls `run` with the number of windows of each tile as a constant: tiles of about equal size, of
@@ -221,33 +279,54 @@ inline void multiply_over(const Product& task, std::size_t begin, std::size_t en
   }
 }
 
+// Windows of one row, of which `place` is the next one.
+template <int kRun, int kStride>
 struct ChannelTiles {
   const Product& task;
-  std::size_t block;
-  Places& places;
+  std::size_t column;
+  Place& place;
 
   template <int kRows>
   void operator()() const {
-    channels_tile<kParts, kRows>(task, block, places);
+    if constexpr (kRun > 1) {
+      runs_tile<kRows, kRun, kStride>(task, column, place);
+    } else {
+      channels_tile<kRows>(task, column, place);
+    }
+    place.x += kRows * task.windows.column;
+    place.out += kRows * task.out_column;
   }
 };
 
-inline void multiply_channels_over(const Product& task, std::size_t begin, std::size_t end) {
-  constexpr int kMost = kLanes == 1 ? 1 : 8;
-  const std::size_t num_blocks = (task.num_outputs + kBlock - 1) / kBlock;
-  for (std::size_t block = 0; block < num_blocks; ++block) {
-    Places places(task, begin);
-    over_tiles<kMost>(end - begin, ChannelTiles{task, block, places});
+template <int kRun, int kStride>
+void multiply_channels_rows(const Product& task, std::size_t begin, std::size_t end) {
+  constexpr int kMost = kLanes == 1 ? 1 : kLanes == 16 && kRun > 1 ? 16 : 8;
+  for (std::size_t column = 0; column < task.num_outputs; column += Floats::kLanes) {
+    for (std::size_t row = begin; row < end; ++row) {
+      Place place{row * task.windows.row, row * task.out_row};
+      over_tiles<kMost>(task.windows.num_columns, ChannelTiles<kRun, kStride>{task, column, place});
+    }
   }
+}
+
+inline void multiply_channels_over(const Product& task, std::size_t begin, std::size_t end) {
+  if (task.run == 3 && task.stride == 1) return multiply_channels_rows<3, 1>(task, begin, end);
+  if (task.run == 3 && task.stride == 2) return multiply_channels_rows<3, 2>(task, begin, end);
+  multiply_channels_rows<1, 1>(task, begin, end);
 }
 
 template <class Code>
 void expand_codes(const Codes& codes, const Code* from, float* weights) {
   for (std::size_t block = 0; block < codes.num_blocks; ++block) {
-    const float* scales = codes.scales + block * kBlock;
+    Floats scales[kParts];
+#pragma GCC unroll 16
+    for (int v = 0; v < kParts; ++v) {
+      scales[v] = Floats::load(codes.scales + block * kBlock + v * kLanes);
+    }
     for (std::size_t i = 0; i < codes.depth; ++i) {
-      for (std::size_t c = 0; c < kBlock; ++c) {
-        weights[c] = scales[c] * static_cast<float>(from[c]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kParts; ++v) {
+        Floats::load(from + v * kLanes).times(scales[v]).store(weights + v * kLanes);
       }
       weights += kBlock;
       from += kBlock;

@@ -20,7 +20,7 @@ const KernelTable<Unit>& table() {
 }
 
 // What lies between the stages of a strip takes about so many numbers, of 4 bytes each.
-constexpr std::size_t kStripNumbers = std::size_t{1} << 16;
+constexpr std::size_t kStripNumbers = std::size_t{1} << 17;
 constexpr std::size_t kBehind = kBlock;  // numbers that are read behind a window of channels
 
 std::size_t rounded(std::size_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
@@ -113,7 +113,12 @@ class Middle {
       : call_(call),
         data_(call.scratch + call.layout.middle_offset),
         row_(call.layout.middle_columns * call.layout.middle_channels) {
-    std::fill_n(data_, call.layout.middle_rows * row_ + kBehind, 0.0f);
+    const std::size_t side = call.plan.geometry.padding.columns * call.layout.middle_channels;
+    for (std::size_t row = 0; row < call.layout.middle_rows; ++row) {
+      std::fill_n(data_ + row * row_, side, 0.0f);
+      std::fill_n(data_ + (row + 1) * row_ - side, side, 0.0f);
+    }
+    std::fill_n(data_ + call.layout.middle_rows * row_, kBehind, 0.0f);
   }
 
   // Makes the input of rows [begin, end) of outputs.
@@ -176,7 +181,14 @@ void run_strip(const Call& call, const float* middle, std::size_t begin, std::si
     write_outputs(call, begin, task);
   }
   const bool has_channels = plan.num_kernels > 0 || plan.is_depthwise;
-  (has_channels ? call.unit.multiply_channels : call.unit.multiply)(task, 0, num_windows);
+  if (has_channels) {
+    const bool is_dense = plan.geometry.dilation.columns == 1;
+    task.run = is_dense ? plan.geometry.kernel.columns : 1;
+    task.stride = is_dense ? plan.geometry.stride.columns : 1;
+    call.unit.multiply_channels(task, 0, end - begin);
+  } else {
+    call.unit.multiply(task, 0, num_windows);
+  }
   if (!call.stages.out) return;
   const std::size_t first = 0;
   Product last = unbounded();
@@ -226,11 +238,10 @@ Layout layout_of(const Plan& plan, Pair input) {
   layout.span = has_channels ? 1 : is_joined ? geometry.kernel.columns * inputs : inputs;
   const std::size_t num_kernels = std::max<std::size_t>(plan.num_kernels, 1);
   for (std::size_t i = 0; i < geometry.kernel.rows; ++i) {
-    for (std::size_t j = 0; j < in_row; ++j) {
-      for (std::size_t kernel = 0; kernel < num_kernels; ++kernel) {
-        layout.spans.push_back(i * geometry.dilation.rows * row +
-                               j * geometry.dilation.columns * layout.middle_channels +
-                               kernel * plan.middle_width);
+    for (std::size_t kernel = 0; kernel < num_kernels; ++kernel) {
+      for (std::size_t j = 0; j < in_row; ++j) {
+        layout.spans.push_back(i * geometry.dilation.rows * row + kernel * plan.middle_width +
+                               j * geometry.dilation.columns * layout.middle_channels);
       }
     }
   }

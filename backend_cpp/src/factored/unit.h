@@ -28,6 +28,8 @@ struct Product {
   const float* x;
   Windows windows;
   std::size_t span;
+  std::size_t run;     // of channels: so many neighboring spans are pixels side by side,
+  std::size_t stride;  // and so many pixels are between windows; 1 and 1 where they are not
   const float* weights;
   const float* bias;  // of whole blocks; null: zeros
   std::size_t num_outputs;
@@ -55,7 +57,7 @@ struct Unit {
   void (*expand)(const Codes& codes, float* weights);
   // Windows [begin, end).
   void (*multiply)(const Product& task, std::size_t begin, std::size_t end);
-  // The same; up to 15 numbers behind a window are read too.
+  // Rows [begin, end) of windows; up to 15 numbers behind a window are read too.
   void (*multiply_channels)(const Product& task, std::size_t begin, std::size_t end);
   void (*max_pool)(const Pool& task);
   void (*average_pool)(const Pool& task);

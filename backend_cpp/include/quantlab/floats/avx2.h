@@ -42,6 +42,14 @@ struct Floats {
     return {_mm256_mask_i32gather_ps(_mm256_setzero_ps(), from, _mm256_maskload_epi32(places, used),
                                      _mm256_castsi256_ps(used), sizeof(float))};
   }
+  static Floats load(const std::int8_t* from) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))};
+  }
+  static Floats load(const std::int16_t* from) {
+    const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(words))};
+  }
   static Floats load(const Half* from) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
   }

@@ -31,6 +31,14 @@ struct Floats {
   static Floats load(const float* from, std::size_t count) {
     return {_mm512_maskz_loadu_ps(first(count), from)};
   }
+  static Floats load(const std::int8_t* from) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+  }
+  static Floats load(const std::int16_t* from) {
+    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(words))};
+  }
   static Floats load(const Half* from) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
   }

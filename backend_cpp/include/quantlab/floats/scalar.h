@@ -3,7 +3,7 @@
 //
 //   Number, kLanes              what a vector adds up to in memory, and how many
 //   load                        of `Number` or `Half`, any address; with a count only so many are
-//                               touched, others are zero
+//                               touched, others are zero; without, in 32 bits, of integers too
 //   gather(from, places)        from[places[i]] for each number of a vector; with a count as above;
 //                               not in AVX-512, see sparse_gather.cpp
 //   store, add_to               to memory, or added to what is there; with a count as above
@@ -51,6 +51,8 @@ struct Single {
   static Single gather(const T* from, const std::int32_t* places, std::size_t) {
     return gather(from, places);
   }
+  static Single load(const std::int8_t* from) { return {static_cast<T>(*from)}; }
+  static Single load(const std::int16_t* from) { return {static_cast<T>(*from)}; }
   static Single load(const Half* from) { return {static_cast<T>(float_of(*from))}; }
   static Single load(const Half* from, std::size_t) { return load(from); }
   void store(T* to) const { *to = x; }
