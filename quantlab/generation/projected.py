@@ -19,8 +19,10 @@ _SMALLER: dict[Method, tuple[tuple[Method, int | None], ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectedFactors:
-    """latent: numbers of the factors. scales: that their quantizers are to have. Both are on the CPU
-    but for those of `train`."""
+    """latent: numbers of the factors. scales: what their quantizers are to have.
+
+    Both lie on the CPU but for `train`.
+    """
 
     latent: Factors
     scales: Mapping[FactorName, Tensor]
