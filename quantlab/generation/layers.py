@@ -128,7 +128,8 @@ class MLGConv2d(GeneratedLayer, nn.Conv2d):
         _refuse_weight()
 
     def reset_parameters(self) -> None:
-        """Draw the factors anew."""
+        """Draw the factors and the bias anew, and start the quantizers of the factors with them;
+        also in memory that `to_empty` gave."""
         _reset(self)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -176,7 +177,8 @@ class MLGLinear(GeneratedLayer, nn.Linear):
         _refuse_weight()
 
     def reset_parameters(self) -> None:
-        """Draw the factors anew."""
+        """Draw the factors and the bias anew, and start the quantizers of the factors with them;
+        also in memory that `to_empty` gave."""
         _reset(self)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -430,14 +432,21 @@ def _from_dense(
     return made
 
 
+@torch.no_grad()
 def _reset(layer: Generated) -> None:
-    shape = viewed_shape(layer, layer.spec)
-    deviation = _usual_deviation(layer.basis, weight_shape(layer))
+    shape, sides = viewed_shape(layer, layer.spec), weight_shape(layer)
+    deviation = _usual_deviation(layer.basis, sides)
     fresh = fresh_factors(factor_shapes(shape, layer.spec), layer.spec, deviation)
-    with torch.no_grad():
-        for name, latent in fresh.by_name.items():
-            if latent is not None:
-                layer.get_parameter(name).copy_(latent)
+    for name, latent in fresh.by_name.items():
+        if latent is not None:
+            layer.get_parameter(name).copy_(latent)
+            quantizer = factor_quantizer(layer.spec, name, latent.to(layer.basis))
+            if quantizer is not None:
+                # All of its state: memory that is new holds none.
+                layer.get_submodule(f"{name}_quantizer").load_state_dict(quantizer.state_dict())
+    if layer.bias is not None:
+        bound = 1 / math.sqrt(math.prod(sides[1:]))
+        nn.init.uniform_(layer.bias, -bound, bound)
 
 
 def _generated(layer: Generated, factors: Factors) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from quantlab.errors import UsageError
 from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec, orthonormality, orthonormality_of
+from quantlab.generation.factor_quantizers import factor_quantizer
 
 QUANTIZERS = ("dorefa_sym", "lsq", "midtread")
 FLOATS: dict[str, Any] = {"basis_bit": 32, "coeff_in_bit": 32, "coeff_out_bit": 32}
@@ -250,3 +251,29 @@ def test_weights_cannot_be_given() -> None:
 def test_impossible_specs_are_refused(spec: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         MLGSpec(**spec)
+
+
+@pytest.mark.parametrize("quantizer", QUANTIZERS)
+@pytest.mark.parametrize("name", ["3x3", "linear"])
+def test_a_layer_of_the_meta_device_is_made_whole(name: str, quantizer: str) -> None:
+    """As torch makes layers without memory: to_empty, then reset_parameters."""
+    layer, spec = LAYERS[name]
+    cls = MLGLinear if isinstance(layer, nn.Linear) else MLGConv2d
+    spec = spec.model_copy(update={"quantizer": quantizer})
+    made_whole = cls.from_dense(copy.deepcopy(layer).to("meta"), spec, method=None)
+    made_whole.to_empty(device="cpu")
+    for x in (*made_whole.parameters(), *made_whole.buffers()):
+        x.data.fill_(77)
+    made_whole.reset_parameters()
+    fan_in = made_whole.weight[0].numel()
+    assert mean_square(made_whole.weight) == pytest.approx(2 / fan_in, rel=0.5)
+    assert made_whole.bias is not None
+    assert 0 < float(made_whole.bias.detach().abs().max()) <= fan_in**-0.5
+    for factor in spec.bits:
+        if getattr(made_whole, factor) is not None:
+            fresh = factor_quantizer(spec, factor, getattr(made_whole, factor))
+            assert fresh is not None
+            state = made_whole.get_submodule(f"{factor}_quantizer").state_dict()
+            torch.testing.assert_close(state, fresh.state_dict())
+    y = made_whole.eval()(sample(layer))
+    assert bool(y.isfinite().all())
