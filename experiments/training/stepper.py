@@ -26,7 +26,8 @@ class Stepper:
     """Runs steps: begin, the batches, finish.
 
     graphs: what records steps on the device, None where nothing can. has_step_hooks: something acts
-    on the network between the steps of an epoch. account: how many steps were captured.
+    on the network between the steps of an epoch. settle: waits for what runs beside the training
+    and uses the device. account: how many steps were captured.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Stepper:
         device: torch.device,
         graphs: Graphs | None,
         has_step_hooks: bool,
+        settle: Callable[[], None],
     ) -> None:
         self._assembly, self._loader = assembly, loader
         self._quantizers = [m for m in assembly.network.modules() if isinstance(m, Quantizer)]
@@ -75,6 +77,7 @@ class Stepper:
                 is_required=training.capture == "always",
                 has_step_hooks=has_step_hooks,
                 account=self.account,
+                settle=settle,
             )
 
     def take_state(self) -> None:

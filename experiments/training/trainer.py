@@ -94,6 +94,7 @@ class Trainer:
             self._on_step_start.append(self._monitoring)
             self._on_step_end.insert(0, self._monitoring)
         self._losses = LossCurve(experiment.log_every_steps, self.device)
+        self._background = Background()
         self._steps = Stepper(
             assembly=self.assembly,
             training=self.training,
@@ -104,8 +105,8 @@ class Trainer:
             device=self.device,
             graphs=self.graphs,
             has_step_hooks=bool(self._on_step_start or self._on_step_end),
+            settle=self._background.wait,
         )
-        self._background = Background()
         self._unsaved_best: dict[str, Any] | None = None
         self._has_stepped = False
         self._saved_at = -math.inf

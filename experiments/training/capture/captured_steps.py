@@ -35,7 +35,8 @@ class CapturedSteps:
 
     network: that full batches go through. why_no_update: why the update runs as usual, None if
     it is recorded too. is_required: raise UsageError where steps cannot be captured.
-    has_step_hooks: something acts on the network between the steps of an epoch.
+    has_step_hooks: something acts on the network between the steps of an epoch. settle: waits for
+    what runs beside the training and uses the GPU.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class CapturedSteps:
         is_required: bool,
         has_step_hooks: bool,
         account: Account,
+        settle: Callable[[], None],
     ) -> None:
+        self._settle = settle
         self._graphs, self._step, self._loader, self._network = graphs, step, loader, network
         self._records_update = why_no_update is None
         self._is_required, self._has_step_hooks = is_required, has_step_hooks
@@ -91,6 +94,7 @@ class CapturedSteps:
             return
         device = self._step.parameters[0].device
         before = processor_draws(device)
+        self._settle()  # what another thread waits for would count as the step's
         with self._graphs.waits() as places:
             yield
         if places:
@@ -136,17 +140,23 @@ class CapturedSteps:
         """Record a part of a step. is_first: of the parts that add to the gradients."""
         parameters = self._step.parameters
         if is_first:
-            for parameter in parameters:
-                parameter.grad = None  # so that backward makes new ones, whose addresses stay
+            self._drop_gradients()  # so that backward makes new ones, whose addresses stay
+        self._settle()
         try:
             recorded = self._graphs.record(work, self._generators())
         except RuntimeError as error:
+            if is_first:
+                self._drop_gradients()  # that were recorded, and never computed
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             self._give_up(f"the step cannot be recorded: {reason}")
             return None
         if is_first:
             self._gradients = [parameter.grad for parameter in parameters]
         return recorded
+
+    def _drop_gradients(self) -> None:
+        for parameter in self._step.parameters:
+            parameter.grad = None
 
     def _generators(self) -> list[torch.Generator]:
         """Return what quantizers draw from."""

@@ -31,6 +31,7 @@ COMPILED = (
     pytest.mark.long,
     pytest.mark.filterwarnings("ignore:TensorFloat32:UserWarning"),  # torch's advice
     pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning"),  # its own
+    pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),  # as that
 )
 ITEM = """
 

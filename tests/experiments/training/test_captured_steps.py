@@ -4,8 +4,9 @@ CUDA graphs are stood for by recordings of operations on the CPU; what needs a G
 `test_captured_on_gpu.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from experiments.processes.communicator import Single
 from tests.lab import TOY_RUN, Lab
 from tests.ranks import captured_weights, run_on_ranks, taught_weights
 from tests.recorded_graphs import RecordedGraphs
+
+T = TypeVar("T")
 
 USUAL = (
     *TOY_RUN,
@@ -40,6 +43,22 @@ class Unfit(Plain):
         {}
         return self.linear2(hidden)
 """
+
+
+class Fragile(RecordedGraphs):
+    """Recordings of which one fails when it ends, with all that it made in its place."""
+
+    def __init__(self, failing: int) -> None:
+        super().__init__()
+        self._failing = failing
+
+    def record(
+        self, work: Callable[[], T], generators: Iterable[torch.Generator] = ()
+    ) -> tuple[T, Callable[[], None]]:
+        recorded = super().record(work, generators)
+        if self.num_recorded == self._failing:
+            raise RuntimeError("capture was invalidated")
+        return recorded
 
 
 @pytest.fixture
@@ -161,6 +180,19 @@ def test_what_cannot_be_captured_runs_as_usual(
     assert error.startswith("main.py: training.capture: always given, but ")
     assert reason in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("failing", "arguments"), [(1, ()), (2, ()), (2, ("--training.accumulate=3",))]
+)
+def test_a_recording_that_fails_leaves_no_gradients(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, failing: int, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(experiment, "graphs_of", lambda device: Fragile(failing))
+    assert run(*arguments) == 0
+    assert run(*arguments, "--training.capture=never") == 0
+    assert "cannot be recorded: capture was invalidated" in captured(lab, 0)
+    assert_same_bytes(lab)
 
 
 @pytest.mark.parametrize(
