@@ -20,6 +20,7 @@ from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.generation.factor_quantizers import factor_quantizer, set_scale
 from quantlab.generation.factors import Factors
 from quantlab.generation.fresh import fresh_factors
+from quantlab.generation.generated_weight import GeneratedWeight
 from quantlab.generation.modes import Mode, Window, convolution, linear
 from quantlab.generation.precision import without_autocast
 from quantlab.generation.projected import ProjectedFactors, projected_factors
@@ -120,8 +121,8 @@ class MLGConv2d(GeneratedLayer, nn.Conv2d):
 
     @property
     def weight(self) -> Tensor:
-        """The weight `[Co, Ci / groups, Kh, Kw]`, generated now."""
-        return _generated(self, present_factors(self))
+        """The weight `[Co, Ci / groups, Kh, Kw]`, generated now; see `GeneratedWeight`."""
+        return GeneratedWeight.of(_generated(self, present_factors(self)))
 
     @weight.setter
     def weight(self, value: object) -> None:
@@ -169,8 +170,8 @@ class MLGLinear(GeneratedLayer, nn.Linear):
 
     @property
     def weight(self) -> Tensor:
-        """The weight `[out, in]`, generated now."""
-        return _generated(self, present_factors(self))
+        """The weight `[out, in]`, generated now; see `GeneratedWeight`."""
+        return GeneratedWeight.of(_generated(self, present_factors(self)))
 
     @weight.setter
     def weight(self, value: object) -> None:
@@ -399,8 +400,9 @@ def _add_slots(layer: nn.Module) -> None:
 
 def _error(layer: nn.Module, dense: Tensor) -> float:
     """Return |W - generated| / |W|, 0 for a weight of zeros."""
+    assert isinstance(layer, MLGConv2d | MLGLinear)
     size = float(torch.linalg.vector_norm(dense))
-    difference = weight_of(layer).sub_(dense)
+    difference = _generated(layer, present_factors(layer)).sub_(dense)
     return float(torch.linalg.vector_norm(difference)) / size if size else 0.0
 
 
