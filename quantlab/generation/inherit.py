@@ -7,7 +7,14 @@ from torch import Tensor, nn
 
 from quantlab.algorithms.layers import carries, through
 from quantlab.errors import UsageError
-from quantlab.generation.layers import FACTORS, generated_layers, projection_for, set_projection
+from quantlab.generation.layers import (
+    FACTORS,
+    MLGConv2d,
+    MLGLinear,
+    generated_layers,
+    projection_for,
+    set_projection,
+)
 from quantlab.generation.projected import ProjectedFactors
 from quantlab.generation.projection import Method
 from quantlab.graphs.paths import join
@@ -21,9 +28,14 @@ def dense_weights(network: nn.Module) -> dict[str, Tensor]:
     """Return the state of a network as that of a float one: each layer's weight as it computes with
     it, generated or behind its quantizer, and no quantizers."""
     found = {name: tensor.detach() for name, tensor in _own_state(network)}
-    for name, layer in quantizable_layers(network).items():
-        if isinstance(getattr(layer, "weight", None), Tensor):
-            found[join(name, "weight")] = through(carries(layer).get("weight"), weight_of(layer))
+    weights = {
+        layer: through(carries(layer).get("weight"), weight_of(layer))
+        for layer in quantizable_layers(network).values()
+        if isinstance(getattr(layer, "weight", None), Tensor)
+    }
+    for name, module in network.named_modules(remove_duplicate=False):
+        if module in weights:
+            found[join(name, "weight")] = weights[module]
     return found
 
 
@@ -51,27 +63,43 @@ def inherit(
     shapes, or that cannot be projected, with the network untouched.
     """
     check_inherits(network, weights)
-    dense = {layer: weights[join(name, "weight")] for name, layer in generated_layers(network)}
+    layers = dict(generated_layers(network))
+    first: dict[nn.Parameter, str] = {}
+    owners = {name: first.setdefault(layer.basis, name) for name, layer in layers.items()}
     made: dict[str, ProjectedFactors] = {}
-    for name, layer in generated_layers(network):
+    for name in first.values():
+        layer = layers[name]
+        dense = weights[join(name, "weight")].to(layer.basis)
         try:
-            made[name] = projection_for(
-                layer, dense[layer].to(layer.basis), layer.spec, method=method, seed=seed
-            )
+            made[name] = projection_for(layer, dense, layer.spec, method=method, seed=seed)
         except UsageError as error:
             raise UsageError(f"{name}: {error}") from error
+    _check_shared(owners, weights)
     for name, tensor in _own_state(network):
         tensor.copy_(weights[name])
-    return {
-        name: set_projection(layer, dense[layer], made[name])
-        for name, layer in generated_layers(network)
+    errors = {
+        name: set_projection(layers[name], weights[join(name, "weight")], factors)
+        for name, factors in made.items()
     }
+    return {name: errors[owner] for name, owner in owners.items()}
+
+
+def _check_shared(owners: Mapping[str, str], weights: Mapping[str, Tensor]) -> None:
+    """Raise UsageError for layers that share factors, but whose weights are not the same. owners:
+    for each layer the first one that has its factors."""
+    for name, owner in owners.items():
+        if not torch.equal(weights[join(name, "weight")], weights[join(owner, "weight")]):
+            raise UsageError(
+                f"{name}: another weight than that of '{owner}' given, with which it shares its "
+                "factors; the same allowed"
+            )
 
 
 def _own_state(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Yield the parameters and buffers of a state but those of quantizers and factors."""
-    generated = {name for name, _ in generated_layers(network)}
-    quantizers = tuple(f"{n}." for n, m in network.named_modules() if isinstance(m, Quantizer))
+    modules = dict(network.named_modules(remove_duplicate=False))
+    generated = {name for name, m in modules.items() if isinstance(m, MLGConv2d | MLGLinear)}
+    quantizers = tuple(f"{name}." for name, m in modules.items() if isinstance(m, Quantizer))
     for name, tensor in network.state_dict(keep_vars=True).items():
         path, _, entry = name.rpartition(".")
         is_factor = path in generated and entry in FACTORS

@@ -10,13 +10,15 @@ from quantlab.generation.precision import without_autocast
 
 
 def orthonormality_of(network: nn.Module) -> Tensor:
-    """Return the sum of `orthonormality` over all generated layers, []; 0 without any.
+    """Return the sum of `orthonormality` over all generated layers, []; 0 without any. Factors
+    that layers share count once.
 
     It is about the numbers that are trained, before their quantizers.
     """
     check_kind("network", network, nn.Module, "a torch.nn.Module")
     terms = []
-    for _, layer in generated_layers(network):
+    owners = {layer.basis: layer for _, layer in generated_layers(network)}
+    for layer in owners.values():
         factors = latents(layer)
         with without_autocast(factors.basis):
             terms.append(orthonormality(factors.coeff_out, factors.coeff_in, factors.basis))

@@ -91,14 +91,15 @@ class StorageReport:
 
 
 def storage_report(network: nn.Module) -> StorageReport:
-    """Return what a network takes, on any device, meta too. Shared parameters count once."""
+    """Return what a network takes, on any device, meta too. Shared parameters and scales count
+    once."""
     check_kind("network", network, nn.Module, "a torch.nn.Module")
-    seen: set[Tensor] = set()
+    seen: set[Tensor | Quantizer] = set()
     rows = [row for name, module in network.named_modules() for row in _rows(name, module, seen)]
     return StorageReport(rows=tuple(rows))
 
 
-def _rows(name: str, module: nn.Module, seen: set[Tensor]) -> Iterator[StorageRow]:
+def _rows(name: str, module: nn.Module, seen: set[Tensor | Quantizer]) -> Iterator[StorageRow]:
     """Yield the row of a module that has parameters or statistics of its own."""
     if isinstance(module, Quantizer):
         return
@@ -107,6 +108,8 @@ def _rows(name: str, module: nn.Module, seen: set[Tensor]) -> Iterator[StorageRo
     statistics = _statistics(module)
     if not own and not statistics:
         return
+    quantizers = [m for m in module.children() if isinstance(m, Quantizer) and m not in seen]
+    seen.update(quantizers)
     on_weight = carries(module).get("weight")
     sizes = {key: parameter.numel() for key, parameter in own.items()}
     bits = {key: count * _FLOAT for key, count in sizes.items()}
@@ -131,7 +134,7 @@ def _rows(name: str, module: nn.Module, seen: set[Tensor]) -> Iterator[StorageRo
         num_dense=sum(dense.values()),
         num_stored=sum(sizes.values()),
         bits=sum(bits.values()),
-        more_bits=_FLOAT * (statistics + (_num_scales(module) if own else 0)),
+        more_bits=_FLOAT * (statistics + sum(one.scale.numel() for one in quantizers if own)),
     )
 
 
@@ -141,8 +144,3 @@ def _statistics(module: nn.Module) -> int:
         return 0
     found = (module.running_mean, module.running_var)
     return sum(x.numel() for x in found if x is not None)
-
-
-def _num_scales(module: nn.Module) -> int:
-    quantizers = [child for child in module.children() if isinstance(child, Quantizer)]
-    return sum(quantizer.scale.numel() for quantizer in quantizers)

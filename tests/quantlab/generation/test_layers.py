@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from quantlab.errors import UsageError
-from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec, orthonormality, orthonormality_of
+from quantlab.generation import (
+    MLGConv2d,
+    MLGLinear,
+    MLGSpec,
+    convert,
+    orthonormality,
+    orthonormality_of,
+)
 from quantlab.generation.factor_quantizers import factor_quantizer
 
 QUANTIZERS = ("dorefa_sym", "lsq", "midtread")
@@ -251,6 +258,15 @@ def test_weights_cannot_be_given() -> None:
 def test_impossible_specs_are_refused(spec: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         MLGSpec(**spec)
+
+
+def test_factors_of_two_layers_are_in_the_term_once() -> None:
+    network = nn.Sequential(nn.Conv2d(6, 6, 3), nn.Conv2d(6, 6, 3))
+    network[1].weight = network[0].weight
+    convert(network, {"base_in": 2, "base_out": 5})
+    layer = network[0]
+    expected = orthonormality(layer.coeff_out, layer.coeff_in, layer.basis)
+    torch.testing.assert_close(orthonormality_of(network), expected)
 
 
 @pytest.mark.parametrize("quantizer", QUANTIZERS)

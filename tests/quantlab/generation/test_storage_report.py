@@ -170,6 +170,13 @@ def test_shared_factors_count_once() -> None:
     assert report.dense_bytes == 4 * 6 * 6 * 9
 
 
+def test_shared_scales_count_once() -> None:
+    network = nn.Sequential(nn.Conv2d(6, 6, 3), nn.Conv2d(6, 6, 3))
+    network[1].weight = network[0].weight
+    convert(network, {"base_in": 2, "base_out": 4})
+    assert [row.more_bits for row in storage_report(network).rows] == [3 * 32, 0]
+
+
 def test_what_is_no_network_is_refused() -> None:
     with pytest.raises(UsageError, match=r"network: a dict given, a torch.nn.Module allowed"):
         storage_report({})
