@@ -63,6 +63,9 @@ class CudaGraphs:
         except RuntimeError as error:
             _end_recording()
             raise cause or error from None
+        # Recording begins by setting the generators' offsets on a stream of its own. Where others
+        # keep the GPU busy, that would come after the first replay has set them.
+        torch.cuda.synchronize()
         return result, graph.replay
 
     @contextmanager

@@ -1,6 +1,8 @@
 """Captured steps on a GPU: the bytes of those that are not, and of runs that were killed."""
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -33,6 +35,12 @@ COMPILED = (
     pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning"),  # its own
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),  # as that
 )
+BUSY = """
+import torch
+numbers = torch.randn(4096, 4096, device="cuda")
+while True:
+    numbers = torch.tanh(numbers @ numbers)
+"""
 ITEM = """
 
 class Waits(Plain):
@@ -110,6 +118,23 @@ def test_killed_and_resumed_runs_give_the_same_bytes(lab: Lab) -> None:
     assert main.main(["resume", "--problem=Toy", "--exp_id=1"]) == 0
     assert lab.record(0)["weights_sha256"] == lab.record(1)["weights_sha256"]
     assert lab.rows(0) == lab.rows(1)
+
+
+@pytest.mark.long
+def test_runs_on_a_busy_gpu_give_the_same_bytes(lab: Lab) -> None:
+    given = ("--experiment.epochs=8", "--checkpoint.every_steps=5")
+    assert run(*given, "--training.capture=never") == 0
+    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(6)]
+    try:
+        time.sleep(8)
+        for _ in range(4):
+            assert run(*given) == 0
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    hashes = {lab.record(exp_id)["weights_sha256"] for exp_id in range(5)}
+    assert len(hashes) == 1
 
 
 def test_a_step_that_waits_runs_as_usual(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
