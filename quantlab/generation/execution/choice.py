@@ -79,8 +79,7 @@ def seconds_of(step: Convolve) -> dict[ExecutionMode, float]:
     All take turns, so that whatever else the machine does meets all alike, and the least time
     counts. A mode that took four times the least time twice takes no more turns.
     """
-    generator = torch.Generator().manual_seed(0)
-    inputs = [_random(node, generator) for node in step.inputs]
+    inputs = [random_input(node) for node in step.inputs]
     modules = {mode: layer_module(step, mode) for mode in execution_modes(step.layer)}
     seconds = {mode: _time(module, inputs) for mode, module in modules.items()}
     num_turns, begin = 1, time.perf_counter()
@@ -99,9 +98,30 @@ def _time(module: nn.Module, inputs: Sequence[Tensor]) -> float:
     return time.perf_counter() - begin
 
 
-def _random(node: fx.Node, generator: torch.Generator) -> Tensor:
+def random_input(node: fx.Node) -> Tensor:
+    """Return random numbers of the shape of a node, images in NHWC; always the same."""
+    generator = torch.Generator().manual_seed(0)
     shape = shape_of(node)
     assert shape is not None
     values = torch.randn(shape, generator=generator)
     is_image = len(shape) == 4
     return values.contiguous(memory_format=torch.channels_last) if is_image else values
+
+
+def measured_modes(steps: Sequence[Convolve]) -> dict[str, Seconds]:
+    """Return the times of layers by path; those that are alike are measured once."""
+    known: dict[object, Seconds] = {}
+    found: dict[str, Seconds] = {}
+    for step in steps:
+        kind = likeness(step)
+        if kind not in known:
+            known[kind] = seconds_of(step)
+        found[step.layer.name] = known[kind]
+    return found
+
+
+def likeness(step: Convolve) -> object:
+    """Return what layers have in common that take the same time."""
+    tensors = {name: (one.shape, one.dtype) for name, one in step.layer.tensors.items()}
+    shapes = tuple(shape_of(node) for node in step.inputs)
+    return tuple(tensors.items()), step.layer.window, shapes

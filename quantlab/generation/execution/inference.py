@@ -21,7 +21,7 @@ from quantlab.generation.execution.choice import (
     Seconds,
     asked_modes,
     fastest,
-    seconds_of,
+    measured_modes,
 )
 from quantlab.generation.execution.find_steps import find_steps
 from quantlab.generation.execution.mode import ExecutionMode
@@ -125,7 +125,7 @@ def compile_for_inference(
     steps = find_steps(gm)
     layers = [step for step in steps if isinstance(step, Convolve) and not step.is_norm]
     modes = asked_modes(gm, layers, mode)
-    seconds = _measured([step for step in layers if step.layer.name not in modes])
+    seconds = measured_modes([step for step in layers if step.layer.name not in modes])
     modes |= {name: fastest(times) for name, times in seconds.items()}
     arrange(gm, steps, modes)
     report = InferenceReport(
@@ -135,25 +135,6 @@ def compile_for_inference(
     )
     made_from = weights_sha256(network.state_dict())
     return InferenceNetwork(gm, tuple(example.shape[1:]), report, made_from)
-
-
-def _measured(steps: Sequence[Convolve]) -> dict[str, Seconds]:
-    """Return the times of layers by path; layers that are alike are measured once."""
-    known: dict[object, Seconds] = {}
-    found: dict[str, Seconds] = {}
-    for step in steps:
-        key = _likeness(step)
-        if key not in known:
-            known[key] = seconds_of(step)
-        found[step.layer.name] = known[key]
-    return found
-
-
-def _likeness(step: Convolve) -> object:
-    """Return what two layers have in common that take the same time."""
-    tensors = {name: (one.shape, one.dtype) for name, one in step.layer.tensors.items()}
-    shapes = tuple(shape_of(node) for node in step.inputs)
-    return tuple(tensors.items()), step.layer.window, shapes
 
 
 def _rows(

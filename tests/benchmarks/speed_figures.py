@@ -1,0 +1,77 @@
+"""The times of compiled networks in docs/generation-execution.md: `python -m
+tests.benchmarks.speed_figures` writes what was measured."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.generation_speed import FUSED, ONNX, PREPACKED, STAGES
+from tests.benchmarks.figures import ROOT, measured
+
+PAGE = ROOT / "docs" / "generation-execution.md"
+NETWORKS = {"AVX-512": "generation_speed", "AVX2": "generation_speed_avx2"}
+LAYERS = "generation_speed_layers"
+HEADS = {"networks": "| instructions |", "layers": "| layer |"}
+
+
+def network_lines() -> Iterator[str]:
+    """Yield a row for each instruction set, number of threads and of images."""
+    for instructions, name in NETWORKS.items():
+        found: dict[tuple[int, int], dict[str, dict[str, Any]]] = {}
+        for row in measured(name):
+            found.setdefault((row["threads"], row["images"]), {})[row["side"]] = row
+        for (threads, images), sides in found.items():
+            fused = sides[FUSED]
+            other = f"{sides[ONNX]['ms_an_image']:.2f}" if ONNX in sides else ""
+            cells = (
+                instructions,
+                str(threads),
+                str(images),
+                f"{sides[fused['peer']]['ms_an_image']:.2f}",
+                other,
+                f"{sides[STAGES]['ms_an_image']:.2f}",
+                f"{fused['ms_an_image']:.2f}",
+                f"{fused['ratio']:.1f}",
+                f"{100 * fused['roof']:.0f} %",
+            )
+            yield f"| {' | '.join(cells)} |"
+
+
+def layer_lines() -> Iterator[str]:
+    """Yield a row for each kind of layer, with one image and with 64."""
+    found: dict[str, dict[tuple[str, int], dict[str, Any]]] = {}
+    for row in measured(LAYERS):
+        found.setdefault(row["layer"], {})[row["mode"], row["images"]] = row
+    for layer, by_mode in found.items():
+        cells = [layer]
+        for mode in (PREPACKED, "two_stage", "factored", FUSED):
+            both = [by_mode[mode, images] for images in (1, 64) if (mode, images) in by_mode]
+            cells.append(", ".join(f"{row['ms']:.3g}" for row in both))
+        fused = [by_mode[FUSED, images] for images in (1, 64)]
+        cells.append(", ".join(f"{100 * row['roof']:.0f} %" for row in fused))
+        cells += [f"{by_mode[mode, 1]['weight_bytes']:,}" for mode in (PREPACKED, FUSED)]
+        yield f"| {' | '.join(cells)} |"
+
+
+LINES = {"networks": network_lines, "layers": layer_lines}
+
+
+def on_page(page: str, table: str) -> list[str]:
+    """Return the rows of a table that a page has."""
+    rows = page.splitlines()
+    return rows[_place(rows, table)]
+
+
+def _place(rows: list[str], table: str) -> slice:
+    first = next(i for i, row in enumerate(rows) if row.startswith(HEADS[table])) + 2
+    return slice(first, next(i for i in range(first, len(rows)) if not rows[i]))
+
+
+def main() -> None:
+    rows = PAGE.read_text(encoding="utf-8").splitlines()
+    for table, lines in LINES.items():
+        rows[_place(rows, table)] = lines()
+    PAGE.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
