@@ -23,7 +23,8 @@ def results(name: str) -> list[dict[str, Any]]:
     [
         ("trainer_overhead", "QuantLab", "| {} (Lightning"),
         ("trainer_overhead", "Lightning", "options off: {}) |"),
-        ("gpu_training", "QuantLab", "| {} | an NVIDIA H200 |"),
+        ("gpu_training", "QuantLab", "bfloat16, compiled | {} (Lightning 2.6.6: "),
+        ("gpu_training", "Lightning", "(Lightning 2.6.6: {}) | an NVIDIA H200 |"),
         ("quantized_step_cuda", "QuantLab lsq", "| the same in bfloat16, compiled | {} |"),
     ],
 )
