@@ -29,6 +29,7 @@ RULES += f"{{select: '!first', on: input, algorithm: {LSQ}}}]"
 ANA = "{kind: ana, num_levels: 3, forward: random, start_epoch: 1"
 ANA += ", noise: {kind: constant, value: 0.5}, noise_backward: {kind: constant, value: 0.5}}"
 DRAWN = f"--quantize.rules=[{{select: '*', on: weight, algorithm: {ANA}}}]"
+GENERATED = ("--mlg.base_in=2", "--mlg.base_out=3")
 COMPILED = (
     pytest.mark.long,
     pytest.mark.filterwarnings("ignore:TensorFloat32:UserWarning"),  # torch's advice
@@ -70,6 +71,8 @@ def captured(lab: Lab, exp_id: int = 0) -> str:
         ("--training.precision=float16",),
         (RULES,),
         (DRAWN,),
+        (*GENERATED, "--mlg.mode=factored"),
+        (*GENERATED, "--mlg.mode=auto", "--training.precision=bfloat16"),
         ("--data.batch_size=7",),
         pytest.param(("--training.compile=true",), marks=COMPILED),
         pytest.param(("--training.compile=true", RULES), marks=COMPILED),

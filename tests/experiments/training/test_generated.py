@@ -57,6 +57,28 @@ def test_a_factored_run_is_the_generated_one_but_for_rounding(lab: Lab) -> None:
     run("test", "--problem=Toy", "--exp_id=1")
 
 
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("--training.compile=true",),
+        ("--training.precision=bfloat16", "--training.ema.decay=0.9"),
+        ("--training.channels_last=true", "--criterion.ortho_loss_weight=0.05"),
+        ("--criterion.rate_weight=0.01", "--training.accumulate=2"),
+    ],
+)
+def test_factored_runs_are_near_the_generated_one(lab: Lab, changes: tuple[str, ...]) -> None:
+    chosen = (*GENERATED, "--mlg.quantizer=lsq", *changes)
+    run(*chosen)
+    run(*chosen, "--mlg.mode=factored")
+    usual, other = saved(lab, 0), saved(lab, 1)
+    near = 0.05 if "--training.precision=bfloat16" in changes else 1e-4
+    for name, value in usual.items():
+        torch.testing.assert_close(other[name], value, rtol=near, atol=near, msg=name)
+
+
 @pytest.mark.parametrize(
     ("quantizer", "mode"),
     [
