@@ -10,7 +10,7 @@ from quantlab.generation.shapes import FactorShapes
 def multiplications(
     shapes: FactorShapes, mode: Mode, *, num_inputs: int, num_outputs: int, groups: int = 1
 ) -> int:
-    """Return the multiplications of a forward pass, without those of borders of zeros left out.
+    """Return the multiplications of a forward pass, those with borders of zeros counted.
 
     num_inputs, num_outputs: the places of all samples, pixels of a convolution (see `num_places`).
         A linear layer has one output place a sample, and one input place for each number of a

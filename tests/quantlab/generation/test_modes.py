@@ -66,14 +66,14 @@ def layers() -> st.SearchStrategy[tuple[nn.Conv2d, Factors]]:
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @settings(max_examples=60, deadline=None)
-@given(layers(), st.booleans())
-def test_a_convolution_is_that_of_its_weight(
-    drawn_: tuple[nn.Conv2d, Factors], is_channels_last: bool
-) -> None:
+@given(layers(), st.sampled_from(["contiguous", "channels last", "one image", "none"]))
+def test_a_convolution_is_that_of_its_weight(drawn_: tuple[nn.Conv2d, Factors], batch: str) -> None:
     conv, factors = drawn_
     x = torch.randn(2, conv.in_channels, 9, 8, dtype=torch.float64)
-    if is_channels_last:
+    if batch == "channels last":
         x = x.contiguous(memory_format=torch.channels_last)
+    if batch in ("one image", "none"):
+        x = x[0] if batch == "one image" else x[:0]
     wanted = conv._conv_forward(x, factors.generate(), conv.bias)
     for mode in modes_of(factors):
         y = convolution(x, factors, conv.bias, Window.of(conv), mode=mode)
