@@ -43,9 +43,9 @@ def run(invocation: Invocation) -> int:
 
 def _notes(experiment: "Experiment") -> list[str]:
     """Return what is to be told at the start: whether the run can be deployed."""
-    if experiment.config.mlg is not None:
-        return ["note: its weights are generated; generate makes a pack of it, export no program"]
     if not experiment.config.quantize.rules:
+        if experiment.config.mlg is not None:
+            return ["note: generate makes a pack of it; export and verify need quantize.rules too"]
         return ["note: float; export and verify need weights of at most 8 bits (quantize.rules)"]
     from experiments.deployment.outlook import obstacle
     from experiments.experiment.assembly import build_network

@@ -32,7 +32,7 @@ def state(lab: Lab, exp_id: int) -> dict[str, Any]:
 
 def test_what_is_trained_is_factors(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     run(*GENERATED, "--training.ema.decay=0.9")
-    said = "note: its weights are generated; generate makes a pack of it, export no program\n"
+    said = "note: generate makes a pack of it; export and verify need quantize.rules too\n"
     assert said in capsys.readouterr().out
     weights = saved(lab, 0)
     assert not any(name.startswith("conv") and name.endswith("weight") for name in weights)
@@ -40,9 +40,24 @@ def test_what_is_trained_is_factors(lab: Lab, capsys: pytest.CaptureFixture[str]
     groups = state(lab, 0)["optimizer"]["param_groups"]
     assert [group["weight_decay"] for group in groups][1:] == [0.0]
     run("test", "--problem=Toy", "--exp_id=0")
-    for command in (("export",), ("verify",), ("compress", "--budget.flash=20 KB")):
-        said = refusal(capsys, *command, "--problem=Toy", "--exp_id=0")
-        assert said.startswith("layer 'conv': its weight is generated from factors")
+    for command in ("export", "verify"):
+        said = refusal(capsys, command, "--problem=Toy", "--exp_id=0")
+        assert "quantize" in said
+    said = refusal(capsys, "compress", "--budget.flash=20 KB", "--problem=Toy", "--exp_id=0")
+    assert said.startswith("layer 'conv': its weight is generated from factors")
+
+
+def test_a_quantized_run_of_generated_weights_becomes_a_program(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lsq = "kind: lsq, num_bits: 8, start_epoch: 0"
+    rules = f"[{{select: '*', on: input, algorithm: {{{lsq}, observe_steps: 1}}}}, "
+    rules += f"{{select: linear, on: weight, algorithm: {{{lsq}}}}}]"
+    slow = "--training.optimizer.params.lr=0.001"
+    run(*GENERATED, f"--quantize.rules={rules}", "--mlg.mode=factored", slow)
+    assert "note: " not in capsys.readouterr().out
+    run("verify", "--problem=Toy", "--exp_id=0")
+    assert "0 mismatches" in capsys.readouterr().out
 
 
 def test_a_factored_run_is_the_generated_one_but_for_rounding(lab: Lab) -> None:
