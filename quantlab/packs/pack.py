@@ -12,7 +12,7 @@ from quantlab.errors import UsageError, VerificationError
 from quantlab.floats.interpreter import run
 from quantlab.floats.operations import Operation, Product
 from quantlab.floats.program import FloatProgram
-from quantlab.packs.products import compute
+from quantlab.packs.products import Products
 from quantlab.packs.weights import Weight, scaled
 
 Floats = NDArray[np.float32]
@@ -71,19 +71,23 @@ class Pack:
                 operations.append(operation)
         return replace(self.skeleton, operations=operations)
 
+    @cached_property
+    def _products(self) -> Products:
+        return Products(self.weights, self.sources)
+
     def run(self, x: NDArray[Any]) -> dict[str, Floats]:
         """Return the results `[N, ...]` of a batch, by name.
 
-        x: `[N, ...]` as the network takes it, in floats. Sums of products are those of the linear
-        algebra of NumPy, in no stated order. Raises UsageError for another shape, VerificationError
-        for a program that cannot be run.
+        x: `[N, ...]` as the network takes it, in floats. Sums of products are those of the kernels
+        (`quantlab.backend.LayerTable`), which compute no generated weight. Raises UsageError for
+        another shape, VerificationError for a program that cannot be run.
         """
-        ((name, _),) = self.program.inputs.items()
+        ((name, _),) = self.skeleton.inputs.items()
         batch = np.asarray(x, np.float32)
         if not batch.ndim or not len(batch):
             raise UsageError(f"input '{name}': no samples given, [N, ...] of 1 or more allowed")
         try:
-            return run(self.program, {name: batch}, compute)
+            return run(self.skeleton, {name: batch}, self._products.compute)
         except UsageError:
             raise
         except WRONG as error:
