@@ -486,7 +486,7 @@ def _usual_deviation(like: Tensor, shape: Sequence[int]) -> Tensor:
 def _described(layer: Generated) -> str:
     spec = layer.spec
     bits = "-".join(str(spec.bits[name]) for name in FACTORS)
-    return f"bases {spec.base_in}-{spec.base_out} of bits {bits}, {spec.quantizer}"
+    return f"bases {spec.base_in}-{spec.base_out} of bits {bits}, {spec.quantizer}, {layer.mode}"
 
 
 def _refuse_weight() -> None:

@@ -139,6 +139,7 @@ def test_copies_keep_it() -> None:
     use_mode(net, "factored")
     for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert [layer.mode for _, layer in generated_layers(other)] == ["factored"] * 4
+        assert "bits 3-6-3, dorefa_sym, factored\n" in repr(other[3])
     assert network()[3].mode == "generated"
 
 
