@@ -143,8 +143,9 @@ def test_copies_keep_it() -> None:
     assert network()[3].mode == "generated"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-@pytest.mark.parametrize("mode", ["factored", pytest.param("two_stage", marks=pytest.mark.long)])
+@pytest.mark.parametrize("mode", WITHOUT_WEIGHT)
 def test_compiles_whole(mode: Mode) -> None:
     net = network().float()
     use_mode(net, mode)
