@@ -304,7 +304,8 @@ PackedConvolution = _backend.PackedConvolution
 #   max_pool(x, kernel, stride, padding), average_pool(x, kernel, stride, padding, counts_padding)
 #   mean(x)                                          of all pixels: (1, 1, C)
 #   add(x, y, low=-inf, high=inf), concatenate(values)            along channels
-#   shape(value); num_bytes: of all weights held, each once
+#   shape(value)
+#   num_bytes: of the weights held, each once; num_bytes_read: of those that the steps read
 # A linear layer is a dense convolution of the kernel 1x1, or of one as large as the image.
 LayerTable = _backend.LayerTable
 
@@ -322,8 +323,9 @@ def run_layers(
     """Compute values of a layer table for images `[N, H, W, C]`.
 
     outputs: an array for each of the values, which are no inputs. images_at_once: so many images
-    go through all steps together; a copy of the weights is read for each time. Threads share
-    images; the results depend neither on their number nor on images_at_once. Raises UsageError.
+    go through all steps together, by default 2; the weights are read for each time. Threads share
+    images, or rows of an image if there are fewer; the results depend neither on their number nor
+    on images_at_once. Raises UsageError.
     """
     _backend.run_layers(table, inputs, values, outputs, images_at_once, variant, num_threads)
 

@@ -338,7 +338,8 @@ void register_factored(py::module_& module) {
             return std::make_tuple(shape.height, shape.width, shape.channels);
           },
           py::arg("value"))
-      .def_property_readonly("num_bytes", &LayerTable::num_bytes);
+      .def_property_readonly("num_bytes", &LayerTable::num_bytes)
+      .def_property_readonly("num_bytes_read", &LayerTable::num_bytes_read);
   module.def("run_layers", &run_layers, py::arg("table"), py::arg("inputs"), py::arg("values"),
              py::arg("outputs"), py::arg("images_at_once").noconvert(), py::arg("variant"),
              py::arg("num_threads").noconvert());

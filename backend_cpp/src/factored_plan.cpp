@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "factored/plan.h"
 #include "factored/unit.h"
@@ -16,12 +17,12 @@ struct Place {
 
 // `place(column, depth)` of the columns that there are; the others are zeros.
 template <class Has, class PlaceOf>
-PackedPart packed(const Factor& factor, std::size_t num_columns, std::size_t depth, const Has& has,
-                  const PlaceOf& place) {
-  auto made = std::make_shared<Packed>();
-  made->num_blocks = whole_blocks(num_columns) / kBlock;
-  made->depth = depth;
-  const std::size_t size = made->size();
+Packed packed(const Factor& factor, std::size_t num_columns, std::size_t depth, const Has& has,
+              const PlaceOf& place) {
+  Packed made;
+  made.num_blocks = whole_blocks(num_columns) / kBlock;
+  made.depth = depth;
+  const std::size_t size = made.size();
   const auto fill = [&](const auto* from, auto& to) {
     to.assign(size, 0);
     for (std::size_t column = 0; column < num_columns; ++column) {
@@ -31,31 +32,31 @@ PackedPart packed(const Factor& factor, std::size_t num_columns, std::size_t dep
     }
   };
   if (factor.numbers != nullptr) {
-    fill(factor.numbers, made->numbers);
+    fill(factor.numbers, made.numbers);
     return made;
   }
   if (factor.bytes != nullptr) {
-    fill(factor.bytes, made->bytes);
+    fill(factor.bytes, made.bytes);
   } else {
-    fill(factor.words, made->words);
+    fill(factor.words, made.words);
   }
-  made->scales.assign(made->num_blocks * kBlock, 0.0f);
+  made.scales.assign(made.num_blocks * kBlock, 0.0f);
   for (std::size_t column = 0; column < num_columns && depth > 0; ++column) {
     if (!has(column)) continue;
-    made->scales[column] = factor.scales[factor.num_scales == 1 ? 0 : place(column, 0).first_axis];
+    made.scales[column] = factor.scales[factor.num_scales == 1 ? 0 : place(column, 0).first_axis];
   }
   return made;
 }
 
 template <class PlaceOf>
-PackedPart packed(const Factor& factor, std::size_t num_columns, std::size_t depth,
-                  const PlaceOf& place) {
+Packed packed(const Factor& factor, std::size_t num_columns, std::size_t depth,
+              const PlaceOf& place) {
   return packed(factor, num_columns, depth, [](std::size_t) { return true; }, place);
 }
 
 // Outputs [first, first + count) of a weight [outputs, inputs, kernel], a pixel's inputs together.
-PackedPart packed_dense(const Factor& weight, std::size_t first, std::size_t count,
-                        std::size_t inputs, const Pair& kernel) {
+Packed packed_dense(const Factor& weight, std::size_t first, std::size_t count, std::size_t inputs,
+                    const Pair& kernel) {
   const std::size_t area = kernel.rows * kernel.columns;
   return packed(weight, count, area * inputs, [=](std::size_t column, std::size_t i) {
     const std::size_t output = first + column;
@@ -64,8 +65,8 @@ PackedPart packed_dense(const Factor& weight, std::size_t first, std::size_t cou
 }
 
 // Bases [first, first + count); the kernels of a row of places come one after the other.
-PackedPart packed_basis(const Factor& basis, std::size_t first, std::size_t count,
-                        std::size_t num_kernels, const Pair& kernel) {
+Packed packed_basis(const Factor& basis, std::size_t first, std::size_t count,
+                    std::size_t num_kernels, const Pair& kernel) {
   const std::size_t area = kernel.rows * kernel.columns;
   return packed(basis, count, area * num_kernels, [=](std::size_t column, std::size_t i) {
     const std::size_t base = first + column;
@@ -77,8 +78,8 @@ PackedPart packed_basis(const Factor& basis, std::size_t first, std::size_t coun
 }
 
 // Bases [first, first + count); the columns of each kernel are whole blocks.
-PackedPart packed_in(const Factor& coeff_in, std::size_t first, std::size_t count,
-                     std::size_t inputs, std::size_t num_kernels) {
+Packed packed_in(const Factor& coeff_in, std::size_t first, std::size_t count, std::size_t inputs,
+                 std::size_t num_kernels) {
   const std::size_t width = whole_blocks(count);
   return packed(
       coeff_in, num_kernels * width, inputs,
@@ -115,19 +116,9 @@ Pair Geometry::outputs(Pair size) const {
           along(size.columns, padding.columns, dilation.columns, kernel.columns, stride.columns)};
 }
 
-std::vector<PackedPart> Plan::parts() const {
-  std::vector<PackedPart> found;
-  for (const Stages& stages : groups) {
-    for (const PackedPart& part : {stages.in, stages.middle, stages.out}) {
-      if (part && std::find(found.begin(), found.end(), part) == found.end()) found.push_back(part);
-    }
-  }
-  return found;
-}
-
 std::size_t Plan::num_bytes() const {
   std::size_t total = 0;
-  for (const PackedPart& part : parts()) total += part->num_bytes();
+  for (const Packed& part : parts) total += part.num_bytes();
   for (const Stages& stages : groups) total += stages.bias.size() * sizeof(float);
   return total;
 }
@@ -143,15 +134,15 @@ Plan dense_plan(const Factor& weight, const float* bias, std::size_t num_inputs,
   plan.is_depthwise = geometry.num_groups > 1 && inputs == 1 && outputs == 1;
   if (plan.is_depthwise) {
     plan.middle_width = whole_blocks(num_outputs);
-    plan.groups.push_back({nullptr, packed_basis(weight, 0, num_outputs, 1, geometry.kernel),
-                           nullptr, bias_of(bias, 0, num_outputs)});
+    plan.parts.push_back(packed_basis(weight, 0, num_outputs, 1, geometry.kernel));
+    plan.groups.push_back({std::nullopt, 0, std::nullopt, bias_of(bias, 0, num_outputs)});
     return plan;
   }
   plan.middle_width = whole_blocks(outputs);
   for (std::size_t group = 0; group < geometry.num_groups; ++group) {
     const std::size_t first = group * outputs;
-    plan.groups.push_back({nullptr, packed_dense(weight, first, outputs, inputs, geometry.kernel),
-                           nullptr, bias_of(bias, first, outputs)});
+    plan.parts.push_back(packed_dense(weight, first, outputs, inputs, geometry.kernel));
+    plan.groups.push_back({std::nullopt, group, std::nullopt, bias_of(bias, first, outputs)});
   }
   return plan;
 }
@@ -171,6 +162,10 @@ Plan factored_plan(const Factors& factors, const float* bias, std::size_t num_in
   const bool is_shared = factors.coeff_out != nullptr;
   const std::size_t bases = is_shared ? factors.num_bases : outputs;
   plan.middle_width = whole_blocks(bases);
+  const auto add = [&](Packed part) {
+    plan.parts.push_back(std::move(part));
+    return plan.parts.size() - 1;
+  };
   for (std::size_t group = 0; group < geometry.num_groups; ++group) {
     Stages stages;
     const std::size_t first = is_shared ? 0 : group * outputs;
@@ -178,18 +173,18 @@ Plan factored_plan(const Factors& factors, const float* bias, std::size_t num_in
       stages.in = plan.groups[0].in;
       stages.middle = plan.groups[0].middle;
     } else if (factors.coeff_in != nullptr) {
-      stages.in = packed_in(*factors.coeff_in, first, bases, inputs, factors.num_kernels);
+      stages.in = add(packed_in(*factors.coeff_in, first, bases, inputs, factors.num_kernels));
       stages.middle =
-          packed_basis(factors.basis, first, bases, factors.num_kernels, geometry.kernel);
+          add(packed_basis(factors.basis, first, bases, factors.num_kernels, geometry.kernel));
     } else {
-      stages.middle = packed_dense(factors.basis, first, bases, inputs, geometry.kernel);
+      stages.middle = add(packed_dense(factors.basis, first, bases, inputs, geometry.kernel));
     }
     if (is_shared) {
-      stages.out =
-          packed(*factors.coeff_out, outputs, bases, [=](std::size_t column, std::size_t i) {
-            const std::size_t output = group * outputs + column;
-            return Place{output * bases + i, output};
-          });
+      const auto place = [=](std::size_t column, std::size_t i) {
+        const std::size_t output = group * outputs + column;
+        return Place{output * bases + i, output};
+      };
+      stages.out = add(packed(*factors.coeff_out, outputs, bases, place));
     }
     stages.bias = bias_of(bias, group * outputs, outputs);
     plan.groups.push_back(std::move(stages));

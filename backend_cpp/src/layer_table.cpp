@@ -25,6 +25,37 @@ std::size_t rounded(std::size_t size) {
   return (size + kMultiple - 1) / kMultiple * kMultiple;
 }
 
+// A number that no size in memory comes near.
+constexpr double kMostNumbers = 1e12;
+
+// The windows over an image, one or more.
+Pair outputs_of(const factored::Geometry& windows, const ImageShape& from) {
+  const Pair made = windows.outputs({from.height, from.width});
+  if (made.rows > 0 && made.columns > 0) return made;
+  const auto least = [](std::size_t kernel, std::size_t dilation, std::size_t padding) {
+    const std::size_t reach = dilation * (kernel - 1) + 1;
+    return std::to_string(std::max<std::size_t>(reach - std::min(reach, 2 * padding), 1));
+  };
+  throw UsageError(
+      "x: " + text_of(from) + "; allowed are images of " +
+      least(windows.kernel.rows, windows.dilation.rows, windows.padding.rows) + "x" +
+      least(windows.kernel.columns, windows.dilation.columns, windows.padding.columns) +
+      " and more for the kernel");
+}
+
+// So that no size of memory wraps around.
+void require_size(const factored::Plan& plan, const ImageShape& from) {
+  const Pair& padding = plan.geometry.padding;
+  const double rows = static_cast<double>(from.height) + 2.0 * static_cast<double>(padding.rows);
+  const double columns =
+      static_cast<double>(from.width) + 2.0 * static_cast<double>(padding.columns);
+  const double channels = static_cast<double>(plan.num_inputs) +
+                          static_cast<double>(plan.num_outputs) +
+                          static_cast<double>((plan.num_kernels + 1) * plan.middle_width);
+  if (rows * columns * channels < kMostNumbers) return;
+  throw UsageError("padding: makes more than 10^12 numbers; allowed are fewer");
+}
+
 bool is_same(const ImageShape& a, const ImageShape& b) {
   return a.height == b.height && a.width == b.width && a.channels == b.channels;
 }
@@ -62,8 +93,10 @@ struct LayerTable::Places {
   std::vector<const float*> inputs;  // by value; null: no input
   std::vector<float*> outputs;       // by value; null: not wanted
   std::vector<std::size_t> offsets;  // by value
-  std::size_t scratch;               // offset of the steps' scratch
-  std::size_t size;                  // of the memory
+  std::size_t scratch;               // offset of the steps' scratch, one for each member
+  std::size_t scratch_size;
+
+  std::size_t size(std::size_t num_members) const { return scratch + num_members * scratch_size; }
 };
 
 LayerTable::LayerTable(const std::vector<ImageShape>& inputs)
@@ -76,7 +109,6 @@ ImageShape LayerTable::shape(Value value) const {
 }
 
 LayerTable::Value LayerTable::append(Step step, ImageShape made) {
-  if (made.size() == 0) throw UsageError("x: the step makes no numbers; allowed is a larger image");
   steps_.push_back(std::move(step));
   shapes_.push_back(made);
   return shapes_.size() - 1;
@@ -89,7 +121,8 @@ LayerTable::Value LayerTable::convolution(ConvolutionPlan plan, Value x, const V
     throw UsageError("x: " + text_of(from) + "; allowed are " + std::to_string(plan->num_inputs) +
                      " channels, those of the convolution");
   }
-  const Pair size = plan->geometry.outputs({from.height, from.width});
+  const Pair size = outputs_of(plan->geometry, from);
+  require_size(*plan, from);
   const ImageShape made{size.rows, size.columns, plan->num_outputs};
   if (residual != nullptr && !is_same(shape(*residual), made)) {
     throw UsageError("residual: " + text_of(shape(*residual)) + "; allowed is " + text_of(made));
@@ -99,8 +132,8 @@ LayerTable::Value LayerTable::convolution(ConvolutionPlan plan, Value x, const V
   step.inputs = {x};
   if (residual != nullptr) step.inputs.push_back(*residual);
   step.bounds = bounds;
-  step.merges_images = plan->geometry.is_pointwise();
-  if (made.size() > 0) step.layout = factored::layout_of(*plan, {from.height, from.width});
+  step.layout = factored::layout_of(*plan, {from.height, from.width});
+  step.merges_images = plan->geometry.is_pointwise() && step.layout.reads_input;
   step.plan = std::move(plan);
   return append(std::move(step), made);
 }
@@ -112,7 +145,7 @@ LayerTable::Value LayerTable::append_pool(Kind kind, Value x, const PoolGeometry
   windows.kernel = geometry.kernel;
   windows.stride = geometry.stride;
   windows.padding = geometry.padding;
-  const Pair made = windows.outputs({from.height, from.width});
+  const Pair made = outputs_of(windows, from);
   Step step{};
   step.kind = kind;
   step.inputs = {x};
@@ -171,6 +204,12 @@ std::size_t LayerTable::num_bytes() const {
   return total;
 }
 
+std::size_t LayerTable::num_bytes_read() const {
+  std::size_t total = 0;
+  for (const Step& step : steps_) total += step.plan ? step.plan->num_bytes() : 0;
+  return total;
+}
+
 LayerTable::Places LayerTable::places_of(const Call& call, std::size_t num_images) const {
   Places places{};
   places.inputs.assign(shapes_.size(), nullptr);
@@ -185,7 +224,6 @@ LayerTable::Places LayerTable::places_of(const Call& call, std::size_t num_image
     for (const Value input : steps_[i].inputs) last[input] = i + 1;
   }
   Used used;
-  std::size_t scratch = 0;
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     const Value made = num_inputs_ + i;
     if (places.outputs[made] == nullptr) {
@@ -195,79 +233,106 @@ LayerTable::Places LayerTable::places_of(const Call& call, std::size_t num_image
       const bool is_over = last[value] == i + 1 || (value == made && last[value] == 0);
       if (is_over && places.offsets[value] != kNowhere) used.give_back(places.offsets[value]);
     }
-    if (steps_[i].plan) scratch = std::max(scratch, steps_[i].layout.scratch);
+    places.scratch_size = std::max(places.scratch_size, steps_[i].layout.scratch);
   }
   places.scratch = used.most();
-  places.size = used.most() + scratch;
   return places;
 }
 
-void LayerTable::run_some(const factored::Unit& unit, const Places& places, std::size_t first,
-                          std::size_t count, float* memory) const {
+// Of the images of a step.
+struct LayerTable::Arrays {
+  std::size_t num_images;
+  std::vector<const float*> inputs;  // like the step's
+  std::vector<ImageShape> shapes;    // of them
+  float* out;
+  ImageShape made;
+  float* scratch;
+};
+
+void LayerTable::run_some(const factored::Unit& unit, const Places& places, const Images& images,
+                          float* memory, const Member& member) const {
   const auto result = [&](Value value) {
-    return places.outputs[value] != nullptr ? places.outputs[value] + first * shapes_[value].size()
-                                            : memory + places.offsets[value];
+    return places.outputs[value] != nullptr
+               ? places.outputs[value] + images.first * shapes_[value].size()
+               : memory + places.offsets[value];
   };
-  const auto input = [&](Value value) {
-    return places.inputs[value] != nullptr ? places.inputs[value] + first * shapes_[value].size()
-                                           : static_cast<const float*>(result(value));
-  };
-  float* scratch = memory + places.scratch;
+  Arrays arrays{};
+  arrays.num_images = images.count;
+  arrays.scratch = memory + places.scratch + member.index * places.scratch_size;
   for (std::size_t i = 0; i < steps_.size(); ++i) {
-    const Step& step = steps_[i];
-    const Value made = num_inputs_ + i;
-    const ImageShape& from = shapes_[step.inputs[0]];
-    const ImageShape& to = shapes_[made];
-    const float* x = input(step.inputs[0]);
-    float* out = result(made);
-    switch (step.kind) {
-      case Kind::kConvolution: {
-        const float* residual = step.inputs.size() > 1 ? input(step.inputs[1]) : nullptr;
-        factored::expand(unit, *step.plan, step.layout, scratch);
-        for (std::size_t image = 0; image < count; ++image) {
-          factored::convolve(unit, *step.plan, step.layout, x + image * from.size(),
-                             residual == nullptr ? nullptr : residual + image * to.size(),
-                             out + image * to.size(), step.bounds, 0, to.height, scratch);
-        }
-        break;
+    arrays.inputs.clear();
+    arrays.shapes.clear();
+    for (const Value value : steps_[i].inputs) {
+      const float* given = places.inputs[value];
+      arrays.inputs.push_back(given == nullptr ? result(value)
+                                               : given + images.first * shapes_[value].size());
+      arrays.shapes.push_back(shapes_[value]);
+    }
+    arrays.out = result(num_inputs_ + i);
+    arrays.made = shapes_[num_inputs_ + i];
+    run_step(unit, steps_[i], arrays, member);
+    member.meet();
+  }
+}
+
+void LayerTable::run_step(const factored::Unit& unit, const Step& step, const Arrays& arrays,
+                          const Member& member) const {
+  const ImageShape& from = arrays.shapes[0];
+  const ImageShape& made = arrays.made;
+  const float* x = arrays.inputs[0];
+  switch (step.kind) {
+    case Kind::kConvolution: {
+      factored::expand(unit, *step.plan, step.layout, arrays.scratch);
+      const float* residual = arrays.inputs.size() > 1 ? arrays.inputs[1] : nullptr;
+      const std::size_t count = step.merges_images ? 1 : arrays.num_images;
+      const std::size_t rows = made.height * (step.merges_images ? arrays.num_images : 1);
+      for (std::size_t image = 0; image < count; ++image) {
+        factored::convolve(unit, *step.plan, step.layout, x + image * from.size(),
+                           residual == nullptr ? nullptr : residual + image * made.size(),
+                           arrays.out + image * made.size(), step.bounds, member.begin(rows),
+                           member.end(rows), arrays.scratch);
       }
-      case Kind::kMaxPool:
-      case Kind::kAveragePool:
-        for (std::size_t image = 0; image < count; ++image) {
-          const PoolGeometry& pool = step.pool;
-          const factored::Pool task{x + image * from.size(),
-                                    from.height,
-                                    from.width,
-                                    from.channels,
-                                    pool.kernel.rows,
-                                    pool.kernel.columns,
-                                    pool.stride.rows,
-                                    pool.stride.columns,
-                                    pool.padding.rows,
-                                    pool.padding.columns,
-                                    to.height,
-                                    to.width,
-                                    step.counts_padding,
-                                    out + image * to.size()};
-          (step.kind == Kind::kMaxPool ? unit.max_pool : unit.average_pool)(task);
+      return;
+    }
+    case Kind::kMaxPool:
+    case Kind::kAveragePool: {
+      const PoolGeometry& pool = step.pool;
+      const auto run = step.kind == Kind::kMaxPool ? unit.max_pool : unit.average_pool;
+      for (std::size_t image = 0; image < arrays.num_images; ++image) {
+        const factored::Pool task{x + image * from.size(),
+                                  from.height,
+                                  from.width,
+                                  from.channels,
+                                  pool.kernel.rows,
+                                  pool.kernel.columns,
+                                  pool.stride.rows,
+                                  pool.stride.columns,
+                                  pool.padding.rows,
+                                  pool.padding.columns,
+                                  made.width,
+                                  step.counts_padding,
+                                  arrays.out + image * made.size()};
+        run(task, member.begin(made.height), member.end(made.height));
+      }
+      return;
+    }
+    case Kind::kAdd: {
+      const std::size_t size = arrays.num_images * made.size();
+      const std::size_t begin = member.begin(size);
+      unit.add(x + begin, arrays.inputs[1] + begin, member.end(size) - begin, step.bounds.low,
+               step.bounds.high, arrays.out + begin);
+      return;
+    }
+    case Kind::kConcatenate: {
+      const std::size_t pixels = arrays.num_images * made.height * made.width;
+      std::size_t channel = 0;
+      for (std::size_t i = 0; i < arrays.inputs.size(); ++i) {
+        const std::size_t channels = arrays.shapes[i].channels;
+        for (std::size_t pixel = member.begin(pixels); pixel < member.end(pixels); ++pixel) {
+          std::memcpy(arrays.out + pixel * made.channels + channel,
+                      arrays.inputs[i] + pixel * channels, channels * sizeof(float));
         }
-        break;
-      case Kind::kAdd:
-        unit.add(x, input(step.inputs[1]), count * to.size(), step.bounds.low, step.bounds.high,
-                 out);
-        break;
-      case Kind::kConcatenate: {
-        std::size_t channel = 0;
-        for (const Value value : step.inputs) {
-          const std::size_t channels = shapes_[value].channels;
-          const float* part = input(value);
-          for (std::size_t pixel = 0; pixel < count * to.height * to.width; ++pixel) {
-            std::memcpy(out + pixel * to.channels + channel, part + pixel * channels,
-                        channels * sizeof(float));
-          }
-          channel += channels;
-        }
-        break;
+        channel += channels;
       }
     }
   }
@@ -290,6 +355,11 @@ std::vector<LayerTable::Memory> LayerTable::take_memories(std::size_t count,
   return taken;
 }
 
+void LayerTable::keep_memories(std::vector<Memory> memories) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (Memory& memory : memories) memories_.push_back(std::move(memory));
+}
+
 void LayerTable::run(const Call& call, const Run& run) const {
   const factored::Unit& unit = factored::unit_of(run.variant);
   if (call.num_images == 0) return;
@@ -298,8 +368,22 @@ void LayerTable::run(const Call& call, const Run& run) const {
   const std::size_t share = (call.num_images + threads - 1) / threads;
   const std::size_t at_once = std::min(call.images_at_once, share);
   const Places places = places_of(call, at_once);
+  if (call.num_images < threads) {  // threads share the rows of an image
+    const auto tallest = [](const ImageShape& a, const ImageShape& b) {
+      return a.height < b.height;
+    };
+    const std::size_t rows = std::max_element(shapes_.begin(), shapes_.end(), tallest)->height;
+    const std::size_t num_members = std::min(threads, rows);
+    std::vector<Memory> memories = take_memories(1, places.size(num_members));
+    parallel_members(num_members, [&](const Member& member) {
+      for (std::size_t image = 0; image < call.num_images; ++image) {
+        run_some(unit, places, {image, 1}, memories[0].data(), member);
+      }
+    });
+    return keep_memories(std::move(memories));
+  }
   const std::size_t num_items = (call.num_images + at_once - 1) / at_once;
-  std::vector<Memory> memories = take_memories(std::min(threads, num_items), places.size);
+  std::vector<Memory> memories = take_memories(std::min(threads, num_items), places.size(1));
   std::mutex mutex;  // of the memories that no item uses now
   parallel_items(num_items, 1, run.num_threads, [&](std::size_t item) {
     Memory memory;
@@ -309,12 +393,12 @@ void LayerTable::run(const Call& call, const Run& run) const {
       memories.pop_back();
     }
     const std::size_t first = item * at_once;
-    run_some(unit, places, first, std::min(at_once, call.num_images - first), memory.data());
+    const Images images{first, std::min(at_once, call.num_images - first)};
+    run_some(unit, places, images, memory.data(), {0, 1});
     const std::lock_guard<std::mutex> lock(mutex);
     memories.push_back(std::move(memory));
   });
-  const std::lock_guard<std::mutex> lock(mutex_);
-  for (Memory& memory : memories) memories_.push_back(std::move(memory));
+  keep_memories(std::move(memories));
 }
 
 }  // namespace quantlab

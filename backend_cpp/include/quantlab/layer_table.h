@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "factored/factored.h"
+#include "quantlab/parallel.h"
 #include "quantlab/run.h"
 
 namespace quantlab {
@@ -49,6 +50,9 @@ class LayerTable {
   std::size_t num_values() const { return shapes_.size(); }
   // Of the weights of all plans, each once.
   std::size_t num_bytes() const;
+  // Of the weights that the steps read one after the other; a run reads them again for each time
+  // that some images go through all steps.
+  std::size_t num_bytes_read() const;
 
   struct Call {
     std::vector<const float*> inputs;
@@ -73,18 +77,27 @@ class LayerTable {
     factored::Layout layout;
     PoolGeometry pool;
     bool counts_padding;
-    bool merges_images;  // a convolution that takes the images as one
+    bool merges_images;  // a convolution that takes images as one with more rows
   };
 
   using Memory = AlignedVector<float>;
   struct Places;
+  struct Arrays;
+
+  struct Images {
+    std::size_t first;
+    std::size_t count;
+  };
 
   Value append(Step step, ImageShape made);
   Value append_pool(Kind kind, Value x, const PoolGeometry& geometry, bool counts_padding);
   Places places_of(const Call& call, std::size_t num_images) const;
-  void run_some(const factored::Unit& unit, const Places& places, std::size_t first,
-                std::size_t count, float* memory) const;
+  void run_some(const factored::Unit& unit, const Places& places, const Images& images,
+                float* memory, const Member& member) const;
+  void run_step(const factored::Unit& unit, const Step& step, const Arrays& arrays,
+                const Member& member) const;
   std::vector<Memory> take_memories(std::size_t count, std::size_t size) const;
+  void keep_memories(std::vector<Memory> memories) const;
 
   std::size_t num_inputs_;
   std::vector<ImageShape> shapes_;

@@ -68,4 +68,37 @@ void parallel_items(std::size_t count, std::size_t least, int num_threads, const
   for (std::size_t item = 0; item < count; ++item) body(item);
 }
 
+// One of the threads that go through the same steps.
+struct Member {
+  std::size_t index;
+  std::size_t count;
+
+  // The part of `size` items that is this member's: [begin, end).
+  std::size_t begin(std::size_t size) const { return size * index / count; }
+  std::size_t end(std::size_t size) const { return size * (index + 1) / count; }
+
+  // Waits until all members are here.
+  void meet() const {
+#if defined(_OPENMP)
+    if (count > 1) {
+#pragma omp barrier
+    }
+#endif
+  }
+};
+
+// Calls `body(member)` on each of up to `num_threads` threads at the same time.
+template <class Body>
+void parallel_members(std::size_t num_threads, const Body& body) {
+#if defined(_OPENMP)
+  if (num_threads > 1) {
+#pragma omp parallel num_threads(static_cast<int>(num_threads))
+    body(Member{static_cast<std::size_t>(omp_get_thread_num()),
+                static_cast<std::size_t>(omp_get_num_threads())});
+    return;
+  }
+#endif
+  body(Member{0, 1});
+}
+
 }  // namespace quantlab

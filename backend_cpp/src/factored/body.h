@@ -31,33 +31,44 @@ class Places {
  public:
   Places(const Product& task, std::size_t window)
       : task_(task),
-        left_(task.windows.num_columns - window % task.windows.num_columns),
-        row_(place_of(window / task.windows.num_columns, 0)),
-        next_(place_of(window / task.windows.num_columns, window % task.windows.num_columns)) {}
+        row_(window / task.windows.num_columns),
+        column_(window % task.windows.num_columns) {}
 
-  Place next() {
-    const Place place = next_;
-    next_.x += task_.windows.column;
-    next_.out += task_.out_column;
-    if (--left_ == 0) {
-      left_ = task_.windows.num_columns;
-      row_.x += task_.windows.row;
-      row_.out += task_.out_row;
-      next_ = row_;
+  template <int kRows>
+  void take(std::size_t (&x)[kRows], std::size_t (&out)[kRows]) {
+    Place place = here();
+    if (column_ + kRows <= task_.windows.num_columns) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        x[r] = place.x + r * task_.windows.column;
+        out[r] = place.out + r * task_.out_column;
+      }
+      column_ += kRows;
+      return;
     }
-    return place;
+    for (int r = 0; r < kRows; ++r) {
+      if (column_ == task_.windows.num_columns) {
+        column_ = 0;
+        ++row_;
+        place = here();
+      }
+      x[r] = place.x;
+      out[r] = place.out;
+      place.x += task_.windows.column;
+      place.out += task_.out_column;
+      ++column_;
+    }
   }
 
  private:
-  Place place_of(std::size_t row, std::size_t column) const {
-    return {row * task_.windows.row + column * task_.windows.column,
-            row * task_.out_row + column * task_.out_column};
+  Place here() const {
+    return {row_ * task_.windows.row + column_ * task_.windows.column,
+            row_ * task_.out_row + column_ * task_.out_column};
   }
 
   const Product& task_;
-  std::size_t left_;  // windows in this row
-  Place row_;
-  Place next_;
+  std::size_t row_;
+  std::size_t column_;
 };
 
 // What begins and ends the sums of a tile of `kRows` windows and `kVectors` vectors of outputs.
@@ -128,17 +139,17 @@ void tile(const Product& task, std::size_t block, Places& places) {
   constexpr int kVectors = kBlocks * kParts;
   const std::size_t block_weights = task.windows.num_spans * task.span * kBlock;
   const float* weights = task.weights + block * block_weights;
+  std::size_t x[kRows];
+  std::size_t out[kRows];
+  places.take(x, out);
   Sums<kRows, kVectors> sums{task, block * kBlock, {}, {}};
-  const float* x[kRows];
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
-    const Place place = places.next();
-    x[r] = task.x + place.x;
-    sums.out[r] = place.out;
-  }
+  for (int r = 0; r < kRows; ++r) sums.out[r] = out[r];
   sums.start();
   for (std::size_t span = 0; span < task.windows.num_spans; ++span) {
-    const std::size_t offset = task.windows.spans[span];
+    const float* from[kRows];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) from[r] = task.x + task.windows.spans[span] + x[r];
     for (std::size_t i = 0; i < task.span; ++i) {
       Floats w[kVectors];
 #pragma GCC unroll 16
@@ -147,7 +158,7 @@ void tile(const Product& task, std::size_t block, Places& places) {
       }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        const Floats input = Floats::splat(x[r][offset + i]);
+        const Floats input = Floats::splat(from[r][i]);
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v) sums.total[r][v].add_product(input, w[v]);
       }
@@ -357,9 +368,9 @@ inline Range inside(std::size_t window, std::size_t stride, std::size_t padding,
 }
 
 template <class Window>
-void over_pools(const Pool& task, const Window& window) {
-  float* out = task.out;
-  for (std::size_t row = 0; row < task.num_rows; ++row) {
+void over_pools(const Pool& task, std::size_t begin, std::size_t end, const Window& window) {
+  float* out = task.out + begin * task.num_columns * task.channels;
+  for (std::size_t row = begin; row < end; ++row) {
     const Range rows =
         inside(row, task.stride_rows, task.padding_rows, task.kernel_rows, task.height);
     for (std::size_t column = 0; column < task.num_columns; ++column) {
@@ -386,15 +397,15 @@ inline Floats pooled(const Pool& task, Range rows, Range columns, std::size_t c,
   return start;
 }
 
-inline void max_pool_over(const Pool& task) {
-  over_pools(task, [&](Range rows, Range columns, std::size_t c, std::size_t count) {
+inline void max_pool_over(const Pool& task, std::size_t begin, std::size_t end) {
+  over_pools(task, begin, end, [&](Range rows, Range columns, std::size_t c, std::size_t count) {
     return pooled(task, rows, columns, c, count, Floats::splat(-__builtin_inff()),
                   [](Floats a, Floats b) { return a.larger(b); });
   });
 }
 
-inline void average_pool_over(const Pool& task) {
-  over_pools(task, [&](Range rows, Range columns, std::size_t c, std::size_t count) {
+inline void average_pool_over(const Pool& task, std::size_t begin, std::size_t end) {
+  over_pools(task, begin, end, [&](Range rows, Range columns, std::size_t c, std::size_t count) {
     const std::size_t size = task.counts_padding
                                  ? task.kernel_rows * task.kernel_columns
                                  : (rows.last - rows.first) * (columns.last - columns.first);

@@ -38,11 +38,9 @@ struct Call {
   Bounds bounds;
   float* scratch;
 
-  const float* weights(const PackedPart& part) const {
-    if (!part->is_coded()) return part->numbers.data();
-    const std::vector<PackedPart> parts = plan.parts();
-    const auto found = std::find(parts.begin(), parts.end(), part);
-    return scratch + layout.part_offsets[static_cast<std::size_t>(found - parts.begin())];
+  const float* weights(std::size_t part) const {
+    const Packed& packed = plan.parts[part];
+    return packed.is_coded() ? scratch + layout.part_offsets[part] : packed.numbers.data();
   }
 };
 
@@ -56,8 +54,7 @@ Product unbounded() {
 // The stage that writes the outputs of rows from `row` on.
 void write_outputs(const Call& call, std::size_t row, Product& task) {
   const std::size_t channels = call.plan.num_outputs;
-  const std::size_t outputs =
-      call.plan.is_depthwise ? channels : channels / call.plan.groups.size();
+  const std::size_t outputs = call.plan.group_outputs();
   const std::size_t place = row * call.layout.output.columns * channels + call.group * outputs;
   task.bias = call.stages.bias.empty() ? nullptr : call.stages.bias.data();
   task.num_outputs = outputs;
@@ -73,8 +70,7 @@ void write_outputs(const Call& call, std::size_t row, Product& task) {
 void fill_rows(const Call& call, std::size_t begin, std::size_t end, float* to) {
   const Plan& plan = call.plan;
   const Layout& layout = call.layout;
-  const std::size_t inputs =
-      plan.is_depthwise ? plan.num_inputs : plan.num_inputs / plan.groups.size();
+  const std::size_t inputs = plan.group_inputs();
   const std::size_t row = layout.input.columns * plan.num_inputs;
   const float* from = call.x + begin * row + call.group * inputs;
   const std::size_t to_row = layout.middle_columns * layout.middle_channels;
@@ -85,7 +81,7 @@ void fill_rows(const Call& call, std::size_t begin, std::size_t end, float* to) 
     task.x = from;
     task.windows = {end - begin, layout.input.columns, 0, row, plan.num_inputs, &first, 1};
     task.span = inputs;
-    task.weights = call.weights(call.stages.in);
+    task.weights = call.weights(*call.stages.in);
     task.num_outputs = layout.middle_channels;
     task.out = to;
     task.out_row = to_row;
@@ -180,8 +176,7 @@ void run_strip(const Call& call, const float* middle, std::size_t begin, std::si
   } else {
     write_outputs(call, begin, task);
   }
-  const bool has_channels = plan.num_kernels > 0 || plan.is_depthwise;
-  if (has_channels) {
+  if (plan.has_channels()) {
     const bool is_dense = plan.geometry.dilation.columns == 1;
     task.run = is_dense ? plan.geometry.kernel.columns : 1;
     task.stride = is_dense ? plan.geometry.stride.columns : 1;
@@ -194,8 +189,8 @@ void run_strip(const Call& call, const float* middle, std::size_t begin, std::si
   Product last = unbounded();
   last.x = bases;
   last.windows = {1, num_windows, 0, 0, plan.middle_width, &first, 1};
-  last.span = call.stages.out->depth;
-  last.weights = call.weights(call.stages.out);
+  last.span = plan.parts[*call.stages.out].depth;
+  last.weights = call.weights(*call.stages.out);
   write_outputs(call, begin, last);
   call.unit.multiply(last, 0, num_windows);
 }
@@ -210,9 +205,7 @@ std::size_t peak(std::size_t repeats, const Run& run) { return unit_of(run.varia
 
 Layout layout_of(const Plan& plan, Pair input) {
   const Geometry& geometry = plan.geometry;
-  const bool has_channels = plan.num_kernels > 0 || plan.is_depthwise;
-  const std::size_t inputs =
-      plan.is_depthwise ? plan.num_inputs : plan.num_inputs / plan.groups.size();
+  const std::size_t inputs = plan.group_inputs();
   Layout layout{};
   layout.input = input;
   layout.output = geometry.outputs(input);
@@ -233,9 +226,9 @@ Layout layout_of(const Plan& plan, Pair input) {
                        (geometry.kernel.rows - 1) * geometry.dilation.rows + 1;
   // A row of the kernel is one span where its pixels are neighbors.
   const bool is_joined =
-      !has_channels && geometry.dilation.columns == 1 && layout.middle_channels == inputs;
+      !plan.has_channels() && geometry.dilation.columns == 1 && layout.middle_channels == inputs;
   const std::size_t in_row = is_joined ? 1 : geometry.kernel.columns;
-  layout.span = has_channels ? 1 : is_joined ? geometry.kernel.columns * inputs : inputs;
+  layout.span = plan.has_channels() ? 1 : is_joined ? geometry.kernel.columns * inputs : inputs;
   const std::size_t num_kernels = std::max<std::size_t>(plan.num_kernels, 1);
   for (std::size_t i = 0; i < geometry.kernel.rows; ++i) {
     for (std::size_t kernel = 0; kernel < num_kernels; ++kernel) {
@@ -246,9 +239,9 @@ Layout layout_of(const Plan& plan, Pair input) {
     }
   }
   std::size_t used = 0;
-  for (const PackedPart& part : plan.parts()) {
+  for (const Packed& part : plan.parts) {
     layout.part_offsets.push_back(used);
-    if (part->is_coded()) used += rounded(part->size());
+    if (part.is_coded()) used += rounded(part.size());
   }
   layout.middle_offset = used;
   if (!layout.reads_input) used += rounded(layout.middle_rows * row + kBehind);
@@ -259,9 +252,8 @@ Layout layout_of(const Plan& plan, Pair input) {
 }
 
 void expand(const Unit& unit, const Plan& plan, const Layout& layout, float* scratch) {
-  const std::vector<PackedPart> parts = plan.parts();
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const Packed& part = *parts[i];
+  for (std::size_t i = 0; i < plan.parts.size(); ++i) {
+    const Packed& part = plan.parts[i];
     if (!part.is_coded()) continue;
     const bool has_bytes = !part.bytes.empty();
     const Codes codes{has_bytes ? part.bytes.data() : nullptr,
@@ -279,12 +271,10 @@ void convolve(const Unit& unit, const Plan& plan, const Layout& layout, const fl
     const Call call{unit, plan,   layout, plan.groups[group], group, x, residual,
                     out,  bounds, scratch};
     if (layout.reads_input) {
-      const std::size_t inputs = plan.num_inputs / plan.groups.size();
+      const float* from = x + group * plan.group_inputs();
       for (std::size_t strip = begin; strip < end; strip += layout.strip) {
-        run_strip(
-            call,
-            x + strip * plan.geometry.stride.rows * row + (plan.is_depthwise ? 0 : group * inputs),
-            strip, std::min(strip + layout.strip, end));
+        run_strip(call, from + strip * plan.geometry.stride.rows * row, strip,
+                  std::min(strip + layout.strip, end));
       }
       continue;
     }

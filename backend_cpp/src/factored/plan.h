@@ -8,7 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <vector>
 
 #include "quantlab/aligned.h"
@@ -46,14 +46,12 @@ struct Packed {
   std::size_t num_bytes() const;
 };
 
-using PackedPart = std::shared_ptr<const Packed>;
-
-// The stages of a group; null for one that is absent. Groups may have parts in common.
+// The stages of a group: which of the plan's parts are their weights. Groups may share parts.
 struct Stages {
-  PackedPart in;              // U
-  PackedPart middle;          // B, or the dense weight
-  PackedPart out;             // V
-  AlignedVector<float> bias;  // of the last stage, in whole blocks; empty: zeros
+  std::optional<std::size_t> in;   // U
+  std::size_t middle;              // B, or the dense weight
+  std::optional<std::size_t> out;  // V
+  AlignedVector<float> bias;       // of the last stage, in whole blocks; empty: zeros
 };
 
 // What a convolution does with its input, whatever its weight.
@@ -76,9 +74,14 @@ struct Plan {
   std::size_t num_kernels = 0;   // of U for a base; 0 without U
   std::size_t middle_width = 0;  // columns of the middle stage in whole blocks
   bool is_depthwise = false;     // the middle stage has each channel alone, and is the only one
+  std::vector<Packed> parts;
   std::vector<Stages> groups;
 
-  std::vector<PackedPart> parts() const;  // each once
+  // Of a group as the stages see it: those of a depthwise plan are one.
+  std::size_t group_inputs() const { return num_inputs / groups.size(); }
+  std::size_t group_outputs() const { return num_outputs / groups.size(); }
+  // Whether the middle stage has each channel alone.
+  bool has_channels() const { return num_kernels > 0 || is_depthwise; }
   std::size_t num_bytes() const;
 };
 

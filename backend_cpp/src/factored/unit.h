@@ -48,8 +48,8 @@ struct Pool {
   std::size_t kernel_rows, kernel_columns;
   std::size_t stride_rows, stride_columns;
   std::size_t padding_rows, padding_columns;
-  std::size_t num_rows, num_columns;  // of windows
-  bool counts_padding;                // of averages
+  std::size_t num_columns;  // windows in a row
+  bool counts_padding;      // of averages
   float* out;
 };
 
@@ -57,10 +57,11 @@ struct Unit {
   void (*expand)(const Codes& codes, float* weights);
   // Windows [begin, end).
   void (*multiply)(const Product& task, std::size_t begin, std::size_t end);
-  // Rows [begin, end) of windows; up to 15 numbers behind a window are read too.
+  // Rows [begin, end) of windows, as all that follow; up to 15 numbers behind a window are read
+  // too.
   void (*multiply_channels)(const Product& task, std::size_t begin, std::size_t end);
-  void (*max_pool)(const Pool& task);
-  void (*average_pool)(const Pool& task);
+  void (*max_pool)(const Pool& task, std::size_t begin, std::size_t end);
+  void (*average_pool)(const Pool& task, std::size_t begin, std::size_t end);
   // out = clamp(x + y, low, high)
   void (*add)(const float* x, const float* y, std::size_t size, float low, float high, float* out);
   // Products of real numbers in registers alone, `repeats` times; returns how many.
