@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from quantlab.generation.factors import Factors
+from quantlab.generation.projection.parts import parts_of_bases
 from quantlab.generation.spec import FactorName
 
 
@@ -35,13 +36,14 @@ class Equations:
         diagonal = torch.diagonal(self.gram, dim1=1, dim2=2)
         weight = (ridge * diagonal.mean(1)).clamp(min=torch.finfo(self.gram.dtype).tiny)
         damped = self.gram + torch.diag_embed(weight[:, None].expand_as(diagonal))
-        right = self.right - self.gram @ near
+        right = (self.gram @ near).neg_().add_(self.right)
         change: Tensor = torch.linalg.solve(damped, right)
-        return near + change
+        return change.add_(near)
 
     def loss(self, rows: Tensor) -> Tensor:
         """Return the squared error of rows `[..., N, rows, columns]`, but for |W|^2: `[...]`."""
-        return (rows * (self.gram @ rows - 2 * self.right)).flatten(-3).sum(-1)
+        found = (self.gram @ rows).sub_(self.right, alpha=2).mul_(rows)
+        return found.flatten(-3).sum(-1)
 
 
 def present(factors: Factors) -> tuple[FactorName, ...]:
@@ -94,13 +96,17 @@ def with_rows(name: FactorName, factors: Factors, rows: Tensor) -> Factors:
 
 
 def _of_coeff_out(weight: Tensor, factors: Factors) -> Equations:
-    whole = factors.basis
-    if factors.coeff_in is not None:
-        whole = torch.bmm(factors.coeff_in, whole)
-    right = whole.flatten(1).to(weight.dtype) @ weight.flatten(1).T
     if factors.coeff_in is None:
         rows = factors.basis.flatten(1)
+        right = rows.to(weight.dtype) @ weight.flatten(1).T
         return Equations(gram=(rows @ rows.T)[None], right=right.double()[None])
+    right = torch.cat(
+        [
+            (factors.coeff_in[part] @ factors.basis[part]).flatten(1).to(weight.dtype)
+            @ weight.flatten(1).T
+            for part in parts_of_bases(weight, len(factors.basis))
+        ]
+    )
     terms = factors.coeff_in.shape[2]
     inputs = factors.coeff_in.mT.flatten(0, 1)
     kernels = factors.basis.flatten(0, 1)

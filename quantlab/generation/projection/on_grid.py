@@ -17,7 +17,8 @@ _INSIDE = 0.98
 
 @dataclass(frozen=True, kw_only=True)
 class OnGrid:
-    """codes, latent: float64, B as `[R, L, S]`; scales: one of each factor.
+    """codes: int32, of factors that are not rounded float64; latent: float32, of these float64; B as
+    `[R, L, S]`; scales: one of each factor, float64.
 
     latent lies in the cell of its code, half a step about the level, so that it is rounded to it.
     """
@@ -36,9 +37,9 @@ class OnGrid:
     ) -> "OnGrid":
         """Return it with one factor anew. rows: what was rounded."""
         return OnGrid(
-            codes=with_rows(name, self.codes, done.codes),
+            codes=with_rows(name, self.codes, done.codes.to(torch.int32)),
             scales={**self.scales, name: done.scale},
-            latent=with_rows(name, self.latent, _in_cells(rows, done, levels)),
+            latent=with_rows(name, self.latent, _in_cells(rows, done, levels).float()),
         )
 
     def with_free(self, name: FactorName, rows: Tensor) -> "OnGrid":
@@ -85,7 +86,10 @@ def _in_cells(rows: Tensor, done: Rounded, levels: Sequence[int]) -> Tensor:
     """Return the numbers of the cells of codes that are nearest to rows."""
     steps = torch.tensor(levels, dtype=rows.dtype, device=rows.device)
     halves = steps.diff() / 2 * _INSIDE
-    below, above = torch.cat([halves[:1], halves]), torch.cat([halves, halves[-1:]])
     index = torch.searchsorted(steps, done.codes.contiguous())
-    low, high = done.codes - below[index], done.codes + above[index]
-    return (rows / done.scale).clamp(low, high) * done.scale
+    found = rows / done.scale
+    low = torch.cat([halves[:1], halves])[index].neg_().add_(done.codes)
+    torch.maximum(found, low, out=found)
+    del low
+    high = torch.cat([halves, halves[-1:]])[index].add_(done.codes)
+    return torch.minimum(found, high, out=found).mul_(done.scale)

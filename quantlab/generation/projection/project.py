@@ -25,6 +25,7 @@ from quantlab.generation.spec import FactorName, MLGSpec
 Method = Literal["train", "svd", "als", "qals"]
 _ROUNDS = 6
 _LEAST = 1e-8  # of a scale
+_USUAL = (1e-4, 1e4)  # of the largest element: a copy in other units is not needed
 METHODS: tuple[Method, ...] = get_args(Method)
 
 
@@ -68,12 +69,15 @@ def _projected(
     seed: int,
     rounds: int | None,
 ) -> OnGrid:
-    size = view.abs().max()
+    size = torch.linalg.vector_norm(view, torch.inf)
     if size == 0:
         return _of_zeros(view, shapes, levels)
     if method == "train":
         return evened(train(view, shapes, levels, seed=seed).best)
-    view = view / size  # squares of tiny elements would vanish
+    if not _USUAL[0] <= float(size) <= _USUAL[1]:
+        view = view / size  # squares of tiny elements would vanish
+    else:
+        size = torch.ones_like(size)
     if method == "qals":
         state = _qals(view, shapes, levels, _ROUNDS if rounds is None else rounds)
     else:
@@ -94,7 +98,7 @@ def _check(weight: Tensor, method: str, rounds: int | None) -> None:
             f"weight: {list(weight.shape)} of {weight.dtype} given, floats of two axes or more and "
             "at least one element allowed"
         )
-    num_wrong = int((~torch.isfinite(weight)).sum())
+    num_wrong = int(torch.count_nonzero(~torch.isfinite(weight)))
     if num_wrong:
         raise UsageError(
             f"weight: {num_wrong} of {weight.numel()} elements are not finite, none may be"
@@ -102,10 +106,9 @@ def _check(weight: Tensor, method: str, rounds: int | None) -> None:
 
 
 def _qals(view: Tensor, shapes: FactorShapes, levels: Levels, rounds: int) -> OnGrid:
-    start = als(view, svd(view, shapes))
     if shapes.is_dense:
-        return to_nearest(start, levels)
-    return qals(view, start, levels, rounds=rounds)
+        return to_nearest(als(view, svd(view, shapes)), levels)
+    return qals(view, als(view, svd(view, shapes)), levels, rounds=rounds)
 
 
 def to_nearest(factors: Factors, levels: Levels) -> OnGrid:

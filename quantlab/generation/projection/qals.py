@@ -29,7 +29,9 @@ def qals(weight: Tensor, start: Factors, levels: Levels, *, rounds: int) -> OnGr
     """
     names = present(start)
     search = _Search(weight, levels)
-    state = search.settle(search.round_all(unrounded(gauged(start, "coeff_out")), names))
+    state = unrounded(gauged(start, "coeff_out"))
+    del start  # as large as what is found
+    state = search.settle(search.round_all(state, names))
     for index in range(rounds if len(names) > 1 else 0):
         held = index % len(names)
         free = names[held + 1 :] + names[:held]
@@ -77,7 +79,7 @@ class _Search:
             scales = scale_grid(rows, levels)
         else:
             scales = scale * torch.tensor(_NEAR, dtype=rows.dtype, device=rows.device)
-        done = rounded(equations, rows, levels, scales)
+        done = rounded(equations, rows, levels, scales, self._weight.numel())
         return state.with_rounded(name, rows, done, levels), done.loss
 
     def _refit(self, state: OnGrid, names: tuple[FactorName, ...]) -> OnGrid:

@@ -23,7 +23,9 @@ from quantlab.numerics.levels import nearest_level
 
 _RIDGE = 1e-6
 _SWEEPS = 1
-_AT_ONCE = 2**18  # elements of the candidates that are rounded together
+# Elements of the candidates that are rounded together: a part of the weight's, or so many.
+_SHARE = 8
+_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,30 +37,31 @@ class Rounded:
     loss: Tensor
 
 
-def rounded(equations: Equations, rows: Tensor, levels: Sequence[int], scales: Tensor) -> Rounded:
+def rounded(
+    equations: Equations, rows: Tensor, levels: Sequence[int], scales: Tensor, num_weights: int
+) -> Rounded:
     """Return the best codes of rows that solve the equations, `[N, rows, columns]`.
 
-    levels: codes in rising order. scales: those to start from, `[K]`.
+    levels: codes in rising order. scales: those to start from, `[K]`. num_weights: elements of the
+    weight, which bound the memory.
     """
-    codes, sizes, losses = [], [], []
-    for some in scales.split(max(1, _AT_ONCE // rows.numel())):
+    best: Rounded | None = None
+    most = max(_AT_ONCE, num_weights // _SHARE)
+    for some in scales.split(max(1, most // rows.numel())):
         size = some.view(-1, 1, 1, 1)
-        here = with_feedback(equations.gram, rows, levels, size)
-        size = _best_scale(equations, here, size)
+        codes = with_feedback(equations.gram, rows, levels, size)
+        size = _best_scale(equations, codes, size)
         for _ in range(_SWEEPS):
-            here = swept(equations, here, levels, size)
-            size = _best_scale(equations, here, size)
-        loss = equations.loss(here * size)
-        best = loss.argmin()
-        codes.append(here[best])
-        sizes.append(size.view(-1)[best])
-        losses.append(loss[best])
-    best = torch.stack(losses).argmin()
-    return Rounded(
-        codes=torch.stack(codes)[best],
-        scale=torch.stack(sizes)[best],
-        loss=torch.stack(losses)[best],
-    )
+            codes = swept(equations, codes, levels, size)
+            size = _best_scale(equations, codes, size)
+        losses = equations.loss(codes * size)
+        index = losses.argmin()
+        if best is None or bool(losses[index] < best.loss):
+            best = Rounded(
+                codes=codes[index].clone(), scale=size.view(-1)[index], loss=losses[index]
+            )
+    assert best is not None
+    return best
 
 
 def nearest(rows: Tensor, levels: Sequence[int], scales: Tensor) -> Rounded:
@@ -89,13 +92,16 @@ def with_feedback(gram: Tensor, rows: Tensor, levels: Sequence[int], scale: Tens
     damped = gram + torch.diag_embed(ridge[:, None].expand_as(diagonal))
     factor = torch.linalg.cholesky(damped[:, order][:, :, order], upper=True)
     factor = factor / torch.diagonal(factor, dim1=1, dim2=2)[:, :, None]
-    wanted = rows[:, order].expand(len(scale), *rows.shape)
-    codes, errors = torch.empty_like(wanted), torch.zeros_like(wanted)
+    errors = rows[:, order].repeat(len(scale), 1, 1, 1)  # of rows that have no code yet: wanted
+    codes = torch.empty_like(errors)
+    places = order.tolist()
     for j in range(rows.shape[1] - 1, -1, -1):
-        target = wanted[:, :, j : j + 1] + factor[:, j : j + 1, j + 1 :] @ errors[:, :, j + 1 :]
-        codes[:, :, j : j + 1] = nearest_level(target / scale, levels)
-        errors[:, :, j] = wanted[:, :, j] - codes[:, :, j] * scale[:, :, 0]
-    return codes[:, :, order.argsort()]
+        wanted = errors[:, :, j : j + 1]
+        target = wanted + factor[:, j : j + 1, j + 1 :] @ errors[:, :, j + 1 :]
+        found = nearest_level(target / scale, levels)
+        codes[:, :, places[j]] = found[:, :, 0]
+        wanted -= found * scale
+    return codes
 
 
 def swept(equations: Equations, codes: Tensor, levels: Sequence[int], scale: Tensor) -> Tensor:
@@ -114,6 +120,6 @@ def swept(equations: Equations, codes: Tensor, levels: Sequence[int], scale: Ten
 def _best_scale(equations: Equations, codes: Tensor, near: Tensor) -> Tensor:
     """Return the scales of the least error of codes, at most double or half those near."""
     product = (codes * equations.right).sum((1, 2, 3), keepdim=True)
-    size = (codes * (equations.gram @ codes)).sum((1, 2, 3), keepdim=True)
+    size = (equations.gram @ codes).mul_(codes).sum((1, 2, 3), keepdim=True)
     best = (product / size).nan_to_num(nan=0.0)
     return best.clamp(near / 2, near * 2)  # codes that cancel have any

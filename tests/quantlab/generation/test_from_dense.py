@@ -147,10 +147,25 @@ def test_unknown_methods_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", [None, "svd", "als", pytest.param("qals", marks=pytest.mark.long)]
+    ("method", "shape", "bases"),
+    [
+        (None, (160, 160, 3), 6),
+        ("svd", (160, 160, 3), 6),
+        ("als", (160, 160, 3), 6),
+        ("svd", (512, 512, 1), 16),
+        ("svd", (512, 32, 3), 16),
+        ("als", (32, 512, 3), 16),
+        pytest.param("qals", (160, 160, 3), 6, marks=pytest.mark.long),
+        pytest.param("qals", (1024, 1024, 1), 44, marks=pytest.mark.long),
+        pytest.param("qals", (64, 2048, 3), 44, marks=pytest.mark.long),
+    ],
 )
-def test_memory_peaks_at_four_dense_weights(method: Method | None) -> None:
-    dense, spec = nn.Conv2d(160, 160, 3, bias=False), MLGSpec(base_out=6, quantizer="lsq")
+def test_memory_peaks_at_four_dense_weights(
+    method: Method | None, shape: tuple[int, int, int], bases: int
+) -> None:
+    outputs, inputs, kernel = shape
+    dense = nn.Conv2d(inputs, outputs, kernel, bias=False)
+    spec = MLGSpec(base_in=2, base_out=bases, quantizer="lsq")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         MLGConv2d.from_dense(dense, spec, method=method)
     events = profiled.profiler.kineto_results.events()

@@ -222,7 +222,7 @@ def test_rounding_makes_up_for_its_errors() -> None:
     equations = equations_of("coeff_in", weight, factors)
     rows = equations.solve(rows_of("coeff_in", factors), 1e-9)
     scales = scale_grid(rows, levels)
-    done = rounded(equations, rows, levels, scales)
+    done = rounded(equations, rows, levels, scales, 1)
     size = scales.view(-1, 1, 1, 1)
     fed = with_feedback(equations.gram, rows, levels, size) * size
     plain = (rows / size / 2 - 0.5).round().mul(2).add(1).clamp(-3, 3) * size
