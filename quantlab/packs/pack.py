@@ -12,6 +12,7 @@ from quantlab.errors import UsageError, VerificationError
 from quantlab.floats.interpreter import run
 from quantlab.floats.operations import Operation, Product
 from quantlab.floats.program import FloatProgram
+from quantlab.packs.join import join
 from quantlab.packs.products import Products
 from quantlab.packs.weights import Weight, scaled
 
@@ -72,6 +73,10 @@ class Pack:
         return replace(self.skeleton, operations=operations)
 
     @cached_property
+    def _joined(self) -> FloatProgram:
+        return join(self.skeleton)
+
+    @cached_property
     def _products(self) -> Products:
         return Products(self.weights, self.sources)
 
@@ -87,7 +92,7 @@ class Pack:
         if not batch.ndim or not len(batch):
             raise UsageError(f"input '{name}': no samples given, [N, ...] of 1 or more allowed")
         try:
-            return run(self.skeleton, {name: batch}, self._products.compute)
+            return run(self._joined, {name: batch}, self._products.compute)
         except UsageError:
             raise
         except WRONG as error:

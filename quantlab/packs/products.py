@@ -1,18 +1,17 @@
-"""Products by the kernels, from the codes of a pack; sums are in the kernels' order."""
+"""Operations by the kernels, from the codes of a pack; sums are in the kernels' order."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quantlab.backend import LayerTable, run_layers
+from quantlab.backend import LayerTable, PackedConvolution, run_layers
 from quantlab.errors import UsageError
 from quantlab.floats import interpreter
-from quantlab.floats.functions import Function
 from quantlab.floats.interpreter import Arrays, Floats, finish_product, padded_image
-from quantlab.floats.operations import Operation, Product
+from quantlab.floats.operations import Operation, Pool, Product
+from quantlab.packs.join import Joined, Shape, Step, shapes_read, windows_of
 from quantlab.packs.kernels import packed, packed_codes
 from quantlab.packs.weights import Weight
 
@@ -22,13 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A product as a table of one step. rest: what it does not compute; it has no bias."""
+    """A table, the value that is wanted, and the image `[H, W, C]` that it is."""
 
-    product: Product
     table: LayerTable
     value: int
-    is_padded: bool
-    rest: Product
+    shape: Shape
 
 
 class Products:
@@ -43,55 +40,83 @@ class Products:
         self._weights, self._sources = weights or {}, sources or {}
         self._ready: dict[str, _Ready] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Products, (self._weights, self._sources)  # tables are made anew
+
     def compute(self, operation: Operation, arrays: Arrays, to: Floats) -> None:
         """Write what an operation makes of arrays to its output, as `interpreter.compute` does.
 
-        Raises ValueError for a product that the kernels do not take.
+        Raises ValueError for an operation that the kernels do not take.
         """
-        if not isinstance(operation, Product):
-            interpreter.compute(operation, arrays, to)
-            return
+        match operation:
+            case Product():
+                ready = self._kept(operation, lambda: self._product(operation))
+                _run_product(operation, ready, arrays[operation.input], to)
+            case Joined():
+                ready = self._kept(operation, lambda: self._steps(operation.steps))
+                images = [_image(arrays[n], s) for n, s in shapes_read(operation.steps).items()]
+                run_layers(ready.table, images, [ready.value], [_image(to, ready.shape)])
+            case _:
+                interpreter.compute(operation, arrays, to)
+
+    def _kept(self, operation: Operation, make: Callable[[], _Ready]) -> _Ready:
+        """Return the table of an operation, made when it is used first."""
         if operation.output not in self._ready:
             try:
-                self._ready[operation.output] = self._made_ready(operation)
+                self._ready[operation.output] = make()
             except UsageError as error:  # what the kernels do not take stands in the program
                 raise ValueError(f"layer '{operation.layer}': {error}") from error
-        _run(self._ready[operation.output], arrays[operation.input], to)
+        return self._ready[operation.output]
 
-    def _made_ready(self, product: Product) -> _Ready:
-        top, left, bottom, right = product.windows.padding
-        has_equal = (top, left) == (bottom, right) and not product.windows.ceil_mode
-        padding, size = ((top, left), product.size) if has_equal else ((0, 0), _reach(product))
+    def _product(self, product: Product) -> _Ready:
+        """Return the table of a product, which takes images that are padded already."""
+        table = LayerTable([(*_reach(product), product.channels)])
+        value = table.convolution(self._packed(product, (0, 0)), 0)
+        return _Ready(table, value, (*product.places, len(product.weight)))
+
+    def _steps(self, steps: Sequence[Step]) -> _Ready:
+        shapes = shapes_read(steps)
+        table = LayerTable(list(shapes.values()))
+        values = {name: number for number, name in enumerate(shapes)}
+        for step in steps:
+            values[step.output] = self._add(table, step, [values[name] for name in step.inputs])
+        return _Ready(table, values[steps[-1].output], steps[-1].output_shape)
+
+    def _add(self, table: LayerTable, step: Step, inputs: list[int]) -> int:
+        """Add a step to a table; return the number of what it makes."""
+        match step.operation:
+            case Product(windows=windows) as product:
+                weight = self._packed(product, (windows.padding[0], windows.padding[1]))
+                residual = inputs[1] if len(inputs) > 1 else None
+                return table.convolution(weight, inputs[0], residual, *step.bounds)
+            case Pool() as pool:
+                height, width, _ = pool.size
+                rows, columns = windows_of(pool.rows, height), windows_of(pool.columns, width)
+                assert rows is not None
+                assert columns is not None
+                window = ((rows[0], columns[0]), (rows[1], columns[1]), (0, 0))
+                if pool.divisors is None:
+                    return table.max_pool(inputs[0], *window)
+                return table.average_pool(inputs[0], *window, True)
+            case _:
+                return table.add(inputs[0], inputs[1], *step.bounds)
+
+    def _packed(self, product: Product, padding: tuple[int, int]) -> PackedConvolution:
         source = self._sources.get(product.output)
         if source is None:
-            convolution = packed(product, padding)
-        else:
-            convolution = packed_codes(product, padding, self._weights[source.name], source)
-        table = LayerTable([(*size, product.channels)])
-        bounds = _bounds(product.function)
-        low, high = bounds or (-inf, inf)
-        return _Ready(
-            product=product,
-            table=table,
-            value=table.convolution(convolution, 0, None, low, high),
-            is_padded=not has_equal,
-            rest=replace(product, bias=None, function=None if bounds else product.function),
-        )
+            return packed(product, padding)
+        return packed_codes(product, padding, self._weights[source.name], source)
 
 
-def _run(ready: _Ready, x: Floats, to: Floats) -> None:
-    product = ready.product
-    if ready.is_padded:
-        padded = padded_image(product, x)
-        image = padded.reshape(*padded.shape[:3], -1)
-    else:
-        image = x.reshape(len(x), *product.size, -1)
-    shape = (len(x), *product.places, len(product.weight))
-    is_last = ready.rest.function is None and ready.rest.pooled is None
-    made = to.reshape(shape) if is_last else np.empty(shape, np.float32)
-    run_layers(ready.table, [np.ascontiguousarray(image)], [ready.value], [made])
-    if not is_last:
-        finish_product(ready.rest, made, to)
+def _run_product(product: Product, ready: _Ready, x: Floats, to: Floats) -> None:
+    padded = padded_image(product, x)
+    sums = np.empty((len(x), *ready.shape), np.float32)
+    run_layers(ready.table, [padded.reshape(*padded.shape[:3], -1)], [ready.value], [sums])
+    finish_product(replace(product, bias=None), sums, to)
+
+
+def _image(array: Floats, shape: Shape) -> Floats:
+    return array.reshape(len(array), *shape)
 
 
 def _reach(product: Product) -> tuple[int, int]:
@@ -104,16 +129,3 @@ def _reach(product: Product) -> tuple[int, int]:
         )
     )
     return rows, columns
-
-
-def _bounds(function: Function | None) -> tuple[float, float] | None:
-    """Return the bounds that a function is, None if it is another or there is none."""
-    match function:
-        case Function(name="at_least", constants=(low,)):
-            return low, inf
-        case Function(name="at_most", constants=(high,)):
-            return -inf, high
-        case Function(name="clamp", constants=(low, high)):
-            return low, high
-        case _:
-            return None

@@ -23,6 +23,7 @@ from quantlab.graphs import operations
 from quantlab.graphs.fold_batch_norm import factor_and_offset
 from quantlab.graphs.paths import module_of
 from quantlab.graphs.shapes import shape_of
+from quantlab.quantizer import Quantizer
 
 _CONVOLUTIONS = (nn.Conv2d.forward, QuantizedConv2d.forward, MLGConv2d.forward)
 _LINEARS = (nn.Linear.forward, QuantizedLinear.forward, MLGLinear.forward)
@@ -56,7 +57,7 @@ def _joined(node: fx.Node, module: nn.Module, made: Made) -> Step | None:
         left, right = node.args
         return _with_residual(right, left, made) or _with_residual(left, right, made)
     step = _ending_in(node.args[0], made) if len(node.args) == 1 else None
-    if isinstance(module, _PASSING):
+    if _passes(module):
         return step
     if isinstance(step, Convolve | Add) and step.bounds == UNBOUNDED:
         bounds = _bounds(module)
@@ -117,7 +118,7 @@ def _linear(gm: fx.GraphModule, name: str, layer: nn.Linear, source: fx.Node) ->
     if len(_shape(source)) != 2 or (isinstance(layer, MLGLinear) and layer.spec.linear_block > 1):
         return None
     absorbed: list[fx.Node] = []
-    while isinstance(module_of(gm, source), (*_PASSING, nn.Flatten)) and len(source.users) == 1:
+    while len(source.users) == 1 and _rearranges(module_of(gm, source)):
         absorbed.insert(0, source)
         (source,) = source.all_input_nodes
     shape = _shape(source)
@@ -153,6 +154,16 @@ def _windows(kind: PoolKind, module: nn.MaxPool2d | nn.AvgPool2d, source: fx.Nod
         stride=_pair(module.stride),
         padding=_pair(module.padding),
     )
+
+
+def _passes(module: nn.Module | None) -> bool:
+    """Return whether a module gives what it takes, in evaluation."""
+    is_off = isinstance(module, Quantizer) and not module.is_enabled
+    return is_off or isinstance(module, _PASSING)
+
+
+def _rearranges(module: nn.Module | None) -> bool:
+    return isinstance(module, nn.Flatten) or _passes(module)
 
 
 def _bounds(module: nn.Module) -> Bounds | None:

@@ -218,6 +218,16 @@ def test_quantizers_of_inputs_run_as_they_do() -> None:
         assert error(made(BATCH), network(BATCH)) < 1e-5
 
 
+def test_quantizers_that_are_off_are_left_out() -> None:
+    network = small()
+    rule = {"kind": "lsq", "num_bits": 4, "start_epoch": 3}
+    quantize(network, [{"select": "!first", "on": "input", "algorithm": rule}])
+    made = compile_for_inference(network.eval(), BATCH, mode="fused")
+    assert made.report.others == ()
+    with torch.no_grad():
+        assert error(made(BATCH), network(BATCH)) < 1e-5
+
+
 def test_quantized_weights_of_dense_layers_stay_codes() -> None:
     network = small()
     rule = {"kind": "lsq", "num_bits": 8, "start_epoch": 0, "granularity": "per_axis"}
