@@ -210,6 +210,36 @@ def pack_bits(
     variant: str | None,
     num_threads: int | None,
 ) -> None: ...
+
+_Layer = tuple[NDArray[np.int8], NDArray[np.int32]]
+
+class PackedStages:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        is_words: bool,
+        entry: _Layer,
+        entry_shift: int,
+        kernels: _Layer | None,
+        kernel_shift: int,
+        exit: _Layer | None,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        padding: tuple[int, int, int, int],
+    ) -> None: ...
+    @property
+    def num_outputs(self) -> int: ...
+
+def convolve_stages(
+    x: NDArray[Any],
+    stages: PackedStages,
+    num_images: int,
+    sums: NDArray[np.int32] | None,
+    codes: Sequence[_Codes],
+    variant: str | None,
+    num_threads: int | None,
+) -> None: ...
 def convolve_bits(
     planes: NDArray[np.uint64],
     windows: WindowPlaces,

@@ -218,6 +218,34 @@ def convolve(
     _backend.convolve(x, windows, weights, sums, codes, variant, num_threads)
 
 
+# `PackedStages(shape, is_words, entry, entry_shift, kernels, kernel_shift, exit, kernel, stride,
+# dilation, padding)`: three convolutions over images of a shape `[H, W, C]`, of uint8 or of int16
+# words, each a weight of int8 and a bias of int32. entry: a 1x1 one `[R * L, C]`; kernels: R of
+# them, each over L outputs of the entry, `[R, rows * columns * L]`; exit: a 1x1 one `[O, R]`.
+# Between them sums are shifted and clamped to 16 bits. The other arguments are of the kernels,
+# padding by zeros: top, left, bottom, right. exit may be None, or kernels: then the entry reads
+# pixels `stride` apart.
+PackedStages = _backend.PackedStages
+
+
+def convolve_stages(
+    x: NDArray[Any],
+    stages: PackedStages,
+    num_images: int,
+    *,
+    sums: NDArray[np.int32] | None = None,
+    codes: Sequence[Codes] = (),
+    variant: str | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Do what two or three calls of `convolve` do, with what lies between them in the caches.
+
+    x: flat, channels last; the last pixel is read up to a whole number of 4 bytes or 2 words. sums
+    and codes: as of `convolve`. Threads share images, and rows of few. Raises UsageError.
+    """
+    _backend.convolve_stages(x, stages, num_images, sums, codes, variant, num_threads)
+
+
 def pack_bits(
     x: NDArray[np.int8],
     planes: NDArray[np.uint64],

@@ -20,6 +20,7 @@ struct CodesRule {
   std::vector<std::int64_t> offset, shift;
   std::int64_t low = 0;  // of the codes, of either kind of rule
   std::int64_t high = 0;
+  bool is_clamp = false;
   std::size_t num_limits = 0;
   std::size_t stride = 0;
 };
@@ -50,6 +51,7 @@ inline Codes codes_of(const py::tuple& given, std::size_t size, std::size_t num_
   codes.upper_shift = rule.upper_shift.empty() ? nullptr : rule.upper_shift.data();
   codes.low = rule.low;
   codes.high = rule.high;
+  codes.is_clamp = rule.is_clamp;
   codes.base = rule.base.data();
   codes.step = rule.step.data();
   codes.limits = rule.limits.data();

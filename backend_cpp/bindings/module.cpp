@@ -33,4 +33,5 @@ PYBIND11_MODULE(_backend, module, py::mod_gil_not_used()) {
   quantlab::bindings::register_sparse_int8(module);
   quantlab::bindings::register_convolve(module);
   quantlab::bindings::register_convolve_bits(module);
+  quantlab::bindings::register_convolve_stages(module);
 }

@@ -13,6 +13,7 @@ void register_isa(pybind11::module_& module);
 void register_bitpack(pybind11::module_& module);
 void register_convolve(pybind11::module_& module);
 void register_convolve_bits(pybind11::module_& module);
+void register_convolve_stages(pybind11::module_& module);
 void register_entropy(pybind11::module_& module);
 void register_factored(pybind11::module_& module);
 void register_normalize(pybind11::module_& module);

@@ -45,6 +45,18 @@ std::vector<std::int32_t> upper_shifts(View<const std::int64_t> shifts, std::siz
   return padded(View<const std::int32_t>{left.data(), left.size()}, num_groups);
 }
 
+// Whether (multiplier * sum + offset) >> shift is the sum itself, in all channels.
+bool keeps_sums(View<const std::int32_t> multipliers, View<const std::int64_t> offsets,
+                View<const std::int64_t> shifts) {
+  for (std::size_t i = 0; i < multipliers.size; ++i) {
+    const std::int64_t whole = std::int64_t{1} << shifts.data[i];
+    if (multipliers.data[i] != whole || offsets.data[i] < 0 || offsets.data[i] >= whole) {
+      return false;
+    }
+  }
+  return true;
+}
+
 std::unique_ptr<CodesRule> rule_for(std::size_t num_channels, long long given_groups) {
   const auto num_groups = static_cast<std::size_t>(given_groups);
   if (num_channels == 0 || given_groups < 1 || num_channels % num_groups != 0) {
@@ -87,6 +99,8 @@ std::unique_ptr<CodesRule> rescaling(py::object multiplier, py::object other_mul
     const auto others = input<std::int32_t>(other_multiplier, "other_multiplier");
     require_size("other_multiplier", others.size, factors.size);
     rule->other_multiplier = padded(others, num_groups);
+  } else {
+    rule->is_clamp = keeps_sums(factors, offsets, shifts);
   }
   return rule;
 }

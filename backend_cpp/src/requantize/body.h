@@ -53,7 +53,7 @@ class Rescaling {
         offset_(Wide::load(codes.offset + constant)),
         end_(codes, constant) {}
 
-  Lanes of(Lanes sums, std::size_t, std::size_t) const {
+  __attribute__((always_inline)) Lanes of(Lanes sums, std::size_t, std::size_t) const {
     return end_.of(product(sums, multiplier_) + offset_);
   }
 
@@ -74,7 +74,7 @@ class Adding {
         offset_(Wide::load(codes.offset + constant)),
         end_(codes, constant) {}
 
-  Lanes of(Lanes sums, std::size_t at, std::size_t count) const {
+  __attribute__((always_inline)) Lanes of(Lanes sums, std::size_t at, std::size_t count) const {
     const Wide others = product(read(other_, at, count), other_multiplier_);
     return end_.of(product(sums, multiplier_) + others + offset_);
   }
@@ -87,6 +87,22 @@ class Adding {
   End end_;
 };
 
+// What stays as it is but for its ends.
+class Clamping {
+ public:
+  Clamping(const Codes& codes, std::size_t)
+      : low_(Lanes::splat(static_cast<std::int32_t>(codes.low))),
+        high_(Lanes::splat(static_cast<std::int32_t>(codes.high))) {}
+
+  Lanes of(Lanes sums, std::size_t, std::size_t) const {
+    return shifted(sums, Lanes::zero(), low_, high_);
+  }
+
+ private:
+  Lanes low_;
+  Lanes high_;
+};
+
 // By counting the limits that lie below.
 class Counting {
  public:
@@ -97,7 +113,7 @@ class Counting {
         base_(Lanes::load(codes.base + constant)),
         step_(Lanes::load(codes.step + constant)) {}
 
-  Lanes of(Lanes sums, std::size_t, std::size_t) const {
+  __attribute__((always_inline)) Lanes of(Lanes sums, std::size_t, std::size_t) const {
     Lanes reached = Lanes::zero();
     for (std::size_t i = 0; i < num_limits_; ++i) {
       reached = reached + above(sums, Lanes::load(limits_ + i * stride_));
@@ -125,14 +141,29 @@ struct Block {
   std::size_t to_stride;
 };
 
-template <class Rule, class Out>
+// is_whole: the sums are of 32 bits, 16 a row: no vector asks what it is.
+template <class Rule, class Out, bool is_whole>
 void make_rows(const Codes& codes, const Rows& sums, const Block& block) {
   const Rule rule(codes, block.constant);
   Out* out = static_cast<Out*>(codes.out.data);
   for (std::size_t row = 0; row < block.num_rows; ++row) {
-    const Lanes x = read(sums, block.from + row * block.from_stride, block.count);
+    const std::size_t from = block.from + row * block.from_stride;
     const std::size_t to = block.to + row * block.to_stride;
-    put_some(rule.of(x, to, block.count), out + to, block.count);
+    if constexpr (is_whole) {
+      const Lanes x = Lanes::load(static_cast<const std::int32_t*>(sums.data) + from);
+      rule.of(x, to, kLanes).narrow(out + to);
+    } else {
+      put_some(rule.of(read(sums, from, block.count), to, block.count), out + to, block.count);
+    }
+  }
+}
+
+template <class Rule, class Out>
+void make_rows_of(const Codes& codes, const Rows& sums, const Block& block) {
+  if (sums.kind == Kind::kS32 && block.count == kLanes) {
+    make_rows<Rule, Out, true>(codes, sums, block);
+  } else {
+    make_rows<Rule, Out, false>(codes, sums, block);
   }
 }
 
@@ -140,13 +171,13 @@ template <class Rule>
 void make_codes_by(const Codes& codes, const Rows& sums, const Block& block) {
   switch (codes.out.kind) {
     case Kind::kU8:
-      return make_rows<Rule, std::uint8_t>(codes, sums, block);
+      return make_rows_of<Rule, std::uint8_t>(codes, sums, block);
     case Kind::kS8:
-      return make_rows<Rule, std::int8_t>(codes, sums, block);
+      return make_rows_of<Rule, std::int8_t>(codes, sums, block);
     case Kind::kS16:
-      return make_rows<Rule, std::int16_t>(codes, sums, block);
+      return make_rows_of<Rule, std::int16_t>(codes, sums, block);
     default:
-      return make_rows<Rule, std::int32_t>(codes, sums, block);
+      return make_rows_of<Rule, std::int32_t>(codes, sums, block);
   }
 }
 
@@ -162,6 +193,8 @@ void make_rescaled(const Codes& codes, const Rows& sums, const Block& block) {
 inline void make_codes(const Codes& codes, const Rows& sums, const Block& block) {
   if (codes.num_limits > 0) {
     make_codes_by<Counting>(codes, sums, block);
+  } else if (codes.is_clamp) {
+    make_codes_by<Clamping>(codes, sums, block);
   } else if (codes.upper_shift != nullptr) {
     make_rescaled<UpperShift>(codes, sums, block);
   } else {

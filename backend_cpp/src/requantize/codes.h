@@ -23,6 +23,7 @@ struct Codes {
   const std::int32_t* upper_shift;  // shift - 32; null if one is less than that
   std::int64_t low;
   std::int64_t high;
+  bool is_clamp;  // the sums stay as they are but for both ends: the multipliers are 2^shift
 
   const std::int32_t* base;
   const std::int32_t* step;

@@ -8,7 +8,7 @@ import numpy as np
 from quantlab import backend
 from quantlab.integer.fast.layout import Integers
 from quantlab.integer.fast.plan import plan
-from quantlab.integer.fast.shares import shares_of
+from quantlab.integer.fast.shares import num_bytes, shares_of
 from quantlab.integer.fast.step import Tensors
 from quantlab.integer.interpreter import check_inputs, execute
 from quantlab.integer.program import Program
@@ -24,6 +24,7 @@ class FastEngine:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._steps = plan(program)
+        self._largest = num_bytes(program.types.values())
         last_uses = {name: i for i, step in enumerate(self._steps) for name in step.inputs}
         self._read_later = set(last_uses)
         self._dying: list[list[str]] = [[] for _ in self._steps]
@@ -38,7 +39,7 @@ class FastEngine:
         """
         check_inputs(self._program, inputs)
         num_threads = backend.max_threads()
-        shares = shares_of(self._program, [len(value) for value in inputs.values()], num_threads)
+        shares = shares_of(self._largest, [len(value) for value in inputs.values()], num_threads)
         if len(shares) < 2:
             return self._outputs(inputs, None)
 

@@ -32,7 +32,8 @@ def packed(x: Integers) -> Integers:
 
 def plain(x: Integers) -> Integers:
     """Return a tensor with its axes in order and no gaps; copied only if it has to be."""
-    return np.require(x, requirements=("C", "A"))
+    flags = x.flags
+    return x if flags.c_contiguous and flags.aligned else np.require(x, requirements=("C", "A"))
 
 
 def new(count: int, shape: Sequence[int], dtype: DTypeLike) -> tuple[Integers, Integers]:

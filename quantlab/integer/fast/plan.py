@@ -1,6 +1,7 @@
 """The plan: which operations are done at once, on which kernels."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from quantlab.backend import CodesRule
 from quantlab.integer.fast.geometry import constant_groups
@@ -9,6 +10,7 @@ from quantlab.integer.fast.pools import Pooled, windows_of
 from quantlab.integer.fast.products import Bits, Bytes, Made, Product
 from quantlab.integer.fast.rules import rule_of
 from quantlab.integer.fast.single import Interpreted, Requantized
+from quantlab.integer.fast.stages import Chain, Staged, StagedBytes, chains
 from quantlab.integer.fast.step import Step
 from quantlab.integer.groups import Group, grouped
 from quantlab.integer.layout.choice import are_bits
@@ -36,14 +38,49 @@ def plan(program: Program) -> list[Step]:
             rules[operation.output] = rule
         return rule is not None
 
-    return [_step(program, group, rules) for group in grouped(program, can_make)]
+    groups = grouped(program, can_make)
+    steps = {group.operation.output: _step(program, group, rules) for group in groups}
+    for chain in chains(program, groups):
+        *before, last = (group.operation.output for group in chain.groups)
+        parts = [steps.pop(output) for output in before]
+        steps[last] = Staged(_whole(program, chain), parts)
+    return list(steps.values())
 
 
 def _step(program: Program, group: Group, rules: Mapping[str, CodesRule]) -> Step:
     operation = group.operation
     if not isinstance(operation, Convolution | Linear):
         return _single(program, operation)
-    made = [
+    given = program.types[operation.inputs[0]]
+    is_bits = are_bits(operation, given, program.bounds[operation.inputs[0]])
+    multiply = Bits(operation, given) if is_bits else Bytes(operation, given)
+    result = program.types[operation.output]
+    made = _made(program, group, rules)
+    return Product(operation, result, made, multiply, is_read=group.is_read)
+
+
+def _whole(program: Program, chain: Chain) -> Step:
+    """Return the step of all layers of a chain."""
+    group = chain.groups[-1]
+    rules = {}
+    for one in group.made:
+        types = [program.types[name] for name in one.operation.inputs]
+        rule = rule_of(one.operation, types, one.side)
+        assert rule is not None  # as for the layer alone, but for its groups
+        rules[one.operation.output] = rule
+    first, last = chain.groups[0].operation, group.operation
+    assert isinstance(last, Convolution)
+    return Product(
+        replace(last, inputs=first.inputs),
+        program.types[last.output],
+        _made(program, group, rules),
+        StagedBytes(program, chain),
+        is_read=group.is_read,
+    )
+
+
+def _made(program: Program, group: Group, rules: Mapping[str, CodesRule]) -> list[Made]:
+    return [
         Made(
             rule=rules[one.operation.output],
             other=one.other,
@@ -53,11 +90,6 @@ def _step(program: Program, group: Group, rules: Mapping[str, CodesRule]) -> Ste
         )
         for one in group.made
     ]
-    given = program.types[operation.inputs[0]]
-    is_bits = are_bits(operation, given, program.bounds[operation.inputs[0]])
-    multiply = Bits(operation, given) if is_bits else Bytes(operation, given)
-    result = program.types[operation.output]
-    return Product(operation, result, made, multiply, is_read=group.is_read)
 
 
 def _single(program: Program, operation: Operation) -> Step:

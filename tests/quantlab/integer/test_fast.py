@@ -222,25 +222,18 @@ def test_wrong_inputs() -> None:
         FastEngine(program).run({"x": np.zeros(1, np.int64)})
 
 
-def reshaping(num_bytes: int) -> Program:
-    operation = Reshape(inputs=("x",), output="y", shape=(num_bytes,))
-    given = {"x": TensorType((1, num_bytes), U8)}
-    return Program(inputs=given, operations=(operation,), outputs=("y",), reals={})
-
-
 @pytest.mark.parametrize(("count", "num_threads", "num_shares"), [(5, 1, 5), (6, 2, 6), (3, 2, 0)])
 def test_large_samples_are_shared_out_where_no_thread_waits_long(
     count: int, num_threads: int, num_shares: int
 ) -> None:
-    shares = shares_of(reshaping(2**23), [count], num_threads)
+    shares = shares_of(2**23, [count], num_threads)
     assert len(shares) == num_shares
 
 
 def test_small_samples_are_shared_out_together() -> None:
-    program = reshaping(64)
-    assert shares_of(program, [1000], 2) == [slice(0, 500), slice(500, 1000)]
-    assert len(shares_of(program, [1000], 1)) == 1
-    assert shares_of(program, [1], 2) == shares_of(program, [2, 3], 1) == []
+    assert shares_of(64, [1000], 2) == [slice(0, 500), slice(500, 1000)]
+    assert len(shares_of(64, [1000], 1)) == 1
+    assert shares_of(64, [1], 2) == shares_of(64, [2, 3], 1) == []
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3])

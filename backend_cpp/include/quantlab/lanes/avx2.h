@@ -61,6 +61,10 @@ struct Lanes {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
   }
   void narrow(std::int8_t* to) const { narrow(reinterpret_cast<std::uint8_t*>(to)); }
+  void saturate(std::int16_t* to) const {
+    const __m256i x = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), x);
+  }
 };
 
 inline Lanes operator+(Lanes a, Lanes b) {
@@ -128,10 +132,19 @@ struct WeightWords {
   static WeightWords load(const std::int16_t* from) {
     return {_mm256_loadu_si256(as_256(from)), _mm256_loadu_si256(as_256(from + 16))};
   }
+  static WeightWords hold(const std::int16_t* from) {
+    WeightWords words = load(from);
+    __asm__("" : "+x"(words.low), "+x"(words.high));
+    return words;
+  }
 };
 
 inline Lanes dot(Lanes sum, const SplatWords& x, const WeightWords& w) {
   return {dot_of(sum.low, x.x, w.low), dot_of(sum.high, x.x, w.high)};
+}
+
+inline Lanes dot(Lanes sum, const WeightWords& x, const WeightWords& w) {
+  return {dot_of(sum.low, x.low, w.low), dot_of(sum.high, x.high, w.high)};
 }
 
 struct Wide {
@@ -162,6 +175,10 @@ inline Wide operator+(Wide a, const Wide& b) {
 inline Lanes upper(const Wide& a) {
   return {_mm256_blend_epi32(_mm256_srli_epi64(a.x[0], 32), a.x[1], 0xaa),
           _mm256_blend_epi32(_mm256_srli_epi64(a.x[2], 32), a.x[3], 0xaa)};
+}
+
+inline Lanes shifted(Lanes value, Lanes shift) {
+  return {_mm256_srav_epi32(value.low, shift.low), _mm256_srav_epi32(value.high, shift.high)};
 }
 
 inline Lanes shifted(Lanes value, Lanes shift, Lanes low, Lanes high) {

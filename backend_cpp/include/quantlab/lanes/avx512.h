@@ -47,6 +47,9 @@ struct Lanes {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(x));
   }
   void narrow(std::int8_t* to) const { narrow(reinterpret_cast<std::uint8_t*>(to)); }
+  void saturate(std::int16_t* to) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtsepi32_epi16(x));
+  }
 };
 
 inline Lanes operator+(Lanes a, Lanes b) { return {_mm512_add_epi32(a.x, b.x)}; }
@@ -70,6 +73,11 @@ struct WeightWords {
   __m512i w;
 
   static WeightWords load(const std::int16_t* from) { return {_mm512_loadu_si512(from)}; }
+  static WeightWords hold(const std::int16_t* from) {
+    WeightWords words = load(from);
+    __asm__("" : "+v"(words.w));
+    return words;
+  }
 };
 
 inline __m512i dot_of(__m512i sum, __m512i x, __m512i w) {
@@ -82,6 +90,10 @@ inline __m512i dot_of(__m512i sum, __m512i x, __m512i w) {
 
 inline Lanes dot(Lanes sum, const SplatWords& x, const WeightWords& w) {
   return {dot_of(sum.x, x.x, w.w)};
+}
+
+inline Lanes dot(Lanes sum, const WeightWords& x, const WeightWords& w) {
+  return {dot_of(sum.x, w.w, x.w)};  // where x is in memory it stays there
 }
 
 #if defined(__AVX512VNNI__)
@@ -162,6 +174,8 @@ inline Wide operator+(const Wide& a, const Wide& b) {
 inline Lanes upper(const Wide& a) {
   return {_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(a.even, 32), a.odd)};
 }
+
+inline Lanes shifted(Lanes value, Lanes shift) { return {_mm512_srav_epi32(value.x, shift.x)}; }
 
 inline Lanes shifted(Lanes value, Lanes shift, Lanes low, Lanes high) {
   return {_mm512_min_epi32(_mm512_max_epi32(_mm512_srav_epi32(value.x, shift.x), low.x), high.x)};

@@ -3,9 +3,12 @@
 //
 //   load, store, from_u8 ...    16 numbers, any address; the stores keep the lowest bits
 //   dot(sum, x, w)              sum + the products of four bytes, or of two words, in each lane
+//   hold                        loads into a register, where a compiler might load again and again
+//   saturate                    stores the nearest words
 //   Wide                        16 integers of 64 bits, in memory those of even lanes first
 //   upper(v)                    the upper 32 bits of each, as `Lanes`
 //   shifted(v, shift, ends)     (v >> shift) between both ends, of 64 bits or of 32
+//   shifted(v, shift)           v >> shift, of 32 bits
 //   above(x, limit)             1 where x > limit, else 0
 //
 // Files of an instruction set include one of them and nothing inline from the standard library.
@@ -50,6 +53,12 @@ struct Lanes {
   void narrow(T* to) const {
     for (std::size_t i = 0; i < kLanes; ++i) to[i] = static_cast<T>(x[i]);
   }
+  void saturate(std::int16_t* to) const {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const std::int32_t most = x[i] < 32767 ? x[i] : 32767;
+      to[i] = static_cast<std::int16_t>(most > -32768 ? most : -32768);
+    }
+  }
 };
 
 // Sums wrap around as those of the other instruction sets do.
@@ -88,6 +97,7 @@ struct Weights {
   const T* w;
 
   static Weights load(const T* from) { return {from}; }
+  static Weights hold(const T* from) { return {from}; }
 };
 
 using SplatBytes = Splat<std::uint8_t, 4>;
@@ -100,6 +110,15 @@ Lanes dot(Lanes sum, const Splat<X, kCount>& x, const Weights<W, kCount>& w) {
   for (std::size_t i = 0; i < kLanes; ++i) {
     std::int32_t product = 0;
     for (int j = 0; j < kCount; ++j) product += x.x[j] * w.w[i * kCount + j];
+    sum.x[i] = wrapped(sum.x[i], product);
+  }
+  return sum;
+}
+
+// The same of words in each lane, those of neither in all of them.
+inline Lanes dot(Lanes sum, const WeightWords& x, const WeightWords& w) {
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    const std::int32_t product = x.w[2 * i] * w.w[2 * i] + x.w[2 * i + 1] * w.w[2 * i + 1];
     sum.x[i] = wrapped(sum.x[i], product);
   }
   return sum;
@@ -152,6 +171,11 @@ inline Lanes upper(const Wide& a) {
     halves.x[2 * i + 1] = static_cast<std::int32_t>(a.odd[i] >> 32);
   }
   return halves;
+}
+
+inline Lanes shifted(Lanes value, const Lanes& shift) {
+  for (std::size_t i = 0; i < kLanes; ++i) value.x[i] >>= shift.x[i];
+  return value;
 }
 
 inline Lanes shifted(Lanes value, const Lanes& shift, const Lanes& low, const Lanes& high) {
