@@ -1,0 +1,1 @@
+"""Neural networks inside ClickHouse: integer programs as tables, SQL and WebAssembly."""
