@@ -1,0 +1,94 @@
+"""A program that runs as queries, for `verify`."""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.deploy.clickhouse.engines import Connection
+from quantlab.deploy.clickhouse.relational.constants import rows_of
+from quantlab.deploy.clickhouse.relational.queries import queries_of
+from quantlab.deploy.clickhouse.relational.relations import RELATIONS, TENSOR
+from quantlab.deploy.clickhouse.sql.dialect import Dialect
+from quantlab.deploy.clickhouse.sql.nodes import (
+    Column,
+    CreateTable,
+    DropTable,
+    Insert,
+    Select,
+    Statement,
+    Table,
+)
+from quantlab.deploy.clickhouse.sql.render import render
+from quantlab.integer.layout.levels import levels_of
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import TensorType
+
+Integers = NDArray[Any]
+
+
+class RelationalEngine:
+    """See the module. Its tables are temporary: they end with the connection."""
+
+    def __init__(self, program: Program, connection: Connection, dialect: Dialect) -> None:
+        self._program, self._connection, self._dialect = program, connection, dialect
+        self._tables = {name: Table(f"tensor_{i}") for i, name in enumerate(program.types)}
+        keys = {operation.output: f"layer {i}" for i, operation in enumerate(program.operations)}
+        self._queries = queries_of(program, self._tables, keys)
+        for name, kinds in RELATIONS.items():
+            self._create(Table(name), kinds)
+        levels = levels_of(program)
+        for operation in program.operations:
+            for name, rows in rows_of(operation, levels).items():
+                layer = keys[operation.output]
+                count = len(next(iter(rows.values())))
+                if count:
+                    connection.insert(name, {"layer": [layer] * count, **rows})
+
+    def execute(self, inputs: Mapping[str, Integers]) -> Iterator[tuple[str, Integers]]:
+        """Yield the name and value of every tensor that an operation makes."""
+        count = len(next(iter(inputs.values())))
+        for name, given in inputs.items():
+            self._create(self._tables[name], TENSOR)
+            self._connection.insert(self._tables[name].name, rows_of_tensor(given))
+        for name, query in self._queries.items():
+            self._create(self._tables[name], TENSOR)
+            self._run(Insert(self._tables[name], query))
+            yield name, self._read(name, count)
+
+    def _create(self, table: Table, kinds: Mapping[str, str]) -> None:
+        self._run(DropTable(table))
+        self._run(CreateTable(table, tuple(kinds.items()), is_temporary=True))
+
+    def _read(self, name: str, count: int) -> Integers:
+        names = [Column(column).named(column) for column in TENSOR]
+        rows = self._run(Select(columns=tuple(names), source=self._tables[name]))
+        return tensor_of_rows(rows, self._program.types[name], count)
+
+    def _run(self, statement: Statement) -> Mapping[str, Integers]:
+        query = render(statement, self._dialect)
+        return self._connection.execute(query.text, query.parameters)
+
+
+def rows_of_tensor(integers: Integers) -> Mapping[str, Integers]:
+    """Return the rows of a tensor `[N, *shape]`."""
+    count, elements = len(integers), prod(integers.shape[1:])
+    return {
+        "sample": np.repeat(np.arange(count, dtype=np.uint32), elements),
+        "element": np.tile(np.arange(elements, dtype=np.uint32), count),
+        "value": integers.reshape(-1).astype(np.int32),
+    }
+
+
+def tensor_of_rows(rows: Mapping[str, Integers], given: TensorType, count: int) -> Integers:
+    """Return the tensor `[count, *shape]` of rows in any order.
+
+    Raises UsageError unless each element has one row and is within the tensor's type.
+    """
+    elements = prod(given.shape)
+    place = rows["sample"].astype(np.int64) * elements + rows["element"]
+    found = np.zeros(count * elements, np.int64)
+    found[place] = rows["value"]
+    return found.reshape(count, *given.shape).astype(given.kind.dtype)

@@ -1,0 +1,158 @@
+"""Sums of products: a row for each neuron and word where bits are counted, else for each weight."""
+
+from math import prod
+
+from quantlab.deploy.clickhouse.relational.choice import planes_read
+from quantlab.deploy.clickhouse.relational.geometry import numbers, padded, pixels, size, windowed
+from quantlab.deploy.clickhouse.relational.writer import Writer, columns, step
+from quantlab.deploy.clickhouse.sql.functions import call, index, quotient, remainder, wide
+from quantlab.deploy.clickhouse.sql.nodes import (
+    Column,
+    Expression,
+    Join,
+    Literal,
+    Select,
+    Step,
+    UnionAll,
+    Value,
+)
+from quantlab.deploy.emitter import Emitters
+from quantlab.integer.layout.planes import Planes
+from quantlab.integer.layout.words import num_words
+from quantlab.integer.operations import Convolution, Linear, Windows
+from quantlab.integer.tensor_type import TensorType
+
+_WIDTH = 64  # bits of a word
+_TERM = ("sample", "place", "neuron")
+
+
+def convolution(operation: Convolution, writer: Writer) -> None:
+    (given,) = writer.types(operation)
+    image = pixels(writer.source(operation.inputs[0]), given)
+    if operation.windows.is_padded:
+        codes = writer.constants("paddings", operation)
+        image = padded(image, writer.samples(operation), given, operation.windows, codes)
+    places = prod(operation.windows.output_size(*given.shape[1:]))
+    sums = _sums(operation, writer, image, given, operation.windows, places)
+    element = Column("neuron") * size("places", places) + Column("place")
+    writer.tensor(operation, sums, index(element), Column("total"))
+
+
+def linear(operation: Linear, writer: Writer) -> None:
+    """Each row of inputs is a pixel."""
+    (given,) = writer.types(operation)
+    num_outputs, num_inputs = operation.weight.shape
+    places, inputs = prod(given.shape[:-1]), size("inputs", num_inputs)
+    made = columns(
+        "sample",
+        channel=index(remainder("element", inputs)),
+        y=index(Literal(0)),
+        x=index(quotient("element", inputs)),
+        value=Column("value"),
+    )
+    image = step("pixels", made, writer.source(operation.inputs[0]))
+    as_image = TensorType((num_inputs, 1, places), given.kind)
+    sums = _sums(operation, writer, image, as_image, Windows(kernel=(1, 1)), places)
+    element = Column("place") * size("outputs", num_outputs) + Column("neuron")
+    writer.tensor(operation, sums, index(element), Column("total"))
+
+
+def _sums(
+    operation: Convolution | Linear,
+    writer: Writer,
+    image: Step,
+    given: TensorType,
+    windows: Windows,
+    places: int,
+) -> Step:
+    """Return (sample, place, neuron, total)."""
+    planes, offset = planes_read(operation, writer.levels), 0
+    if planes is None:
+        laid = windowed(image, given, windows, ("channel", "value"))
+        products = _multiplied(operation, writer, laid)
+    else:
+        words = _packed(image, planes, operation)
+        laid = windowed(words, given, windows, ("word", "coefficient", "bits"))
+        products, offset = _counted(operation, writer, laid), planes.offset
+    terms = Step("terms", UnionAll((products, _biases(operation, writer, places, offset))))
+    return step("sums", columns(*_TERM, total=call("sum", "term")), terms, group_by=_TERM)
+
+
+def _multiplied(operation: Convolution | Linear, writer: Writer, windows: Step) -> Select:
+    return Select(
+        columns=columns(*_TERM, term=wide("weight") * wide("value")),
+        source=Join(windows, writer.constants("weights", operation), ("tap", "channel")),
+    )
+
+
+def _packed(image: Step, planes: Planes, layer: Convolution | Linear) -> Step:
+    """Return (sample, y, x, word, coefficient, bits): the channels of each pixel, 64 a word, plane
+    by plane."""
+    plane = Column("plane")
+    level = call("bitShiftRight", "value", plane + planes.first)
+    coefficients = Value("coefficients", "Array(Int64)", list(planes.coefficients))
+    split = step(
+        "planes",
+        columns("sample", "channel", "y", "x", "value", plane=numbers("planes", planes.count)),
+        image,
+    )
+    word, place = _place(layer)
+    bit = call("bitShiftLeft", call("toUInt64", call("bitAnd", level, 1)), place)
+    made = columns(
+        "sample",
+        "y",
+        "x",
+        word=index(word),
+        coefficient=wide(call("arrayElement", coefficients, plane + 1)),
+        bit=bit,
+    )
+    keys = ("sample", "y", "x", "word", "coefficient")
+    bits = step("bits", made, split)
+    return step("packed", columns(*keys, bits=call("groupBitOr", "bit")), bits, group_by=keys)
+
+
+def _place(layer: Convolution | Linear) -> tuple[Expression, Expression]:
+    """Return the word of `channel` and its bit there. Groups share no word."""
+    channel: Expression = Column("channel")
+    if not isinstance(layer, Convolution) or layer.groups == 1:
+        return quotient(channel, _WIDTH), remainder(channel, _WIDTH)
+    channels = size("group_channels", layer.weight.shape[1])
+    first = quotient(channel, channels) * size("group_words", num_words(layer.weight.shape[1]))
+    in_group = remainder(channel, channels)
+    return first + quotient(in_group, _WIDTH), remainder(in_group, _WIDTH)
+
+
+def _counted(operation: Convolution | Linear, writer: Writer, windows: Step) -> Select:
+    """Return the terms of each word: of its weights those of 1 whose bits are set, less those of
+    -1, which is the ones among its weights, less the bits that differ from them."""
+    ones = wide(call("bitCount", "sign"))
+    differing = call("bitAnd", call("bitXor", "bits", "sign"), "mask")
+    term = Column("coefficient") * (ones - wide(call("bitCount", differing)))
+    return Select(
+        columns=columns(*_TERM, term=term),
+        source=Join(windows, writer.constants("words", operation), ("tap", "word")),
+    )
+
+
+def _biases(operation: Convolution | Linear, writer: Writer, places: int, offset: int) -> Select:
+    """Return a term for each neuron and place: its bias, and the offset of the inputs times its
+    weights."""
+    biases = writer.constants("biases", operation)
+    per_neuron = Select(columns=columns("neuron", constant=wide("bias")), source=biases)
+    constants = Step("constants", per_neuron)
+    if offset:
+        weights = wide(call("bitCount", "sign")) * 2 - wide(call("bitCount", "mask"))
+        offsets = Select(
+            columns=columns("neuron", constant=weights * Value("offset", "Int64", offset)),
+            source=writer.constants("words", operation),
+        )
+        constants = Step("constants", UnionAll((per_neuron, offsets)))
+    place = numbers("places", places)
+    numbered = step("places", columns("sample", place=place), writer.samples(operation))
+    return Select(
+        columns=columns("sample", "place", "neuron", term=Column("constant")),
+        source=Join(numbered, constants, ()),
+    )
+
+
+EMITTERS: Emitters = {Convolution: convolution, Linear: linear}

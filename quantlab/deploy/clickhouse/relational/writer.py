@@ -1,0 +1,96 @@
+"""The queries of a program as they grow."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from quantlab.deploy.clickhouse.relational.relations import RELATIONS
+from quantlab.deploy.clickhouse.sql.functions import call
+from quantlab.deploy.clickhouse.sql.nodes import (
+    Column,
+    Expression,
+    Named,
+    Select,
+    Source,
+    Step,
+    Table,
+    Value,
+)
+from quantlab.integer.layout.levels import Levels, levels_of
+from quantlab.integer.operations import Operation
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import TensorType
+
+
+class Writer:
+    """See the module.
+
+    sources: where the tensors that exist lie, by name. keys: the key of each operation's constants,
+    by the name of its output. database: of the tables of constants.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        sources: Mapping[str, Source],
+        keys: Mapping[str, str],
+        database: str = "",
+    ) -> None:
+        self.program = program
+        self.queries: dict[str, Select] = {}
+        self._sources, self._keys, self._database = sources, keys, database
+
+    @cached_property
+    def levels(self) -> Mapping[str, Levels]:
+        """Which integers each tensor can have."""
+        return levels_of(self.program)
+
+    def types(self, operation: Operation) -> list[TensorType]:
+        """Return the types of an operation's inputs."""
+        return [self.program.types[name] for name in operation.inputs]
+
+    def source(self, name: str) -> Source:
+        """Return the rows of a tensor."""
+        return self._sources[name]
+
+    def samples(self, operation: Operation) -> Step:
+        """Return the samples, each once."""
+        source = self.source(operation.inputs[0])
+        return step("samples", columns("sample"), source, is_distinct=True)
+
+    def constants(self, relation: str, operation: Operation) -> Step:
+        """Return the rows of an operation in a table of constants, without the column `layer`."""
+        names = [name for name in RELATIONS[relation] if name != "layer"]
+        key = Value("layer", "String", self._keys[operation.output])
+        is_of_layer = Column("layer").equals(key)
+        source = Table(relation, self._database)
+        return step(f"layer_{relation}", columns(*names), source, where=(is_of_layer,))
+
+    def tensor(
+        self, operation: Operation, source: Source, element: Expression, value: Expression
+    ) -> None:
+        """Add an operation's query: the elements and values of the rows of a source."""
+        integers = call("toInt32", value)
+        made = columns("sample", element=element, value=integers)
+        self.queries[operation.output] = Select(columns=made, source=source)
+
+
+def step(
+    name: str,
+    made: tuple[Named, ...],
+    source: Source,
+    *,
+    where: tuple[Expression, ...] = (),
+    group_by: tuple[str, ...] = (),
+    is_distinct: bool = False,
+) -> Step:
+    """Return a selection by a name."""
+    rows = Select(
+        columns=made, source=source, where=where, group_by=group_by, is_distinct=is_distinct
+    )
+    return Step(name, rows)
+
+
+def columns(*names: str, **expressions: Expression) -> tuple[Named, ...]:
+    """Return the columns of a selection: those kept, then those computed, by name."""
+    kept = [Column(name).named(name) for name in names]
+    return (*kept, *(expression.named(name) for name, expression in expressions.items()))

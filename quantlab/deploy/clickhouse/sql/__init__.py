@@ -1,0 +1,1 @@
+"""SQL as typed nodes, and their text in two dialects."""

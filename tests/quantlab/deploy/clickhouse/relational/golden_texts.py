@@ -1,0 +1,38 @@
+"""The texts of queries that the tests compare with:
+
+python -m tests.quantlab.deploy.clickhouse.relational.golden_texts
+"""
+
+from pathlib import Path
+
+from quantlab.deploy.clickhouse.relational.queries import queries_of
+from quantlab.deploy.clickhouse.sql.dialect import LEGACY, MODERN, Dialect
+from quantlab.deploy.clickhouse.sql.nodes import Table
+from quantlab.deploy.clickhouse.sql.render import render
+from quantlab.integer.program import Program
+from tests.quantlab.deploy.clickhouse.relational.tiny import binary_program, whole_program
+
+FOLDER = Path(__file__).parent / "golden"
+PROGRAMS = {"binary": binary_program, "whole": whole_program}
+DIALECTS = {dialect.name: dialect for dialect in (MODERN, LEGACY)}
+
+
+def text_of(program: Program, dialect: Dialect) -> str:
+    """Return the queries of a program with their parameters in comments."""
+    sources = {name: Table(f"tensor_{number}") for number, name in enumerate(program.types)}
+    keys = {operation.output: f"layer {n}" for n, operation in enumerate(program.operations)}
+    found = []
+    for name, statement in queries_of(program, sources, keys).items():
+        query = render(statement, dialect)
+        found.append(f"-- {name}: {dict(query.parameters)}\n{query.text}")
+    return "\n".join(found)
+
+
+def path_of(program: str, dialect: str) -> Path:
+    return FOLDER / f"{program}_{dialect}.sql"
+
+
+if __name__ == "__main__":
+    for name, program_of in PROGRAMS.items():
+        for dialect in DIALECTS.values():
+            path_of(name, dialect.name).write_text(text_of(program_of(), dialect))
