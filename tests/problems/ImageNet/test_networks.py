@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from problems.ImageNet.AlexNet.network import AlexNet
 from problems.ImageNet.MobileNetV2.network import MobileNetV2
 from problems.ImageNet.ResNet.network import ResNet
+from problems.ImageNet.VGG.network import VGG
 from quantlab.errors import UsageError
 
 
@@ -27,11 +28,16 @@ def ours(name: str) -> nn.Module:
             return ResNet(depth=int(name.removeprefix("resnet")))
         case "mobilenet_v2":
             return MobileNetV2()
+        case "vgg11_bn" | "vgg16_bn":
+            return VGG(depth=int(name.removeprefix("vgg").removesuffix("_bn")))
         case _:
             return AlexNet()
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "mobilenet_v2", "alexnet"])
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "resnet34", "resnet50", "mobilenet_v2", "alexnet", "vgg11_bn", "vgg16_bn"],
+)
 def test_checkpoints_of_torchvision_load_and_compute_the_same(name: str) -> None:
     # Without memory for weights first: only names and shapes are compared.
     with torch.device("meta"):
@@ -51,7 +57,13 @@ def random_entry(like: Tensor) -> Tensor:
     return torch.empty(like.shape).uniform_(center - 0.05, center + 0.05)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2", "alexnet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet18", "resnet50", "mobilenet_v2", "alexnet"),
+        pytest.param("vgg11_bn", marks=pytest.mark.long),
+    ],
+)
 def test_outputs_are_those_of_torchvision(name: str) -> None:
     # Weights are made once and shared: initializing them twice would take longer than computing.
     with torch.device("meta"):
@@ -79,3 +91,5 @@ def test_widths_of_mobilenet(width: float) -> None:
 def test_unknown_depth() -> None:
     with pytest.raises(UsageError, match="depth 19; allowed: 18, 34, 50"):
         ResNet(depth=19)
+    with pytest.raises(UsageError, match="depth 18; allowed: 11, 13, 16, 19"):
+        VGG(depth=18)

@@ -1,0 +1,1 @@
+"""A small convolutional network whose layers can all be binary."""
