@@ -36,6 +36,12 @@ def _clamp(x: Floats, low: Any, high: Any) -> Floats:
     return np.asarray(np.where(x < low, low, np.where(x > high, high, x)))
 
 
+def _on_grid(x: Floats, constants: Floats) -> Floats:
+    """Return the nearest number of a grid. constants: its scale, and the ends of its codes."""
+    scale, low, high = constants
+    return np.asarray(np.floor(_clamp(x / scale + np.float32(0.5), low, high)) * scale)
+
+
 def _gelu_tanh(x: Floats) -> Floats:
     cubic = _hex("0x1.6e4e26p-5") * x * x * x
     shares: Floats = _one() + scalar.tanh(_hex("0x1.988454p-1") * (x + cubic))
@@ -77,6 +83,7 @@ FUNCTIONS: Mapping[str, _Meaning] = {
     "at_most": lambda x, other, c: np.where(x > c[0], c[0], x),
     "clamp": lambda x, other, c: _clamp(x, c[0], c[1]),
     "leaky": lambda x, other, c: np.where(x < 0, x * c[0], x),
+    "on_grid": lambda x, other, c: _on_grid(x, c),
     "absolute": lambda x, other, c: _absolute(x),
     "softsign": lambda x, other, c: x / (_one() + _absolute(x)),
     "elu": lambda x, other, c: np.where(x < 0, c[0] * (scalar.exp(x) - _one()), x),

@@ -8,6 +8,7 @@ from torch import Tensor, fx, nn
 
 from quantlab.floats.functions import Function
 from quantlab.floats.layout import View
+from quantlab.floats.lower.grids import OnGrid
 from quantlab.floats.lower.state import State, check_number, layer_of
 from quantlab.floats.operations import Reals
 from quantlab.graphs import operations
@@ -57,6 +58,8 @@ def function_of(module: nn.Module) -> Function | None:
             return Function("softplus", (float(module.beta), float(module.threshold)))
         case nn.GELU():
             return Function("gelu" if module.approximate == "none" else "gelu_tanh")
+        case OnGrid():
+            return Function("on_grid", (module.scale, float(module.low), float(module.high)))
     return None
 
 

@@ -10,13 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from quantlab.algorithms.layers import carries
 from quantlab.errors import UsageError
+from quantlab.floats.lower.grids import on_grid
 from quantlab.generation.layers import MLGConv2d, MLGLinear, latents
 from quantlab.graphs.leaves import EDGE_SLOTS
 from quantlab.packs.weights import GeneratedWeight, Numbers, PlainWeight, Weight
 from quantlab.quantizer import Quantizer
 
 _MOST_BITS = 8
+_Made = tuple["Coded | None", list[nn.Module], list[nn.Module]]  # with what is about the layer
 _PADS: Mapping[str, tuple[type[nn.Module], type[nn.Module]]] = {  # of one and of two dimensions
     "reflect": (nn.ReflectionPad1d, nn.ReflectionPad2d),
     "replicate": (nn.ReplicationPad1d, nn.ReplicationPad2d),
@@ -36,28 +39,48 @@ class Coded:
 def with_codes(network: nn.Module, weights: dict[str, Coded]) -> nn.Module:
     """Return a network whose layers have codes for weights, and put what was there into `weights`.
 
-    The network is changed. A padding other than by zeros becomes a module, `conv.0`, before the
-    layer, which is `conv.1` then.
+    The network is changed. Quantizers of inputs and outputs, and paddings other than by zeros,
+    become modules about the layer: of `conv` then `conv.0`, `conv.1`, ... in their order.
     """
-    made: dict[nn.Module, Coded | None] = {}
+    made: dict[nn.Module, _Made] = {}
     for path, module in list(network.named_modules(remove_duplicate=False)):
-        coded = made[module] if module in made else _coded(path, module)
-        made[module] = coded
-        has_form = coded is not None or type(module) in (nn.Conv1d, nn.Conv2d)
-        is_padded = has_form and getattr(module, "padding_mode", "zeros") != "zeros"
-        if coded is None and not is_padded:
+        if module not in made:
+            made[module] = (_coded(path, module), *_edges(path, module))
+        coded, on_input, after = made[module]
+        before = [*on_input]
+        has_form = coded is not None or isinstance(module, nn.Conv1d | nn.Conv2d)
+        if has_form and getattr(module, "padding_mode", "zeros") != "zeros":
+            before.append(_padding(module))
+        if coded is None and not before and not after:
             continue
-        dense = module.get_parameter("weight") if coded is None else coded.weight.unscaled()
-        plain = _plain(module, torch.as_tensor(dense))
-        if is_padded:
-            plain = _behind_padding(module, plain)
+        plain = _plain(module, coded, is_padded=has_form)
+        if before or after:
+            plain = nn.Sequential(*before, plain, *after)
         if coded is not None:
-            weights[f"{path}.1" if is_padded else path] = coded
+            weights[f"{path}.{len(before)}" if before or after else path] = coded
         if not path:
             return plain
         parent, _, name = path.rpartition(".")
         setattr(network.get_submodule(parent), name, plain)
     return network
+
+
+def _edges(path: str, layer: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    """Return the quantizers of a layer's input and output as operations."""
+    found = {
+        on: quantizer
+        for on, quantizer in carries(layer).items()
+        if on != "weight" and quantizer.is_enabled
+    }
+    if found and getattr(layer, "has_open_edges", False):
+        raise UsageError(
+            f"layer '{path}': of a graph whose quantizers are nodes, the network itself allowed"
+        )
+    before, after = (
+        [on_grid(found[on], f"{path}.{on}_quantizer")] if on in found else []
+        for on in ("input", "output")
+    )
+    return [*before], [*after]
 
 
 def coded_of(layer: str, network: nn.Module, weights: Mapping[str, Coded]) -> Coded | None:
@@ -72,12 +95,6 @@ def _coded(path: str, layer: nn.Module) -> Coded | None:
     quantizer = layer._modules.get("weight_quantizer")
     if not isinstance(layer, MLGConv2d | MLGLinear) and quantizer is None:
         return None
-    for slot in EDGE_SLOTS:
-        if layer._modules.get(slot) is not None:
-            raise UsageError(
-                f"layer '{path}': {slot} given, but between the layers of a pack there are floats; "
-                "without quantizers of inputs and outputs allowed"
-            )
     if isinstance(layer, MLGConv2d | MLGLinear):
         return _generated(path, layer)
     if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
@@ -135,33 +152,47 @@ def _signed_bits(code: int) -> int:
     return (code if code >= 0 else -code - 1).bit_length() + 1
 
 
-def _plain(layer: nn.Module, weight: Tensor) -> nn.Module:
-    """Return a layer of torch.nn with another weight."""
+def _plain(layer: nn.Module, coded: Coded | None, *, is_padded: bool) -> nn.Module:
+    """Return a layer of torch.nn in the place of one, with its codes for a weight if it has any.
+
+    is_padded: whether other paddings than by zeros are a module before it.
+    """
+    if coded is None and not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+        return _without_quantizers(layer)
     assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear)
     plain: nn.Module
     if isinstance(layer, nn.Linear):
         plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
     else:
         cls: Any = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.Conv1d
+        is_moved = is_padded and layer.padding_mode != "zeros"
         plain = cls(
-            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding,
-            layer.dilation, layer.groups, layer.bias is not None,
+            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride,
+            0 if is_moved else layer.padding, layer.dilation, layer.groups, layer.bias is not None,
         )  # fmt: skip
-    dense = weight.detach().float().reshape(plain.get_parameter("weight").shape)
+    dense = layer.weight if coded is None else torch.as_tensor(coded.weight.unscaled())
+    dense = dense.detach().float().reshape(plain.get_parameter("weight").shape)
     plain.weight = nn.Parameter(dense, requires_grad=False)
     if layer.bias is not None:
         plain.bias = nn.Parameter(layer.bias.detach().clone(), requires_grad=False)
     return plain.train(layer.training)
 
 
-def _behind_padding(layer: nn.Module, plain: nn.Module) -> nn.Module:
-    """Return a layer of zero padding behind the padding of another one."""
+def _without_quantizers(layer: nn.Module) -> nn.Module:
+    """Return a layer that passes nothing through quantizers."""
+    for slot in EDGE_SLOTS:
+        if slot in layer._modules:
+            layer._modules[slot] = None
+    return layer
+
+
+def _padding(layer: nn.Module) -> nn.Module:
+    """Return the padding of a layer as a module."""
     assert isinstance(layer, nn.Conv1d | nn.Conv2d)
-    assert isinstance(plain, nn.Conv1d | nn.Conv2d)
     one, two = _PADS[layer.padding_mode]
     cls: Any = two if isinstance(layer, nn.Conv2d) else one
-    plain.padding = (0,) * len(layer.kernel_size)
-    return nn.Sequential(cls(tuple(layer._reversed_padding_repeated_twice)), plain)
+    padding: nn.Module = cls(tuple(layer._reversed_padding_repeated_twice))
+    return padding
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

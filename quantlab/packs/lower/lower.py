@@ -31,8 +31,9 @@ _TOLERANCE = 1e-6  # of a product's weights against its codes times one factor a
 def make_pack(network: nn.Module, example: Tensor, *, floats: FloatName = "float32") -> Pack:
     """Return a network in its present state, as it evaluates, as a pack.
 
-    network: with generated layers, layers with quantized weights and others, without quantizers
-    of inputs and outputs. example: a batch of one sample or more, of which the shape counts.
+    network: with generated layers, layers with quantized weights and others; quantizers of inputs
+    and outputs have one scale and evenly spaced codes.
+    example: a batch of one sample or more, of which the shape counts.
     floats: how scales, biases and weights that no quantizer has are kept; int8: as integers of 8
     bits times a step for each tensor.
 

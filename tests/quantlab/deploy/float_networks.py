@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from quantlab.floats.lower.grids import OnGrid
+
 Shape = tuple[int, ...]
 IMAGE: Shape = (3, 9, 8)
 
@@ -127,6 +129,7 @@ NETWORKS: Mapping[str, tuple[Callable[[], nn.Module], Shape]] = {
         ),
         IMAGE,
     ),
+    "a grid": (lambda: nn.Sequential(OnGrid(0.05, -8, 7), nn.Conv2d(3, 4, 3)), IMAGE),
     "an uneven kernel": (lambda: nn.Sequential(nn.Conv2d(3, 4, (5, 4), padding=(4, 3))), IMAGE),
     "one dimension": (
         lambda: nn.Sequential(

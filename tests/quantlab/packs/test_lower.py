@@ -134,18 +134,53 @@ def test_the_network_stays_as_it_is() -> None:
 
 
 def test_what_has_no_form() -> None:
-    network, wrong = small(), list[Any](["float61", 3])
-    quantlab.quantize(
-        network, [{"select": "conv", "on": "input", "algorithm": {"kind": "lsq", "num_bits": 4}}]
-    )
-    with pytest.raises(UsageError, match="layer 'conv': input_quantizer given, but between"):
-        make_pack(network, images())
+    wrong = list[Any](["float61", 3])
     with pytest.raises(
         UsageError, match="floats: 'float61' given, float32, float16, int8 allowed; did"
     ):
         make_pack(small(), images(), floats=wrong[0])
     with pytest.raises(UsageError, match=r"network: a int given, a torch\.nn\.Module allowed"):
         make_pack(wrong[1], images())
+
+
+INPUTS: dict[str, dict[str, Any]] = {
+    "lsq": {"num_bits": 8},
+    "ste": {"num_bits": 4},
+    "pact": {"num_bits": 5},
+    "dorefa": {"num_bits": 6},
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_quantizers_of_inputs_and_outputs_are_part_of_the_pack(kind: str) -> None:
+    network = small()
+    algorithm = {"kind": kind, **INPUTS[kind]}
+    inputs = "conv | down | hidden | fc" if kind in ("pact", "dorefa") else "*"
+    rules = [{"select": inputs, "on": "input", "algorithm": algorithm}]
+    if kind == "lsq":
+        rules.append({"select": "relu", "on": "output", "algorithm": algorithm})
+    quantlab.quantize(network, rules)
+    quantlab.calibrate(network, [images(16)])
+    read = from_bytes(to_bytes(make_pack(network, images())), "x")
+    functions = [one.function.name for one in read.program.operations if one.function is not None]
+    assert functions.count("on_grid") == {"lsq": 6, "ste": 5}.get(kind, 4)
+    with torch.no_grad():
+        expected = network(images(64)).numpy()
+    # Sums in another order move a few numbers from one level to the next.
+    found = read.scores(images(64).numpy())
+    assert np.median(np.abs(found - expected).max(1)) < 1e-4 * np.abs(expected).max()
+
+
+def test_a_layer_with_a_quantized_input_may_be_used_twice() -> None:
+    layer = MLGConv2d(3, 3, 3, padding=1, spec=MLGSpec(base_in=2, base_out=2))
+    network = nn.Sequential(layer, nn.Tanh(), layer, nn.Flatten()).eval()
+    algorithm = {"kind": "lsq", "num_bits": 8}
+    quantlab.quantize(network, [{"select": "0", "on": "input", "algorithm": algorithm}])
+    quantlab.calibrate(network, [images()])
+    read = from_bytes(to_bytes(make_pack(network, images())), "x")
+    assert len(read.weights) == 1
+    assert {source.name for source in read.sources.values()} == {"0"}
+    assert distance(network, read) < 0.01
 
 
 def test_floats_beyond_16_bits_are_refused() -> None:

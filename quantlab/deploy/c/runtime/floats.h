@@ -58,6 +58,8 @@ ql_float_row ql_float_copy, ql_float_second, ql_float_add, ql_float_subtract, ql
     ql_float_divide, ql_float_maximum, ql_float_minimum, ql_float_prelu;
 /* Between constants[0] and constants[1]; at_least and at_most have one. */
 ql_float_row ql_float_clamp, ql_float_at_least, ql_float_at_most;
+/* The nearest number of a grid: constants are its scale, and its lowest and highest code. */
+ql_float_row ql_float_on_grid;
 /* constants[0]: of leaky the slope below zero, of elu its factor; of softplus the factor of x, and
    constants[1] beyond which the function is x. */
 ql_float_row ql_float_leaky, ql_float_elu, ql_float_softplus;
