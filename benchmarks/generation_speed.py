@@ -5,15 +5,17 @@
 All sides compute the same network, batch norms folded: the dense ones with the weights that the
 factors generate (see `benchmarks.generation.dense_peers`), `3 stages` by torch's convolutions of
 the factors, `fused` by one table of our kernels, which reads codes. They take turns in one process,
-on 1 and 2 threads, with 1 and 64 images. The ratio is the time of the fastest of torch's dense
-networks / the time. roof: the multiplications that the form of a side has, over those that the
+on 1 and 2 threads, with 1 and 64 images; where the processor has AMX, in bfloat16 too. The ratio is
+the time of the fastest of torch's dense networks / the time, of bfloat16 that of the dense one in
+bfloat16. roof: the multiplications that the form of a side has, over those of float32 that the
 processor does in registers in that time (`quantlab.backend.peak_of_products`). weight_bytes: of
 weights that a run reads.
 
 A second table has each kind of layer alone, on one thread, in all modes beside a prepacked dense
 one; `docs/pictures/generation_bytes.svg` shows the bytes that a run reads of each. Then a child
 process measures everything as on a processor with AVX2 alone, but onnxruntime, which nothing
-bounds. On a processor of another kind `--name` names files of its own; `--quick` writes none.
+bounds. On a processor of another kind `--name` names files of its own
+(`xeon`); `--quick` writes none.
 """
 
 import argparse
@@ -43,6 +45,7 @@ from quantlab.generation.execution.mode import execution_modes
 from quantlab.generation.execution.modules import layer_module
 from quantlab.generation.execution.rows import ConvolveRow, Rows, rows_of
 from quantlab.generation.execution.steps import Convolve
+from quantlab.generation.execution.table import Table
 from quantlab.generation.factors import Factors
 from quantlab.generation.inherit import dense_weights
 from quantlab.generation.multiplications import multiplications, num_places
@@ -60,7 +63,8 @@ FILES = {"network": "generation_speed", "layer": "generation_speed_layers"}
 FUSED, STAGES = "fused", "3 stages"
 DENSE, LAST, PREPACKED = "dense", "dense, channels last", "dense, prepacked"
 ONNX = "dense, onnxruntime"
-_TOLERANCE = 1e-4  # of the largest score
+AMX, HALF, FUSED_HALF = "amx_bf16", "dense bfloat16, prepacked", "fused bfloat16"
+_TOLERANCE, _HALF_TOLERANCE = 1e-4, 5e-2  # of the largest score
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "generation_bytes.svg"
 _PEAK_REPEATS = 200_000
 Sides = dict[str, Callable[[], object]]
@@ -147,6 +151,19 @@ def dense_sides(one: Subject) -> Sides:
     return {PREPACKED: lambda: packed(x), LAST: lambda: last(x), DENSE: lambda: plain(nchw)}
 
 
+def half_sides(one: Subject) -> Sides:
+    """Return the networks in bfloat16, where the processor has the instructions for it."""
+    if AMX not in backend.kernels("factored"):
+        return {}
+    x = one.images.bfloat16()
+    dense = dense_peers.prepacked(one.rows, len(x), torch.bfloat16)
+    fused = compile_for_inference(one.network, one.images, mode="fused")
+    for module in fused.modules():
+        if isinstance(module, Table):
+            module.variant = AMX
+    return {HALF: lambda: dense(x), FUSED_HALF: lambda: fused(one.images)}
+
+
 def network_rows(num_threads: int, batch: int, repeats: int) -> Iterator[Row]:
     """Yield the comparison of whole networks."""
     torch.set_num_threads(num_threads)
@@ -160,16 +177,17 @@ def network_rows(num_threads: int, batch: int, repeats: int) -> Iterator[Row]:
         dense.load_state_dict(dense_weights(one.network))
         other = dense_peers.onnx(dense.eval(), nchw, num_threads)
         sides[ONNX] = lambda: other(nchw)
-    sides |= {STAGES: lambda: stages(x), FUSED: lambda: fused(x)}
+    sides |= {STAGES: lambda: stages(x), FUSED: lambda: fused(x), **half_sides(one)}
     _check_alike(one, sides)
-    num_bytes = {STAGES: stages.report.bytes_read, FUSED: fused.report.bytes_read}
-    dense_bytes = sum(
-        4 * weight_of_row(row).numel() for row in one.rows.rows if isinstance(row, ConvolveRow)
-    )
+    codes, stored = fused.report.bytes_read, stages.report.bytes_read
+    weights = [weight_of_row(row) for row in one.rows.rows if isinstance(row, ConvolveRow)]
+    count_weights = sum(weight.numel() for weight in weights)
+    num_bytes = {STAGES: stored, FUSED: codes, FUSED_HALF: codes, HALF: 2 * count_weights}
     timed = interleaved(sides, repeats, seconds=0.05)
-    peer = min((DENSE, LAST, PREPACKED), key=lambda side: timed[side].seconds)
+    fastest = min((DENSE, LAST, PREPACKED), key=lambda side: timed[side].seconds)
     for side, timing in timed.items():
-        count = products_of(one.rows, is_dense=side not in num_bytes)
+        count = products_of(one.rows, is_dense=side not in (STAGES, FUSED, FUSED_HALF))
+        peer = HALF if side in (HALF, FUSED_HALF) else fastest
         figures = {
             "what": "network",
             "side": side,
@@ -177,7 +195,7 @@ def network_rows(num_threads: int, batch: int, repeats: int) -> Iterator[Row]:
             "images": batch,
             "ms_an_image": timing.seconds / batch * 1e3,
             "roof": count * batch / timing.seconds / (num_threads * peak()),
-            "weight_bytes": num_bytes.get(side, dense_bytes),
+            "weight_bytes": num_bytes.get(side, 4 * count_weights),
         }
         yield Row(figures=figures, peer=peer, ratio=timed[peer].seconds / timing.seconds)
 
@@ -253,7 +271,7 @@ def _check_alike(one: Subject, sides: Sides) -> None:
         scores = run()
         assert isinstance(scores, Tensor)
         error = float((scores - expected).abs().max() / expected.abs().max())
-        if not error <= _TOLERANCE:
+        if not error <= (_HALF_TOLERANCE if side in (HALF, FUSED_HALF) else _TOLERANCE):
             raise ValueError(f"{side}: scores that differ by {error:.1e} of the largest one")
 
 

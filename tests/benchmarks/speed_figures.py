@@ -1,14 +1,17 @@
 """The times of compiled networks in docs/generation-execution.md: `python -m
 tests.benchmarks.speed_figures` writes what was measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from benchmarks.generation_speed import FUSED, ONNX, PREPACKED, STAGES
+from benchmarks.generation_speed import FUSED, FUSED_HALF, ONNX, PREPACKED, STAGES
+from benchmarks.harness import RESULTS
 from tests.benchmarks.figures import ROOT, measured
 
+Sides = dict[str, dict[str, Any]]
 PAGE = ROOT / "docs" / "generation-execution.md"
 NETWORKS = {"AVX-512": "generation_speed", "AVX2": "generation_speed_avx2"}
+OF_AMX = "generation_speed_xeon"
 LAYERS = "generation_speed_layers"
 HEADS = {"networks": "| instructions |", "layers": "| layer |"}
 
@@ -16,24 +19,39 @@ HEADS = {"networks": "| instructions |", "layers": "| layer |"}
 def network_lines() -> Iterator[str]:
     """Yield a row for each instruction set, number of threads and of images."""
     for instructions, name in NETWORKS.items():
-        found: dict[tuple[int, int], dict[str, dict[str, Any]]] = {}
-        for row in measured(name):
-            found.setdefault((row["threads"], row["images"]), {})[row["side"]] = row
-        for (threads, images), sides in found.items():
-            fused = sides[FUSED]
-            other = f"{sides[ONNX]['ms_an_image']:.2f}" if ONNX in sides else ""
-            cells = (
-                instructions,
-                str(threads),
-                str(images),
-                f"{sides[fused['peer']]['ms_an_image']:.2f}",
-                other,
-                f"{sides[STAGES]['ms_an_image']:.2f}",
-                f"{fused['ms_an_image']:.2f}",
-                f"{fused['ratio']:.1f}",
-                f"{100 * fused['roof']:.0f} %",
-            )
-            yield f"| {' | '.join(cells)} |"
+        for sides in _measurements(name):
+            yield _line(instructions, sides, FUSED)
+    if not (RESULTS / f"{OF_AMX}.json").exists():
+        yield f"| AMX, bfloat16 | | | not measured {'| ' * 6}".rstrip()
+        return
+    for sides in _measurements(OF_AMX):
+        yield _line("Xeon, AVX-512", sides, FUSED)
+        yield _line("AMX, bfloat16", sides, FUSED_HALF)
+
+
+def _measurements(name: str) -> Iterable[Sides]:
+    """Return the rows of each number of threads and of images, by side."""
+    found: dict[tuple[int, int], Sides] = {}
+    for row in measured(name):
+        found.setdefault((row["threads"], row["images"]), {})[row["side"]] = row
+    return found.values()
+
+
+def _line(instructions: str, sides: Sides, side: str) -> str:
+    own = sides[side]
+    times = {name: f"{row['ms_an_image']:.2f}" for name, row in sides.items()}
+    others = (times.get(ONNX, ""), times[STAGES]) if side == FUSED else ("", "")
+    cells = (
+        instructions,
+        str(own["threads"]),
+        str(own["images"]),
+        times[own["peer"]],
+        *others,
+        times[side],
+        f"{own['ratio']:.1f}",
+        f"{100 * own['roof']:.0f} %",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def layer_lines() -> Iterator[str]:
