@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from experiments.deployment.tally import Tally
+from quantlab.generation.layers import FACTORS, generated_layers
+from quantlab.graphs.paths import join
 from quantlab.integer.fast import FastEngine
 from quantlab.integer.lower.lowering import call_name
 from quantlab.integer.program import Program
@@ -157,9 +159,19 @@ def _other_codes(
 
 
 def _quantizers(network: nn.Module) -> dict[str, Quantizer]:
-    modules = network.named_modules()
-    found = {path: module for path, module in modules if isinstance(module, Quantizer)}
-    return {path: q for path, q in found.items() if not path.endswith("weight_quantizer")}
+    """Return the quantizers of values: those of neither weights nor factors of them."""
+    of_weights = {
+        join(path, f"{factor}_quantizer")
+        for path, _ in generated_layers(network)
+        for factor in FACTORS
+    }
+    return {
+        path: module
+        for path, module in network.named_modules()
+        if isinstance(module, Quantizer)
+        and not path.endswith("weight_quantizer")
+        and path not in of_weights
+    }
 
 
 @contextmanager
