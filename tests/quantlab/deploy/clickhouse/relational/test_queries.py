@@ -1,6 +1,6 @@
 """The queries of programs: their text, and what they compute in chDB, tensor by tensor."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.quantlab.deploy.clickhouse.relational.golden_texts import (
 from tests.quantlab.deploy.clickhouse.relational.tiny import (
     binary_program,
     images,
+    ternary_program,
 )
 from tests.quantlab.integer.programs import Author, beyond_the_border, inputs
 
@@ -94,8 +95,9 @@ def check(program: Program, connection: Any, samples: Mapping[str, Any]) -> None
     found.check()
 
 
-def test_windows_of_padding_alone(chdb: Connection) -> None:
-    program = beyond_the_border()
+@pytest.mark.parametrize("program_of", [beyond_the_border, ternary_program])
+def test_odd_windows_and_large_numbers(program_of: Callable[[], Program], chdb: Connection) -> None:
+    program = program_of()
     check(program, chdb, images(program, 2))
 
 

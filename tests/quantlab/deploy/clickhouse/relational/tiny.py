@@ -22,7 +22,7 @@ from quantlab.integer.operations import (
     Windows,
 )
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S8, S16, U8, TensorType
+from quantlab.integer.tensor_type import S8, S16, S32, U8, TensorType
 
 PADDED = Windows(kernel=(3, 3), padding=(1, 1, 1, 1))
 
@@ -121,3 +121,33 @@ def images(program: Program, count: int, seed: int = 0) -> dict[str, NDArray[np.
     """Return so many samples of the input."""
     shape = (count, *program.inputs["x"].shape)
     return {"x": np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)}
+
+
+def ternary_program(seed: int = 0) -> Program:
+    """Return ternary weights in two groups of 70 channels and inputs of 4 bits; one neuron without
+    weights, a kernel with gaps, and the largest numbers that a rescaling has."""
+    random = np.random.default_rng(seed)
+    weight = random.integers(-1, 2, (6, 70, 2, 3))
+    weight[2] = 0
+    operations = (
+        Requantize(
+            inputs=("x",), output="codes", kind=S8, low=-8, high=7, multiplier=np.array(2),
+            offset=np.array(-240), shift=np.array(5),
+        ),
+        Convolution(
+            inputs=("codes",), output="sums", weight=weight, weight_bits=2, groups=2,
+            windows=Windows(
+                kernel=(2, 3), stride=(2, 1), dilation=(2, 1), padding=(1, 2, 0, 1)
+            ),
+            bias=random.integers(-99, 99, 6), padding_codes=random.integers(-8, 8, 140),
+        ),
+        Requantize(
+            inputs=("sums",), output="rescaled", kind=S32, low=-(2**31), high=2**31 - 1,
+            multiplier=random.integers(-(2**31), 2**31, (6, 1, 6)),
+            shift=np.array([[0], [20], [31]]),
+            offset=random.integers(-(2**61), 2**61, (3, 1)),
+        ),
+    )  # fmt: skip
+    return Program(
+        inputs={"x": TensorType((140, 6, 5), U8)}, operations=operations, outputs=("rescaled",)
+    )

@@ -1,0 +1,37 @@
+"""The queries of programs on ClickHouse 18.16, tensor by tensor."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from quantlab.deploy.clickhouse.engines import Connection, connect_driver
+from quantlab.deploy.clickhouse.relational.engine import RelationalEngine
+from quantlab.deploy.clickhouse.sql.dialect import LEGACY
+from quantlab.integer.program import Program
+from quantlab.integer.verify import compare
+from tests.clickhouse_server import HOST, running_server, what_servers_lack
+from tests.quantlab.deploy.clickhouse.relational.tiny import (
+    binary_program,
+    images,
+    ternary_program,
+    whole_program,
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    pytest.importorskip("clickhouse_driver", reason="install quantlab[clickhouse]")
+    if what_servers_lack():
+        pytest.skip(what_servers_lack())
+    with (
+        running_server(tmp_path_factory.mktemp("server")) as found,
+        connect_driver(HOST, found.port) as connection,
+    ):
+        yield connection
+
+
+@pytest.mark.parametrize("program", [binary_program(), ternary_program(), whole_program()])
+def test_every_tensor_is_the_interpreters(program: Program, server: Connection) -> None:
+    engine = RelationalEngine(program, server, LEGACY)
+    (found,) = compare(program, {"clickhouse-legacy": engine}, [images(program, 2)])
+    found.check()
