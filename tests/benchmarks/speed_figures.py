@@ -1,4 +1,4 @@
-"""The times of compiled networks in docs/generation-execution.md: `python -m
+"""The times of compiled networks in docs/generation-execution.md and README.md: `python -m
 tests.benchmarks.speed_figures` writes what was measured."""
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ from tests.benchmarks.figures import ROOT, measured
 Sides = dict[str, dict[str, Any]]
 PAGE = ROOT / "docs" / "generation-execution.md"
 NETWORKS = {"AVX-512": "generation_speed", "AVX2": "generation_speed_avx2"}
+README, COMMAND = ROOT / "README.md", "`python -m benchmarks.generation_speed`"
 OF_AMX = "generation_speed_xeon"
 LAYERS = "generation_speed_layers"
 HEADS = {"networks": "| instructions |", "layers": "| layer |"}
@@ -73,6 +74,26 @@ def layer_lines() -> Iterator[str]:
 LINES = {"networks": network_lines, "layers": layer_lines}
 
 
+def readme_line() -> str:
+    """Return the row of README.md: on one thread, with one image and with 64."""
+    ratios = {
+        (row["images"], name): row["ratio"]
+        for name in NETWORKS.values()
+        for row in measured(name)
+        if row["side"] == FUSED and row["threads"] == 1
+    }
+    plain, avx2 = (
+        ", ".join(f"{ratios[images, name]:.1f}" for images in (1, 64)) for name in NETWORKS.values()
+    )
+    cells = (
+        "ResNet-18/CIFAR of generated weights, one thread, one image and 64, the best dense to it",
+        f"{plain} (AVX2: {avx2})",
+        "2 cores of an AMD EPYC, AVX-512",
+        COMMAND,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def on_page(page: str, table: str) -> list[str]:
     """Return the rows of a table that a page has."""
     rows = page.splitlines()
@@ -86,9 +107,12 @@ def _place(rows: list[str], table: str) -> slice:
 
 def main() -> None:
     rows = PAGE.read_text(encoding="utf-8").splitlines()
-    for table, lines in LINES.items():
-        rows[_place(rows, table)] = lines()
+    for table, made in LINES.items():
+        rows[_place(rows, table)] = made()
     PAGE.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    lines = README.read_text(encoding="utf-8").splitlines()
+    changed = [readme_line() if COMMAND in line else line for line in lines]
+    README.write_text("\n".join(changed) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

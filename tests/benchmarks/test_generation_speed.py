@@ -19,7 +19,15 @@ from benchmarks.generation_speed import (
 from problems.CIFAR10.ResNet.network import ResNet
 from quantlab.generation import convert
 from tests.benchmarks.figures import measured
-from tests.benchmarks.speed_figures import LAYERS, LINES, NETWORKS, PAGE, on_page
+from tests.benchmarks.speed_figures import (
+    LAYERS,
+    LINES,
+    NETWORKS,
+    PAGE,
+    README,
+    on_page,
+    readme_line,
+)
 
 
 def small() -> nn.Module:
@@ -31,6 +39,10 @@ def small() -> nn.Module:
 @pytest.mark.parametrize("table", LINES)
 def test_the_page_has_the_figures(table: str) -> None:
     assert on_page(PAGE.read_text(encoding="utf-8"), table) == list(LINES[table]())
+
+
+def test_the_readme_has_the_ratios() -> None:
+    assert readme_line() in README.read_text(encoding="utf-8").splitlines()
 
 
 def test_the_picture_has_the_bytes() -> None:
