@@ -11,6 +11,9 @@ bfloat16. roof: the multiplications that the form of a side has, over those of f
 processor does in registers in that time (`quantlab.backend.peak_of_products`). weight_bytes: of
 weights that a run reads.
 
+Two more sides are integer programs on `FastEngine` (`benchmarks.generation.integers`): there the
+ratio is that to the dense program of 8 bits, and roof is about products of bytes.
+
 A second table has each kind of layer alone, on one thread, in all modes beside a prepacked dense
 one; `docs/pictures/generation_bytes.svg` shows the bytes that a run reads of each. Then a child
 process measures everything as on a processor with AVX2 alone, but onnxruntime, which nothing
@@ -35,6 +38,7 @@ from benchmarks.generation import dense_peers
 from benchmarks.generation.bytes_picture import Bar, picture
 from benchmarks.generation.dense_peers import prepacked_layer, weight_of_row
 from benchmarks.generation.forms import resnet18
+from benchmarks.generation.integers import integer_rows
 from benchmarks.harness import Row, by_isa, interleaved, markdown, report
 from quantlab import backend
 from quantlab.generation import convert
@@ -288,6 +292,7 @@ def measured(*, is_quick: bool) -> list[Row]:
     for batch in batches:
         for num_threads in threads:
             rows += network_rows(num_threads, batch, repeats)
+            rows += integer_rows(num_threads, batch, repeats)
         rows += layer_rows(batch, repeats)
     return rows
 
