@@ -12,6 +12,7 @@ from quantlab.deploy.clickhouse.wasm.buffers import ALLOCATE, DESTROY, allocate,
 from quantlab.deploy.clickhouse.wasm.constants import Constants
 from quantlab.deploy.clickhouse.wasm.emit import emit
 from quantlab.deploy.clickhouse.wasm.places import Lifetime, Place, lifetimes_of, placed
+from quantlab.deploy.clickhouse.wasm.plan import plans_of
 from quantlab.deploy.clickhouse.wasm.rows import Result, classify, put, run, take
 from quantlab.deploy.clickhouse.wasm.scratch import scratch_bytes
 from quantlab.deploy.clickhouse.wasm.writer import Writer
@@ -98,11 +99,13 @@ def _tensor(program: Program, name: str, number: int) -> Tensor:
 
 def _writer(program: Program) -> Writer:
     """Return a writer with a place for every tensor."""
-    lifetimes = dict(lifetimes_of(program))
+    lifetimes, plans = dict(lifetimes_of(program)), plans_of(program)
     scratch = {}
     for index, operation in enumerate(program.operations):
         name = f"{operation.output}.scratch"
-        lifetimes[name] = Lifetime(size=scratch_bytes(operation, program), first=index, last=index)
+        lifetimes[name] = Lifetime(
+            size=scratch_bytes(operation, program, plans), first=index, last=index
+        )
         scratch[operation.output] = name
     addresses, end = placed(lifetimes, _START)
     return Writer(
@@ -113,6 +116,7 @@ def _writer(program: Program) -> Writer:
         },
         scratch={output: addresses[name] for output, name in scratch.items()},
         constants=Constants(end),
+        plans=plans,
     )
 
 

@@ -37,7 +37,7 @@ _VECTOR = {
     "v128.bitselect": 0x52, "v128.store8_lane": 0x58, "v128.store16_lane": 0x59,
     "v128.store32_lane": 0x5A, "v128.store64_lane": 0x5B, "v128.load32_zero": 0x5C,
     "v128.load64_zero": 0x5D, "i8x16.popcnt": 0x62, "i8x16.bitmask": 0x64,
-    "i8x16.narrow_i16x8_s": 0x65, "i8x16.narrow_i16x8_u": 0x66, "i8x16.add": 0x6E,
+    "i8x16.narrow_i16x8_s": 0x65, "i8x16.narrow_i16x8_u": 0x66, "i8x16.shl": 0x6B, "i8x16.add": 0x6E,
     "i8x16.sub": 0x71, "i8x16.min_s": 0x76, "i8x16.min_u": 0x77, "i8x16.max_s": 0x78,
     "i8x16.max_u": 0x79, "i16x8.extadd_pairwise_i8x16_s": 0x7C,
     "i16x8.extadd_pairwise_i8x16_u": 0x7D, "i32x4.extadd_pairwise_i16x8_s": 0x7E,

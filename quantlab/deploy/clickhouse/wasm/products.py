@@ -1,7 +1,12 @@
 """Sums of products, and products of two tensors."""
 
 from quantlab.deploy.clickhouse.wasm.expressions import I32, load
+from quantlab.deploy.clickhouse.wasm.kernels import Operand, write_sums
+from quantlab.deploy.clickhouse.wasm.operands import lay_out
 from quantlab.deploy.clickhouse.wasm.padding import padded
+from quantlab.deploy.clickhouse.wasm.places import SLACK
+from quantlab.deploy.clickhouse.wasm.plan import Plan
+from quantlab.deploy.clickhouse.wasm.second_sums import write_second_sums
 from quantlab.deploy.clickhouse.wasm.walks import load_integer, store_integer, walk
 from quantlab.deploy.clickhouse.wasm.writer import Writer, broadcast_place
 from quantlab.deploy.emitter import Emitters
@@ -9,7 +14,28 @@ from quantlab.integer.operations import Convolution, Linear, Multiply
 from quantlab.integer.tensor_type import S8, S32
 
 
-def convolution(operation: Convolution, writer: Writer) -> None:
+def product(operation: Convolution | Linear, writer: Writer) -> None:
+    plan = writer.plans.get(operation.output)
+    if plan is not None:
+        _planned(plan, operation, writer)
+    elif isinstance(operation, Convolution):
+        _convolution(operation, writer)
+    else:
+        _linear(operation, writer)
+
+
+def _planned(plan: Plan, operation: Convolution | Linear, writer: Writer) -> None:
+    (given,), output = writer.inputs(operation), writer.output(operation)
+    scratch = writer.scratch[operation.output]
+    x = lay_out(writer, plan, given, scratch)
+    shared = None
+    if plan.shared:
+        shared = scratch + plan.operand_bytes + SLACK
+        write_second_sums(writer, plan, x, shared)
+    write_sums(writer, plan, Operand(x=x, y=output.address, shared=shared))
+
+
+def _convolution(operation: Convolution, writer: Writer) -> None:
     (given,), output, body = writer.inputs(operation), writer.output(operation), writer.body
     scratch = writer.scratch[operation.output]
     x = padded(writer, given, operation.windows, operation.padding_codes, scratch)
@@ -38,7 +64,7 @@ def convolution(operation: Convolution, writer: Writer) -> None:
         store_integer(body, S32, y_at, total, output.address)
 
 
-def linear(operation: Linear, writer: Writer) -> None:
+def _linear(operation: Linear, writer: Writer) -> None:
     (x,), output, body = writer.inputs(operation), writer.output(operation), writer.body
     weight = writer.constants.address(operation.weight)
     bias = writer.constants.address(operation.bias)
@@ -67,7 +93,7 @@ def multiply(operation: Multiply, writer: Writer) -> None:
 
 
 EMITTERS: Emitters = {
-    Convolution: convolution,
-    Linear: linear,
+    Convolution: product,
+    Linear: product,
     Multiply: multiply,
 }

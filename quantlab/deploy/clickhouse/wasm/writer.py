@@ -11,6 +11,7 @@ from quantlab.deploy.clickhouse.wasm.body import Body
 from quantlab.deploy.clickhouse.wasm.constants import Constants
 from quantlab.deploy.clickhouse.wasm.expressions import I32
 from quantlab.deploy.clickhouse.wasm.places import Place, c_strides
+from quantlab.deploy.clickhouse.wasm.plan import Plan
 from quantlab.deploy.clickhouse.wasm.walks import Strides, walk
 from quantlab.integer.operations import Operation
 from quantlab.integer.program import Program
@@ -19,12 +20,13 @@ from quantlab.integer.program import Program
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Writer:
     """See the module. places: of all tensors, by name. scratch: the address of the memory that an
-    operation uses while it runs, by its output. body: of the function that is being written."""
+    operation uses while it runs, by its output. plans: of layers, by their outputs. body: of the function that is being written."""
 
     program: Program
     places: Mapping[str, Place]
     scratch: Mapping[str, int]
     constants: Constants
+    plans: Mapping[str, Plan]
     body: Body = field(default_factory=Body)
 
     def writing(self, body: Body) -> "Writer":

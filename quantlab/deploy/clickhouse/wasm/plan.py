@@ -1,0 +1,183 @@
+"""How the sums of a layer are computed.
+
+    sum = factor * (sum of a * b) + (sum of c over the window) + bias
+
+a is made of the inputs, b of the weights, in one of three forms, 32 bits of several of them at a
+time:
+
+    bits     a and b are bits, and products are counted. Of inputs of one plane and weights -1 and 1,
+             x = offset + coefficient a and w = 2 b - 1, so that
+             sum = 2 coefficient (sum of a b) - coefficient (sum of a) + offset (sum of w)
+    bytes    4 products of 8 and 7 bits (relaxed_dot, which is exact for these): a = x - low where
+             inputs have 7 bits, and b = w; else b = w - least where weights have 7 bits, and a is x
+             as a signed byte, x - zero, so that
+             sum = (sum of a b) + least (sum of a) + zero (sum of w)
+    shorts   2 products of 16 bits: a = x and b = w
+
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantlab.deploy.clickhouse.wasm.geometry import Geometry, geometry_of
+from quantlab.integer.layout.choice import padded_levels
+from quantlab.integer.layout.levels import Levels, levels_of
+from quantlab.integer.layout.planes import planes_of
+from quantlab.integer.operations import Convolution, Linear
+from quantlab.integer.program import Program
+from quantlab.integer.tensor_type import S8, U8, TensorType
+
+Form = Literal["bits", "bytes", "shorts"]
+ELEMENT_BITS = {"bits": 1, "bytes": 8, "shorts": 16}
+_MOST = 127  # that 7 bits hold
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """See the module. weight: b, `[O, runs, elements of a run]`. bias: int32 `[O]`, with all that
+    is constant. shared: what a counts in the second sum; 0: there is none. low: what is taken from
+    inputs, of bits: the bit that is a. are_inputs_small: of bytes, whether a is what has 7 bits."""
+
+    form: Form
+    are_inputs_small: bool = False
+    geometry: Geometry
+    weight: NDArray[np.int64]
+    bias: NDArray[np.int32]
+    padding_codes: NDArray[np.int64]
+    factor: int = 1
+    shared: int = 0
+    low: int = 0
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.weight)
+
+    @property
+    def pixel_bytes(self) -> int:
+        return -(-self.geometry.channels * ELEMENT_BITS[self.form] // 8)
+
+    @property
+    def row_bytes(self) -> int:
+        """Of a row of the padded image."""
+        return self.geometry.padded_width * self.pixel_bytes
+
+    @property
+    def operand_bytes(self) -> int:
+        """Of the padded image as a."""
+        return self.geometry.padded_height * self.row_bytes
+
+    @property
+    def run_words(self) -> int:
+        """Words of 32 bits of a run; the last one may have bits of another run, which count 0."""
+        return -(-self.geometry.run_length * ELEMENT_BITS[self.form] // 32)
+
+
+def plans_of(program: Program) -> Mapping[str, Plan]:
+    """Return the plans of the layers that have one, by their outputs."""
+    levels = levels_of(program)
+    found = {}
+    for layer in program.operations:
+        if isinstance(layer, Convolution | Linear):
+            (name,) = layer.inputs
+            plan = plan_of(layer, program.types[name], levels[name])
+            if plan is not None:
+                found[layer.output] = plan
+    return found
+
+
+def plan_of(layer: Convolution | Linear, given: TensorType, levels: Levels) -> Plan | None:
+    """Return how a layer is computed; None for one that has no geometry.
+
+    levels: of its input.
+    """
+    geometry = geometry_of(layer, given)
+    if geometry is None:
+        return None
+    levels = padded_levels(layer, levels)
+    wide = layer.weight.astype(np.int64)
+    if isinstance(layer, Convolution):
+        wide = wide.transpose(0, 2, 3, 1)
+    weight = wide.reshape(len(wide), len(geometry.run_starts), geometry.run_length)
+    codes = np.zeros(geometry.channels, np.int64)
+    if isinstance(layer, Convolution) and geometry.is_padded:
+        codes = layer.padding_codes.astype(np.int64)
+    parts = layer, geometry, weight, codes, levels, given
+    return _bits(*parts) or _numbers(*parts)
+
+
+def _bits(
+    layer: Convolution | Linear,
+    geometry: Geometry,
+    weight: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    levels: Levels,
+    given: TensorType,
+) -> Plan | None:
+    planes = planes_of(levels)
+    is_whole = geometry.channels % 8 == 0 or geometry.num_positions == 1 == geometry.run_pixels
+    if planes.count > 1 or not is_whole or not (np.abs(weight) == 1).all():
+        return None
+    if geometry.channels < 8 or given.kind not in (U8, S8):
+        return None
+    (coefficient,) = planes.coefficients
+    return Plan(
+        form="bits",
+        geometry=geometry,
+        weight=(weight + 1) // 2,
+        bias=_bias(layer, weight, planes.offset),
+        padding_codes=codes,
+        factor=2 * coefficient,
+        shared=-coefficient,
+        low=planes.first,
+    )
+
+
+def _numbers(
+    layer: Convolution | Linear,
+    geometry: Geometry,
+    weight: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    levels: Levels,
+    given: TensorType,
+) -> Plan:
+    least, most = int(weight.min()), int(weight.max())
+    low = 0 if levels.low >= 0 and levels.high <= _MOST else levels.low
+    are_bytes = given.kind in (U8, S8)
+    if are_bytes and levels.high - low <= _MOST:
+        return Plan(
+            form="bytes",
+            are_inputs_small=True,
+            geometry=geometry,
+            weight=weight,
+            bias=_bias(layer, weight, low),
+            padding_codes=codes,
+            low=low,
+        )
+    least = min(least, 0)
+    if are_bytes and most - least <= _MOST:
+        zero = 128 if given.kind == U8 else 0
+        return Plan(
+            form="bytes",
+            geometry=geometry,
+            weight=weight - least,
+            bias=_bias(layer, weight, zero),
+            padding_codes=codes,
+            shared=least,
+            low=zero,
+        )
+    return Plan(
+        form="shorts",
+        geometry=geometry,
+        weight=weight,
+        bias=_bias(layer, weight, 0),
+        padding_codes=codes,
+    )
+
+
+def _bias(layer: Convolution | Linear, weight: NDArray[np.int64], offset: int) -> NDArray[np.int32]:
+    """Return the bias with what an offset of all inputs adds, in 32 bits that wrap as sums do."""
+    return (layer.bias + offset * weight.sum((1, 2))).astype(np.int32)
