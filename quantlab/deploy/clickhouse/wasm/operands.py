@@ -20,7 +20,7 @@ def needs_copy(plan: Plan, kind: IntegerType) -> bool:
 
 
 def lay_out(writer: Writer, plan: Plan, given: Place, to: int) -> int:
-    """Write the inputs as they are multiplied; return where they lie: at `to`, if not as they are."""
+    """Write the inputs as they are multiplied, to `to`, or not at all; return where they lie."""
     kind, geometry = given.tensor.kind, plan.geometry
     if not needs_copy(plan, kind):
         return given.address

@@ -5,7 +5,7 @@
 a is made of the inputs, b of the weights, in one of three forms, 32 bits of several of them at a
 time:
 
-    bits     a and b are bits, and products are counted. Of inputs of one plane and weights -1 and 1,
+    bits     a and b are bits, and products are counted. Of inputs of one plane, weights -1 and 1,
              x = offset + coefficient a and w = 2 b - 1, so that
              sum = 2 coefficient (sum of a b) - coefficient (sum of a) + offset (sum of w)
     bytes    4 products of 8 and 7 bits (relaxed_dot, which is exact for these): a = x - low where
@@ -13,7 +13,6 @@ time:
              as a signed byte, x - zero, so that
              sum = (sum of a b) + least (sum of a) + zero (sum of w)
     shorts   2 products of 16 bits: a = x and b = w
-
 """
 
 from collections.abc import Mapping
@@ -180,4 +179,5 @@ def _numbers(
 
 def _bias(layer: Convolution | Linear, weight: NDArray[np.int64], offset: int) -> NDArray[np.int32]:
     """Return the bias with what an offset of all inputs adds, in 32 bits that wrap as sums do."""
-    return (layer.bias + offset * weight.sum((1, 2))).astype(np.int32)
+    bias: NDArray[np.int32] = (layer.bias + offset * weight.sum((1, 2))).astype(np.int32)
+    return bias

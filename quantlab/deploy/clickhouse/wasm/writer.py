@@ -20,7 +20,8 @@ from quantlab.integer.program import Program
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Writer:
     """See the module. places: of all tensors, by name. scratch: the address of the memory that an
-    operation uses while it runs, by its output. plans: of layers, by their outputs. body: of the function that is being written."""
+    operation uses while it runs, by its output. plans: of layers, by their outputs. body: of the
+    function that is being written."""
 
     program: Program
     places: Mapping[str, Place]
