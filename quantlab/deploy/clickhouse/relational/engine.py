@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.clickhouse.engines import Connection
-from quantlab.deploy.clickhouse.relational.constants import rows_of
+from quantlab.deploy.clickhouse.relational.constants import relations_of
 from quantlab.deploy.clickhouse.relational.queries import queries_of
 from quantlab.deploy.clickhouse.relational.relations import RELATIONS, TENSOR
 from quantlab.deploy.clickhouse.sql.dialect import Dialect
@@ -22,7 +22,6 @@ from quantlab.deploy.clickhouse.sql.nodes import (
     Table,
 )
 from quantlab.deploy.clickhouse.sql.render import render
-from quantlab.integer.layout.levels import levels_of
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
@@ -30,32 +29,32 @@ Integers = NDArray[Any]
 
 
 class RelationalEngine:
-    """See the module. Its tables are temporary: they end with the connection."""
+    """See the module. Its tables are temporary: they end with the connection.
+
+    tables: of each tensor, by name; filled by `execute`. keys: of the operations' constants.
+    """
 
     def __init__(self, program: Program, connection: Connection, dialect: Dialect) -> None:
         self._program, self._connection, self._dialect = program, connection, dialect
-        self._tables = {name: Table(f"tensor_{i}") for i, name in enumerate(program.types)}
-        keys = {operation.output: f"layer {i}" for i, operation in enumerate(program.operations)}
-        self._queries = queries_of(program, self._tables, keys)
+        self.tables = {name: Table(f"tensor_{i}") for i, name in enumerate(program.types)}
+        self.keys = {
+            operation.output: f"layer {i}" for i, operation in enumerate(program.operations)
+        }
+        self._queries = queries_of(program, self.tables, self.keys)
         for name, kinds in RELATIONS.items():
             self._create(Table(name), kinds)
-        levels = levels_of(program)
-        for operation in program.operations:
-            for name, rows in rows_of(operation, levels).items():
-                layer = keys[operation.output]
-                count = len(next(iter(rows.values())))
-                if count:
-                    connection.insert(name, {"layer": [layer] * count, **rows})
+        for name, rows in relations_of(program, self.keys).items():
+            connection.insert(name, rows)
 
     def execute(self, inputs: Mapping[str, Integers]) -> Iterator[tuple[str, Integers]]:
         """Yield the name and value of every tensor that an operation makes."""
         count = len(next(iter(inputs.values())))
         for name, given in inputs.items():
-            self._create(self._tables[name], TENSOR)
-            self._connection.insert(self._tables[name].name, rows_of_tensor(given))
+            self._create(self.tables[name], TENSOR)
+            self._connection.insert(self.tables[name].name, rows_of_tensor(given))
         for name, query in self._queries.items():
-            self._create(self._tables[name], TENSOR)
-            self._run(Insert(self._tables[name], query))
+            self._create(self.tables[name], TENSOR)
+            self._run(Insert(self.tables[name], query))
             yield name, self._read(name, count)
 
     def _create(self, table: Table, kinds: Mapping[str, str]) -> None:
@@ -64,7 +63,7 @@ class RelationalEngine:
 
     def _read(self, name: str, count: int) -> Integers:
         names = [Column(column).named(column) for column in TENSOR]
-        rows = self._run(Select(columns=tuple(names), source=self._tables[name]))
+        rows = self._run(Select(columns=tuple(names), source=self.tables[name]))
         return tensor_of_rows(rows, self._program.types[name], count)
 
     def _run(self, statement: Statement) -> Mapping[str, Integers]:

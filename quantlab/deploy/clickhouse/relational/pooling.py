@@ -29,7 +29,7 @@ def sum_pool(operation: SumPool, writer: Writer) -> None:
 def _pooled(operation: MaxPool | SumPool, writer: Writer, aggregate: str, code: int) -> None:
     (given,) = writer.types(operation)
     image = pixels(writer.source(operation.inputs[0]), given)
-    image = padded(image, writer.samples(operation), given, operation.windows, code)
+    image = padded(image, writer.samples(), given, operation.windows, code)
     windows = windowed(image, given, operation.windows, ("channel", "value"))
     places = prod(operation.windows.output_size(*given.shape[1:]))
     _aggregated(operation, writer, windows, aggregate, places)

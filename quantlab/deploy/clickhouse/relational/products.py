@@ -31,7 +31,7 @@ def convolution(operation: Convolution, writer: Writer) -> None:
     image = pixels(writer.source(operation.inputs[0]), given)
     if operation.windows.is_padded:
         codes = writer.constants("paddings", operation)
-        image = padded(image, writer.samples(operation), given, operation.windows, codes)
+        image = padded(image, writer.samples(), given, operation.windows, codes)
     places = prod(operation.windows.output_size(*given.shape[1:]))
     sums = _sums(operation, writer, image, given, operation.windows, places)
     element = Column("neuron") * size("places", places) + Column("place")
@@ -89,7 +89,8 @@ def _packed(image: Step, planes: Planes, layer: Convolution | Linear) -> Step:
     """Return (sample, y, x, word, coefficient, bits): the channels of each pixel, 64 a word, plane
     by plane."""
     plane = Column("plane")
-    level = call("bitShiftRight", "value", plane + planes.first)
+    first = size("first_bit", planes.first)
+    level = call("bitShiftRight", "value", plane + first if planes.first else plane)
     coefficients = Value("coefficients", "Array(Int64)", list(planes.coefficients))
     split = step(
         "planes",
@@ -148,7 +149,7 @@ def _biases(operation: Convolution | Linear, writer: Writer, places: int, offset
         )
         constants = Step("constants", UnionAll((per_neuron, offsets)))
     place = numbers("places", places)
-    numbered = step("places", columns("sample", place=place), writer.samples(operation))
+    numbered = step("places", columns("sample", place=place), writer.samples())
     return Select(
         columns=columns("sample", "place", "neuron", term=Column("constant")),
         source=Join(numbered, constants, ()),

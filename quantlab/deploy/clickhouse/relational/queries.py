@@ -13,9 +13,9 @@ def queries_of(
 ) -> Mapping[str, Select]:
     """Return the query of each tensor that an operation makes, by name, in order.
 
-    sources: where each tensor lies. keys: the key of each operation's constants, by the name of its
-    output. database: that of the tables of constants. Raises UsageError, with the layer, for an
-    operation that has no query.
+    sources: where tensors lie, each input at least; others are computed in the query. keys: the key
+    of each operation's constants, by the name of its output. database: that of the tables of
+    constants. Raises UsageError, with the layer, for an operation that has no query.
     """
     writer = Writer(program, sources, keys, database)
     for operation in program.operations:

@@ -24,8 +24,9 @@ from quantlab.integer.tensor_type import TensorType
 class Writer:
     """See the module.
 
-    sources: where the tensors that exist lie, by name. keys: the key of each operation's constants,
-    by the name of its output. database: of the tables of constants.
+    sources: where the tensors that exist lie, by name, each input at least; others are steps of the
+    query. keys: the key of each operation's constants, by the name of its output. database: of the
+    tables of constants.
     """
 
     def __init__(
@@ -50,11 +51,11 @@ class Writer:
 
     def source(self, name: str) -> Source:
         """Return the rows of a tensor."""
-        return self._sources[name]
+        return self._sources.get(name) or Step(f"made_{name}", self.queries[name], is_kept=True)
 
-    def samples(self, operation: Operation) -> Step:
+    def samples(self) -> Step:
         """Return the samples, each once."""
-        source = self.source(operation.inputs[0])
+        source = self.source(next(iter(self.program.inputs)))
         return step("samples", columns("sample"), source, is_distinct=True)
 
     def constants(self, relation: str, operation: Operation) -> Step:

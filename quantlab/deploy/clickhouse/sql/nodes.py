@@ -132,10 +132,14 @@ class UnionAll:
 
 @dataclass(frozen=True)
 class Step:
-    """Rows that have a name in the query: in the modern dialect it lists them first, each once."""
+    """Rows that have a name in the query: in the modern dialect it lists them first, each once.
+
+    is_kept: whether the modern engine computes them once, else as often as they are read.
+    """
 
     name: str
     rows: "Select | UnionAll"
+    is_kept: bool = False
 
 
 @dataclass(frozen=True)

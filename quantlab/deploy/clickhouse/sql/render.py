@@ -1,9 +1,10 @@
 """The text of SQL: the one place that makes it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
+from itertools import chain, count
 from typing import Any
 
 from quantlab.deploy.clickhouse.sql.dialect import Dialect
@@ -57,6 +58,7 @@ class _Text:
         self.dialect = dialect
         self.parameters: dict[str, Any] = {}
         self.steps: dict[str, list[str]] = {}
+        self.kept: set[str] = set()
         self._names: dict[tuple[str, str, str], str] = {}
         self._steps: list[tuple[Step, str]] = []
 
@@ -66,19 +68,25 @@ class _Text:
             if known is step or known == step:
                 return name
         inner = rows(step.rows, self)
-        count = sum(known.name == step.name for known, _ in self._steps)
-        name = f"{step.name}_{count + 1}" if count else step.name
+        name = _unused(step.name, self.steps)
         self._steps.append((step, name))
         self.steps[name] = inner
+        if step.is_kept:
+            self.kept.add(name)
         return name
 
     def parameter(self, value: Value) -> str:
         key = (value.name, value.kind, repr(value.value))
         if key not in self._names:
-            count = sum(name == value.name for name, *_ in self._names)
-            name = f"{value.name}_{count + 1}" if count else value.name
+            name = _unused(value.name, self.parameters)
             self._names[key], self.parameters[name] = name, value.value
         return self.dialect.parameter(self._names[key], value.kind)
+
+
+def _unused(name: str, taken: Container[str]) -> str:
+    """Return a name, with a number behind it if it is taken."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(one for one in chain([name], numbered) if one not in taken)
 
 
 def identifier(name: str) -> str:
@@ -152,7 +160,10 @@ def _(node: Select, text: _Text) -> list[str]:
     steps: list[str] = []
     for name, inner in text.steps.items():
         head = "), " if steps else "WITH "
-        steps += [f"{head}{identifier(name)} AS (", *(_INDENT + line for line in inner)]
+        kind = "AS MATERIALIZED" if name in text.kept else "AS"
+        steps += [f"{head}{identifier(name)} {kind} (", *(_INDENT + line for line in inner)]
+    if text.kept:
+        found.append("SETTINGS enable_materialized_cte = 1")
     return [*steps, ")", *found] if steps else found
 
 

@@ -92,7 +92,7 @@ FROM (
                                 x,
                                 toUInt32(intDiv(channel, 64)) AS word,
                                 toInt64(arrayElement(CAST(%(coefficients)s AS Array(Int64)), plane + 1)) AS coefficient,
-                                bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane + 0), 1)), modulo(channel, 64)) AS bit
+                                bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane), 1)), modulo(channel, 64)) AS bit
                             FROM (
                                 SELECT
                                     sample,
@@ -137,7 +137,7 @@ FROM (
                                             FROM (
                                                 SELECT DISTINCT
                                                     sample
-                                                FROM tensor_1
+                                                FROM tensor_0
                                             )
                                         )
                                     )
@@ -186,7 +186,7 @@ FROM (
             FROM (
                 SELECT DISTINCT
                     sample
-                FROM tensor_1
+                FROM tensor_0
             )
         )
         CROSS JOIN (
@@ -303,7 +303,7 @@ SELECT
     toInt32(value) AS value
 FROM tensor_4
 
--- scores: {'outputs': 4, 'stride_y': 1, 'columns': 1, 'stride_x': 1, 'kernel_width': 1, 'taps': 1, 'coefficients': [-2], 'planes': 1, 'inputs': 180, 'rows': 1, 'layer': 'layer 5', 'places': 1, 'offset': 1}
+-- scores: {'outputs': 4, 'stride_y': 1, 'columns': 1, 'stride_x': 1, 'kernel_width': 1, 'taps': 1, 'coefficients': [-2], 'first_bit': 1, 'planes': 1, 'inputs': 180, 'rows': 1, 'layer': 'layer 5', 'places': 1, 'offset': 1}
 SELECT
     sample,
     toUInt32(place * CAST(%(outputs)s AS UInt32) + neuron) AS element,
@@ -361,7 +361,7 @@ FROM (
                                 x,
                                 toUInt32(intDiv(channel, 64)) AS word,
                                 toInt64(arrayElement(CAST(%(coefficients)s AS Array(Int64)), plane + 1)) AS coefficient,
-                                bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane + 1), 1)), modulo(channel, 64)) AS bit
+                                bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane + CAST(%(first_bit)s AS UInt32)), 1)), modulo(channel, 64)) AS bit
                             FROM (
                                 SELECT
                                     sample,
@@ -415,7 +415,7 @@ FROM (
             FROM (
                 SELECT DISTINCT
                     sample
-                FROM tensor_5
+                FROM tensor_0
             )
         )
         CROSS JOIN (

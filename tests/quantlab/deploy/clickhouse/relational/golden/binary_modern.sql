@@ -47,7 +47,7 @@ WITH pixels AS (
 ), samples AS (
     SELECT DISTINCT
         sample
-    FROM tensor_1
+    FROM tensor_0
 ), cells AS (
     SELECT
         sample,
@@ -100,7 +100,7 @@ WITH pixels AS (
         x,
         toUInt32(intDiv(channel, 64)) AS word,
         toInt64(arrayElement({coefficients:Array(Int64)}, plane + 1)) AS coefficient,
-        bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane + 0), 1)), modulo(channel, 64)) AS bit
+        bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane), 1)), modulo(channel, 64)) AS bit
     FROM planes
 ), packed AS (
     SELECT
@@ -303,7 +303,7 @@ SELECT
     toInt32(value) AS value
 FROM tensor_4
 
--- scores: {'outputs': 4, 'stride_y': 1, 'columns': 1, 'stride_x': 1, 'kernel_width': 1, 'taps': 1, 'coefficients': [-2], 'planes': 1, 'inputs': 180, 'rows': 1, 'layer': 'layer 5', 'places': 1, 'offset': 1}
+-- scores: {'outputs': 4, 'stride_y': 1, 'columns': 1, 'stride_x': 1, 'kernel_width': 1, 'taps': 1, 'coefficients': [-2], 'first_bit': 1, 'planes': 1, 'inputs': 180, 'rows': 1, 'layer': 'layer 5', 'places': 1, 'offset': 1}
 WITH pixels AS (
     SELECT
         sample,
@@ -328,7 +328,7 @@ WITH pixels AS (
         x,
         toUInt32(intDiv(channel, 64)) AS word,
         toInt64(arrayElement({coefficients:Array(Int64)}, plane + 1)) AS coefficient,
-        bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane + 1), 1)), modulo(channel, 64)) AS bit
+        bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane + {first_bit:UInt32}), 1)), modulo(channel, 64)) AS bit
     FROM planes
 ), packed AS (
     SELECT
@@ -387,7 +387,7 @@ WITH pixels AS (
 ), samples AS (
     SELECT DISTINCT
         sample
-    FROM tensor_5
+    FROM tensor_0
 ), places AS (
     SELECT
         sample,

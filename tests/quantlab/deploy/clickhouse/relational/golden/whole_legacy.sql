@@ -231,7 +231,7 @@ FROM (
                             FROM (
                                 SELECT DISTINCT
                                     sample
-                                FROM tensor_2
+                                FROM tensor_0
                             )
                         )
                     )
@@ -319,7 +319,7 @@ FROM (
                             FROM (
                                 SELECT DISTINCT
                                     sample
-                                FROM tensor_2
+                                FROM tensor_0
                             )
                         )
                     )
@@ -659,7 +659,7 @@ FROM (
             FROM (
                 SELECT DISTINCT
                     sample
-                FROM tensor_13
+                FROM tensor_0
             )
         )
         CROSS JOIN (

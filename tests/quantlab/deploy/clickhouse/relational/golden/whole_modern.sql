@@ -171,7 +171,7 @@ WITH pixels AS (
 ), samples AS (
     SELECT DISTINCT
         sample
-    FROM tensor_2
+    FROM tensor_0
 ), cells AS (
     SELECT
         sample,
@@ -260,7 +260,7 @@ WITH pixels AS (
 ), samples AS (
     SELECT DISTINCT
         sample
-    FROM tensor_2
+    FROM tensor_0
 ), cells AS (
     SELECT
         sample,
@@ -640,7 +640,7 @@ WITH pixels AS (
 ), samples AS (
     SELECT DISTINCT
         sample
-    FROM tensor_13
+    FROM tensor_0
 ), places AS (
     SELECT
         sample,

@@ -1,0 +1,91 @@
+"""The audit of an element: one query, from the image or from the tensor before it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from quantlab.deploy.clickhouse.engines import Connection, open_chdb
+from quantlab.deploy.clickhouse.relational.audit import audit
+from quantlab.deploy.clickhouse.relational.engine import RelationalEngine
+from quantlab.deploy.clickhouse.sql.dialect import MODERN
+from quantlab.deploy.clickhouse.sql.nodes import Table
+from quantlab.deploy.clickhouse.sql.render import render
+from quantlab.errors import UsageError
+from quantlab.integer.program import Program
+from tests.quantlab.deploy.clickhouse.relational.tiny import binary_program, images, whole_program
+
+pytest.importorskip("chdb", reason="chDB is not installed; install quantlab[clickhouse]")
+
+
+@pytest.fixture(scope="module")
+def chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    with open_chdb(tmp_path_factory.mktemp("chdb")) as connection:
+        yield connection
+
+
+def audited(
+    engine: RelationalEngine,
+    chdb: Connection,
+    program: Program,
+    name: str,
+    element: int,
+    *given: str,
+) -> dict[str, list[int]]:
+    """Return the row of an element of sample 2, from the tensors given."""
+    sources = {one: engine.tables[one] for one in given}
+    query = audit(program, name, element, 2, sources=sources, keys=engine.keys)
+    text = render(query, MODERN)
+    found = chdb.execute(text.text, text.parameters)
+    return {column: values.tolist() for column, values in found.items()}
+
+
+WHOLE = pytest.param(whole_program(), marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize("program", [binary_program(), WHOLE])
+def test_elements_from_the_image(program: Program, chdb: Connection) -> None:
+    check_elements(program, chdb, is_layer_alone=False)
+
+
+@pytest.mark.parametrize("program", [binary_program(), whole_program()])
+def test_elements_from_the_tensors_before(program: Program, chdb: Connection) -> None:
+    check_elements(program, chdb, is_layer_alone=True)
+
+
+def check_elements(program: Program, chdb: Connection, *, is_layer_alone: bool) -> None:
+    samples, random = images(program, 3), np.random.default_rng(1)
+    engine = RelationalEngine(program, chdb, MODERN)
+    found = dict(engine.execute(samples))
+    for operation in program.operations:
+        tensor = found[operation.output][2].reshape(-1)
+        element = int(random.integers(tensor.size))
+        given = {*program.inputs, *(operation.inputs if is_layer_alone else ())}
+        row = {"sample": [2], "element": [element], "value": [int(tensor[element])]}
+        assert audited(engine, chdb, program, operation.output, element, *given) == row
+
+
+def test_a_changed_weight_is_seen(chdb: Connection) -> None:
+    program = binary_program()
+    engine = RelationalEngine(program, chdb, MODERN)
+    before = dict(engine.execute(images(program, 3)))["scores"][2]
+    chdb.execute("INSERT INTO biases (layer, neuron, bias) VALUES ('layer 5', 1, 1000)")
+    found = audited(engine, chdb, program, "scores", 1, "row", "x")
+    assert found["value"] == [before[1] + 1000]
+
+
+@pytest.mark.parametrize(
+    ("tensor", "element", "sample", "words"),
+    [
+        ("score", 0, 0, "tensor 'score' given, .* did you mean 'scores'"),
+        ("scores", 4, 0, "element: 4 of 'scores' given, 0 to 3 allowed"),
+        ("scores", -1, 0, "element: -1 of 'scores' given"),
+        ("scores", 0, 2**32, "sample: 4294967296 of 'scores' given"),
+        ("scores", True, 0, "element: a bool given"),
+    ],
+)
+def test_what_is_not_there_is_refused(tensor: str, element: int, sample: int, words: str) -> None:
+    program = binary_program()
+    keys = {operation.output: "" for operation in program.operations}
+    with pytest.raises(UsageError, match=words):
+        audit(program, tensor, element, sample, sources={"x": Table("x")}, keys=keys)
