@@ -8,33 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.clickhouse.relational.choice import planes_read
-from quantlab.deploy.clickhouse.relational.relations import RELATIONS, Rows
-from quantlab.integer.layout.levels import Levels, levels_of
+from quantlab.deploy.clickhouse.relational.relations import Rows
+from quantlab.integer.layout.levels import Levels
 from quantlab.integer.layout.words import num_words, pack
 from quantlab.integer.operations import Convolution, Linear, Lookup, Operation, Threshold
 from quantlab.integer.operations.rescale import Rescale
-from quantlab.integer.program import Program
 
 _WIDTH = 64  # bits of a word
-
-
-def relations_of(program: Program, keys: Mapping[str, str]) -> Mapping[str, Rows]:
-    """Return the rows of all operations by the names of `RELATIONS`, those without rows left out.
-
-    keys: what stands in the column `layer`, by the name of an operation's output.
-    """
-    levels = levels_of(program)
-    parts: dict[str, list[Rows]] = {}
-    for operation in program.operations:
-        for name, rows in rows_of(operation, levels).items():
-            layer = np.full(len(next(iter(rows.values()))), keys[operation.output], object)
-            parts.setdefault(name, []).append({"layer": layer, **rows})
-    joined = {
-        name: {column: np.concatenate([rows[column] for rows in parts[name]]) for column in kinds}
-        for name, kinds in RELATIONS.items()
-        if name in parts
-    }
-    return {name: rows for name, rows in joined.items() if len(rows["layer"])}
 
 
 @singledispatch

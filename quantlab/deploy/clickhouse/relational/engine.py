@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.clickhouse.engines import Connection
-from quantlab.deploy.clickhouse.relational.constants import relations_of
-from quantlab.deploy.clickhouse.relational.queries import queries_of
-from quantlab.deploy.clickhouse.relational.relations import RELATIONS, TENSOR
+from quantlab.deploy.clickhouse.relational.emit import RELATIONAL
+from quantlab.deploy.clickhouse.relational.lowering import Lowering
+from quantlab.deploy.clickhouse.relational.queries import queries_of, relations_of
 from quantlab.deploy.clickhouse.sql.dialect import Dialect
 from quantlab.deploy.clickhouse.sql.nodes import (
     Column,
@@ -22,6 +22,7 @@ from quantlab.deploy.clickhouse.sql.nodes import (
     Table,
 )
 from quantlab.deploy.clickhouse.sql.render import render
+from quantlab.errors import VerificationError
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
@@ -34,26 +35,33 @@ class RelationalEngine:
     tables: of each tensor, by name; filled by `execute`. keys: of the operations' constants.
     """
 
-    def __init__(self, program: Program, connection: Connection, dialect: Dialect) -> None:
-        self._program, self._connection, self._dialect = program, connection, dialect
+    def __init__(
+        self,
+        program: Program,
+        connection: Connection,
+        dialect: Dialect,
+        lowering: Lowering = RELATIONAL,
+    ) -> None:
+        self._program, self._connection = program, connection
+        self._dialect, self._lowering = dialect, lowering
         self.tables = {name: Table(f"tensor_{i}") for i, name in enumerate(program.types)}
         self.keys = {
             operation.output: f"layer {i}" for i, operation in enumerate(program.operations)
         }
-        self._queries = queries_of(program, self.tables, self.keys)
-        for name, kinds in RELATIONS.items():
+        self._queries = queries_of(program, self.tables, self.keys, lowering=lowering)
+        for name, kinds in lowering.relations.items():
             self._create(Table(name), kinds)
-        for name, rows in relations_of(program, self.keys).items():
+        for name, rows in relations_of(program, self.keys, lowering).items():
             connection.insert(name, rows)
 
     def execute(self, inputs: Mapping[str, Integers]) -> Iterator[tuple[str, Integers]]:
         """Yield the name and value of every tensor that an operation makes."""
         count = len(next(iter(inputs.values())))
         for name, given in inputs.items():
-            self._create(self.tables[name], TENSOR)
+            self._create(self.tables[name], self._lowering.tensor)
             self._connection.insert(self.tables[name].name, rows_of_tensor(given))
         for name, query in self._queries.items():
-            self._create(self.tables[name], TENSOR)
+            self._create(self.tables[name], self._lowering.tensor)
             self._run(Insert(self.tables[name], query))
             yield name, self._read(name, count)
 
@@ -62,9 +70,9 @@ class RelationalEngine:
         self._run(CreateTable(table, tuple(kinds.items()), is_temporary=True))
 
     def _read(self, name: str, count: int) -> Integers:
-        names = [Column(column).named(column) for column in TENSOR]
+        names = [Column(column).named(column) for column in self._lowering.tensor]
         rows = self._run(Select(columns=tuple(names), source=self.tables[name]))
-        return tensor_of_rows(rows, self._program.types[name], count)
+        return tensor_of_rows(name, rows, self._program.types[name], count)
 
     def _run(self, statement: Statement) -> Mapping[str, Integers]:
         query = render(statement, self._dialect)
@@ -81,13 +89,21 @@ def rows_of_tensor(integers: Integers) -> Mapping[str, Integers]:
     }
 
 
-def tensor_of_rows(rows: Mapping[str, Integers], given: TensorType, count: int) -> Integers:
+def tensor_of_rows(
+    name: str, rows: Mapping[str, Integers], given: TensorType, count: int
+) -> Integers:
     """Return the tensor `[count, *shape]` of rows in any order.
 
-    Raises UsageError unless each element has one row and is within the tensor's type.
+    Raises VerificationError unless each element has one row.
     """
     elements = prod(given.shape)
     place = rows["sample"].astype(np.int64) * elements + rows["element"]
+    numbers = np.bincount(place, minlength=count * elements)
+    if len(numbers) != count * elements or (numbers != 1).any():
+        raise VerificationError(
+            f"tensor '{name}': {len(place):,} rows given, one for each of {count:,} samples' "
+            f"{elements:,} elements allowed"
+        )
     found = np.zeros(count * elements, np.int64)
     found[place] = rows["value"]
     return found.reshape(count, *given.shape).astype(given.kind.dtype)

@@ -12,6 +12,7 @@ from quantlab.deploy.clickhouse.sql.nodes import (
     Join,
     Literal,
     Select,
+    Source,
     Step,
     UnionAll,
     Value,
@@ -39,10 +40,19 @@ def convolution(operation: Convolution, writer: Writer) -> None:
 
 
 def linear(operation: Linear, writer: Writer) -> None:
-    """Each row of inputs is a pixel."""
     (given,) = writer.types(operation)
     num_outputs, num_inputs = operation.weight.shape
-    places, inputs = prod(given.shape[:-1]), size("inputs", num_inputs)
+    places = prod(given.shape[:-1])
+    image = rows_as_image(writer.source(operation.inputs[0]), num_inputs)
+    as_image = TensorType((num_inputs, 1, places), given.kind)
+    sums = _sums(operation, writer, image, as_image, Windows(kernel=(1, 1)), places)
+    element = Column("place") * size("outputs", num_outputs) + Column("neuron")
+    writer.tensor(operation, sums, index(element), Column("total"))
+
+
+def rows_as_image(source: Source, num_inputs: int) -> Step:
+    """Return rows of inputs `[..., I]` as (sample, channel, y, x, value), each row a pixel."""
+    inputs = size("inputs", num_inputs)
     made = columns(
         "sample",
         channel=index(remainder("element", inputs)),
@@ -50,11 +60,7 @@ def linear(operation: Linear, writer: Writer) -> None:
         x=index(quotient("element", inputs)),
         value=Column("value"),
     )
-    image = step("pixels", made, writer.source(operation.inputs[0]))
-    as_image = TensorType((num_inputs, 1, places), given.kind)
-    sums = _sums(operation, writer, image, as_image, Windows(kernel=(1, 1)), places)
-    element = Column("place") * size("outputs", num_outputs) + Column("neuron")
-    writer.tensor(operation, sums, index(element), Column("total"))
+    return step("pixels", made, source)
 
 
 def _sums(

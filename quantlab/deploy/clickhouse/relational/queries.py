@@ -1,15 +1,24 @@
-"""A program as queries, one an operation."""
+"""A program as queries, one an operation, and the rows that they read."""
 
 from collections.abc import Mapping
 
-from quantlab.deploy.clickhouse.relational.emit import emit
+import numpy as np
+
+from quantlab.deploy.clickhouse.relational.emit import RELATIONAL
+from quantlab.deploy.clickhouse.relational.lowering import Lowering
+from quantlab.deploy.clickhouse.relational.relations import Rows
 from quantlab.deploy.clickhouse.relational.writer import Writer
 from quantlab.deploy.clickhouse.sql.nodes import Select, Source
+from quantlab.integer.layout.levels import levels_of
 from quantlab.integer.program import Program
 
 
 def queries_of(
-    program: Program, sources: Mapping[str, Source], keys: Mapping[str, str], database: str = ""
+    program: Program,
+    sources: Mapping[str, Source],
+    keys: Mapping[str, str],
+    database: str = "",
+    lowering: Lowering = RELATIONAL,
 ) -> Mapping[str, Select]:
     """Return the query of each tensor that an operation makes, by name, in order.
 
@@ -17,7 +26,28 @@ def queries_of(
     of each operation's constants, by the name of its output. database: that of the tables of
     constants. Raises UsageError, with the layer, for an operation that has no query.
     """
-    writer = Writer(program, sources, keys, database)
+    writer = Writer(program, sources, keys, lowering, database)
     for operation in program.operations:
-        emit(operation, writer)
+        lowering.emit(operation, writer)
     return writer.queries
+
+
+def relations_of(
+    program: Program, keys: Mapping[str, str], lowering: Lowering = RELATIONAL
+) -> Mapping[str, Rows]:
+    """Return the rows of all operations by the names of the tables, those without rows left out.
+
+    keys: what stands in the column `layer`, by the name of an operation's output.
+    """
+    levels = levels_of(program)
+    parts: dict[str, list[Rows]] = {}
+    for operation in program.operations:
+        for name, rows in lowering.rows_of(operation, levels).items():
+            layer = np.full(len(next(iter(rows.values()))), keys[operation.output], object)
+            parts.setdefault(name, []).append({"layer": layer, **rows})
+    joined = {
+        name: {column: np.concatenate([rows[column] for rows in parts[name]]) for column in kinds}
+        for name, kinds in lowering.relations.items()
+        if name in parts
+    }
+    return {name: rows for name, rows in joined.items() if len(rows["layer"])}

@@ -57,6 +57,3 @@ RELATIONS: Mapping[str, Kinds] = {
     },
     "lookups": {**_LAYER, "entry": "UInt32", "result": "Int32"},
 }
-
-# A tensor, and the input of a program.
-TENSOR: Kinds = {"sample": "UInt32", "element": "UInt32", "value": "Int32"}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from quantlab.deploy.clickhouse.relational.geometry import aligned, coordinates, flat
 from quantlab.deploy.clickhouse.relational.writer import Writer, columns, step
 from quantlab.deploy.clickhouse.sql.functions import call, index, wide
-from quantlab.deploy.clickhouse.sql.nodes import Column, Expression, Join, Source, Value
+from quantlab.deploy.clickhouse.sql.nodes import Column, Expression, Join, Source, Step, Value
 from quantlab.deploy.emitter import Emitters
 from quantlab.integer.operations import Add, Lookup, Multiply, Operation, Requantize, Threshold
 from quantlab.integer.operations.rescale import Rescale
@@ -22,33 +22,42 @@ def requantize(operation: Requantize, writer: Writer) -> None:
 def add(operation: Add, writer: Writer) -> None:
     left, right = wide("left_value"), wide("right_value")
     total = left * wide("left_multiplier") + right * wide("right_multiplier")
-    _rescaled(operation, writer, _pairs(operation, writer), ("left_value", "right_value"), total)
+    _rescaled(operation, writer, pairs(operation, writer), ("left_value", "right_value"), total)
 
 
 def _rescaled(
     operation: Rescale, writer: Writer, source: Source, values: tuple[str, ...], total: Expression
 ) -> None:
     """Shifts keep the sign, and so round down."""
+    shifted = call("bitShiftRight", total + Column("offset"), "shift")
+    constants = writer.constants("rescales", operation)
+    rows = Join(cells_of(operation, writer, source, values), constants, ("cell",))
+    writer.tensor(operation, rows, Column("element"), clamped(operation, shifted, "Int64"))
+
+
+def cells_of(operation: Rescale, writer: Writer, source: Source, values: tuple[str, ...]) -> Step:
+    """Return (sample, element, *values, cell): elements with the cell of their constants."""
     arrays: list[NDArray[Any]] = [*operation.multipliers, operation.offset, operation.shift]
     of_constants = np.broadcast_shapes(*(array.shape for array in arrays))
     shape = writer.program.types[operation.output].shape
     places = coordinates(shape)[len(shape) - len(of_constants) :]
     made = columns("sample", "element", *values, cell=flat(places, of_constants))
-    cells = step("cells", made, source)
-    shifted = call("bitShiftRight", total + Column("offset"), "shift")
-    low, high = (Value(name, "Int64", getattr(operation, name)) for name in ("low", "high"))
-    value = call("greatest", low, call("least", high, shifted))
-    rows = Join(cells, writer.constants("rescales", operation), ("cell",))
-    writer.tensor(operation, rows, Column("element"), value)
+    return step("cells", made, source)
+
+
+def clamped(operation: Rescale, value: Expression, kind: str) -> Expression:
+    """Return a value within the operation's ends, all of a kind."""
+    low, high = (Value(name, kind, getattr(operation, name)) for name in ("low", "high"))
+    return call("greatest", low, call("least", high, value))
 
 
 def multiply(operation: Multiply, writer: Writer) -> None:
     left = wide("left_value") - Value("left_zero", "Int64", operation.left_zero)
     right = wide("right_value") - Value("right_zero", "Int64", operation.right_zero)
-    writer.tensor(operation, _pairs(operation, writer), Column("element"), left * right)
+    writer.tensor(operation, pairs(operation, writer), Column("element"), left * right)
 
 
-def _pairs(operation: Operation, writer: Writer) -> Join:
+def pairs(operation: Operation, writer: Writer) -> Join:
     """Return (sample, element, left_value, right_value), elements of the output."""
     shape = writer.program.types[operation.output].shape
     left, right = (
@@ -61,22 +70,31 @@ def _pairs(operation: Operation, writer: Writer) -> Join:
 
 
 def threshold(operation: Threshold, writer: Writer) -> None:
-    (given,) = writer.types(operation)
-    source, num_channels = writer.source(operation.inputs[0]), len(operation.thresholds)
     low, between = (Value(name, "Int64", getattr(operation, name)) for name in ("low", "step"))
     if not operation.thresholds.shape[1]:
+        source = writer.source(operation.inputs[0])
         writer.tensor(operation, source, Column("element"), low)
         return
-    shape = (num_channels, *[1] * (len(given.shape) - 1))
-    channel = flat(coordinates(given.shape), shape)
-    channels = step("channels", columns("sample", "element", "value", channel=channel), source)
     reached = wide("value") * wide("sign") >= Column("threshold")
-    rows = Join(channels, writer.constants("thresholds", operation), ("channel",))
+    constants = writer.constants("thresholds", operation)
+    counted = reached_levels(operation, writer, constants, reached)
+    writer.tensor(operation, counted, Column("element"), low + between * wide("number"))
+
+
+def reached_levels(
+    operation: Threshold, writer: Writer, constants: Step, reached: Expression
+) -> Step:
+    """Return (sample, element, number): how many thresholds of its channel each element reaches."""
+    (given,) = writer.types(operation)
+    shape = (len(operation.thresholds), *[1] * (len(given.shape) - 1))
+    channel = flat(coordinates(given.shape), shape)
+    made = columns("sample", "element", "value", channel=channel)
+    channels = step("channels", made, writer.source(operation.inputs[0]))
+    rows = Join(channels, constants, ("channel",))
     compared = step("compared", columns("sample", "element", reached=reached), rows)
     keys = ("sample", "element")
     made = columns(*keys, number=call("sum", "reached"))
-    counted = step("counted", made, compared, group_by=keys)
-    writer.tensor(operation, counted, Column("element"), low + between * wide("number"))
+    return step("counted", made, compared, group_by=keys)
 
 
 def lookup(operation: Lookup, writer: Writer) -> None:

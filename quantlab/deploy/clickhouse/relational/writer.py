@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from quantlab.deploy.clickhouse.relational.relations import RELATIONS
+from quantlab.deploy.clickhouse.relational.lowering import Lowering
 from quantlab.deploy.clickhouse.sql.functions import call
 from quantlab.deploy.clickhouse.sql.nodes import (
     Column,
@@ -34,11 +34,13 @@ class Writer:
         program: Program,
         sources: Mapping[str, Source],
         keys: Mapping[str, str],
-        database: str = "",
+        lowering: Lowering,
+        database: str,
     ) -> None:
         self.program = program
         self.queries: dict[str, Select] = {}
-        self._sources, self._keys, self._database = sources, keys, database
+        self._sources, self._keys = sources, keys
+        self._lowering, self._database = lowering, database
 
     @cached_property
     def levels(self) -> Mapping[str, Levels]:
@@ -60,7 +62,7 @@ class Writer:
 
     def constants(self, relation: str, operation: Operation) -> Step:
         """Return the rows of an operation in a table of constants, without the column `layer`."""
-        names = [name for name in RELATIONS[relation] if name != "layer"]
+        names = [name for name in self._lowering.relations[relation] if name != "layer"]
         key = Value("layer", "String", self._keys[operation.output])
         is_of_layer = Column("layer").equals(key)
         source = Table(relation, self._database)
@@ -70,8 +72,7 @@ class Writer:
         self, operation: Operation, source: Source, element: Expression, value: Expression
     ) -> None:
         """Add an operation's query: the elements and values of the rows of a source."""
-        integers = call("toInt32", value)
-        made = columns("sample", element=element, value=integers)
+        made = columns("sample", element=element, value=call(f"to{self._lowering.value}", value))
         self.queries[operation.output] = Select(columns=made, source=source)
 
 
