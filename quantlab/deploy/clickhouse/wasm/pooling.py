@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quantlab.deploy.clickhouse.wasm.expressions import I32
+from quantlab.deploy.clickhouse.wasm.expressions import I32, V128, load, vector
 from quantlab.deploy.clickhouse.wasm.padding import padded
 from quantlab.deploy.clickhouse.wasm.walks import load_integer, store_integer, walk
 from quantlab.deploy.clickhouse.wasm.writer import Writer
@@ -15,29 +15,47 @@ from quantlab.integer.tensor_type import S32
 
 
 def max_pool(operation: MaxPool, writer: Writer) -> None:
-    _pool(operation, writer, writer.inputs(operation)[0].tensor.kind.minimum)
+    """Write the largest of each window, a vector of channels at a time.
+
+    The last vector of a pixel may reach into the next one, which is written later.
+    """
+    (given,), output, body = writer.inputs(operation), writer.output(operation), writer.body
+    windows, kind = operation.windows, given.tensor.kind
+    codes = np.full(given.tensor.shape[0], kind.minimum, np.int32)
+    x = padded(writer, given, windows, codes, writer.scratch[operation.output])
+    _, down, across = x.strides
+    name = {8: "i8x16", 16: "i16x8", 32: "i32x4"}[kind.num_bits]
+    name += ".max_u" if kind.minimum == 0 else ".max_s"
+    places = [
+        x.address + row * down * windows.dilation[0] + column * across * windows.dilation[1]
+        for row in range(windows.kernel[0])
+        for column in range(windows.kernel[1])
+    ]
+    channels, rows, columns = output.tensor.shape
+    size = channels * x.element_bytes
+    sizes = [rows, columns, -(-size // 16)]
+    of_y = [output.strides[1], output.strides[2], 16]
+    of_x = [down * windows.stride[0], across * windows.stride[1], 16]
+    with walk(body, sizes, of_y, of_x) as (y_at, x_at):
+        result = load(V128, "v128.load", x_at, places[0])
+        for place in places[1:]:
+            result = vector(name, result, load(V128, "v128.load", x_at, place))
+        body.store("v128.store", y_at, result, output.address)
 
 
 def sum_pool(operation: SumPool, writer: Writer) -> None:
-    _pool(operation, writer, operation.padding_code)
-
-
-def _pool(operation: MaxPool | SumPool, writer: Writer, code: int) -> None:
-    """code: what stands beyond the border."""
     (given,), output, body = writer.inputs(operation), writer.output(operation), writer.body
-    windows, is_sum = operation.windows, isinstance(operation, SumPool)
-    codes = np.full(given.tensor.shape[0], code, np.int32)
+    windows = operation.windows
+    codes = np.full(given.tensor.shape[0], operation.padding_code, np.int32)
     x = padded(writer, given, windows, codes, writer.scratch[operation.output])
     channel, down, across = x.strides
-    (height, width), kind = windows.kernel, x.tensor.kind
     outer = [channel, down * windows.stride[0], across * windows.stride[1]]
     inner = [down * windows.dilation[0], across * windows.dilation[1]]
     with writer.elements(output, outer) as (y_at, x_at):
-        result = body.new(I32.of(0 if is_sum else kind.minimum))
-        with walk(body, [height, width], inner) as (x_in,):
-            one = body.new(load_integer(kind, x_at + x_in, x.address))
-            body.set(result, result + one if is_sum else one.where(one > result, result))
-        store_integer(body, output.tensor.kind, y_at, result, output.address)
+        total = body.new(I32.of(0))
+        with walk(body, windows.kernel, inner) as (x_in,):
+            body.set(total, total + load_integer(x.tensor.kind, x_at + x_in, x.address))
+        store_integer(body, S32, y_at, total, output.address)
 
 
 def adaptive_sum_pool(operation: AdaptiveSumPool, writer: Writer) -> None:

@@ -1,15 +1,24 @@
 """Operations that give each integer another one: rescaling, thresholds, tables."""
 
-from quantlab.deploy.clickhouse.wasm.expressions import I32
+from quantlab.deploy.clickhouse.wasm.rescaled_vectors import rescale_plan, write_rescaled
+from quantlab.deploy.clickhouse.wasm.thresholds import threshold
 from quantlab.deploy.clickhouse.wasm.walks import load_integer, load_long, store_integer
 from quantlab.deploy.clickhouse.wasm.writer import Writer, broadcast_place
 from quantlab.deploy.emitter import Emitters
 from quantlab.integer.operations import Add, Lookup, Requantize, Threshold
 from quantlab.integer.operations.rescale import Rescale
-from quantlab.integer.tensor_type import S8, S32
+from quantlab.integer.tensor_type import S32
 
 
 def rescale(operation: Rescale, writer: Writer) -> None:
+    plan = rescale_plan(operation, writer)
+    if plan is None:
+        _one_by_one(operation, writer)
+    else:
+        write_rescaled(plan, writer)
+
+
+def _one_by_one(operation: Rescale, writer: Writer) -> None:
     given, output, body = writer.inputs(operation), writer.output(operation), writer.body
     num_axes = len(output.tensor.shape)
     multipliers = [writer.constant(one, num_axes) for one in operation.multipliers]
@@ -32,24 +41,6 @@ def rescale(operation: Rescale, writer: Writer) -> None:
         shifted = body.new(total >> load_long(at[-1], shift))
         low = body.new(shifted.at_least(operation.low))
         code = low.at_most(operation.high).narrowed()
-        store_integer(body, output.tensor.kind, y_at, code, output.address)
-
-
-def threshold(operation: Threshold, writer: Writer) -> None:
-    (given,), output, body = writer.inputs(operation), writer.output(operation), writer.body
-    channels, num_thresholds = operation.thresholds.shape
-    num_axes = len(output.tensor.shape)
-    row = [8 * num_thresholds if channels > 1 else 0, *[0] * (num_axes - 1)]
-    sign_row = [1 if channels > 1 else 0, *[0] * (num_axes - 1)]
-    table = writer.constants.address(operation.thresholds)
-    signs = writer.constants.address(operation.signs)
-    with writer.elements(output, given.strides, row, sign_row) as (y_at, x_at, at, sign_at):
-        sign = load_integer(S8, sign_at, signs).widened()
-        x = body.new(load_integer(given.tensor.kind, x_at, given.address).widened() * sign)
-        count = body.new(I32.of(0))
-        with body.repeated(num_thresholds) as index:
-            body.set(count, count + (x >= load_long(at + index * 8, table)))
-        code = count * operation.step + operation.low
         store_integer(body, output.tensor.kind, y_at, code, output.address)
 
 
