@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import prod
 
 from quantlab.deploy.clickhouse.relational.queries import queries_of
-from quantlab.deploy.clickhouse.relational.writer import columns, step
+from quantlab.deploy.clickhouse.relational.writer import Constants, columns, step
 from quantlab.deploy.clickhouse.sql.nodes import Column, Select, Source, Step, Value
 from quantlab.errors import UsageError, check_kind, did_you_mean
 from quantlab.integer.program import Program
@@ -17,8 +17,7 @@ def audit(
     sample: int,
     *,
     sources: Mapping[str, Source],
-    keys: Mapping[str, str],
-    database: str = "",
+    constants: Constants,
 ) -> Select:
     """Return the query of an element, (sample, element, value), from constants and inputs.
 
@@ -27,7 +26,7 @@ def audit(
     network of many residuals takes long.
 
     element: in the tensor's own order. sample: the one that has it. sources: where tensors lie,
-    each input at least. keys, database: see `queries_of`. Raises UsageError for a tensor that no
+    each input at least. constants: see `queries_of`. Raises UsageError for a tensor that no
     operation makes, and for an element that it does not have.
     """
     made = [operation.output for operation in program.operations]
@@ -42,7 +41,7 @@ def audit(
     of_sample = {
         name: _of_sample(name, source, sample) for name, source in sources.items() if name != tensor
     }
-    query = queries_of(program, of_sample, keys, database)[tensor]
+    query = queries_of(program, of_sample, constants)[tensor]
     is_element = Column("element").equals(Value("element", "UInt32", element))
     rows = Step(f"made_{tensor}", query)
     return Select(columns=columns("sample", "element", "value"), source=rows, where=(is_element,))

@@ -11,6 +11,7 @@ from quantlab.deploy.clickhouse.engines import Connection
 from quantlab.deploy.clickhouse.relational.emit import RELATIONAL
 from quantlab.deploy.clickhouse.relational.lowering import Lowering
 from quantlab.deploy.clickhouse.relational.queries import queries_of, relations_of
+from quantlab.deploy.clickhouse.relational.writer import constants_in
 from quantlab.deploy.clickhouse.sql.dialect import Dialect
 from quantlab.deploy.clickhouse.sql.nodes import (
     Column,
@@ -32,7 +33,7 @@ Integers = NDArray[Any]
 class RelationalEngine:
     """See the module. Its tables are temporary: they end with the connection.
 
-    tables: of each tensor, by name; filled by `execute`. keys: of the operations' constants.
+    tables: of each tensor, by name; filled by `execute`. constants: those of the program.
     """
 
     def __init__(
@@ -45,13 +46,12 @@ class RelationalEngine:
         self._program, self._connection = program, connection
         self._dialect, self._lowering = dialect, lowering
         self.tables = {name: Table(f"tensor_{i}") for i, name in enumerate(program.types)}
-        self.keys = {
-            operation.output: f"layer {i}" for i, operation in enumerate(program.operations)
-        }
-        self._queries = queries_of(program, self.tables, self.keys, lowering=lowering)
+        keys = {one.output: f"layer {i}" for i, one in enumerate(program.operations)}
+        self.constants = constants_in(lowering.relations, keys)
+        self._queries = queries_of(program, self.tables, self.constants, lowering)
         for name, kinds in lowering.relations.items():
             self._create(Table(name), kinds)
-        for name, rows in relations_of(program, self.keys, lowering).items():
+        for name, rows in relations_of(program, keys, lowering).items():
             connection.insert(name, rows)
 
     def execute(self, inputs: Mapping[str, Integers]) -> Iterator[tuple[str, Integers]]:

@@ -7,7 +7,7 @@ import numpy as np
 from quantlab.deploy.clickhouse.relational.emit import RELATIONAL
 from quantlab.deploy.clickhouse.relational.lowering import Lowering
 from quantlab.deploy.clickhouse.relational.relations import Rows
-from quantlab.deploy.clickhouse.relational.writer import Writer
+from quantlab.deploy.clickhouse.relational.writer import Constants, Writer
 from quantlab.deploy.clickhouse.sql.nodes import Select, Source
 from quantlab.integer.layout.levels import levels_of
 from quantlab.integer.program import Program
@@ -16,17 +16,16 @@ from quantlab.integer.program import Program
 def queries_of(
     program: Program,
     sources: Mapping[str, Source],
-    keys: Mapping[str, str],
-    database: str = "",
+    constants: Constants,
     lowering: Lowering = RELATIONAL,
 ) -> Mapping[str, Select]:
     """Return the query of each tensor that an operation makes, by name, in order.
 
-    sources: where tensors lie, each input at least; others are computed in the query. keys: the key
-    of each operation's constants, by the name of its output. database: that of the tables of
-    constants. Raises UsageError, with the layer, for an operation that has no query.
+    sources: where tensors lie, each input at least; others are computed in the query. constants:
+    where the constants lie, `constants_in` tables or `stored_constants`. Raises UsageError, with
+    the layer, for an operation that has no query.
     """
-    writer = Writer(program, sources, keys, lowering, database)
+    writer = Writer(program, sources, constants, lowering)
     for operation in program.operations:
         lowering.emit(operation, writer)
     return writer.queries

@@ -1,9 +1,10 @@
 """The queries of a program as they grow."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from quantlab.deploy.clickhouse.relational.lowering import Lowering
+from quantlab.deploy.clickhouse.relational.relations import Kinds
 from quantlab.deploy.clickhouse.sql.functions import call
 from quantlab.deploy.clickhouse.sql.nodes import (
     Column,
@@ -20,27 +21,26 @@ from quantlab.integer.operations import Operation
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
+Constants = Callable[[str, Operation], Step]
+
 
 class Writer:
     """See the module.
 
     sources: where the tensors that exist lie, by name, each input at least; others are steps of the
-    query. keys: the key of each operation's constants, by the name of its output. database: of the
-    tables of constants.
+    query. constants: returns the rows of an operation in a table of the lowering.
     """
 
     def __init__(
         self,
         program: Program,
         sources: Mapping[str, Source],
-        keys: Mapping[str, str],
+        constants: Constants,
         lowering: Lowering,
-        database: str,
     ) -> None:
-        self.program = program
+        self.program, self.constants = program, constants
         self.queries: dict[str, Select] = {}
-        self._sources, self._keys = sources, keys
-        self._lowering, self._database = lowering, database
+        self._sources, self._lowering = sources, lowering
 
     @cached_property
     def levels(self) -> Mapping[str, Levels]:
@@ -60,20 +60,28 @@ class Writer:
         source = self.source(next(iter(self.program.inputs)))
         return step("samples", columns("sample"), source, is_distinct=True)
 
-    def constants(self, relation: str, operation: Operation) -> Step:
-        """Return the rows of an operation in a table of constants, without the column `layer`."""
-        names = [name for name in self._lowering.relations[relation] if name != "layer"]
-        key = Value("layer", "String", self._keys[operation.output])
-        is_of_layer = Column("layer").equals(key)
-        source = Table(relation, self._database)
-        return step(f"layer_{relation}", columns(*names), source, where=(is_of_layer,))
-
     def tensor(
         self, operation: Operation, source: Source, element: Expression, value: Expression
     ) -> None:
         """Add an operation's query: the elements and values of the rows of a source."""
         made = columns("sample", element=element, value=call(f"to{self._lowering.value}", value))
         self.queries[operation.output] = Select(columns=made, source=source)
+
+
+def constants_in(
+    relations: Mapping[str, Kinds], keys: Mapping[str, str], database: str = ""
+) -> Constants:
+    """Return constants that lie in tables. keys: what the column `layer` has, by the name of an
+    operation's output."""
+
+    def constants(relation: str, operation: Operation) -> Step:
+        names = [name for name in relations[relation] if name != "layer"]
+        key = Value("layer", "String", keys[operation.output])
+        is_of_layer = Column("layer").equals(key)
+        source = Table(relation, database)
+        return step(f"layer_{relation}", columns(*names), source, where=(is_of_layer,))
+
+    return constants
 
 
 def step(

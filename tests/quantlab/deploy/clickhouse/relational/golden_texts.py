@@ -6,6 +6,8 @@ python -m tests.quantlab.deploy.clickhouse.relational.golden_texts
 from pathlib import Path
 
 from quantlab.deploy.clickhouse.relational.queries import queries_of
+from quantlab.deploy.clickhouse.relational.relations import RELATIONS
+from quantlab.deploy.clickhouse.relational.writer import constants_in
 from quantlab.deploy.clickhouse.sql.dialect import LEGACY, MODERN, Dialect
 from quantlab.deploy.clickhouse.sql.nodes import Table
 from quantlab.deploy.clickhouse.sql.render import render
@@ -22,7 +24,7 @@ def text_of(program: Program, dialect: Dialect) -> str:
     sources = {name: Table(f"tensor_{number}") for number, name in enumerate(program.types)}
     keys = {operation.output: f"layer {n}" for n, operation in enumerate(program.operations)}
     found = []
-    for name, statement in queries_of(program, sources, keys).items():
+    for name, statement in queries_of(program, sources, constants_in(RELATIONS, keys)).items():
         query = render(statement, dialect)
         found.append(f"-- {name}: {dict(query.parameters)}\n{query.text}")
     return "\n".join(found)

@@ -8,6 +8,8 @@ import pytest
 from quantlab.deploy.clickhouse.engines import Connection, open_chdb
 from quantlab.deploy.clickhouse.relational.audit import audit
 from quantlab.deploy.clickhouse.relational.engine import RelationalEngine
+from quantlab.deploy.clickhouse.relational.relations import RELATIONS
+from quantlab.deploy.clickhouse.relational.writer import constants_in
 from quantlab.deploy.clickhouse.sql.dialect import MODERN
 from quantlab.deploy.clickhouse.sql.nodes import Table
 from quantlab.deploy.clickhouse.sql.render import render
@@ -34,7 +36,7 @@ def audited(
 ) -> dict[str, list[int]]:
     """Return the row of an element of sample 2, from the tensors given."""
     sources = {one: engine.tables[one] for one in given}
-    query = audit(program, name, element, 2, sources=sources, keys=engine.keys)
+    query = audit(program, name, element, 2, sources=sources, constants=engine.constants)
     text = render(query, MODERN)
     found = chdb.execute(text.text, text.parameters)
     return {column: values.tolist() for column, values in found.items()}
@@ -86,6 +88,6 @@ def test_a_changed_weight_is_seen(chdb: Connection) -> None:
 )
 def test_what_is_not_there_is_refused(tensor: str, element: int, sample: int, words: str) -> None:
     program = binary_program()
-    keys = {operation.output: "" for operation in program.operations}
+    constants = constants_in(RELATIONS, {one.output: "" for one in program.operations})
     with pytest.raises(UsageError, match=words):
-        audit(program, tensor, element, sample, sources={"x": Table("x")}, keys=keys)
+        audit(program, tensor, element, sample, sources={"x": Table("x")}, constants=constants)
