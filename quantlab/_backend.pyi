@@ -190,6 +190,7 @@ def run_layers(
     inputs: Sequence[NDArray[np.float32]],
     values: Sequence[int],
     outputs: Sequence[NDArray[np.float32]],
+    precision: str,
     images_at_once: int | None,
     variant: str | None,
     num_threads: int | None,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "factored/factored.h"
+#include "factored_bf16/factored_bf16.h"
 #include "memory.h"
 #include "quantlab/layer_table.h"
 #include "register.h"
@@ -240,11 +241,18 @@ void require_count(const char* name, std::size_t count, std::size_t wanted) {
                    std::to_string(wanted));
 }
 
+const factored::Unit& unit_of(std::string_view precision, std::string_view variant) {
+  if (precision == "float32") return factored::unit_of(variant);
+  if (precision == "bfloat16") return factored_bf16::unit_of(variant);
+  throw UsageError("precision: '" + std::string(precision) + "'; allowed are float32 and bfloat16");
+}
+
 void run_layers(const LayerTable& table, const std::vector<py::object>& inputs,
                 const std::vector<long long>& values, const std::vector<py::object>& outputs,
-                std::optional<int> images_at_once, std::optional<std::string_view> variant,
-                std::optional<int> num_threads) {
+                std::string_view precision, std::optional<int> images_at_once,
+                std::optional<std::string_view> variant, std::optional<int> num_threads) {
   const Run run = run_of(variant, num_threads);
+  const factored::Unit& unit = unit_of(precision, run.variant);
   if (images_at_once) require_in_range(*images_at_once, "images_at_once", 1, 1 << 20);
   require_count("inputs", inputs.size(), table.num_inputs());
   require_count("outputs", outputs.size(), values.size());
@@ -274,13 +282,14 @@ void run_layers(const LayerTable& table, const std::vector<py::object>& inputs,
   }
   call.num_images = num_images.value_or(0);
   const py::gil_scoped_release released;
-  table.run(call, run);
+  table.run(call, unit, run.num_threads);
 }
 
 }  // namespace
 
 void register_factored(py::module_& module) {
   list_variants(module, "factored", factored::variants());
+  list_variants(module, "factored_bf16", factored_bf16::variants());
   py::class_<Plan, std::shared_ptr<Plan>>(module, "PackedConvolution")
       .def_static("dense", &dense_convolution, py::arg("weight"), py::arg("bias"),
                   py::arg("stride").noconvert(), py::arg("padding").noconvert(),
@@ -341,8 +350,8 @@ void register_factored(py::module_& module) {
       .def_property_readonly("num_bytes", &LayerTable::num_bytes)
       .def_property_readonly("num_bytes_read", &LayerTable::num_bytes_read);
   module.def("run_layers", &run_layers, py::arg("table"), py::arg("inputs"), py::arg("values"),
-             py::arg("outputs"), py::arg("images_at_once").noconvert(), py::arg("variant"),
-             py::arg("num_threads").noconvert());
+             py::arg("outputs"), py::arg("precision"), py::arg("images_at_once").noconvert(),
+             py::arg("variant"), py::arg("num_threads").noconvert());
   module.def(
       "peak_of_products",
       [](long long repeats, std::optional<std::string_view> variant) {

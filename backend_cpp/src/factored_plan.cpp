@@ -68,13 +68,15 @@ Packed packed_dense(const Factor& weight, std::size_t first, std::size_t count, 
 Packed packed_basis(const Factor& basis, std::size_t first, std::size_t count,
                     std::size_t num_kernels, const Pair& kernel) {
   const std::size_t area = kernel.rows * kernel.columns;
-  return packed(basis, count, area * num_kernels, [=](std::size_t column, std::size_t i) {
+  Packed made = packed(basis, count, area * num_kernels, [=](std::size_t column, std::size_t i) {
     const std::size_t base = first + column;
     const std::size_t in_row = i % kernel.columns;
     const std::size_t number = i / kernel.columns % num_kernels;
     const std::size_t row = i / kernel.columns / num_kernels;
     return Place{(base * num_kernels + number) * area + row * kernel.columns + in_row, base};
   });
+  made.has_channels = true;
+  return made;
 }
 
 // Bases [first, first + count); the columns of each kernel are whole blocks.

@@ -9,6 +9,10 @@
 #if defined(QUANTLAB_X86)
 #include <cpuid.h>
 #endif
+#if defined(QUANTLAB_X86) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace quantlab {
 namespace {
@@ -19,11 +23,13 @@ struct Features {
   bool avx512vnni = false;
   bool avx512vpopcntdq = false;
   bool avx512fp16 = false;
+  bool amx_bf16 = false;
 };
 
 #if defined(QUANTLAB_X86)
 
-// The register files that the operating system saves (XCR0): bit 1 xmm, 2 ymm, 5-7 opmask and zmm.
+// The register files that the operating system saves (XCR0): bit 1 xmm, 2 ymm, 5-7 opmask and zmm,
+// 17 and 18 tiles.
 std::uint32_t saved_registers() {
   std::uint32_t low = 0;
   std::uint32_t high = 0;
@@ -33,10 +39,25 @@ std::uint32_t saved_registers() {
 
 bool has(std::uint32_t word, std::uint32_t bits) { return (word & bits) == bits; }
 
+// Linux lets a process use tiles once it asked, which holds for all of its threads.
+bool asks_for_tiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 Features detect() {
   constexpr std::uint32_t kYmm = 0x06;
   constexpr std::uint32_t kZmm = 0xe6;
-  constexpr std::uint32_t kAvx512Fp16 = 1u << 23;  // not in every compiler's cpuid.h
+  constexpr std::uint32_t kTiles = 0x60000;
+  // Not in every compiler's cpuid.h.
+  constexpr std::uint32_t kAvx512Fp16 = 1u << 23;
+  constexpr std::uint32_t kAmxTileAndBf16 = 1u << 24 | 1u << 22;
+  constexpr std::uint32_t kAvx512Bf16 = 1u << 5;
   std::uint32_t eax = 0;
   std::uint32_t ebx = 0;
   std::uint32_t ecx = 0;
@@ -53,6 +74,10 @@ Features detect() {
   found.avx512vnni = found.avx512 && has(ecx, bit_AVX512VNNI);
   found.avx512vpopcntdq = found.avx512vnni && has(ecx, bit_AVX512VPOPCNTDQ);
   found.avx512fp16 = found.avx512vpopcntdq && has(edx, kAvx512Fp16);
+  const bool has_tiles = found.avx512fp16 && has(saved, kTiles) && has(edx, kAmxTileAndBf16);
+  if (has_tiles && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) {
+    found.amx_bf16 = has(eax, kAvx512Bf16) && asks_for_tiles();
+  }
   return found;
 }
 
@@ -68,7 +93,7 @@ struct IsaRow {
   bool (*is_supported)(const Features&);
 };
 
-constexpr std::array<IsaRow, 6> kIsas{{
+constexpr std::array<IsaRow, 7> kIsas{{
     {Isa::kScalar, "scalar", [](const Features&) { return true; }},
     {Isa::kAvx2, "avx2", [](const Features& found) { return found.avx2; }},
     {Isa::kAvx512, "avx512", [](const Features& found) { return found.avx512; }},
@@ -76,6 +101,7 @@ constexpr std::array<IsaRow, 6> kIsas{{
     {Isa::kAvx512Vpopcntdq, "avx512vpopcntdq",
      [](const Features& found) { return found.avx512vpopcntdq; }},
     {Isa::kAvx512Fp16, "avx512fp16", [](const Features& found) { return found.avx512fp16; }},
+    {Isa::kAmxBf16, "amx_bf16", [](const Features& found) { return found.amx_bf16; }},
 }};
 
 std::vector<Isa> find_supported() {

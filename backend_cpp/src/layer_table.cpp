@@ -360,11 +360,9 @@ void LayerTable::keep_memories(std::vector<Memory> memories) const {
   for (Memory& memory : memories) memories_.push_back(std::move(memory));
 }
 
-void LayerTable::run(const Call& call, const Run& run) const {
-  const factored::Unit& unit = factored::unit_of(run.variant);
+void LayerTable::run(const Call& call, const factored::Unit& unit, int num_threads) const {
   if (call.num_images == 0) return;
-  const auto threads =
-      static_cast<std::size_t>(run.num_threads > 0 ? run.num_threads : max_threads());
+  const auto threads = static_cast<std::size_t>(num_threads > 0 ? num_threads : max_threads());
   const std::size_t share = (call.num_images + threads - 1) / threads;
   const std::size_t at_once = std::min(call.images_at_once, share);
   const Places places = places_of(call, at_once);
@@ -385,7 +383,7 @@ void LayerTable::run(const Call& call, const Run& run) const {
   const std::size_t num_items = (call.num_images + at_once - 1) / at_once;
   std::vector<Memory> memories = take_memories(std::min(threads, num_items), places.size(1));
   std::mutex mutex;  // of the memories that no item uses now
-  parallel_items(num_items, 1, run.num_threads, [&](std::size_t item) {
+  parallel_items(num_items, 1, num_threads, [&](std::size_t item) {
     Memory memory;
     {
       const std::lock_guard<std::mutex> lock(mutex);

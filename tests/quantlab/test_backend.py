@@ -197,6 +197,7 @@ def test_detection_agrees_with_linux() -> None:
     needed = {"avx2": {"avx2", "fma", "f16c"}, "avx512": avx512, "avx512vnni": vnni}
     needed["avx512vpopcntdq"] = vnni | {"avx512_vpopcntdq"}
     needed["avx512fp16"] = needed["avx512vpopcntdq"] | {"avx512_fp16"}
+    needed["amx_bf16"] = needed["avx512fp16"] | {"avx512_bf16", "amx_tile", "amx_bf16"}
     assert backend.supported_isas()[1:] == tuple(i for i, need in needed.items() if need <= flags)
 
 

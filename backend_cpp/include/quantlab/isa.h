@@ -9,7 +9,15 @@ namespace quantlab {
 
 // Ordered: whoever has a set has all sets before it. A new set is a line here, one in isa.cpp
 // (name and test) and one in CMakeLists.txt (flags).
-enum class Isa : int { kScalar, kAvx2, kAvx512, kAvx512Vnni, kAvx512Vpopcntdq, kAvx512Fp16 };
+enum class Isa : int {
+  kScalar,
+  kAvx2,
+  kAvx512,
+  kAvx512Vnni,
+  kAvx512Vpopcntdq,
+  kAvx512Fp16,
+  kAmxBf16
+};
 
 std::string_view name(Isa isa);
 

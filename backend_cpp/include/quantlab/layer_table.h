@@ -11,7 +11,6 @@
 
 #include "factored/factored.h"
 #include "quantlab/parallel.h"
-#include "quantlab/run.h"
 
 namespace quantlab {
 
@@ -63,7 +62,7 @@ class LayerTable {
   };
 
   // Threads share images; the numbers do not depend on how many there are.
-  void run(const Call& call, const Run& run) const;
+  void run(const Call& call, const factored::Unit& unit, int num_threads) const;
 
  private:
   enum class Kind { kConvolution, kMaxPool, kAveragePool, kAdd, kConcatenate };

@@ -4,8 +4,8 @@
 
 namespace quantlab::factored {
 
-const Unit avx512 = {&expand_over,   &multiply_over,     &multiply_channels_over,
-                     &max_pool_over, &average_pool_over, &add_over,
-                     &peak_of};
+const Unit avx512 = {
+    &expand_over,       nullptr,   &multiply_over, &multiply_channels_over, &max_pool_over,
+    &average_pool_over, &add_over, &peak_of};
 
 }  // namespace quantlab::factored

@@ -23,7 +23,13 @@ const KernelTable<Unit>& table() {
 constexpr std::size_t kStripNumbers = std::size_t{1} << 17;
 constexpr std::size_t kBehind = kBlock;  // numbers that are read behind a window of channels
 
-std::size_t rounded(std::size_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
+std::size_t divided_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+std::size_t rounded(std::size_t size) { return divided_up(size, kBlock) * kBlock; }
+
+bool is_packed(const Unit& unit, const Packed& part) {
+  return unit.pack != nullptr && !part.has_channels;
+}
 
 // One group's part of a call.
 struct Call {
@@ -40,7 +46,8 @@ struct Call {
 
   const float* weights(std::size_t part) const {
     const Packed& packed = plan.parts[part];
-    return packed.is_coded() ? scratch + layout.part_offsets[part] : packed.numbers.data();
+    return packed.is_coded() || is_packed(unit, packed) ? scratch + layout.part_offsets[part]
+                                                        : packed.numbers.data();
   }
 };
 
@@ -241,7 +248,8 @@ Layout layout_of(const Plan& plan, Pair input) {
   std::size_t used = 0;
   for (const Packed& part : plan.parts) {
     layout.part_offsets.push_back(used);
-    if (part.is_coded()) used += rounded(part.size());
+    const std::size_t halves = part.num_blocks * kBlock * divided_up(part.depth, kPackedDepth) / 2;
+    used += rounded(std::max(part.is_coded() ? part.size() : 0, halves * kPackedDepth));
   }
   layout.middle_offset = used;
   if (!layout.reads_input) used += rounded(layout.middle_rows * row + kBehind);
@@ -254,12 +262,18 @@ Layout layout_of(const Plan& plan, Pair input) {
 void expand(const Unit& unit, const Plan& plan, const Layout& layout, float* scratch) {
   for (std::size_t i = 0; i < plan.parts.size(); ++i) {
     const Packed& part = plan.parts[i];
-    if (!part.is_coded()) continue;
-    const bool has_bytes = !part.bytes.empty();
-    const Codes codes{has_bytes ? part.bytes.data() : nullptr,
-                      has_bytes ? nullptr : part.words.data(), part.scales.data(), part.num_blocks,
+    float* to = scratch + layout.part_offsets[i];
+    const Codes codes{part.numbers.empty() ? nullptr : part.numbers.data(),
+                      part.bytes.empty() ? nullptr : part.bytes.data(),
+                      part.words.empty() ? nullptr : part.words.data(),
+                      part.scales.data(),
+                      part.num_blocks,
                       part.depth};
-    unit.expand(codes, scratch + layout.part_offsets[i]);
+    if (is_packed(unit, part)) {
+      unit.pack(codes, to);
+    } else if (part.is_coded()) {
+      unit.expand(codes, to);
+    }
   }
 }
 

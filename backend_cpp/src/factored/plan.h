@@ -36,6 +36,7 @@ struct Factor {
 struct Packed {
   std::size_t num_blocks = 0;
   std::size_t depth = 0;
+  bool has_channels = false;  // of a middle stage with each channel alone
   AlignedVector<float> numbers;
   AlignedVector<std::int8_t> bytes;
   AlignedVector<std::int16_t> words;

@@ -12,8 +12,8 @@ using Floats = Single<float>;
 
 namespace quantlab::factored {
 
-const Unit scalar = {&expand_over,   &multiply_over,     &multiply_channels_over,
-                     &max_pool_over, &average_pool_over, &add_over,
-                     &peak_of};
+const Unit scalar = {
+    &expand_over,       nullptr,   &multiply_over, &multiply_channels_over, &max_pool_over,
+    &average_pool_over, &add_over, &peak_of};
 
 }  // namespace quantlab::factored

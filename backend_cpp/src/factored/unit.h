@@ -11,10 +11,13 @@ namespace quantlab::factored {
 
 // Weights lie in blocks of 16 columns, whatever the instruction set: `[blocks][depth][16]`.
 constexpr std::size_t kBlock = 16;
+// Weights that `pack` makes have 16 bits each, and a depth that is a multiple of this.
+constexpr std::size_t kPackedDepth = 32;
 
-// Integer codes of weights, in that order; weight = scale of its column * code.
+// Weights in that order: numbers, or integer codes; weight = scale of its column * code.
 struct Codes {
-  const std::int8_t* bytes;  // null: words
+  const float* numbers;  // the others are null, as those of other types are
+  const std::int8_t* bytes;
   const std::int16_t* words;
   const float* scales;  // `[blocks * 16]`
   std::size_t num_blocks;
@@ -55,6 +58,8 @@ struct Pool {
 
 struct Unit {
   void (*expand)(const Codes& codes, float* weights);
+  // What `multiply` reads instead of weights in blocks; null: it reads those.
+  void (*pack)(const Codes& codes, void* weights);
   // Windows [begin, end).
   void (*multiply)(const Product& task, std::size_t begin, std::size_t end);
   // Rows [begin, end) of windows, as all that follow; up to 15 numbers behind a window are read

@@ -146,6 +146,14 @@ def run_in_place() -> None:
         (lambda: run(values=[0], outputs=[images(3)]), r"values: 0; allowed is 1\.\.1$"),
         (lambda: run(values=[1, 1], outputs=[images(4)] * 2), "values: 1 twice; allowed is once"),
         (run_in_place, "outputs: shares memory with inputs; allowed is its own"),
+        (
+            lambda: run(precision="float16"),
+            "precision: 'float16'; allowed are float32 and bfloat16$",
+        ),
+        (
+            lambda: run(precision="bfloat16", variant="avx2"),
+            "variant: 'avx2' does not run here; allowed are scalar",
+        ),
         (lambda: run(images_at_once=0), r"images_at_once: 0; allowed is 1\.\."),
         (lambda: run(num_threads=0), r"num_threads: 0; allowed is 1\.\.1024"),
         (lambda: run(variant="avx"), "variant: 'avx' does not run here; allowed are scalar"),
