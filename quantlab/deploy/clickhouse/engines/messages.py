@@ -11,7 +11,8 @@ _OTHER_FOLDER = re.compile(r"EmbeddedServer already initialized with path '(.*?)
 _CODE = re.compile(r"Code: (\d+)\.")
 _NOISE = re.compile(
     r"Code: \d+\.|DB::Exception:|Streaming insert (append|init|finish) failed:"
-    r"|Stack trace:.*|DB::Exception(?=\b)|\(version [^)]*\)\)?",
+    r"|Stack trace:.*|: [Ww]hile executing .*|: [Ii]n scope .*?(?=\([A-Z_]+\)|$)"
+    r"|DB::Exception(?=\b)|\(version [^)]*\)\)?",
     re.DOTALL,
 )
 
