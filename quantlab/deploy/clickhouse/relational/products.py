@@ -4,11 +4,11 @@ from math import prod
 
 from quantlab.deploy.clickhouse.relational.choice import planes_read
 from quantlab.deploy.clickhouse.relational.geometry import numbers, padded, pixels, size, windowed
+from quantlab.deploy.clickhouse.relational.packing import word_of_channel
 from quantlab.deploy.clickhouse.relational.writer import Writer, columns, step
 from quantlab.deploy.clickhouse.sql.functions import call, index, quotient, remainder, wide
 from quantlab.deploy.clickhouse.sql.nodes import (
     Column,
-    Expression,
     Join,
     Literal,
     Select,
@@ -19,11 +19,9 @@ from quantlab.deploy.clickhouse.sql.nodes import (
 )
 from quantlab.deploy.emitter import Emitters
 from quantlab.integer.layout.planes import Planes
-from quantlab.integer.layout.words import num_words
 from quantlab.integer.operations import Convolution, Linear, Windows
 from quantlab.integer.tensor_type import TensorType
 
-_WIDTH = 64  # bits of a word
 _TERM = ("sample", "place", "neuron")
 
 
@@ -103,7 +101,7 @@ def _packed(image: Step, planes: Planes, layer: Convolution | Linear) -> Step:
         columns("sample", "channel", "y", "x", "value", plane=numbers("planes", planes.count)),
         image,
     )
-    word, place = _place(layer)
+    word, place = word_of_channel(layer)
     bit = call("bitShiftLeft", call("toUInt64", call("bitAnd", level, 1)), place)
     made = columns(
         "sample",
@@ -116,17 +114,6 @@ def _packed(image: Step, planes: Planes, layer: Convolution | Linear) -> Step:
     keys = ("sample", "y", "x", "word", "coefficient")
     bits = step("bits", made, split)
     return step("packed", columns(*keys, bits=call("groupBitOr", "bit")), bits, group_by=keys)
-
-
-def _place(layer: Convolution | Linear) -> tuple[Expression, Expression]:
-    """Return the word of `channel` and its bit there. Groups share no word."""
-    channel: Expression = Column("channel")
-    if not isinstance(layer, Convolution) or layer.groups == 1:
-        return quotient(channel, _WIDTH), remainder(channel, _WIDTH)
-    channels = size("group_channels", layer.weight.shape[1])
-    first = quotient(channel, channels) * size("group_words", num_words(layer.weight.shape[1]))
-    in_group = remainder(channel, channels)
-    return first + quotient(in_group, _WIDTH), remainder(in_group, _WIDTH)
 
 
 def _counted(operation: Convolution | Linear, writer: Writer, windows: Step) -> Select:

@@ -39,6 +39,9 @@ class Expression:
     def __ge__(self, other: "Expression | int") -> "Expression":
         return Binary(">=", self, expression(other))
 
+    def differs(self, other: "Expression | int") -> "Expression":
+        return Binary("<>", self, expression(other))
+
     def equals(self, other: "Expression | int") -> "Expression":
         return Binary("=", self, expression(other))
 

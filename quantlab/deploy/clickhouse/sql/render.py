@@ -29,7 +29,7 @@ from quantlab.deploy.clickhouse.sql.nodes import (
 )
 
 _INDENT = "    "
-_STRENGTHS = {"OR": 1, "AND": 2, "<": 3, ">=": 3, "=": 3, "+": 4, "-": 4, "*": 5}
+_STRENGTHS = {"OR": 1, "AND": 2, "<": 3, ">=": 3, "=": 3, "<>": 3, "+": 4, "-": 4, "*": 5}
 _ASSOCIATIVE = {"OR", "AND", "+", "*"}
 
 
