@@ -22,7 +22,7 @@ from quantlab.compression.store import Store, digest_of
 from quantlab.compression.target import command_for
 from quantlab.compression.training import Criterion
 from quantlab.compression.unreachable import UnreachableError
-from quantlab.conversion.calibration import check_layers, has_quantizers
+from quantlab.conversion.calibration import check_layers, check_none_generated, has_quantizers
 from quantlab.conversion.samples import spec_of
 from quantlab.deploy.c.folder import leftovers
 from quantlab.deploy.folder import check_places, only_writer, replace_files
@@ -101,6 +101,7 @@ def compress(
         check_floor(floor)
     command = command_for(board)
     check_layers(model)
+    check_none_generated(model)
     if has_quantizers(model):
         raise UsageError("model: a network with quantizers given, one of floats allowed")
     for name, layer in quantizable_layers(model).items():

@@ -9,12 +9,26 @@ from torch import nn
 
 from quantlab.algorithms.layers import carries
 from quantlab.errors import UsageError
+from quantlab.graphs.leaves import EDGE_SLOTS
+from quantlab.graphs.weights import is_generated
 from quantlab.quantizer import Quantizer
 
 
 def quantizers(network: nn.Module) -> dict[str, Quantizer]:
-    """Return all quantizers of a network by dotted name, in the order of definition."""
-    return {name: m for name, m in network.named_modules() if isinstance(m, Quantizer)}
+    """Return all quantizers of a network by dotted name, in the order of definition.
+
+    Those of a generated weight's factors are not among them: they start with the factors, whose
+    grids are the weight.
+    """
+    of_factors = {
+        child
+        for layer in network.modules()
+        if is_generated(layer)
+        for slot, child in layer.named_children()
+        if slot not in EDGE_SLOTS
+    }
+    found = {name: m for name, m in network.named_modules() if isinstance(m, Quantizer)}
+    return {name: m for name, m in found.items() if m not in of_factors}
 
 
 def weight_layers(network: nn.Module) -> dict[str, nn.Module]:

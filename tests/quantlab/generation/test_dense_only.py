@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from quantlab import compress, save_compressed_model
 from quantlab.errors import UsageError
 from quantlab.floats.lower import lower as lower_floats
 from quantlab.generation import convert
+from quantlab.integer.interpreter import run
 from tests.quantlab.integer.networks import SPEC, pixels, plain, reals
 
 LINE = (
@@ -56,9 +58,22 @@ def test_each_way_names_the_layer(way: str, bits: int, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.filterwarnings("ignore:spec. None given, and 4 samples")
+@pytest.mark.filterwarnings("ignore:samples. 4 given")
 def test_c_of_integers_needs_factors_of_few_bits(tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match="layer '4': its basis has no quantizer, 8 bits or fewer "):
         saved(generated(32), tmp_path, "s8")
-    assert str(caught.value) == LINE
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:samples. 4 given")
+@pytest.mark.parametrize("dtype", ["s8", "s16"])
+def test_c_of_integers_has_the_factors(dtype: str, tmp_path: Path) -> None:
+    network = generated(3)
+    model = saved(network, tmp_path, dtype)
+    weights = [o for o in model.program.operations if o.layer == "4" and "weight" in o.constants()]
+    assert [weight.output for weight in weights] == ["_4_coeff_in", "_4_basis", "_4_coeff_out"]
+    (output,) = model.program.outputs
+    codes = run(model.program, {"input": pixels(4).numpy()})[output]
+    expected = network(SAMPLES).detach().numpy()
+    error = np.abs(model.program.reals[output](codes) - expected).max() / np.abs(expected).max()
+    assert error < {"s8": 0.1, "s16": 0.02}[dtype]  # of the other weights, of 8 bits
