@@ -17,8 +17,8 @@ ratio is that to the dense program of 8 bits, and roof is about products of byte
 A second table has each kind of layer alone, on one thread, in all modes beside a prepacked dense
 one; `docs/pictures/generation_bytes.svg` shows the bytes that a run reads of each. Then a child
 process measures everything as on a processor with AVX2 alone, but onnxruntime, which nothing
-bounds. On a processor of another kind `--name` names files of its own
-(`xeon`); `--quick` writes none.
+bounds. On a processor of another kind `--name` names files of its own (`xeon`);
+`--quick` writes none.
 """
 
 import argparse
@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -49,7 +50,6 @@ from quantlab.generation.execution.mode import execution_modes
 from quantlab.generation.execution.modules import layer_module
 from quantlab.generation.execution.rows import ConvolveRow, Rows, rows_of
 from quantlab.generation.execution.steps import Convolve
-from quantlab.generation.execution.table import Table
 from quantlab.generation.factors import Factors
 from quantlab.generation.inherit import dense_weights
 from quantlab.generation.multiplications import multiplications, num_places
@@ -157,14 +157,11 @@ def dense_sides(one: Subject) -> Sides:
 
 def half_sides(one: Subject) -> Sides:
     """Return the networks in bfloat16, where the processor has the instructions for it."""
-    if AMX not in backend.kernels("factored"):
+    if AMX not in backend.kernels("factored_bf16"):
         return {}
     x = one.images.bfloat16()
     dense = dense_peers.prepacked(one.rows, len(x), torch.bfloat16)
-    fused = compile_for_inference(one.network, one.images, mode="fused")
-    for module in fused.modules():
-        if isinstance(module, Table):
-            module.variant = AMX
+    fused = compile_for_inference(one.network, one.images, mode="fused", precision="bfloat16")
     return {HALF: lambda: dense(x), FUSED_HALF: lambda: fused(one.images)}
 
 
@@ -176,7 +173,8 @@ def network_rows(num_threads: int, batch: int, repeats: int) -> Iterator[Row]:
     stages = compile_for_inference(one.network, x, mode="factored")
     fused = compile_for_inference(one.network, x, mode="fused")
     sides = dense_sides(one)
-    if not _is_bounded():  # nothing bounds the instructions of onnxruntime
+    # Nothing bounds the instructions of onnxruntime.
+    if not _is_bounded() and find_spec("onnxruntime") is not None:
         dense = resnet18()
         dense.load_state_dict(dense_weights(one.network))
         other = dense_peers.onnx(dense.eval(), nchw, num_threads)

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import onnxruntime
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -66,6 +65,8 @@ def prepacked(rows: Rows, batch: int, dtype: torch.dtype = torch.float32) -> Pee
 
 def onnx(network: nn.Module, x: Tensor, num_threads: int) -> Peer:
     """Return onnxruntime's session of a dense network; takes images in NCHW."""
+    import onnxruntime  # not on every host that is measured
+
     content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter says that it is the older one

@@ -4,6 +4,7 @@ tests.benchmarks.speed_figures` writes what was measured."""
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from benchmarks.generation.integers import FACTORS
 from benchmarks.generation_speed import FUSED, FUSED_HALF, ONNX, PREPACKED, STAGES
 from benchmarks.harness import RESULTS
 from tests.benchmarks.figures import ROOT, measured
@@ -22,6 +23,9 @@ def network_lines() -> Iterator[str]:
     for instructions, name in NETWORKS.items():
         for sides in _measurements(name):
             yield _line(instructions, sides, FUSED)
+        for sides in _measurements(name):
+            if FACTORS in sides:
+                yield _line(f"{instructions}, integers", sides, FACTORS)
     if not (RESULTS / f"{OF_AMX}.json").exists():
         yield f"| AMX, bfloat16 | | | not measured {'| ' * 6}".rstrip()
         return

@@ -23,6 +23,7 @@ def arrange(gm: fx.GraphModule, steps: Sequence[Step], modes: Mapping[str, Execu
     for run in list(_runs(gm, steps, modes)):
         first, (inputs, outputs) = run[0], _ends(run)
         if _is_layer(first) and not _is_fused(first, modes):
+            inputs = first.inputs  # the residual may be the input
             module = layer_module(first, modes[first.layer.name])
         else:
             module = table_module(run, inputs, outputs)

@@ -1,6 +1,6 @@
 """Steps that one call of the kernels computes; see `quantlab.backend.LayerTable`."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -13,17 +13,19 @@ from quantlab.generation.execution.folded import Folded
 from quantlab.generation.execution.rows import AddRow, ConcatRow, ConvolveRow, PoolRow, Row, Rows
 from quantlab.generation.execution.weight_bytes import WeightBytes
 
-Factor = NDArray[np.float32] | tuple[NDArray[Any], NDArray[np.float32]]
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 class Table(nn.Module):
     """Takes images `[N, C, H, W]` or rows `[N, C]` of floats, without a copy where channels come
     last in memory, and returns those of its outputs, a tuple if there are several.
 
-    It owns the codes of its weights in the order in which the kernels read them. variant: of the
-    kernels, None for the best one.
+    It owns the codes of its weights in the order in which the kernels read them. precision: of the
+    products, see `quantlab.backend.run_layers`. variant: of the kernels, None for the best one.
     """
 
+    precision: Precision = "float32"
     variant: str | None = None
 
     def __init__(self, rows: Rows) -> None:
@@ -41,7 +43,14 @@ class Table(nn.Module):
         images = [image_of(x) for x in inputs]
         made = [torch.empty(len(inputs[0]), *shape) for shape in self._shapes]
         outputs = [tensor.numpy() for tensor in made]
-        backend.run_layers(self._table, images, self._outputs, outputs, variant=self.variant)
+        backend.run_layers(
+            self._table,
+            images,
+            self._outputs,
+            outputs,
+            precision=self.precision,
+            variant=self.variant,
+        )
         found = tuple(
             y.flatten(1) if is_flat else y.permute(0, 3, 1, 2)
             for y, is_flat in zip(made, self._is_flat, strict=True)
@@ -104,7 +113,7 @@ def packed_of(layer: Folded) -> backend.PackedConvolution:
     return backend.PackedConvolution.factored(basis, coeff_in, coeff_out, bias, *geometry)
 
 
-def _with_scales(tensor: Tensor, scales: Tensor) -> Factor:
+def _with_scales(tensor: Tensor, scales: Tensor) -> backend.Factor:
     """Return codes and what they are multiplied by, or floats times it."""
     if tensor.is_floating_point():
         return (tensor * scales.reshape(-1, *[1] * (tensor.ndim - 1))).contiguous().numpy()

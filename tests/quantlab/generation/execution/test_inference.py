@@ -340,3 +340,32 @@ def test_channels_last_is_not_copied() -> None:
     assert np.shares_memory(table_module.image_of(x), x.numpy())
     made = compile_for_inference(small(), x, mode="fused")
     assert torch.equal(made(x), made(BATCH))
+
+
+@pytest.mark.parametrize("variant", backend.kernels("factored_bf16"))
+def test_sixteen_bits(variant: str) -> None:
+    network = small()
+    made = compile_for_inference(network, BATCH, mode="fused", precision="bfloat16")
+    for table in tables(made):
+        table.variant = variant
+    with torch.no_grad():
+        assert 1e-5 < error(made(BATCH), network(BATCH)) < 3e-2
+
+
+def test_precisions_that_there_are_not() -> None:
+    line = "precision: 'bfloat61' given, float32, bfloat16 allowed; did you mean 'bfloat16'"
+    with pytest.raises(UsageError, match=line):
+        compile_for_inference(small(), BATCH, precision="bfloat61")
+
+
+def test_the_same_bits_on_any_number_of_threads() -> None:
+    network, x = generated("ResNet")
+    made = compile_for_inference(network, x, mode="fused")
+    before, scores = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 4):
+            torch.set_num_threads(count)
+            scores += [made(x), torch.cat([made(one[None]) for one in x])]
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found, scores[0]) for found in scores)
