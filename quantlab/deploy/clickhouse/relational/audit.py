@@ -41,7 +41,7 @@ def audit(
     of_sample = {
         name: _of_sample(name, source, sample) for name, source in sources.items() if name != tensor
     }
-    query = queries_of(program, of_sample, constants)[tensor]
+    query = queries_of(program, of_sample, constants, chosen={tensor: element})[tensor]
     is_element = Column("element").equals(Value("element", "UInt32", element))
     rows = Step(f"made_{tensor}", query)
     return Select(columns=columns("sample", "element", "value"), source=rows, where=(is_element,))

@@ -1,11 +1,12 @@
 """Sums of products: a row for each neuron and word where bits are counted, else for each weight."""
 
+from collections.abc import Mapping
 from math import prod
 
 from quantlab.deploy.clickhouse.relational.choice import planes_read
 from quantlab.deploy.clickhouse.relational.geometry import numbers, padded, pixels, size, windowed
 from quantlab.deploy.clickhouse.relational.packing import word_of_channel
-from quantlab.deploy.clickhouse.relational.writer import Writer, columns, step
+from quantlab.deploy.clickhouse.relational.writer import Writer, columns, narrowed, step
 from quantlab.deploy.clickhouse.sql.functions import call, index, quotient, remainder, wide
 from quantlab.deploy.clickhouse.sql.nodes import (
     Column,
@@ -32,7 +33,8 @@ def convolution(operation: Convolution, writer: Writer) -> None:
         codes = writer.constants("paddings", operation)
         image = padded(image, writer.samples(), given, operation.windows, codes)
     places = prod(operation.windows.output_size(*given.shape[1:]))
-    sums = _sums(operation, writer, image, given, operation.windows, places)
+    chosen = writer.chosen(operation, {"neuron": len(operation.bias), "place": places})
+    sums = _sums(operation, writer, image, given, operation.windows, places, chosen)
     element = Column("neuron") * size("places", places) + Column("place")
     writer.tensor(operation, sums, index(element), Column("total"))
 
@@ -43,7 +45,8 @@ def linear(operation: Linear, writer: Writer) -> None:
     places = prod(given.shape[:-1])
     image = rows_as_image(writer.source(operation.inputs[0]), num_inputs)
     as_image = TensorType((num_inputs, 1, places), given.kind)
-    sums = _sums(operation, writer, image, as_image, Windows(kernel=(1, 1)), places)
+    chosen = writer.chosen(operation, {"place": places, "neuron": num_outputs})
+    sums = _sums(operation, writer, image, as_image, Windows(kernel=(1, 1)), places, chosen)
     element = Column("place") * size("outputs", num_outputs) + Column("neuron")
     writer.tensor(operation, sums, index(element), Column("total"))
 
@@ -68,24 +71,35 @@ def _sums(
     given: TensorType,
     windows: Windows,
     places: int,
+    chosen: Mapping[str, int],
 ) -> Step:
-    """Return (sample, place, neuron, total)."""
+    """Return (sample, place, neuron, total). chosen: the place and neuron that alone are wanted."""
     planes, offset = planes_read(operation, writer.levels), 0
     if planes is None:
         laid = windowed(image, given, windows, ("channel", "value"))
-        products = _multiplied(operation, writer, laid)
+        laid = narrowed(laid, chosen, "place")
+        weights = narrowed(writer.constants("weights", operation), chosen, "neuron")
+        products = _multiplied(laid, weights)
     else:
-        words = _packed(image, planes, operation)
-        laid = windowed(words, given, windows, ("word", "coefficient", "bits"))
-        products, offset = _counted(operation, writer, laid), planes.offset
-    terms = Step("terms", UnionAll((products, _biases(operation, writer, places, offset))))
+        packed = _packed(image, planes, operation)
+        laid = windowed(packed, given, windows, ("word", "coefficient", "bits"))
+        laid = narrowed(laid, chosen, "place")
+        words = narrowed(writer.constants("words", operation), chosen, "neuron")
+        products, offset = _counted(laid, words), planes.offset
+    biases = narrowed(_constants(operation, writer, offset), chosen, "neuron")
+    numbered = step("places", columns("sample", place=numbers("places", places)), writer.samples())
+    begun = Select(
+        columns=columns("sample", "place", "neuron", term=Column("constant")),
+        source=Join(narrowed(numbered, chosen, "place"), biases, ()),
+    )
+    terms = Step("terms", UnionAll((products, begun)))
     return step("sums", columns(*_TERM, total=call("sum", "term")), terms, group_by=_TERM)
 
 
-def _multiplied(operation: Convolution | Linear, writer: Writer, windows: Step) -> Select:
+def _multiplied(windows: Step, weights: Step) -> Select:
     return Select(
         columns=columns(*_TERM, term=wide("weight") * wide("value")),
-        source=Join(windows, writer.constants("weights", operation), ("tap", "channel")),
+        source=Join(windows, weights, ("tap", "channel")),
     )
 
 
@@ -116,7 +130,7 @@ def _packed(image: Step, planes: Planes, layer: Convolution | Linear) -> Step:
     return step("packed", columns(*keys, bits=call("groupBitOr", "bit")), bits, group_by=keys)
 
 
-def _counted(operation: Convolution | Linear, writer: Writer, windows: Step) -> Select:
+def _counted(windows: Step, words: Step) -> Select:
     """Return the terms of each word: of its weights those of 1 whose bits are set, less those of
     -1, which is the ones among its weights, less the bits that differ from them."""
     ones = wide(call("bitCount", "sign"))
@@ -124,29 +138,22 @@ def _counted(operation: Convolution | Linear, writer: Writer, windows: Step) -> 
     term = Column("coefficient") * (ones - wide(call("bitCount", differing)))
     return Select(
         columns=columns(*_TERM, term=term),
-        source=Join(windows, writer.constants("words", operation), ("tap", "word")),
+        source=Join(windows, words, ("tap", "word")),
     )
 
 
-def _biases(operation: Convolution | Linear, writer: Writer, places: int, offset: int) -> Select:
-    """Return a term for each neuron and place: its bias, and the offset of the inputs times its
-    weights."""
+def _constants(operation: Convolution | Linear, writer: Writer, offset: int) -> Step:
+    """Return (neuron, constant): its bias, and the offset of the inputs times its weights."""
     biases = writer.constants("biases", operation)
     per_neuron = Select(columns=columns("neuron", constant=wide("bias")), source=biases)
-    constants = Step("constants", per_neuron)
-    if offset:
-        weights = wide(call("bitCount", "sign")) * 2 - wide(call("bitCount", "mask"))
-        offsets = Select(
-            columns=columns("neuron", constant=weights * Value("offset", "Int64", offset)),
-            source=writer.constants("words", operation),
-        )
-        constants = Step("constants", UnionAll((per_neuron, offsets)))
-    place = numbers("places", places)
-    numbered = step("places", columns("sample", place=place), writer.samples())
-    return Select(
-        columns=columns("sample", "place", "neuron", term=Column("constant")),
-        source=Join(numbered, constants, ()),
+    if not offset:
+        return Step("constants", per_neuron)
+    weights = wide(call("bitCount", "sign")) * 2 - wide(call("bitCount", "mask"))
+    offsets = Select(
+        columns=columns("neuron", constant=weights * Value("offset", "Int64", offset)),
+        source=writer.constants("words", operation),
     )
+    return Step("constants", UnionAll((per_neuron, offsets)))
 
 
 EMITTERS: Emitters = {Convolution: convolution, Linear: linear}

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
+import numpy as np
+
 from quantlab.deploy.clickhouse.relational.lowering import Lowering
 from quantlab.deploy.clickhouse.relational.relations import Kinds
 from quantlab.deploy.clickhouse.sql.functions import call
@@ -28,7 +30,8 @@ class Writer:
     """See the module.
 
     sources: where the tensors that exist lie, by name, each input at least; others are steps of the
-    query. constants: returns the rows of an operation in a table of the lowering.
+    query. constants: returns the rows of an operation in a table of the lowering. chosen: an
+    element of tensors, by name, where one alone is wanted: their queries may leave out others.
     """
 
     def __init__(
@@ -37,10 +40,11 @@ class Writer:
         sources: Mapping[str, Source],
         constants: Constants,
         lowering: Lowering,
+        chosen: Mapping[str, int],
     ) -> None:
         self.program, self.constants = program, constants
         self.queries: dict[str, Select] = {}
-        self._sources, self._lowering = sources, lowering
+        self._sources, self._lowering, self._chosen = sources, lowering, chosen
 
     @cached_property
     def levels(self) -> Mapping[str, Levels]:
@@ -59,6 +63,16 @@ class Writer:
         """Return the samples, each once."""
         source = self.source(next(iter(self.program.inputs)))
         return step("samples", columns("sample"), source, is_distinct=True)
+
+    def chosen(self, operation: Operation, axes: Mapping[str, int]) -> Mapping[str, int]:
+        """Return the coordinates of the element that alone is wanted, by name; none for all.
+
+        axes: the sizes of the output, seen as so many axes.
+        """
+        if operation.output not in self._chosen:
+            return {}
+        places = np.unravel_index(self._chosen[operation.output], tuple(axes.values()))
+        return {name: int(place) for name, place in zip(axes, places, strict=True)}
 
     def tensor(
         self, operation: Operation, source: Source, element: Expression, value: Expression
@@ -98,6 +112,18 @@ def step(
         columns=made, source=source, where=where, group_by=group_by, is_distinct=is_distinct
     )
     return Step(name, rows)
+
+
+def narrowed(given: Step, chosen: Mapping[str, int], *axes: str) -> Step:
+    """Return the rows at chosen coordinates along axes; all where none is chosen."""
+    where = tuple(
+        Column(axis).equals(Value(axis, "UInt32", chosen[axis])) for axis in axes if axis in chosen
+    )
+    if not where:
+        return given
+    first = given.rows if isinstance(given.rows, Select) else given.rows.parts[0]
+    kept = columns(*(column.name for column in first.columns))
+    return step(f"chosen_{given.name}", kept, given, where=where)
 
 
 def columns(*names: str, **expressions: Expression) -> tuple[Named, ...]:
