@@ -29,6 +29,7 @@ from quantlab.generation.shapes import FactorShapes, factor_shapes
 from quantlab.generation.spec import FactorName, MLGSpec
 from quantlab.graphs.leaves import EDGE_SLOTS
 from quantlab.graphs.weights import check_own_weight, weight_of
+from quantlab.numerics.affine import widen
 from quantlab.quantizer import Quantizer
 
 L = TypeVar("L", bound=nn.Module)
@@ -474,8 +475,8 @@ def _present(quantizer: Quantizer | None, factor: Tensor) -> Tensor:
 
 def _deviation(weight: Tensor) -> Tensor:
     """Return the root of the mean square of a weight; of one of zeros the usual deviation."""
-    size = weight.detach().square().mean().sqrt()
-    return torch.where(size > 0, size, _usual_deviation(weight, weight.shape))
+    size = widen(weight.detach()).square().mean().sqrt()  # squares of 16 bits would vanish
+    return torch.where(size > 0, size, _usual_deviation(size, weight.shape))
 
 
 def _usual_deviation(like: Tensor, shape: Sequence[int]) -> Tensor:

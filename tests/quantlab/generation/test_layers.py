@@ -103,6 +103,17 @@ def test_the_variance_is_that_of_the_dense_weight(name: str, quantizer: str) -> 
     assert mean_square(layer.weight) / mean_square(dense.weight) == pytest.approx(1, abs=0.25)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("quantizer", QUANTIZERS)
+def test_small_weights_of_16_bits_have_a_variance(quantizer: str, dtype: torch.dtype) -> None:
+    dense = nn.Conv2d(16, 16, 3)
+    nn.init.normal_(dense.weight, std=1e-4)
+    spec = MLGSpec.model_validate({"base_out": 8, "quantizer": quantizer})
+    layer = MLGConv2d.from_dense(dense.to(dtype), spec, method=None)
+    weights = layer.weight.double(), dense.weight.double()
+    assert mean_square(weights[0]) / mean_square(weights[1]) == pytest.approx(1, abs=0.25)
+
+
 def test_a_new_layer_has_the_variance_of_its_inputs() -> None:
     layer = MLGConv2d(32, 64, 3, spec=MLGSpec(base_out=20))
     assert mean_square(layer.weight) == pytest.approx(2 / (32 * 9), rel=0.1)
