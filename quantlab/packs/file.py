@@ -43,11 +43,19 @@ def to_bytes(pack: Pack, *, is_coded: bool = True) -> bytes:
     check_kind("pack", pack, Pack, "a Pack")
     tensors: dict[str, Compact] = {}
 
+    stored: dict[tuple[Any, ...], str] = {}
+
     def put(name: str, given: Compact) -> str:
+        """Store a tensor under a name of its own; one that is there already under that."""
+        values = given.values
+        key = (values.dtype, values.shape, values.tobytes(), given.num_bits, given.is_odd)
+        if key in stored:
+            return stored[key]
         same = 1
         while (unique := name if same == 1 else f"{name}#{same}") in tensors:
             same += 1
         tensors[unique] = replace(given, is_coded=is_coded)
+        stored[key] = unique
         return unique
 
     parts: dict[str, dict[str, list[Any]]] = {}

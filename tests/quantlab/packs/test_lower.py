@@ -9,9 +9,9 @@ from torch import nn
 
 import quantlab
 from quantlab.errors import UsageError
-from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec
-from quantlab.packs import from_bytes, make_pack, to_bytes
-from tests.quantlab.packs.networks import images, quantized, small
+from quantlab.generation import MLGConv2d, MLGLinear, MLGSpec, convert
+from quantlab.packs import from_bytes, make_pack, pack_sizes, to_bytes
+from tests.quantlab.packs.networks import images, quantized, small, with_statistics
 
 TOLERANCE = {"float32": 1e-5, "float16": 5e-3, "int8": 5e-2}  # of the largest score
 
@@ -108,6 +108,19 @@ def test_a_layer_that_is_used_twice_is_stored_once() -> None:
     assert len(pack.sources) == 2
     assert {source.name for source in pack.sources.values()} == {"0"}
     assert distance(network, from_bytes(to_bytes(pack), "x")) < 1e-5
+
+
+def test_weights_that_layers_share_are_stored_once() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=2)
+    )
+    network.get_submodule("3").register_parameter("weight", network.get_parameter("0.weight"))
+    convert(network, {"base_in": 2, "base_out": 2})
+    with_statistics(network)
+    data = to_bytes(make_pack(network, images()))
+    parts = [size.part for size in pack_sizes(data)]
+    assert [parts.count(part) for part in ("basis", "coeff_in", "coeff_out")] == [1, 1, 1]
+    assert distance(network, from_bytes(data, "x")) < 1e-5
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
