@@ -1,7 +1,7 @@
 """The text of SQL: the one place that makes it."""
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from itertools import chain, count
@@ -31,6 +31,7 @@ from quantlab.deploy.clickhouse.sql.nodes import (
 _INDENT = "    "
 _STRENGTHS = {"OR": 1, "AND": 2, "<": 3, ">=": 3, "=": 3, "<>": 3, "+": 4, "-": 4, "*": 5}
 _ASSOCIATIVE = {"OR", "AND", "+", "*"}
+_COMPARISONS = {"<", ">=", "=", "<>"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def render(statement: Statement, dialect: Dialect) -> Query:
 
     Values of one name that differ get numbers behind it: `width`, `width_2`.
     """
-    text = _Text(dialect)
+    text = _Text(dialect, frozenset(_tables(statement)))
     found = lines(statement, text)
     return Query(text="\n".join(found) + "\n", parameters=text.parameters)
 
@@ -54,8 +55,8 @@ def render(statement: Statement, dialect: Dialect) -> Query:
 class _Text:
     """The parameters and steps as the text grows."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
+    def __init__(self, dialect: Dialect, tables: frozenset[str]) -> None:
+        self.dialect, self._tables = dialect, tables
         self.parameters: dict[str, Any] = {}
         self.steps: dict[str, list[str]] = {}
         self.kept: set[str] = set()
@@ -68,7 +69,7 @@ class _Text:
             if known is step or known == step:
                 return name
         inner = rows(step.rows, self)
-        name = _unused(step.name, self.steps)
+        name = _unused(step.name, {*self.steps, *self._tables})
         self._steps.append((step, name))
         self.steps[name] = inner
         if step.is_kept:
@@ -81,6 +82,30 @@ class _Text:
             name = _unused(value.name, self.parameters)
             self._names[key], self.parameters[name] = name, value.value
         return self.dialect.parameter(self._names[key], value.kind)
+
+
+def _tables(statement: Statement) -> Iterator[str]:
+    """Yield the names of the tables that a query reads, which none of its steps may have."""
+    seen: set[int] = set()
+    waiting: list[Any] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        match node:
+            case Table(name=name):
+                yield name
+            case Select(source=source):
+                waiting.append(source)
+            case Insert(query=query):
+                waiting.append(query)
+            case Step(rows=inner):
+                waiting.append(inner)
+            case UnionAll(parts=parts):
+                waiting.extend(parts)
+            case Join(left=left, right=right):
+                waiting += [left, right]
 
 
 def _unused(name: str, taken: Container[str]) -> str:
@@ -130,8 +155,9 @@ def _(node: Binary, text: _Text) -> str:
     strength = _STRENGTHS[node.operator]
     left, right = (_replaced(part, text.dialect) for part in (node.left, node.right))
     same = isinstance(right, Binary) and right.operator == node.operator
+    from_left = strength + (node.operator in _COMPARISONS)
     from_right = strength + (not (same and node.operator in _ASSOCIATIVE))
-    return f"{_operand(left, strength, text)} {node.operator} {_operand(right, from_right, text)}"
+    return f"{_operand(left, from_left, text)} {node.operator} {_operand(right, from_right, text)}"
 
 
 def _replaced(node: Expression, dialect: Dialect) -> Expression:
