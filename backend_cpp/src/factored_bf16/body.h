@@ -76,26 +76,23 @@ struct Windows16 {
   std::size_t count;
 
   Windows16(Places& places, std::size_t left) : count(smaller(left, kWindows)) {
+    if (count == kWindows) {
+      places.take(x, out);
+      return;
+    }
+    std::size_t last_x[1] = {0};
+    std::size_t last_out[1] = {0};
     for (std::size_t r = 0; r < kWindows; ++r) {
-      if (r < count) {
-        std::size_t next_x[1];
-        std::size_t next_out[1];
-        places.take(next_x, next_out);
-        x[r] = next_x[0];
-        out[r] = next_out[0];
-      } else {
-        x[r] = x[count - 1];
-        out[r] = out[count - 1];
-      }
+      if (r < count) places.take(last_x, last_out);
+      x[r] = last_x[0];
+      out[r] = last_out[0];
     }
   }
 
-  // Whether the outputs of all windows are `step` numbers apart.
+  // Whether the outputs of all windows are `step` numbers apart; between rows there are never
+  // fewer.
   bool is_even(std::size_t step) const {
-    for (std::size_t r = 1; r < kWindows; ++r) {
-      if (out[r] != out[0] + r * step) return false;
-    }
-    return true;
+    return out[kWindows - 1] == out[0] + (kWindows - 1) * step;
   }
 };
 
@@ -113,19 +110,17 @@ inline std::size_t round_numbers(const float* from, std::size_t count, Half16* t
   return i;
 }
 
-// Numbers [begin, end) of a window, which lie one after the other over its spans.
-inline void round_window(const Product& task, const float* x, std::size_t begin, std::size_t end,
-                         Half16* to) {
+// `count` numbers of a window, which lie one after the other over its spans, from number `within`
+// of a span on.
+inline void round_window(const Product& task, const float* x, std::size_t span, std::size_t within,
+                         std::size_t count, Half16* to) {
   std::size_t written = 0;
-  for (std::size_t at = begin; at < end;) {
-    const std::size_t span = at / task.span;
-    const std::size_t within = at % task.span;
-    const std::size_t count = smaller(task.span - within, end - at);
-    const std::size_t place = at - begin;
-    written = place + round_numbers(x + task.windows.spans[span] + within, count, to + place);
-    at += count;
+  for (std::size_t place = 0; place < count; ++span, within = 0) {
+    const std::size_t part = smaller(task.span - within, count - place);
+    written = place + round_numbers(x + task.windows.spans[span] + within, part, to + place);
+    place += part;
   }
-  for (; written < padded(end - begin); written += Floats::kLanes) {
+  for (; written < padded(count); written += Floats::kLanes) {
     Tiles::round(Floats::zero(), to + written);
   }
 }
@@ -143,9 +138,11 @@ class Panel {
   // Numbers from `begin` on.
   const Half16* take(const Windows16& windows, std::size_t begin) {
     if (begin == begin_) return numbers_;
+    const std::size_t count = end(begin) - begin;
+    const std::size_t span = begin / task_.span;
     for (std::size_t r = 0; r < kWindows; ++r) {
-      round_window(task_, task_.x + windows.x[r], begin, end(begin),
-                   numbers_ + r * padded(end(begin) - begin));
+      round_window(task_, task_.x + windows.x[r], span, begin - span * task_.span, count,
+                   numbers_ + r * padded(count));
     }
     begin_ = begin;
     return numbers_;
