@@ -1,5 +1,6 @@
 """A program that runs as queries, for `verify`."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
@@ -28,10 +29,12 @@ from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
 Integers = NDArray[Any]
+_NUMBERS = itertools.count()  # of engines: each has tables of its own
 
 
 class RelationalEngine:
-    """See the module. Its tables are temporary: they end with the connection.
+    """See the module. Its tables are temporary: they end with the connection, which several engines
+    can share.
 
     tables: of each tensor, by name; filled by `execute`. constants: those of the program.
     """
@@ -45,14 +48,18 @@ class RelationalEngine:
     ) -> None:
         self._program, self._connection = program, connection
         self._dialect, self._lowering = dialect, lowering
-        self.tables = {name: Table(f"tensor_{i}") for i, name in enumerate(program.types)}
-        keys = {one.output: f"layer {i}" for i, one in enumerate(program.operations)}
-        self.constants = constants_in(lowering.relations, keys)
+        number = next(_NUMBERS)
+        self.tables = {
+            name: Table(f"tensor_{number}_{place}") for place, name in enumerate(program.types)
+        }
+        relations = {name: Table(f"{name}_{number}") for name in lowering.relations}
+        keys = {one.output: f"layer {place}" for place, one in enumerate(program.operations)}
+        self.constants = constants_in(relations, lowering.relations, keys)
         self._queries = queries_of(program, self.tables, self.constants, lowering)
         for name, kinds in lowering.relations.items():
-            self._create(Table(name), kinds)
+            self._create(relations[name], kinds)
         for name, rows in relations_of(program, keys, lowering).items():
-            connection.insert(name, rows)
+            connection.insert(relations[name].name, rows)
 
     def execute(self, inputs: Mapping[str, Integers]) -> Iterator[tuple[str, Integers]]:
         """Yield the name and value of every tensor that an operation makes."""

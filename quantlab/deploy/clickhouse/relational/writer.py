@@ -83,7 +83,7 @@ class Writer:
 
 
 def constants_in(
-    relations: Mapping[str, Kinds], keys: Mapping[str, str], database: str = ""
+    tables: Mapping[str, Table], relations: Mapping[str, Kinds], keys: Mapping[str, str]
 ) -> Constants:
     """Return constants that lie in tables. keys: what the column `layer` has, by the name of an
     operation's output."""
@@ -92,8 +92,8 @@ def constants_in(
         names = [name for name in relations[relation] if name != "layer"]
         key = Value("layer", "String", keys[operation.output])
         is_of_layer = Column("layer").equals(key)
-        source = Table(relation, database)
-        return step(f"layer_{relation}", columns(*names), source, where=(is_of_layer,))
+        made = columns(*names)
+        return step(f"layer_{relation}", made, tables[relation], where=(is_of_layer,))
 
     return constants
 

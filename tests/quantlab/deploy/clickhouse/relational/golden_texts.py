@@ -14,6 +14,7 @@ from quantlab.deploy.clickhouse.sql.render import render
 from quantlab.integer.program import Program
 from tests.quantlab.deploy.clickhouse.relational.tiny import binary_program, whole_program
 
+TABLES = {name: Table(name) for name in RELATIONS}
 FOLDER = Path(__file__).parent / "golden"
 PROGRAMS = {"binary": binary_program, "whole": whole_program}
 DIALECTS = {dialect.name: dialect for dialect in (MODERN, LEGACY)}
@@ -24,7 +25,9 @@ def text_of(program: Program, dialect: Dialect) -> str:
     sources = {name: Table(f"tensor_{number}") for number, name in enumerate(program.types)}
     keys = {operation.output: f"layer {n}" for n, operation in enumerate(program.operations)}
     found = []
-    for name, statement in queries_of(program, sources, constants_in(RELATIONS, keys)).items():
+    for name, statement in queries_of(
+        program, sources, constants_in(TABLES, RELATIONS, keys)
+    ).items():
         query = render(statement, dialect)
         found.append(f"-- {name}: {dict(query.parameters)}\n{query.text}")
     return "\n".join(found)

@@ -11,7 +11,7 @@ from quantlab.deploy.clickhouse.relational.engine import RelationalEngine
 from quantlab.deploy.clickhouse.relational.relations import RELATIONS
 from quantlab.deploy.clickhouse.relational.writer import constants_in
 from quantlab.deploy.clickhouse.sql.dialect import MODERN
-from quantlab.deploy.clickhouse.sql.nodes import Table
+from quantlab.deploy.clickhouse.sql.nodes import Select, Step, Table
 from quantlab.deploy.clickhouse.sql.render import render
 from quantlab.errors import UsageError
 from quantlab.integer.program import Program
@@ -67,13 +67,21 @@ def check_elements(program: Program, chdb: Connection, *, is_layer_alone: bool) 
         assert audited(engine, chdb, program, operation.output, element, *given) == row
 
 
-def test_a_changed_weight_is_seen(chdb: Connection) -> None:
+def test_a_changed_bias_is_seen(chdb: Connection) -> None:
     program = binary_program()
     engine = RelationalEngine(program, chdb, MODERN)
     before = dict(engine.execute(images(program, 3)))["scores"][2]
-    chdb.execute("INSERT INTO biases (layer, neuron, bias) VALUES ('layer 5', 1, 1000)")
+    (last,) = [one for one in program.operations if one.output == "scores"]
+    biases = table_of(engine.constants("biases", last))
+    chdb.execute(f"INSERT INTO {biases} (layer, neuron, bias) VALUES ('layer 5', 1, 1000)")
     found = audited(engine, chdb, program, "scores", 1, "row", "x")
     assert found["value"] == [before[1] + 1000]
+
+
+def table_of(step: Step) -> str:
+    assert isinstance(step.rows, Select)
+    assert isinstance(step.rows.source, Table)
+    return step.rows.source.name
 
 
 @pytest.mark.parametrize(
@@ -88,6 +96,6 @@ def test_a_changed_weight_is_seen(chdb: Connection) -> None:
 )
 def test_what_is_not_there_is_refused(tensor: str, element: int, sample: int, words: str) -> None:
     program = binary_program()
-    constants = constants_in(RELATIONS, {one.output: "" for one in program.operations})
+    constants = constants_in({}, RELATIONS, {})
     with pytest.raises(UsageError, match=words):
         audit(program, tensor, element, sample, sources={"x": Table("x")}, constants=constants)

@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from quantlab.deploy.clickhouse.dl2sql.emit import DL2SQL
 from quantlab.deploy.clickhouse.engines import Connection, open_chdb
+from quantlab.deploy.clickhouse.relational.audit import audit
 from quantlab.deploy.clickhouse.relational.emit import emit
 from quantlab.deploy.clickhouse.relational.engine import RelationalEngine
 from quantlab.deploy.clickhouse.sql.dialect import MODERN
+from quantlab.deploy.clickhouse.sql.render import render
 from quantlab.errors import UsageError
-from quantlab.integer.operations import OPERATIONS, Operation
+from quantlab.integer.interpreter import execute
+from quantlab.integer.operations import OPERATIONS, Lookup, Operation, Reshape
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import TensorType
+from quantlab.integer.tensor_type import S8, U8, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.deploy.clickhouse.relational.golden_texts import (
     DIALECTS,
@@ -26,6 +30,7 @@ from tests.quantlab.deploy.clickhouse.relational.tiny import (
     binary_program,
     images,
     ternary_program,
+    whole_program,
 )
 from tests.quantlab.integer.programs import Author, beyond_the_border, inputs
 
@@ -117,3 +122,40 @@ def test_order_threads_and_blocks_do_not_matter(threads: int, block: int, chdb: 
 def test_random_programs(seed: int, chdb: Connection) -> None:
     program = Author(seed).program(8)
     check(program, chdb, inputs(program, 2, seed))
+
+
+def test_engines_of_one_connection_do_not_meet(chdb: Connection) -> None:
+    programs = {"one": ternary_program(1), "two": ternary_program(2)}
+    engines = {name: RelationalEngine(one, chdb, MODERN) for name, one in programs.items()}
+    engines["float"] = RelationalEngine(programs["one"], chdb, MODERN, DL2SQL)
+    programs["float"] = programs["one"]
+    for name, engine in engines.items():
+        samples = images(programs[name], 1)
+        expected = dict(execute(programs[name], samples))
+        sums = dict(engine.execute(samples))["sums"]
+        np.testing.assert_array_equal(sums, expected["sums"])
+
+
+def test_no_samples_are_no_rows(chdb: Connection) -> None:
+    check(whole_program(), chdb, images(whole_program(), 0))
+
+
+def test_names_of_tensors_are_names(chdb: Connection) -> None:
+    names = {"x": "x`; DROP TABLE words; --", "y": "'{layer:String}'\\", "z": "%(layer)s \n"}
+    program = Program(
+        inputs={names["x"]: TensorType((3,), U8)},
+        operations=(
+            Reshape(inputs=(names["x"],), output=names["y"], shape=(1, 3)),
+            Lookup(inputs=(names["y"],), output=names["z"], table=np.arange(256) - 128, kind=S8),
+        ),
+        outputs=(names["z"],),
+    )
+    given = {names["x"]: np.array([[0, 7, 255]], np.uint8)}
+    check(program, chdb, given)
+    engine = RelationalEngine(program, chdb, MODERN)
+    list(engine.execute(given))
+    sources = {names["x"]: engine.tables[names["x"]]}
+    query = render(
+        audit(program, names["z"], 1, 0, sources=sources, constants=engine.constants), MODERN
+    )
+    assert chdb.execute(query.text, query.parameters)["value"].tolist() == [-121]
