@@ -116,6 +116,10 @@ class I64(_Scalar):
     value_type: ClassVar[int] = 0x7E
     prefix: ClassVar[str] = "i64"
 
+    def count_ones(self) -> Self:
+        """Return how many of its bits are 1."""
+        return type(self)(self.code + OPCODES["i64.popcnt"])
+
     def narrowed(self) -> I32:
         """Return its lower 32 bits."""
         return I32(self.code + OPCODES["i32.wrap_i64"])

@@ -1,8 +1,8 @@
-"""Sums of products, four outputs in the lanes of a vector.
+"""Sums of products, four or eight outputs in the lanes of a vector.
 
 A block is a few positions and a few vectors of outputs, whose sums are local variables. For each
-word of 32 bits of a window the weights of four outputs are one vector, and the inputs of a position
-are that word in all four lanes. The bounds of memory are checked by a comparison at each load, so
+word of a window the weights of these outputs are one vector, and the inputs of a position are that
+word in all lanes. The bounds of memory are checked by a comparison at each load, so
 that inputs are loaded 128 bits at a time, and each word is taken from there.
 """
 
@@ -16,11 +16,12 @@ from quantlab.deploy.clickhouse.wasm.expressions import I32, V128, lane, load, s
 from quantlab.deploy.clickhouse.wasm.plan import Plan
 from quantlab.deploy.clickhouse.wasm.writer import Writer
 
-LANES = 4
 _MOST_STEPS = 480  # products written one after the other; more are a loop
-_MOST_WORDS = 28  # of a part of a run, whose bits are counted in bytes
+_MOST_BYTES = 112  # of a part of a run, whose bits are counted in bytes
 _MOST_COUNTED = 31  # words of bits, 8 in a byte, that a byte can count
-_CHUNK = 4  # words of a vector of inputs
+_MOST_SUMS = 8  # vectors of a block
+_MOST_POSITIONS = 4
+_MOST_CONSTANT = 16 * _MOST_STEPS // _MOST_POSITIONS  # bytes of weights that are part of the code
 _ZERO = V128.constant(bytes(16))
 
 
@@ -36,18 +37,25 @@ class Operand:
 
 def write_sums(writer: Writer, plan: Plan, operand: Operand) -> None:
     """Write the sums of all positions and outputs, int32, channels last."""
-    whole, rest = divmod(plan.num_outputs, LANES)
-    at_once = min(4, whole)
+    whole, rest = divmod(plan.num_outputs, plan.lanes)
+    num_positions = _positions_at_once(plan)
+    at_once = max(1, min(whole, 4, _MOST_SUMS // num_positions))
     first = 0
     for count, num_vectors, num_lanes in (
-        (whole // at_once if at_once else 0, at_once, LANES),
-        (1, whole % at_once if at_once else 0, LANES),
+        (whole // at_once, at_once, plan.lanes),
+        (1, whole % at_once, plan.lanes),
         (1, 1 if rest else 0, rest),
     ):
         if count and num_vectors:
-            outputs = slice(first, first + count * num_vectors * LANES)
-            _Blocks(writer, plan, operand, outputs, num_vectors, num_lanes).write()
+            outputs = slice(first, first + count * num_vectors * plan.lanes)
+            blocks = _Blocks(writer, plan, operand, outputs, num_vectors, num_lanes)
+            blocks.write(num_positions)
             first = outputs.stop
+
+
+def _positions_at_once(plan: Plan) -> int:
+    columns = plan.geometry.columns
+    return next((count for count in (4, 3, 2) if columns % count == 0), min(columns, _MOST_POSITIONS))
 
 
 class _Blocks:
@@ -71,21 +79,17 @@ class _Blocks:
         bias = np.zeros(outputs.stop - outputs.start, np.int32)
         own = plan.bias[outputs]
         bias[: len(own)] = own
-        self._bias = self._constants.address(bias)
+        self._bias = self._constants.address(bias.astype(np.int16) if plan.is_narrow else bias)
         self._num_blocks = len(words)
+        self._inline = words.tobytes() if words.nbytes <= _MOST_CONSTANT else b""
 
-    def write(self) -> None:
+    def write(self, at_once: int) -> None:
+        """at_once: positions of a block."""
         body, plan, geometry = self._body, self._plan, self._plan.geometry
-        at_once = next(
-            (count for count in (4, 3, 2) if geometry.columns % count == 0),
-            min(2, geometry.columns),
-        )
-        if self._num_vectors > 2:
-            at_once = min(at_once, 2)
         across = geometry.stride[1] * plan.pixel_bytes
         with body.repeated(self._num_blocks) as block:
             weights = body.new(block * self._block_bytes + self._weights)
-            offset = body.new(block * (16 * self._num_vectors))
+            offset = body.new(block * (plan.lanes * self._num_vectors * 4))
             with body.repeated(geometry.rows) as row:
                 x_row = body.new(row * (geometry.stride[0] * plan.row_bytes) + self._operand.x)
                 first = body.new(row * geometry.columns)
@@ -103,31 +107,41 @@ class _Blocks:
     def _write_block(
         self, num_positions: int, x: I32, weights: I32, offset: I32, place: I32
     ) -> None:
-        """offset: of the first output, in bytes. place: the number of the first position."""
+        """offset: of the first output's sum, in bytes. place: the number of the first position."""
         body, plan = self._body, self._plan
         sums = _Sums(body, plan, num_positions, self._num_vectors)
         self._write_products(sums, x, body.new(weights))
         outputs = self._outputs.start
         y = body.new(place * (4 * plan.num_outputs) + offset + (self._operand.y + 4 * outputs))
         shared = body.new(place * 4)
+        name, splat_name, of_bias = "i32x4.add", "v128.load32_splat", offset
+        if plan.is_narrow:
+            name, splat_name, of_bias = "i16x8.add", "v128.load16_splat", offset.shifted_right(1)
+        bias_at = body.new(of_bias)
         for number in range(self._num_vectors):
-            bias = body.new(load(V128, "v128.load", offset, self._bias + 16 * number))
+            bias = body.new(load(V128, "v128.load", bias_at, self._bias + 16 * number))
             for position in range(num_positions):
-                total = vector("i32x4.add", sums.total(position, number), bias)
+                total = vector(name, sums.total(position, number), bias)
                 if self._operand.shared is not None:
                     at = self._operand.shared + 4 * position
-                    second = load(V128, "v128.load32_splat", shared, at)
-                    total = vector("i32x4.add", total, second)
-                at = 4 * position * plan.num_outputs + 16 * number
+                    total = vector(name, total, load(V128, splat_name, shared, at))
+                at = 4 * (position * plan.num_outputs + plan.lanes * number)
                 self._store(y, total, at)
 
     def _store(self, y: I32, total: V128, at: int) -> None:
-        if self._num_lanes == LANES:
-            self._body.store("v128.store", y, total, at)
-            return
+        """Store the sums of a vector as 32 bits."""
         value = self._body.new(total)
-        for index in range(self._num_lanes):
-            self._body.store("i32.store", y, lane(value, index), at + 4 * index)
+        parts = [value]
+        if self._plan.is_narrow:
+            names = [f"i32x4.extend_{half}_i16x8_s" for half in ("low", "high")]
+            parts = [self._body.new(vector(name, value)) for name in names]
+        for number, part in enumerate(parts):
+            here, num_lanes = at + 16 * number, self._num_lanes - 4 * number
+            if num_lanes >= 4:
+                self._body.store("v128.store", y, part, here)
+                continue
+            for index in range(num_lanes):
+                self._body.store("i32.store", y, lane(part, index), here + 4 * index)
 
     def _write_products(self, sums: "_Sums", x: I32, weights: I32) -> None:
         """Write all runs of a window, in loops where they are long."""
@@ -147,12 +161,13 @@ class _Blocks:
                 self._write_run(sums, at, 0, weights, 0, words)
                 rest = words
             else:
-                count, rest = divmod(words, _MOST_WORDS)
+                most = _MOST_BYTES // plan.word_bytes
+                count, rest = divmod(words, most)
                 with body.repeated(count):
-                    self._write_run(sums, at, 0, weights, 0, _MOST_WORDS)
+                    self._write_run(sums, at, 0, weights, 0, most)
                     sums.end()
-                    body.set(at, at + 4 * _MOST_WORDS)
-                    body.set(weights, weights + _MOST_WORDS * a_word)
+                    body.set(at, at + _MOST_BYTES)
+                    body.set(weights, weights + most * a_word)
                 self._write_run(sums, at, 0, weights, 0, rest)
             sums.end()
             body.set(weights, weights + rest * a_word)
@@ -161,22 +176,28 @@ class _Blocks:
         self, sums: "_Sums", x: I32, start: int, weights: I32, first: int, words: int
     ) -> None:
         """Write products one after the other. start: of inputs, first: of weights, in bytes."""
-        body = self._body
-        for chunk in range(0, words, _CHUNK):
-            count = min(_CHUNK, words - chunk)
+        body, size = self._body, self._plan.word_bytes
+        for chunk in range(0, words, self._plan.lanes):
+            count = min(self._plan.lanes, words - chunk)
             sums.begin(count)
             inputs = [
-                body.new(load(V128, "v128.load", x, start + 4 * chunk + position * self._across))
+                body.new(load(V128, "v128.load", x, start + size * chunk + position * self._across))
                 for position in range(sums.num_positions)
             ]
             for word in range(count):
-                places = [4 * word + byte for byte in range(4)] * LANES
+                places = [size * word + byte for byte in range(size)] * self._plan.lanes
                 splats = [body.new(shuffled(one, one, places)) for one in inputs]
                 for number in range(self._num_vectors):
                     at = first + ((chunk + word) * self._num_vectors + number) * 16
-                    weight = body.new(load(V128, "v128.load", weights, at))
+                    weight = body.new(self._weight(weights, at))
                     for position, splat in enumerate(splats):
                         sums.add(position, number, weight, splat)
+
+    def _weight(self, weights: I32, at: int) -> V128:
+        """Return a vector of weights: a constant if this is the only block and it is small."""
+        if self._num_blocks == 1 and self._inline:
+            return V128.constant(self._inline[at : at + 16])
+        return load(V128, "v128.load", weights, at)
 
     @property
     def _across(self) -> int:
@@ -215,6 +236,10 @@ class _Sums:
             self._body.set(own, vector("i32x4.add", own, products))
             return
         signed, small = (weight, x) if self._plan.are_inputs_small else (x, weight)
+        if self._plan.is_narrow:
+            products = vector("i16x8.relaxed_dot_i8x16_i7x16_s", signed, small)
+            self._body.set(own, vector("i16x8.add", own, products))
+            return
         name = "i32x4.relaxed_dot_i8x16_i7x16_add_s"
         self._body.set(own, vector(name, signed, small, own))
 
@@ -240,7 +265,7 @@ class _Sums:
 
 
 def packed(plan: Plan, outputs: slice, num_vectors: int) -> NDArray[np.uint8]:
-    """Return the weights of a range of outputs, `[blocks, runs, words, vectors, lanes, 4]`."""
+    """Return the weights of a range of outputs, `[blocks, runs, words, vectors, lanes, bytes]`."""
     weight = plan.weight[outputs]
     missing = outputs.stop - outputs.start - len(weight)
     weight = np.pad(weight, [(0, missing), (0, 0), (0, 0)])
@@ -251,7 +276,7 @@ def packed(plan: Plan, outputs: slice, num_vectors: int) -> NDArray[np.uint8]:
             data = weight.astype(np.int8).view(np.uint8)
         case "shorts":
             data = np.ascontiguousarray(weight.astype("<i2")).view(np.uint8)
-    tail = 4 * plan.run_words - data.shape[-1]
-    data = np.pad(data, [(0, 0), (0, 0), (0, tail)])
-    lanes = data.reshape(-1, num_vectors, LANES, data.shape[1], plan.run_words, 4)
+    size, words = plan.word_bytes, plan.run_words
+    data = np.pad(data, [(0, 0), (0, 0), (0, size * words - data.shape[-1])])
+    lanes = data.reshape(-1, num_vectors, plan.lanes, data.shape[1], words, size)
     return np.ascontiguousarray(lanes.transpose(0, 3, 4, 1, 2, 5))

@@ -2,13 +2,15 @@
 
     sum = factor * (sum of a * b) + (sum of c over the window) + bias
 
-a is made of the inputs, b of the weights, in one of three forms, 32 bits of several of them at a
+a is made of the inputs, b of the weights, in one of three forms, a word of several of them at a
 time:
 
     bits     a and b are bits, and products are counted. Of inputs of one plane, weights -1 and 1,
              x = offset + coefficient a and w = 2 b - 1, so that
              sum = 2 coefficient (sum of a b) - coefficient (sum of a) + offset (sum of w)
-    bytes    4 products of 8 and 7 bits (relaxed_dot, which is exact for these): a = x - low where
+    bytes    products of 8 and 7 bits (relaxed_dot, which is exact for these), 4 in 32 bits, or 2
+             in 16 bits where these hold the sum, for what wraps on the way is the same in the
+             end: a = x - low where
              inputs have 7 bits, and b = w; else b = w - least where weights have 7 bits, and a is x
              as a signed byte, x - zero, so that
              sum = (sum of a b) + least (sum of a) + zero (sum of w)
@@ -16,19 +18,20 @@ time:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.clickhouse.wasm.geometry import Geometry, geometry_of
+from quantlab.integer.bounds import Bound
 from quantlab.integer.layout.choice import padded_levels
 from quantlab.integer.layout.levels import Levels, levels_of
 from quantlab.integer.layout.planes import planes_of
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S8, U8, TensorType
+from quantlab.integer.tensor_type import S8, S16, U8, TensorType
 
 Form = Literal["bits", "bytes", "shorts"]
 ELEMENT_BITS = {"bits": 1, "bytes": 8, "shorts": 16}
@@ -39,7 +42,8 @@ _MOST = 127  # that 7 bits hold
 class Plan:
     """See the module. weight: b, `[O, runs, elements of a run]`. bias: int32 `[O]`, with all that
     is constant. shared: what a counts in the second sum; 0: there is none. low: what is taken from
-    inputs, of bits: the bit that is a. are_inputs_small: of bytes, whether a is what has 7 bits."""
+    inputs, of bits: the bit that is a. are_inputs_small: of bytes, whether a is what has 7 bits.
+    is_narrow: of bytes, whether sums are 16 bits."""
 
     form: Form
     are_inputs_small: bool = False
@@ -50,6 +54,17 @@ class Plan:
     factor: int = 1
     shared: int = 0
     low: int = 0
+    is_narrow: bool = False
+
+    @property
+    def lanes(self) -> int:
+        """Outputs in a vector."""
+        return 8 if self.is_narrow else 4
+
+    @property
+    def word_bytes(self) -> int:
+        """Of what is multiplied at a time."""
+        return 16 // self.lanes
 
     @property
     def num_outputs(self) -> int:
@@ -71,8 +86,9 @@ class Plan:
 
     @property
     def run_words(self) -> int:
-        """Words of 32 bits of a run; the last one may have bits of another run, which count 0."""
-        return -(-self.geometry.run_length * ELEMENT_BITS[self.form] // 32)
+        """Words of a run; the last one may have elements of another run, which count 0."""
+        num_bits = self.geometry.run_length * ELEMENT_BITS[self.form]
+        return -(-num_bits // (8 * self.word_bytes))
 
 
 def plans_of(program: Program) -> Mapping[str, Plan]:
@@ -82,16 +98,19 @@ def plans_of(program: Program) -> Mapping[str, Plan]:
     for layer in program.operations:
         if isinstance(layer, Convolution | Linear):
             (name,) = layer.inputs
-            plan = plan_of(layer, program.types[name], levels[name])
+            bound = program.bounds[layer.output]
+            plan = plan_of(layer, program.types[name], levels[name], bound)
             if plan is not None:
                 found[layer.output] = plan
     return found
 
 
-def plan_of(layer: Convolution | Linear, given: TensorType, levels: Levels) -> Plan | None:
+def plan_of(
+    layer: Convolution | Linear, given: TensorType, levels: Levels, bound: Bound
+) -> Plan | None:
     """Return how a layer is computed; None for one that has no geometry.
 
-    levels: of its input.
+    levels: of its input. bound: of its sums.
     """
     geometry = geometry_of(layer, given)
     if geometry is None:
@@ -105,7 +124,9 @@ def plan_of(layer: Convolution | Linear, given: TensorType, levels: Levels) -> P
     if isinstance(layer, Convolution) and geometry.is_padded:
         codes = layer.padding_codes.astype(np.int64)
     parts = layer, geometry, weight, codes, levels, given
-    return _bits(*parts) or _numbers(*parts)
+    plan = _bits(*parts) or _numbers(*parts)
+    is_narrow = plan.form == "bytes" and S16.holds(bound.lowest, bound.highest)
+    return replace(plan, is_narrow=is_narrow)
 
 
 def _bits(
