@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from quantlab.deploy.clickhouse.wasm.binary import EXPORT, FUNCTION, HEADER, IMPORT, TYPE
+from quantlab.deploy.clickhouse.wasm.binary import CODE, EXPORT, FUNCTION, HEADER, IMPORT, TYPE
 from quantlab.deploy.clickhouse.wasm.buffers import ALLOCATE, DESTROY
 from quantlab.deploy.clickhouse.wasm.leb128 import read_unsigned
 from quantlab.errors import UsageError, check_kind, did_you_mean
@@ -32,8 +32,11 @@ def check_module(
         num_imports = read_unsigned(sections.get(IMPORT, b"\0"), 0)[0]
         exports = _exports(sections.get(EXPORT, b"\0"))
         types = _types(sections.get(TYPE, b"\0"), sections.get(FUNCTION, b"\0"))
+        num_bodies = read_unsigned(sections.get(CODE, b"\0"), 0)[0]
     except (IndexError, UnicodeDecodeError) as error:
         raise UsageError(f"{name}: a damaged module of WebAssembly") from error
+    if num_bodies != len(types):
+        raise UsageError(f"{name}: {num_bodies} bodies of {len(types)} functions, a damaged module")
     if num_imports:
         raise UsageError(f"{name}: imports {num_imports} names, none allowed")
     wanted = {
@@ -45,7 +48,7 @@ def check_module(
     for export, signature in wanted.items():
         kind = "memory" if signature is None else "function"
         if exports.get(export, ("", 0))[0] != kind:
-            hint = did_you_mean(export, exports)
+            hint = did_you_mean(export, exports) if export == function else ""
             raise UsageError(f"{name}: exports no {kind} '{export}'{hint}")
         index = exports[export][1]
         if signature is not None and (index >= len(types) or types[index] != signature):

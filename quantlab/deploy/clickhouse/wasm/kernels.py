@@ -55,7 +55,9 @@ def write_sums(writer: Writer, plan: Plan, operand: Operand) -> None:
 
 def _positions_at_once(plan: Plan) -> int:
     columns = plan.geometry.columns
-    return next((count for count in (4, 3, 2) if columns % count == 0), min(columns, _MOST_POSITIONS))
+    return next(
+        (count for count in (4, 3, 2) if columns % count == 0), min(columns, _MOST_POSITIONS)
+    )
 
 
 class _Blocks:
