@@ -1,8 +1,10 @@
 """Join neighboring operations of a float program, so that one call of the kernels computes them.
 
-    convolution + residual + bounds      one step
-    max or mean of windows               one step
-    sum + bounds                         one step
+    convolution + residual + bounds              one step
+    max or mean of windows                       one step
+    sum + bounds                                 one step
+    factors and offsets of channels + bounds     one step
+    copies to the channels of one array          one step
 
 Steps that follow one another, and of which others read the last one alone, are one operation.
 """
@@ -10,59 +12,30 @@ Steps that follow one another, and of which others read the last one alone, are 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf, prod
+from itertools import groupby
+from math import prod
 
 import numpy as np
 
 from quantlab.floats.functions import Function
-from quantlab.floats.operations import Elementwise, Operation, Pool, Product, Range
+from quantlab.floats.operations import Elementwise, Operation, Pool, Product
 from quantlab.floats.program import FloatProgram
-
-Shape = tuple[int, int, int]
-Bounds = tuple[float, float]
-UNBOUNDED: Bounds = (-inf, inf)
-
-
-@dataclass(kw_only=True, eq=False)
-class Step:
-    """operation: what begins it. inputs: arrays that it reads, of a product the residual last.
-    output: the array that it writes. shape: `[H, W, C]` of both, and of the first input."""
-
-    operation: Product | Pool | Elementwise
-    inputs: list[str]
-    output: str
-    input_shape: Shape
-    output_shape: Shape
-    bounds: Bounds = UNBOUNDED
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Joined(Operation):
-    """Steps in order, the last of which writes the output."""
-
-    steps: Sequence[Step]
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return tuple(shapes_read(self.steps))
-
-
-def shapes_read(steps: Sequence[Step]) -> dict[str, Shape]:
-    """Return the images that steps read and none of them makes, by array."""
-    made = {step.output for step in steps}
-    return {name: shape for step in steps for name, shape in _reads(step) if name not in made}
-
-
-def _reads(step: Step) -> Iterator[tuple[str, Shape]]:
-    for place, name in enumerate(step.inputs):
-        yield name, step.output_shape if place else step.input_shape
+from quantlab.packs.joined import (
+    UNBOUNDED,
+    Joined,
+    Shape,
+    Step,
+    bounds_of,
+    shapes_read,
+    windows_of,
+)
 
 
 def join(program: FloatProgram) -> FloatProgram:
     """Return a program of joined operations, and of those that no step is."""
     found = _Found(program)
-    for operation in program.operations:
-        found.take(operation)
+    for _, parts in groupby(program.operations, lambda operation: operation.output):
+        found.take(list(parts))
     operations = list(_joined(found.items, Counter(found.reads())))
     return replace(program, operations=operations, sizes={**program.sizes, **found.sizes})
 
@@ -84,14 +57,24 @@ class _Found:
         self._num_writers = Counter(operation.output for operation in operations)
         self._num_readers = Counter(name for one in operations for name in one.inputs)
         self._num_readers.update(result.array for result in self.program.results.values())
+        for name, tensor in self.program.inputs.items():
+            if len(tensor.shape) == 3:
+                channels, height, width = tensor.shape
+                self.shapes[name] = (height, width, channels)
 
-    def take(self, operation: Operation) -> None:
-        """Add an operation to a step, or begin one with it, or keep it as it is."""
+    def take(self, parts: Sequence[Operation]) -> None:
+        """Add an operation to a step, or begin one with it, or keep it as it is.
+
+        parts: neighbors that write to one array.
+        """
         step = None
-        if self._num_writers[operation.output] == 1:
-            step = self._ended(operation) or self._begun(operation)
+        if len(parts) == self._num_writers[parts[0].output]:
+            if len(parts) > 1:
+                step = self._concatenation(parts)
+            else:
+                step = self._ended(parts[0]) or self._begun(parts[0])
         if step is None:
-            self.items.append(operation)
+            self.items += parts
             return
         self.items.append(step)
         self.made[step.output] = step
@@ -108,7 +91,11 @@ class _Found:
         """Take back the step that an operation ends, with it; None if it ends none."""
         if not isinstance(operation, Elementwise) or not self._is_of_all(operation):
             return None
-        step = self._with_residual(operation) or self._with_bounds(operation)
+        step = (
+            self._with_residual(operation)
+            or self._with_bounds(operation)
+            or self._with_offsets(operation)
+        )
         if step is not None:
             self.items.remove(step)
             step.output = operation.output
@@ -117,9 +104,20 @@ class _Found:
     def _with_bounds(self, operation: Elementwise) -> Step | None:
         bounds = bounds_of(operation.function)
         step = self._open(operation.input)
-        if bounds is None or step is None or isinstance(step.operation, Pool):
+        if bounds is None or operation.constant is not None or step is None:
+            return None
+        if isinstance(step.operation, Pool) or step.is_concatenation:
             return None
         step.bounds = bounds
+        return step
+
+    def _with_offsets(self, operation: Elementwise) -> Step | None:
+        step = self._open(operation.input)
+        if operation.function.name != "add" or operation.constant is None or step is None:
+            return None
+        if step.factors is None or step.offsets is not None:
+            return None
+        step.offsets = operation.constant
         return step
 
     def _with_residual(self, operation: Elementwise) -> Step | None:
@@ -130,6 +128,7 @@ class _Found:
             step = self._open(name)
             if step is not None and isinstance(step.operation, Product) and len(step.inputs) == 1:
                 step.inputs.append(str(residual))
+                step.shapes.append(step.output_shape)
                 return step
         return None
 
@@ -156,11 +155,52 @@ class _Found:
                     operation=operation,
                     inputs=[operation.input, other],
                     output=operation.output,
-                    input_shape=shape,
+                    shapes=[shape, shape],
                     output_shape=shape,
+                )
+            case Elementwise(constant=factors, function=Function(name="multiply")):
+                image = self.shapes.get(operation.input)
+                if image is None or factors is None or not self._is_of_all(operation):
+                    return None
+                return Step(
+                    operation=operation,
+                    inputs=[operation.input],
+                    output=operation.output,
+                    shapes=[image],
+                    output_shape=image,
+                    factors=factors,
                 )
             case _:
                 return None
+
+    def _concatenation(self, parts: Sequence[Operation]) -> Step | None:
+        """Return a step of copies of whole images to one after the other of an array's channels."""
+        copies = [one for one in parts if isinstance(one, Elementwise)]
+        shapes = [self.shapes.get(one.input) for one in copies]
+        known = [shape for shape in shapes if shape is not None]
+        if len(known) < len(parts) or len({shape[:2] for shape in known}) > 1:
+            return None
+        (height, width, _), channels = known[0], sum(shape[2] for shape in known)
+        if height * width * channels != self.program.size(parts[0].output):
+            return None
+        begin = 0
+        for copy, (_, _, count) in zip(copies, known, strict=True):
+            pixels = channels * np.arange(height * width)[:, None]
+            places = (pixels + begin + np.arange(count)).reshape(-1)
+            is_whole = np.array_equal(copy.places, np.arange(self.program.size(copy.input)))
+            is_plain = copy.function.name == "copy" and copy.inputs == (copy.input,)
+            if not (is_whole and is_plain and np.array_equal(copy.to_places, places)):
+                return None
+            begin += count
+        first = copies[0]
+        return Step(
+            operation=first,
+            inputs=[copy.input for copy in copies],
+            output=first.output,
+            shapes=known,
+            output_shape=(height, width, channels),
+            is_concatenation=True,
+        )
 
     def _product(self, product: Product) -> Step | None:
         """Return the step of a product, or of its pooling, before which the product is another."""
@@ -173,7 +213,7 @@ class _Found:
             operation=product,
             inputs=[product.input],
             output=product.output if pooled is None else f"{product.output} before pooling",
-            input_shape=(*product.size, product.channels),
+            shapes=[(*product.size, product.channels)],
             output_shape=(*product.places, len(product.weight)),
             bounds=bounds,
         )
@@ -198,39 +238,21 @@ class _Found:
         return pooling
 
     def _is_of_all(self, operation: Elementwise) -> bool:
-        """Return whether an operation takes each number of its arrays, in their order."""
-        names = (operation.input, operation.output, operation.other)
-        places = (operation.places, operation.to_places, operation.other_places)
-        return operation.constant is None and all(
-            name is None or np.array_equal(given, np.arange(self.program.size(name)))
-            for name, given in zip(names, places, strict=True)
-            if given is not None
-        )
-
-
-def bounds_of(function: Function) -> Bounds | None:
-    """Return the bounds that a function is, None if it is another."""
-    match function:
-        case Function(name="at_least", constants=(low,)):
-            return low, inf
-        case Function(name="at_most", constants=(high,)):
-            return -inf, high
-        case Function(name="clamp", constants=(low, high)):
-            return low, high
-        case _:
-            return None
-
-
-def windows_of(ranges: Sequence[Range], size: int) -> tuple[int, int] | None:
-    """Return the length and stride of windows that begin at 0 and are all that fit into `size`,
-    None for others."""
-    begin, end = ranges[0]
-    length = end - begin
-    stride = ranges[1][0] - begin if len(ranges) > 1 else length
-    if stride < 1 or not 0 < length <= size or len(ranges) != (size - length) // stride + 1:
-        return None
-    same = [(stride * i, stride * i + length) for i in range(len(ranges))]
-    return (length, stride) if list(ranges) == same else None
+        """Return whether an operation takes each number of its arrays, in their order, and those of
+        a constant for the channels of each pixel."""
+        numbers = np.arange(self.program.size(operation.output))
+        if not np.array_equal(operation.to_places, numbers):
+            return False
+        if operation.constant is not None:
+            shape = self.shapes.get(operation.input)
+            if shape is None or shape[2] != operation.constant.size:
+                return False
+            others = numbers % operation.constant.size
+        else:
+            others = numbers
+        given = operation.other_places
+        has_others = given is None or np.array_equal(given, others)
+        return has_others and np.array_equal(operation.places, numbers)
 
 
 def _pool(pool: Pool, name: str) -> Step | None:
@@ -244,7 +266,7 @@ def _pool(pool: Pool, name: str) -> Step | None:
         operation=pool,
         inputs=[name],
         output=pool.output,
-        input_shape=pool.size,
+        shapes=[pool.size],
         output_shape=(len(pool.rows), len(pool.columns), pool.size[2]),
     )
 
@@ -266,8 +288,9 @@ def _joined(items: Sequence[Step | Operation], reads: Mapping[str, int]) -> Iter
 
 def _fits(step: Step, run: Sequence[Step]) -> bool:
     """Return whether a step reads the images of a run as the run has them."""
-    known = {one.output: one.output_shape for one in run} | (shapes_read(run) if run else {})
-    return all(known.get(name, shape) == shape for name, shape in _reads(step))
+    known = {one.output: one.output_shape for one in run} | shapes_read(run)
+    reads = zip(step.inputs, step.shapes, strict=True)
+    return all(known.get(name, shape) == shape for name, shape in reads)
 
 
 def _cut(run: Sequence[Step], reads: Mapping[str, int]) -> Iterator[Joined]:

@@ -23,6 +23,13 @@ def packed(product: Product, padding: tuple[int, int]) -> PackedConvolution:
     return PackedConvolution.dense(_channels_first(product.weight), *_rest(product, padding))
 
 
+def packed_channels(factors: NDArray[Any], offsets: NDArray[Any] | None) -> PackedConvolution:
+    """Return `factors * x + offsets` of each channel, both `[C]`, as a depthwise convolution."""
+    weight = np.ascontiguousarray(factors, np.float32).reshape(-1, 1, 1, 1)
+    bias = None if offsets is None else np.ascontiguousarray(offsets, np.float32).reshape(-1)
+    return PackedConvolution.dense(weight, bias, (1, 1), (0, 0), (1, 1), len(weight))
+
+
 def packed_codes(
     product: Product, padding: tuple[int, int], weight: Weight, source: "Source"
 ) -> PackedConvolution:

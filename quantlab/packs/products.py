@@ -11,8 +11,8 @@ from quantlab.errors import UsageError
 from quantlab.floats import interpreter
 from quantlab.floats.interpreter import Arrays, Floats, finish_product, padded_image
 from quantlab.floats.operations import Operation, Pool, Product
-from quantlab.packs.join import Joined, Shape, Step, shapes_read, windows_of
-from quantlab.packs.kernels import packed, packed_codes
+from quantlab.packs.joined import Joined, Shape, Step, shapes_read, windows_of
+from quantlab.packs.kernels import packed, packed_channels, packed_codes
 from quantlab.packs.weights import Weight
 
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ class Products:
                 if pool.divisors is None:
                     return table.max_pool(inputs[0], *window)
                 return table.average_pool(inputs[0], *window, True)
+            case _ if step.is_concatenation:
+                return table.concatenate(inputs)
+            case _ if step.factors is not None:
+                weight = packed_channels(step.factors, step.offsets)
+                return table.convolution(weight, inputs[0], None, *step.bounds)
             case _:
                 return table.add(inputs[0], inputs[1], *step.bounds)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from problems.CIFAR10.DenseNet.network import DenseNet
 from problems.CIFAR10.MobileNetV3.network import MobileNetV3
 from problems.CIFAR10.ResNet.network import ResNet
 from problems.CIFAR10.VGG.network import VGG
@@ -15,7 +16,8 @@ from problems.MNIST.LeNet.network import LeNet
 from quantlab.floats import interpreter
 from quantlab.floats.lower.lower import lower
 from quantlab.packs import make_pack
-from quantlab.packs.join import Joined, join, windows_of
+from quantlab.packs.join import join
+from quantlab.packs.joined import Joined, windows_of
 from quantlab.packs.products import Products
 from tests.quantlab.packs.networks import images, small, with_statistics
 
@@ -36,6 +38,7 @@ class Branches(nn.Module):
 
 NETWORKS = {
     "ResNet": (lambda: ResNet(8, width=4), (3, 8, 8), 1),
+    "DenseNet": (lambda: DenseNet(10, growth=4), (3, 8, 8), 1),
     "VGG": (lambda: VGG(11, width=2), (3, 32, 32), 1),
     "LeNet": (LeNet, (1, 28, 28), 2),
     "MobileNetV3": (lambda: MobileNetV3(width=0.25), (3, 8, 8), None),
