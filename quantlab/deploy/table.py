@@ -6,6 +6,7 @@ from shutil import which
 
 from quantlab.deploy.artefact import Artefact, EngineSource, Options
 from quantlab.deploy.c import artefact as c
+from quantlab.deploy.clickhouse import artefact as clickhouse
 from quantlab.deploy.onnx import artefact as onnx
 from quantlab.deploy.program import artefact as program
 from quantlab.errors import UsageError, check_kind, did_you_mean
@@ -15,6 +16,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
     "onnx-exact": onnx.EXACT,
     "onnx-qdq": onnx.QDQ,
     "c": c.C,
+    "clickhouse": clickhouse.CLICKHOUSE,
 }
 
 

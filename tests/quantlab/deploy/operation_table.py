@@ -3,9 +3,14 @@
 python -m tests.quantlab.deploy.operation_table
 """
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+from quantlab.deploy.clickhouse.relational.queries import RELATIONAL, queries_of
+from quantlab.deploy.clickhouse.relational.writer import constants_in
+from quantlab.deploy.clickhouse.sql.nodes import Table
+from quantlab.deploy.clickhouse.wasm import module_of
 from quantlab.deploy.table import ARTEFACTS, missing
 from quantlab.errors import UsageError
 from quantlab.integer.operations import OPERATIONS
@@ -42,12 +47,51 @@ def refusal(artefact: str, kind: str) -> str | None:
     return None
 
 
+def begun(kind: str) -> Program:
+    """Return a program of one input whose last operation is the first of a kind."""
+    for seed in range(_MOST_SEEDS):
+        program = Author(seed).program(8)
+        for index, operation in enumerate(program.operations):
+            if type(operation).__name__ == kind:
+                return Program(
+                    inputs=program.inputs,
+                    operations=program.operations[: index + 1],
+                    outputs=(operation.output,),
+                )
+    raise LookupError(f"{kind}: in none of {_MOST_SEEDS} random programs; add it to Author")
+
+
+def lowering_refusal(lowering: str, kind: str) -> str | None:
+    """Return what a lowering to ClickHouse says against an operation, None if it has it."""
+    try:
+        LOWERINGS[lowering](begun(kind))
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+def _relational(program: Program) -> object:
+    keys = {one.output: one.output for one in program.operations}
+    tables = {name: Table(name) for name in program.types}
+    relations = {name: Table(name) for name in RELATIONAL.relations}
+    constants = constants_in(relations, RELATIONAL.relations, keys)
+    return queries_of(program, tables, constants, RELATIONAL)
+
+
+LOWERINGS: Mapping[str, Callable[[Program], object]] = {
+    "clickhouse-wasm": module_of,
+    "clickhouse-relational": _relational,
+}
+
+
 def table() -> str:
     """Return the section of docs/integer.md."""
-    lines = [f"| operation | {' | '.join(f'`{name}`' for name in ARTEFACTS)} |"]
-    lines.append("| --- |" + " --- |" * len(ARTEFACTS))
+    names = (*ARTEFACTS, *LOWERINGS)
+    lines = [f"| operation | {' | '.join(f'`{name}`' for name in names)} |"]
+    lines.append("| --- |" + " --- |" * len(names))
     for kind in sorted(OPERATIONS):
         cells = ["refused" if refusal(name, kind) else "yes" for name in ARTEFACTS]
+        cells += ["refused" if lowering_refusal(name, kind) else "yes" for name in LOWERINGS]
         lines.append(f"| {kind} | {' | '.join(cells)} |")
     return "\n".join([HEADING, *lines, ""])
 

@@ -1,11 +1,13 @@
 """The table of artefacts: names, packages, files, and what each does with every operation."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from quantlab.deploy.artefact import Artefact, only_path, paths
+from quantlab.deploy.clickhouse.artefact import SERVER
 from quantlab.deploy.folder import complete, manifest, write_files
 from quantlab.deploy.table import (
     ARTEFACTS,
@@ -19,8 +21,15 @@ from quantlab.deploy.verification import open_engines, verify
 from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.file import REMEDY
 from quantlab.integer.operations import OPERATIONS
+from tests.clickhouse_server import HOST, running_server, what_servers_lack
 from tests.quantlab.deploy.boards import engine
-from tests.quantlab.deploy.operation_table import PAGE, refusal, table
+from tests.quantlab.deploy.operation_table import (
+    LOWERINGS,
+    PAGE,
+    lowering_refusal,
+    refusal,
+    table,
+)
 from tests.quantlab.integer.programs import Author, inputs
 
 PARTS = {"network": Author(3).program(6)}
@@ -31,6 +40,13 @@ SEVERAL = {"trunk": Author(3).program(4), "head": Author(4).program(4)}
 @pytest.mark.parametrize("artefact", ARTEFACTS)
 def test_every_operation_is_held_or_refused_by_name(artefact: str, kind: str) -> None:
     said = refusal(artefact, kind)
+    assert said is None or kind in said
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+@pytest.mark.parametrize("lowering", LOWERINGS)
+def test_every_operation_is_lowered_to_clickhouse_or_refused(lowering: str, kind: str) -> None:
+    said = lowering_refusal(lowering, kind)
     assert said is None or kind in said
 
 
@@ -48,8 +64,22 @@ def test_files_are_the_same_every_time(name: str) -> None:
         assert list(manifest(files)) == list(files)
 
 
+@pytest.fixture
+def clickhouse_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run the server that the environment names."""
+    if what_servers_lack():
+        pytest.skip(what_servers_lack())
+    with running_server(tmp_path / "server") as server:
+        monkeypatch.setenv(SERVER, f"{HOST}:{server.port}")
+        yield
+
+
 @pytest.mark.parametrize("name", [engine(name) for name in engines()])
-def test_engines_run_what_lies_in_the_folder(name: str, tmp_path: Path) -> None:
+def test_engines_run_what_lies_in_the_folder(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if name == "clickhouse-legacy":
+        request.getfixturevalue("clickhouse_server")
     artefact = ARTEFACTS[engines()[name]]
     write_files(artefact.files(PARTS, {}), tmp_path)
     running = engine_source(name).open(PARTS, tmp_path)
@@ -140,7 +170,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_packages_are_those_of_artefacts_and_engines() -> None:
-    assert packages() == ["onnx", "onnxruntime"]
+    assert packages() == ["onnx", "onnxruntime", "chdb", "clickhouse_driver"]
 
 
 def test_what_is_damaged_is_told_before_anything_is_written(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The one module of the library that imports chdb and clickhouse-driver, when they are used."""
 
+import gc
 import logging
 import struct
 from collections.abc import Iterator, Mapping
@@ -7,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import finalize
 
 from quantlab.deploy.clickhouse.engines.arrow import from_stream, to_stream
 from quantlab.deploy.clickhouse.engines.connection import Columns, Connection, Parameters, Values
-from quantlab.deploy.clickhouse.engines.lock import Lock
+from quantlab.deploy.clickhouse.engines.home import Home, scratch
 from quantlab.deploy.clickhouse.engines.messages import error_of, server_error_of
 from quantlab.deploy.clickhouse.engines.parameters import (
     identifier,
@@ -19,9 +21,8 @@ from quantlab.deploy.clickhouse.engines.parameters import (
     quoted,
 )
 from quantlab.deploy.clickhouse.engines.rows import check_lengths, from_driver, to_driver
-from quantlab.deploy.clickhouse.engines.settings import CONFIG, CONFIG_FILE, session_settings
+from quantlab.deploy.clickhouse.engines.settings import session_settings
 from quantlab.errors import UsageError
-from quantlab.files import write_atomically
 
 TIMEOUT_S = 600.0
 _SLACK_S = 5.0  # that a server may take to say that a query took too long
@@ -34,39 +35,34 @@ def open_chdb(folder: Path, *, timeout_s: float = TIMEOUT_S) -> Connection:
     timeout_s: what a query may take. Raises UsageError while another process has the folder open,
     or this one any other; for a path that chDB cannot take; and where chdb is not installed.
     """
-    if any(letter in str(folder) for letter in "?&#%\0\n"):
-        raise UsageError(f"folder: {str(folder)!r} given, a path without ?, &, # and % allowed")
-    folder = folder.absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise UsageError(f"{folder}: no folder; choose another one") from error
-    lock = Lock(folder)
-    try:
-        config = folder / CONFIG_FILE
-        if not config.is_file() or config.read_bytes() != CONFIG:
-            write_atomically(config, CONFIG)
-        return _Chdb(folder, lock, timeout_s)
-    except BaseException:
-        lock.release()
-        raise
+    return _Chdb(Home(folder), timeout_s)
+
+
+def open_scratch(*, timeout_s: float = TIMEOUT_S) -> Connection:
+    """Return chDB on a temporary folder, which all these connections share, and which goes with
+    the last. Temporary tables are each connection's own. Raises as `open_chdb`."""
+    return _Chdb(scratch(), timeout_s)
 
 
 class _Chdb:
     """chDB. Results and rows travel as Arrow."""
 
-    def __init__(self, folder: Path, lock: Lock, timeout_s: float) -> None:
+    def __init__(self, home: Home, timeout_s: float) -> None:
         try:
             from chdb import ChdbError
             from chdb.session import Session
         except ImportError as error:
             raise UsageError("chDB is not installed; install quantlab[clickhouse]") from error
-        self._error = ChdbError
-        self._lock, self._timeout_s = lock, timeout_s
+        self._error, self._timeout_s = ChdbError, timeout_s
         try:
-            self._session: Any = Session(f"{folder}?config-file={folder / CONFIG_FILE}")
-        except RuntimeError as error:
-            raise error_of(str(error), timeout_s) from error
+            self._session: Any = Session(home.address)
+        except RuntimeError:
+            gc.collect()  # what nobody holds any more may have another folder open
+            try:
+                self._session = Session(home.address)
+            except RuntimeError as error:
+                raise error_of(str(error), timeout_s) from error
+        self._end = finalize(self, _end, self._session, home)
         for name, value in session_settings(timeout_s).items():
             self.execute(f"SET {name} = {value}")
         (version,) = self.execute("SELECT version() AS version")["version"]
@@ -103,10 +99,8 @@ class _Chdb:
         return self._session
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-            self._lock.release()
+        self._session = None
+        self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +112,11 @@ class _Chdb:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _end(session: Any, home: Home) -> None:
+    """Close a session, and then let go of its folder."""
+    session.close()
 
 
 def connect_driver(
@@ -152,6 +151,7 @@ class _Driver:
             settings={"strings_as_bytes": True, "max_execution_time": max(1, round(timeout_s))},
             **login,
         )
+        self._end = finalize(self, self._client.disconnect)
         (version,) = self.execute("SELECT version() AS version")["version"]
         self.version: str = version.decode()
         if tuple(map(int, self.version.split(".")[:2])) >= _KNOWS_PARAMETERS:
@@ -195,9 +195,8 @@ class _Driver:
         return self._client
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.disconnect()
-            self._client = None
+        self._client = None
+        self._end()
 
     def __enter__(self) -> Self:
         return self

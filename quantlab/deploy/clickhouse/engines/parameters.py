@@ -1,5 +1,6 @@
 """Values on their way into a query: never part of its text."""
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,11 +56,19 @@ def quoted(table: str) -> str:
     return ".".join(map(identifier, table.split(".", 1)))
 
 
+def literal(value: Any) -> str:
+    """Return a value as SQL writes it, for scripts, in one line of ASCII: bytes in base64 where
+    they are no text. Raises UsageError as `parameter_text`."""
+    if isinstance(value, bytes):
+        return f"base64Decode('{base64.b64encode(value).decode()}')"
+    return _item("literal", value)
+
+
 def _item(name: str, value: Any) -> str:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, (str, bytes)):
-        return f"'{_escaped(value)}'"
+        return f"'{_escaped(value.encode() if isinstance(value, str) else value)}'"
     if isinstance(value, (bool, np.bool_)):
         return str(int(value))
     if isinstance(value, (int, float, np.integer, np.floating)):

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 
 from quantlab.deploy.clickhouse.engines import Connection
+from quantlab.deploy.clickhouse.store.described import module_row
 from quantlab.deploy.clickhouse.store.modules import (
     Interface,
     compiled,
     from_text,
     functions_of,
-    to_text,
 )
 from quantlab.deploy.clickhouse.store.query import delete, one, rows
 from quantlab.deploy.clickhouse.store.tables import DATABASE
@@ -60,15 +60,7 @@ def interface_in(
 def store_module(connection: Connection, digest: str, interface: Interface, code: bytes) -> None:
     """Store a program's module in place of the one that is there."""
     delete(connection, _MODULES, "program = {program:String}", {"program": digest})
-    connection.insert(
-        _MODULES,
-        {
-            "program": [digest],
-            "module": [interface.module],
-            "interface": [to_text(interface)],
-            "code": [code],
-        },
-    )
+    connection.insert(_MODULES, module_row(digest, interface, code))
 
 
 def align(connection: Connection, model: str, interface: Interface) -> None:

@@ -32,11 +32,16 @@ def write_layers(connection: Connection, layers: Sequence[Layer]) -> None:
     keys = [layer.key for layer in new]
     for part in PARTS:
         delete(connection, f"{DATABASE}.{part}", _AMONG, {"layers": keys})
-        table = _joined(new, part)
-        if table["layer"]:
-            connection.insert(f"{DATABASE}.{part}", table)
-    texts = [layer.operation for layer in new]
-    connection.insert(f"{DATABASE}.layers", {"layer": keys, "operation": texts})
+    for table, columns in tables_of(new).items():
+        if columns["layer"]:
+            connection.insert(f"{DATABASE}.{table}", columns)
+
+
+def tables_of(layers: Sequence[Layer]) -> Mapping[str, Mapping[str, list[Any]]]:
+    """Return the rows of layers, by the names of tables, in the order in which they are to be
+    inserted."""
+    texts = {"layer": [one.key for one in layers], "operation": [one.operation for one in layers]}
+    return {**{part: _joined(layers, part) for part in PARTS}, "layers": texts}
 
 
 def read_layers(connection: Connection, keys: Iterable[str]) -> Mapping[str, Layer]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from quantlab.deploy.clickhouse.engines import Connection, Values
+from quantlab.deploy.clickhouse.engines import Connection
 from quantlab.deploy.clickhouse.store.derived import (
     align,
     drop,
@@ -13,7 +13,8 @@ from quantlab.deploy.clickhouse.store.derived import (
     store_module,
     sweep,
 )
-from quantlab.deploy.clickhouse.store.header import header_of, program_of
+from quantlab.deploy.clickhouse.store.described import layer_rows, model_row
+from quantlab.deploy.clickhouse.store.header import program_of
 from quantlab.deploy.clickhouse.store.layers import layer_of, operation_of
 from quantlab.deploy.clickhouse.store.modules import Interface, compiled
 from quantlab.deploy.clickhouse.store.names import check_name
@@ -21,7 +22,7 @@ from quantlab.deploy.clickhouse.store.parameters import PARTS, read_layers, writ
 from quantlab.deploy.clickhouse.store.query import delete, one, rows
 from quantlab.deploy.clickhouse.store.tables import DATABASE, TABLES, creation
 from quantlab.errors import UsageError, VerificationError, check_kind, did_you_mean
-from quantlab.integer.file import stored_tensors, to_bytes
+from quantlab.integer.file import to_bytes
 from quantlab.integer.program import Program
 
 _MODELS = (
@@ -125,13 +126,7 @@ class Store:
         version = 1 + max([released, *(model.version for model in own)])
         self._insert_layers(name, version, program)
         store_module(self._connection, digest, interface, code)
-        row: Values = {
-            "name": [name],
-            "version": [version],
-            "program": [digest],
-            "header": [header_of(program)],
-            "num_bytes": [sum(len(one.encode()) for one in stored_tensors(program).values())],
-        }
+        row = model_row(name, version, program, digest)
         self._connection.insert(f"{DATABASE}.models", row)
         return self._release(self.model(name, version))
 
@@ -240,16 +235,7 @@ class Store:
         write_layers(self._connection, layers)
         self._delete("model_layers", _VERSION, name=name, version=version)
         self._connection.insert(
-            f"{DATABASE}.model_layers",
-            {
-                "name": [name] * len(layers),
-                "version": [version] * len(layers),
-                "position": list(range(len(layers))),
-                "layer": [layer.key for layer in layers],
-                "path": [operation.layer for operation in program.operations],
-                "inputs": [list(operation.inputs) for operation in program.operations],
-                "output": [operation.output for operation in program.operations],
-            },
+            f"{DATABASE}.model_layers", layer_rows(name, version, program, layers)
         )
 
     def _release(self, model: Model) -> Model:

@@ -1,5 +1,6 @@
 """chDB in this process and a server of Debian: the same calls, and errors in one line."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -124,10 +125,10 @@ def test_values_are_not_part_of_the_query(engine: Connection, value: str) -> Non
 def test_bytes_and_lists_of_text_are_values(chdb: Connection) -> None:
     found = chdb.execute(
         "SELECT {f:FixedString(4)} AS f, {t:Array(String)} AS t, {n:Float64} AS n",
-        {"f": b"\xff\0'\\", "t": ["a'b", "\t"], "n": np.float32(0.5)},
+        {"f": b"\xff\0'\\", "t": ["a'b", "\t", "\u00e9"], "n": np.float32(0.5)},
     )
     assert found["f"].tolist() == [b"\xff\0'\\"]
-    assert found["t"][0].tolist() == [b"a'b", b"\t"]
+    assert found["t"][0].tolist() == [b"a'b", b"\t", b"\xc3\xa9"]
     assert found["n"].tolist() == [0.5]
 
 
@@ -242,6 +243,12 @@ def test_a_closed_connection_says_so(tmp_path: Path, server: Server) -> None:
     connection.close()
     with pytest.raises(UsageError, match="is closed"):
         connection.execute("SELECT 1")
+
+
+def test_a_connection_that_nobody_holds_is_closed(server: Server) -> None:
+    """An open socket that is collected would be a warning, and so an error here."""
+    connect_driver(HOST, server.port).execute("SELECT 1")
+    gc.collect()
 
 
 def test_a_server_that_is_away_is_one_line(
