@@ -58,7 +58,11 @@ def test_a_network_that_was_trained_on_is_another_program(
     ("setting", "line"),
     [
         ("--mlg.basis_bit=8", "its basis has codes from -255 to 255, -128 to 127 allowed; "),
-        ("--mlg.coeff_out_bit=32", "its coeff_out has no quantizer, 8 bits or fewer allowed; "),
+        pytest.param(
+            "--mlg.coeff_out_bit=32",
+            "its coeff_out has no quantizer, 8 bits or fewer allowed; ",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_factors_that_do_not_fit(

@@ -1,5 +1,7 @@
 """Programs of generated weights give the same integers on every engine."""
 
+from collections.abc import Collection
+
 import pytest
 
 from quantlab.deploy.verification import verify
@@ -10,27 +12,28 @@ from tests.quantlab.integer.networks import SPEC, pixels
 BATCHES = [{"input": pixels(count, count).numpy()} for count in (1, 6)]
 
 
-@pytest.mark.parametrize("name", CASES)
+def each_case(quick: Collection[str]) -> pytest.MarkDecorator:
+    cases = [
+        name if name in quick else pytest.param(name, marks=pytest.mark.long) for name in CASES
+    ]
+    return pytest.mark.parametrize("name", cases)
+
+
+@each_case(quick=("three factors", "groups", "blocks"))
 def test_engines_agree(name: str) -> None:
     program = lower(generated(name), SPEC, SAMPLES)
     for comparison in verify(program, BATCHES, ["numpy", "fast", "onnx"]):
         assert comparison.num_values > 0
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "three factors",
-        *(pytest.param(name, marks=pytest.mark.long) for name in CASES if name != "three factors"),
-    ],
-)
+@each_case(quick=("three factors",))
 def test_c_agrees(name: str) -> None:
     program = lower(generated(name), SPEC, SAMPLES)
     (comparison,) = verify(program, BATCHES, ["c"])
     assert comparison.num_values > 0
 
 
-@pytest.mark.parametrize("backend", ["fast", "c"])
+@pytest.mark.parametrize("backend", ["fast", pytest.param("c", marks=pytest.mark.long)])
 def test_small_targets_agree(backend: str) -> None:
     program = lower(generated("three factors"), SPEC, SAMPLES, memory_bits=8, sum_bits=32)
     (comparison,) = verify(program, BATCHES, [backend])
