@@ -16,7 +16,7 @@ from quantlab.deploy.clickhouse.relational.writer import constants_in
 from quantlab.deploy.clickhouse.sql.dialect import Dialect
 from quantlab.deploy.clickhouse.sql.nodes import (
     Column,
-    CreateTable,
+    CreateTemporaryTable,
     DropTable,
     Insert,
     Select,
@@ -74,7 +74,7 @@ class RelationalEngine:
 
     def _create(self, table: Table, kinds: Mapping[str, str]) -> None:
         self._run(DropTable(table))
-        self._run(CreateTable(table, tuple(kinds.items()), is_temporary=True))
+        self._run(CreateTemporaryTable(table, tuple(kinds.items())))
 
     def _read(self, name: str, count: int) -> Integers:
         names = [Column(column).named(column) for column in self._lowering.tensor]

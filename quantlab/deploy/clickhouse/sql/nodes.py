@@ -122,7 +122,6 @@ class Select:
     source: "Source"
     where: tuple[Expression, ...] = ()
     group_by: tuple[str, ...] = ()
-    order_by: tuple[str, ...] = ()
     is_distinct: bool = False
 
 
@@ -146,13 +145,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class CreateTable:
-    """A table of columns, by their types; a temporary one ends with the session."""
+class CreateTemporaryTable:
+    """A table of columns, by their types, that ends with the session."""
 
     table: Table
     columns: tuple[tuple[str, str], ...]
-    is_temporary: bool = False
-    sorted_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,4 +168,4 @@ class DropTable:
 
 
 Source = Table | Step | Select | UnionAll | Join
-Statement = Select | CreateTable | Insert | DropTable
+Statement = Select | CreateTemporaryTable | Insert | DropTable

@@ -12,7 +12,7 @@ from quantlab.deploy.clickhouse.sql.nodes import (
     Binary,
     Call,
     Column,
-    CreateTable,
+    CreateTemporaryTable,
     DropTable,
     Expression,
     Insert,
@@ -207,8 +207,6 @@ def rows(node: Select | UnionAll, text: _Text) -> list[str]:
         found.append(f"{_INDENT + 'AND' if number else 'WHERE'} {_operand(condition, 2, text)}")
     if node.group_by:
         found.append(f"GROUP BY {', '.join(map(identifier, node.group_by))}")
-    if node.order_by:
-        found.append(f"ORDER BY {', '.join(map(identifier, node.order_by))}")
     return found
 
 
@@ -247,14 +245,9 @@ def _table(table: Table) -> str:
 
 
 @lines.register
-def _(node: CreateTable, text: _Text) -> list[str]:
+def _(node: CreateTemporaryTable, text: _Text) -> list[str]:
     columns = [f"{identifier(name)} {kind}" for name, kind in node.columns]
-    kind = "TEMPORARY TABLE" if node.is_temporary else "TABLE"
-    found = [f"CREATE {kind} {_table(node.table)} (", *_listed(columns), ")"]
-    if node.sorted_by:
-        order = ", ".join(map(identifier, node.sorted_by))
-        found[-1] += f" ENGINE = MergeTree ORDER BY ({order})"
-    return found
+    return [f"CREATE TEMPORARY TABLE {_table(node.table)} (", *_listed(columns), ")"]
 
 
 @lines.register

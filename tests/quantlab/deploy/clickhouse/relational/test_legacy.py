@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from quantlab.deploy.clickhouse.engines import Connection, connect_driver
+from quantlab.deploy.clickhouse.relational.audit import audit
 from quantlab.deploy.clickhouse.relational.engine import RelationalEngine
 from quantlab.deploy.clickhouse.sql.dialect import LEGACY
+from quantlab.deploy.clickhouse.sql.render import render
 from quantlab.integer.program import Program
 from quantlab.integer.verify import compare
 from tests.clickhouse_server import HOST, running_server, what_servers_lack
@@ -35,3 +37,14 @@ def test_every_tensor_is_the_interpreters(program: Program, server: Connection) 
     engine = RelationalEngine(program, server, LEGACY)
     (found,) = compare(program, {"clickhouse-legacy": engine}, [images(program, 2)])
     found.check()
+
+
+def test_an_audit_from_the_image(server: Connection) -> None:
+    program = binary_program()
+    engine = RelationalEngine(program, server, LEGACY)
+    samples = images(program, 2)
+    scores = dict(engine.execute(samples))["scores"]
+    sources = {"x": engine.tables["x"]}
+    statement = audit(program, "scores", 3, 1, sources=sources, constants=engine.constants)
+    query = render(statement, LEGACY)
+    assert server.execute(query.text, query.parameters)["value"].tolist() == [int(scores[1, 3])]

@@ -16,7 +16,7 @@ from quantlab.deploy.clickhouse.sql.functions import call
 from quantlab.deploy.clickhouse.sql.nodes import (
     Binary,
     Column,
-    CreateTable,
+    CreateTemporaryTable,
     DropTable,
     Expression,
     Insert,
@@ -60,10 +60,10 @@ def test_names_are_plain_words_or_in_backticks(name: str, quoted: str) -> None:
 
 def test_no_name_ends_its_quotes() -> None:
     statements = [
-        selected(Column(ODD).named(ODD), source=Table(ODD, ODD), group_by=(ODD,), order_by=(ODD,)),
+        selected(Column(ODD).named(ODD), source=Table(ODD, ODD), group_by=(ODD,)),
         selected(source=Step(ODD, selected())),
         selected(source=Join(Table(ODD), Table("t"), (ODD,))),
-        CreateTable(Table(ODD), ((ODD, "UInt8"),), sorted_by=(ODD,)),
+        CreateTemporaryTable(Table(ODD), ((ODD, "UInt8"),)),
         Insert(Table(ODD), selected(Column("a").named(ODD))),
         DropTable(Table(ODD)),
     ]
