@@ -18,12 +18,12 @@ from quantlab import backend
 from quantlab.backend import Codes, PackedStages
 from quantlab.integer.fast.geometry import geometry_of, weights_of
 from quantlab.integer.fast.layout import Integers
-from quantlab.integer.fast.padded import SLACK, PaddedInput
+from quantlab.integer.fast.padded import SIGN, SLACK, PaddedInput
 from quantlab.integer.fast.step import Step, Tensors
 from quantlab.integer.groups import Group
 from quantlab.integer.operations import Convolution, Operation, Requantize
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S16, S32, U8
+from quantlab.integer.tensor_type import S8, S16, S32, U8
 
 _CHAINS = (("first", "kernels", "point"), ("first", "kernels"), ("strided", "point"))
 
@@ -88,11 +88,12 @@ class StagedBytes:
         first, *others = (group.operation for group in chain.groups)
         assert isinstance(first, Convolution)
         given = program.types[first.inputs[0]]
-        geometry, is_words = geometry_of(first, given), given.kind == S16
+        geometry = geometry_of(first, given)
+        is_words, is_shifted = given.kind == S16, given.kind == S8
         self._input = PaddedInput(
             geometry,
             np.int16 if is_words else np.uint8,
-            is_shifted=False,
+            is_shifted=is_shifted,
             may_read_on=geometry.span % SLACK != 0,
         )
         channels, height, width = given.shape
@@ -103,7 +104,7 @@ class StagedBytes:
         self._stages = PackedStages(
             (height, width, channels),
             is_words,
-            _weights(first, shifts[0]),
+            _weights(first, shifts[0], is_shifted=is_shifted),
             shifts[0].shift,
             _weights(kernels, shifts[1]) if has_kernels else None,
             shifts[1].shift,
@@ -148,9 +149,9 @@ def _kinds(program: Program, operation: Operation) -> Iterator[str]:
         return
     kind, windows = program.types[operation.inputs[0]].kind, operation.windows
     if windows.kernel == (1, 1) and not windows.is_padded and operation.groups == 1:
-        if kind in (U8, S16):
+        if kind in (U8, S8, S16):
             yield "strided"
-        if kind in (U8, S16) and windows.stride == (1, 1):
+        if kind in (U8, S8, S16) and windows.stride == (1, 1):
             yield "first"
         if kind == S16 and windows.stride == (1, 1):
             yield "point"
@@ -183,8 +184,13 @@ def _shift_of(program: Program, operation: Operation) -> Shift | None:
     return Shift(offset=offset, shift=shift - power)
 
 
-def _weights(operation: Operation, shift: Shift) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """Return the weights and biases of a convolution, with what rounds its sums."""
+def _weights(
+    operation: Operation, shift: Shift, *, is_shifted: bool = False
+) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """Return the weights and biases of a convolution, with what rounds its sums. is_shifted: its
+    input becomes unsigned, 128 more."""
     assert isinstance(operation, Convolution)
-    bias = (operation.bias.astype(np.int64) + shift.offset).astype(np.int32)
-    return weights_of(operation), bias  # wraps around as the sums do
+    weights, bias = weights_of(operation), operation.bias.astype(np.int64) + shift.offset
+    if is_shifted:
+        bias = bias - SIGN * weights.sum(1, dtype=np.int64)
+    return weights, bias.astype(np.int32)  # wraps around as the sums do

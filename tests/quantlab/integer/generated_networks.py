@@ -16,12 +16,14 @@ STE = {"kind": "ste", "num_bits": 8}
 SAMPLES = reals(pixels(64, 3))
 
 
-def around(layer: nn.Module, channels: int = 8) -> nn.Module:
+def around(
+    layer: nn.Module, channels: int = 8, before: Callable[[], nn.Module] = nn.ReLU
+) -> nn.Module:
     """A network with a layer of 8 channels in its middle."""
     return nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1),
         nn.BatchNorm2d(8),
-        nn.ReLU(),
+        before(),
         layer,
         nn.BatchNorm2d(channels),
         nn.ReLU(),
@@ -52,6 +54,10 @@ CASES: Mapping[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
     "three factors": (lambda: around(nn.Conv2d(8, 8, 3, padding=1)), {"base_in": 2, "base_out": 5}),
     "stride and no border": (
         lambda: around(nn.Conv2d(8, 12, 3, 2, bias=False), 12), {"base_in": 3, "base_out": 4},
+    ),
+    "signed inputs": (
+        lambda: around(nn.Conv2d(8, 8, 3, padding=1), before=nn.Identity),
+        {"base_in": 2, "base_out": 5},
     ),
     "dilated": (
         lambda: around(nn.Conv2d(8, 8, 3, padding=2, dilation=2)), {"base_in": 1, "base_out": 5},

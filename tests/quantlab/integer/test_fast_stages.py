@@ -20,8 +20,8 @@ from tests.quantlab.integer.networks import SPEC, pixels
 
 # Of the others the first convolution is no 1x1 one, or is of several groups.
 FUSED = (
-    "three factors", "stride and no border", "dilated", "1x1", "the first layer", "blocks",
-    "blocks without outputs' coefficients", "rows",
+    "three factors", "signed inputs", "stride and no border", "dilated", "1x1", "the first layer",
+    "blocks", "blocks without outputs' coefficients", "rows",
 )  # fmt: skip
 
 
