@@ -46,7 +46,7 @@ class InferenceNetwork(nn.Module):
     """
 
     def __init__(
-        self, body: fx.GraphModule, shape: tuple[int, ...], report: InferenceReport, made_from: str
+        self, body: nn.Module, shape: tuple[int, ...], report: InferenceReport, made_from: str
     ) -> None:
         super().__init__()
         self.body, self.report, self.made_from = body, report, made_from
@@ -144,7 +144,16 @@ def compile_for_inference(
         batch=len(example),
     )
     made_from = weights_sha256(network.state_dict())
-    return InferenceNetwork(gm, tuple(example.shape[1:]), report, made_from)
+    return InferenceNetwork(_alone(gm), tuple(example.shape[1:]), report, made_from)
+
+
+def _alone(gm: fx.GraphModule) -> nn.Module:
+    """Return the table that is all of a graph, else the graph."""
+    *_, last = gm.graph.nodes
+    (made,) = last.args
+    is_all = isinstance(made, fx.Node) and len(gm.graph.nodes) == 3
+    table = module_of(gm, made) if is_all else None
+    return table if isinstance(table, Table) else gm
 
 
 def _rows(

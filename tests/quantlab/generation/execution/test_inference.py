@@ -140,7 +140,7 @@ def test_the_topologies(name: str, mode: str) -> None:
     if mode == "fused":
         assert not [m for m in made.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
         if name != "MobileNetV3":
-            assert len(tables(made)) == 1
+            assert isinstance(made.body, Table)
             assert not made.report.others
 
 
@@ -152,6 +152,34 @@ def test_what_runs_as_it_is_is_named() -> None:
     assert "between tables: 2" in str(made.report)
     with torch.no_grad():
         assert error(made(BATCH), network(BATCH)) < 1e-5
+
+
+class Named(nn.Module):
+    """Gives a tensor in a table, and another one by a name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last = small(), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        features = self.body(x)
+        return {"features": [features], "scores": self.last(features)}
+
+
+def test_results_of_any_form() -> None:
+    network = Named().eval()
+    made = compile_for_inference(network, BATCH, mode="fused")
+    with torch.no_grad():
+        found, expected = made(BATCH), network(BATCH)
+    assert error(found["features"][0], expected["features"][0]) < 1e-5
+    assert error(found["scores"], expected["scores"]) < 1e-5
+    made = compile_for_inference(nn.Sequential(small(), Pair()), BATCH, mode="fused")
+    assert isinstance(made(BATCH), tuple)
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        return (x,)
 
 
 def test_the_network_stays_as_it_is() -> None:
