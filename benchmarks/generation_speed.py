@@ -17,7 +17,7 @@ ratio is that to the dense program of 8 bits, and roof is about products of byte
 A second table has each kind of layer alone, on one thread, in all modes beside a prepacked dense
 one; `docs/pictures/generation_bytes.svg` shows the bytes that a run reads of each. Then a child
 process measures everything as on a processor with AVX2 alone, but onnxruntime, which nothing
-bounds. On a processor of another kind `--name` names files of its own (`xeon`);
+bounds. On a processor of another kind `--name` names files of its own (`xeon`), without that child;
 `--quick` writes none.
 """
 
@@ -314,7 +314,7 @@ def main() -> None:
         report(by_isa(FILES[what] + (f"_{options.name}" if options.name else "")), chosen)
     if not options.quick and not options.name and not _is_bounded():
         PICTURE.write_text(picture(bars(rows)), encoding="utf-8")
-    if backend.isa() != "avx2" and "avx2" in backend.supported_isas():
+    if not options.name and backend.isa() != "avx2" and "avx2" in backend.supported_isas():
         command = [sys.executable, "-m", "benchmarks.generation_speed", *sys.argv[1:]]
         subprocess.run(command, env={**os.environ, **AVX2}, check=True)
 
