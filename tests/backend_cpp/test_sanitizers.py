@@ -1,4 +1,5 @@
-"""Layer tables under gcc's sanitizers of addresses and undefined behavior."""
+"""Layer tables and stages of convolutions under gcc's sanitizers of addresses and undefined
+behavior."""
 
 import subprocess
 from pathlib import Path
@@ -9,25 +10,32 @@ from tests.backend_cpp.test_units import FLAGS, INCLUDES, SOURCES, compiles_for_
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
 OPTIONS = ["-std=c++17", "-O1", "-fopenmp", "-ffp-contract=off", "-DQUANTLAB_X86=1", "-w"]
-FOLDER = SOURCES / "factored"
-FILES = [
-    Path(__file__).parent / "random_tables.cpp",
-    *(SOURCES / f"{name}.cpp" for name in ("layer_table", "factored_plan", "isa")),
-    *sorted(FOLDER.glob("*.cpp")),
-]
+# Of each program: the kernel's folder, and the files of src that it needs too.
+PROGRAMS = {
+    "random_tables": ("factored", ("layer_table", "factored_plan", "isa")),
+    "random_stages": ("convolve_stages", ("isa",)),
+}
 
 
 @pytest.mark.long
 @compiles_for_x86
-def test_layer_tables_have_nothing_to_hide(tmp_path: Path) -> None:
-    includes = [f"-I{folder}" for folder in INCLUDES]
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_there_is_nothing_to_hide(name: str, tmp_path: Path) -> None:
+    kernel, others = PROGRAMS[name]
+    folder = SOURCES / kernel
+    files = [
+        Path(__file__).parent / f"{name}.cpp",
+        *(SOURCES / f"{other}.cpp" for other in others),
+        *sorted(folder.glob("*.cpp")),
+    ]
+    includes = [f"-I{path}" for path in INCLUDES]
     objects = []
-    for file in FILES:
+    for file in files:
         objects.append(tmp_path / f"{file.stem}.o")
-        flags = FLAGS.get(file.stem, []) if file.parent == FOLDER else []
+        flags = FLAGS.get(file.stem, []) if file.parent == folder else []
         command = ["g++", *OPTIONS, *SANITIZERS, *flags, *includes, "-c", file, "-o", objects[-1]]
         subprocess.run(command, check=True)
-    program = tmp_path / "random_tables"
+    program = tmp_path / name
     subprocess.run(["g++", "-fopenmp", *SANITIZERS, *objects, "-o", program], check=True)
     result = subprocess.run([program, "200"], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
