@@ -22,11 +22,15 @@ from quantlab.generation.layers import MLGConv2d, MLGLinear
 from quantlab.graphs import operations
 from quantlab.graphs.fold_batch_norm import factor_and_offset
 from quantlab.graphs.paths import module_of
+from quantlab.graphs.replace import has_hooks
 from quantlab.graphs.shapes import shape_of
+from quantlab.graphs.values import makes_value
 from quantlab.quantizer import Quantizer
 
+_LAYERS = ("algorithms.layers", "generation.layers", "graphs.operations", "quantizer")
 _CONVOLUTIONS = (nn.Conv2d.forward, QuantizedConv2d.forward, MLGConv2d.forward)
 _LINEARS = (nn.Linear.forward, QuantizedLinear.forward, MLGLinear.forward)
+_KNOWN = ("torch.nn.", *(f"quantlab.{name}" for name in _LAYERS))
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _PASSING = (nn.Identity, nn.Dropout, nn.Dropout2d)
 _PIXELS = {(2, 3), (-2, -1), (3, 2), (-1, -2)}
@@ -43,6 +47,8 @@ def find_steps(gm: fx.GraphModule) -> list[Step]:
     for node in gm.graph.find_nodes(op="call_module"):
         module = module_of(gm, node)
         assert module is not None
+        if not _is_known(module):
+            continue
         step = _joined(node, module, made) or _begun(gm, node, module)
         if step is not None:
             step.nodes.append(node)
@@ -156,14 +162,24 @@ def _windows(kind: PoolKind, module: nn.MaxPool2d | nn.AvgPool2d, source: fx.Nod
     )
 
 
+def _is_known(module: nn.Module) -> bool:
+    """Return whether a module has a forward pass that is known here, and no hooks but that of a
+    quantizer of its output, which is a node."""
+    has_quantizer = makes_value(module) and module._modules.get("output_quantizer") is not None
+    is_quantized = has_quantizer and len(module._forward_hooks) == 1
+    is_plain = not has_hooks(module) or (is_quantized and not module._forward_pre_hooks)
+    return is_plain and type(module).forward.__module__.startswith(_KNOWN)
+
+
 def _passes(module: nn.Module | None) -> bool:
     """Return whether a module gives what it takes, in evaluation."""
-    is_off = isinstance(module, Quantizer) and not module.is_enabled
-    return is_off or isinstance(module, _PASSING)
+    if isinstance(module, Quantizer):
+        return not module.is_enabled
+    return isinstance(module, _PASSING) and _is_known(module)
 
 
 def _rearranges(module: nn.Module | None) -> bool:
-    return isinstance(module, nn.Flatten) or _passes(module)
+    return _passes(module) or (isinstance(module, nn.Flatten) and _is_known(module))
 
 
 def _bounds(module: nn.Module) -> Bounds | None:

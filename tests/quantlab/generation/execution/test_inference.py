@@ -182,6 +182,58 @@ class Pair(nn.Module):
         return (x,)
 
 
+class Doubled(nn.ReLU):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(2 * input)
+
+
+class Shifted(nn.BatchNorm2d):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) + 1
+
+
+class Halved(nn.MaxPool2d):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) / 2
+
+
+class Tripled(nn.Conv2d):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(3 * input)
+
+
+@pytest.mark.parametrize("layer", [Doubled(), Shifted(6), Halved(3, 1), Tripled(6, 6, 1)], ids=str)
+def test_layers_with_a_forward_pass_of_their_own_run_it(layer: nn.Module) -> None:
+    convs = (nn.Conv2d(3, 6, 3), MLGConv2d(6, 9, 3, spec=SPEC))
+    network = with_norms(nn.Sequential(convs[0], layer, convs[1], nn.ReLU())).eval()
+    made = compile_for_inference(network, BATCH, mode="fused")
+    assert made.report.others == ("1",)
+    with torch.no_grad():
+        assert error(made(BATCH), network(BATCH)) < 1e-5
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3, 5])
+def test_hooks_run(place: int) -> None:
+    network = small()
+    network[place].register_forward_hook(lambda module, inputs, y: y + 1)
+    made = compile_for_inference(network, BATCH, mode="fused")
+    assert str(place) in made.report.others
+    with torch.no_grad():
+        assert error(made(BATCH), network(BATCH)) < 1e-5
+
+
+def test_quantizers_of_outputs_run_as_they_do() -> None:
+    network = small()
+    rule = {"kind": "lsq", "num_bits": 4, "start_epoch": 0}
+    quantize(network, [{"select": "2", "on": "output", "algorithm": rule}])
+    calibrate(network, [BATCH])
+    network.eval()
+    made = compile_for_inference(network, BATCH, mode="fused")
+    assert made.report.others == ("2.output_quantizer",)
+    with torch.no_grad():
+        assert error(made(BATCH), network(BATCH)) < 1e-5
+
+
 def test_the_network_stays_as_it_is() -> None:
     network, x = generated("ResNet")
     network.train()
