@@ -80,12 +80,15 @@ def _sums(
         laid = narrowed(laid, chosen, "place")
         weights = narrowed(writer.constants("weights", operation), chosen, "neuron")
         products = _multiplied(laid, weights)
+        writer.products[operation.output] = _with(products, "tap", "channel", "value", "weight")
     else:
         packed = _packed(image, planes, operation)
         laid = windowed(packed, given, windows, ("word", "coefficient", "bits"))
         laid = narrowed(laid, chosen, "place")
         words = narrowed(writer.constants("words", operation), chosen, "neuron")
         products, offset = _counted(laid, words), planes.offset
+        parts = ("tap", "word", "coefficient", "bits", "sign", "mask")
+        writer.products[operation.output] = _with(products, *parts)
     biases = narrowed(_constants(operation, writer, offset), chosen, "neuron")
     numbered = step("places", columns("sample", place=numbers("places", places)), writer.samples())
     begun = Select(
@@ -94,6 +97,12 @@ def _sums(
     )
     terms = Step("terms", UnionAll((products, begun)))
     return step("sums", columns(*_TERM, total=call("sum", "term")), terms, group_by=_TERM)
+
+
+def _with(products: Select, *parts: str) -> Select:
+    """Return products with what they are made of."""
+    *keys, term = products.columns
+    return Select(columns=(*keys, *columns(*parts), term), source=products.source)
 
 
 def _multiplied(windows: Step, weights: Step) -> Select:

@@ -12,26 +12,34 @@ from quantlab.deploy.clickhouse.sql.nodes import Select, Source
 from quantlab.integer.layout.levels import levels_of
 from quantlab.integer.program import Program
 
-NOTHING: Mapping[str, int] = {}
-
 
 def queries_of(
     program: Program,
     sources: Mapping[str, Source],
     constants: Constants,
     lowering: Lowering = RELATIONAL,
-    chosen: Mapping[str, int] = NOTHING,
 ) -> Mapping[str, Select]:
     """Return the query of each tensor that an operation makes, by name, in order.
 
     sources: where tensors lie, each input at least; others are computed in the query. constants:
-    where the constants lie, `constants_in` tables or `stored_constants`. chosen: see `Writer`.
-    Raises UsageError, with the layer, for an operation that has no query.
+    where the constants lie, `constants_in` tables or `stored_constants`. Raises UsageError, with
+    the layer, for an operation that has no query.
     """
+    return written(program, sources, constants, lowering, {}).queries
+
+
+def written(
+    program: Program,
+    sources: Mapping[str, Source],
+    constants: Constants,
+    lowering: Lowering,
+    chosen: Mapping[str, int],
+) -> Writer:
+    """Return the writer of all operations; see there, and `queries_of`."""
     writer = Writer(program, sources, constants, lowering, chosen)
     for operation in program.operations:
         lowering.emit(operation, writer)
-    return writer.queries
+    return writer
 
 
 def relations_of(

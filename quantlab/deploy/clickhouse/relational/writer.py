@@ -32,6 +32,8 @@ class Writer:
     sources: where the tensors that exist lie, by name, each input at least; others are steps of the
     query. constants: returns the rows of an operation in a table of the lowering. chosen: an
     element of tensors, by name, where one alone is wanted: their queries may leave out others.
+    queries, products: those added, by the names of outputs; the latter of sums of products: each
+    term with what it is made of.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Writer:
     ) -> None:
         self.program, self.constants = program, constants
         self.queries: dict[str, Select] = {}
+        self.products: dict[str, Select] = {}
         self._sources, self._lowering, self._chosen = sources, lowering, chosen
 
     @cached_property

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantlab.deploy.clickhouse.engines import Connection, open_chdb
-from quantlab.deploy.clickhouse.relational.audit import audit
+from quantlab.deploy.clickhouse.relational.audit import audit, evidence
 from quantlab.deploy.clickhouse.relational.engine import RelationalEngine
 from quantlab.deploy.clickhouse.relational.relations import RELATIONS
 from quantlab.deploy.clickhouse.relational.writer import constants_in
@@ -82,6 +82,39 @@ def table_of(step: Step) -> str:
     assert isinstance(step.rows, Select)
     assert isinstance(step.rows.source, Table)
     return step.rows.source.name
+
+
+@pytest.mark.parametrize(
+    ("program", "tensor"), [(binary_program(), "sums"), (whole_program(), "sums")]
+)
+def test_terms_of_a_neuron_are_its_products(
+    program: Program, tensor: str, chdb: Connection
+) -> None:
+    engine = RelationalEngine(program, chdb, MODERN)
+    found = dict(engine.execute(images(program, 3)))
+    (layer,) = [one for one in program.operations if one.output == tensor]
+    neuron, y, x = 2, 3, 4
+    element = int(np.ravel_multi_index((neuron, y, x), found[tensor].shape[1:]))
+    sources = {name: engine.tables[name] for name in ("x", *layer.inputs)}
+    query = render(
+        evidence(program, tensor, element, 2, sources=sources, constants=engine.constants), MODERN
+    )
+    rows = chdb.execute(query.text, query.parameters)
+    value = int(found[tensor][2, neuron, y, x])
+    assert rows["term"].sum() + int(layer.constants()["bias"][neuron]) == value
+    assert set(rows["neuron"].tolist()) == {neuron}
+    assert len(rows["tap"]) == len(
+        set(zip(*(rows[key].tolist() for key in list(rows)[3:5]), strict=True))
+    )
+
+
+def test_a_tensor_without_terms_is_refused() -> None:
+    program = binary_program()
+    keys = {operation.output: "" for operation in program.operations}
+    tables = {name: Table(name) for name in RELATIONS}
+    constants = constants_in(tables, RELATIONS, keys)
+    with pytest.raises(UsageError, match="'codes' given, a sum of products allowed: sums, scores"):
+        evidence(program, "codes", 0, 0, sources={"x": Table("x")}, constants=constants)
 
 
 @pytest.mark.parametrize(
