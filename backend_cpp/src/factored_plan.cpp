@@ -15,9 +15,8 @@ struct Place {
   std::size_t first_axis;
 };
 
-// `place(column, depth)` of the columns that there are; the others are zeros.
-template <class Has, class PlaceOf>
-Packed packed(const Factor& factor, std::size_t num_columns, std::size_t depth, const Has& has,
+template <class PlaceOf>
+Packed packed(const Factor& factor, std::size_t num_columns, std::size_t depth,
               const PlaceOf& place) {
   Packed made;
   made.num_blocks = whole_blocks(num_columns) / kBlock;
@@ -26,7 +25,6 @@ Packed packed(const Factor& factor, std::size_t num_columns, std::size_t depth, 
   const auto fill = [&](const auto* from, auto& to) {
     to.assign(size, 0);
     for (std::size_t column = 0; column < num_columns; ++column) {
-      if (!has(column)) continue;
       auto* block = to.data() + column / kBlock * depth * kBlock + column % kBlock;
       for (std::size_t i = 0; i < depth; ++i) block[i * kBlock] = from[place(column, i).index];
     }
@@ -41,17 +39,10 @@ Packed packed(const Factor& factor, std::size_t num_columns, std::size_t depth, 
     fill(factor.words, made.words);
   }
   made.scales.assign(made.num_blocks * kBlock, 0.0f);
-  for (std::size_t column = 0; column < num_columns && depth > 0; ++column) {
-    if (!has(column)) continue;
+  for (std::size_t column = 0; column < num_columns; ++column) {
     made.scales[column] = factor.scales[factor.num_scales == 1 ? 0 : place(column, 0).first_axis];
   }
   return made;
-}
-
-template <class PlaceOf>
-Packed packed(const Factor& factor, std::size_t num_columns, std::size_t depth,
-              const PlaceOf& place) {
-  return packed(factor, num_columns, depth, [](std::size_t) { return true; }, place);
 }
 
 // Outputs [first, first + count) of a weight [outputs, inputs, kernel], a pixel's inputs together.
@@ -79,17 +70,17 @@ Packed packed_basis(const Factor& basis, std::size_t first, std::size_t count,
   return made;
 }
 
-// Bases [first, first + count); the columns of each kernel are whole blocks.
+// Bases [first, first + count), as BaseColumns has them.
 Packed packed_in(const Factor& coeff_in, std::size_t first, std::size_t count, std::size_t inputs,
                  std::size_t num_kernels) {
-  const std::size_t width = whole_blocks(count);
-  return packed(
-      coeff_in, num_kernels * width, inputs,
-      [=](std::size_t column) { return column % width < count; },
-      [=](std::size_t column, std::size_t i) {
-        const std::size_t base = first + column % width;
-        return Place{(base * inputs + i) * num_kernels + column / width, base};
-      });
+  const BaseColumns columns = base_columns(count, num_kernels);
+  return packed(coeff_in, columns.size(), inputs, [=](std::size_t column, std::size_t i) {
+    const bool is_whole = column < num_kernels * columns.whole;
+    const std::size_t place = is_whole ? column : column - num_kernels * columns.whole;
+    const std::size_t width = is_whole ? columns.whole : columns.rest;
+    const std::size_t base = first + (is_whole ? 0 : columns.whole) + place % width;
+    return Place{(base * inputs + i) * num_kernels + place / width, base};
+  });
 }
 
 AlignedVector<float> bias_of(const float* bias, std::size_t first, std::size_t count) {
@@ -100,6 +91,11 @@ AlignedVector<float> bias_of(const float* bias, std::size_t first, std::size_t c
 }
 
 }  // namespace
+
+BaseColumns base_columns(std::size_t num_bases, std::size_t num_kernels) {
+  const std::size_t whole = num_bases / kBlock * kBlock;
+  return {num_kernels, whole, num_bases - whole};
+}
 
 std::size_t Packed::size() const { return num_blocks * depth * kBlock; }
 
@@ -163,6 +159,7 @@ Plan factored_plan(const Factors& factors, const float* bias, std::size_t num_in
   plan.num_kernels = factors.coeff_in == nullptr ? 0 : factors.num_kernels;
   const bool is_shared = factors.coeff_out != nullptr;
   const std::size_t bases = is_shared ? factors.num_bases : outputs;
+  plan.num_bases = bases;
   plan.middle_width = whole_blocks(bases);
   const auto add = [&](Packed part) {
     plan.parts.push_back(std::move(part));

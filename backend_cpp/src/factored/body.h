@@ -77,7 +77,7 @@ struct Sums {
   const Product& task;
   std::size_t column;  // the first output
   std::size_t out[kRows];
-  Floats total[kRows][kVectors];
+  Floats total[kRows][kVectors > 0 ? kVectors : 1];
 
   // Whether all outputs of the vectors are outputs of the task.
   bool is_whole() const { return column + kVectors * Floats::kLanes <= task.num_outputs; }
@@ -134,38 +134,99 @@ struct Sums {
   }
 };
 
-template <int kRows, int kBlocks>
+// The last 8 outputs of a tile. Where a vector has 16, it holds those of two windows.
+template <class Vector, int kRows>
+struct Halves {
+  static constexpr int kPairs = (kRows + 1) / 2;
+
+  const Product& task;
+  std::size_t column;
+  std::size_t out[kRows];
+  Vector total[kPairs];
+
+  // The second window of a pair; the last one again where it is alone.
+  static constexpr int second(int pair) { return 2 * pair + 1 < kRows ? 2 * pair + 1 : 2 * pair; }
+
+  void start() {
+    const Vector bias = task.bias == nullptr ? Vector::zero() : Vector::load(task.bias + column);
+    if (task.residual == nullptr) {
+      const Vector both = bias.with_lower(bias);
+#pragma GCC unroll 8
+      for (int p = 0; p < kPairs; ++p) total[p] = both;
+      return;
+    }
+    const float* residual = task.residual + column;
+    const std::size_t count = task.num_outputs - column;
+    const auto start_of = [&](int row) {
+      return bias.plus(Vector::load(residual + out[row], count));
+    };
+#pragma GCC unroll 8
+    for (int p = 0; p < kPairs; ++p) total[p] = start_of(2 * p).with_lower(start_of(second(p)));
+  }
+
+  void add_products(const Vector (&inputs)[kRows], const float* weights) {
+    const Vector w = Vector::load_twice(weights);
+#pragma GCC unroll 8
+    for (int p = 0; p < kPairs; ++p) {
+      total[p].add_product(inputs[2 * p].with_upper(inputs[second(p)]), w);
+    }
+  }
+
+  void finish() {
+    const Vector low = Vector::splat(task.low);
+    const Vector high = Vector::splat(task.high);
+    float* to = task.out + column;
+    const std::size_t count = task.num_outputs - column;
+#pragma GCC unroll 8
+    for (int p = 0; p < kPairs; ++p) {
+      const Vector result = total[p].clamped(low, high);
+      result.store(to + out[2 * p], count);
+      result.upper().store(to + out[second(p)], count);
+    }
+  }
+};
+
+// Blocks of 16 outputs, of which the last may have 8 at most.
+template <int kRows, int kBlocks, bool kHasHalf>
 void tile(const Product& task, std::size_t block, Places& places) {
-  constexpr int kVectors = kBlocks * kParts;
+  constexpr bool kPairsWindows = kHasHalf && kParts == 1;
+  constexpr int kVectors = kBlocks * kParts - (kPairsWindows ? 1 : kHasHalf ? kParts / 2 : 0);
   const std::size_t block_weights = task.windows.num_spans * task.span * kBlock;
   const float* weights = task.weights + block * block_weights;
   std::size_t x[kRows];
   std::size_t out[kRows];
   places.take(x, out);
   Sums<kRows, kVectors> sums{task, block * kBlock, {}, {}};
+  Halves<Floats, kRows> halves{task, (block + kBlocks - 1) * kBlock, {}, {}};
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) sums.out[r] = out[r];
+  for (int r = 0; r < kRows; ++r) sums.out[r] = halves.out[r] = out[r];
   sums.start();
+  if constexpr (kPairsWindows) halves.start();
   for (std::size_t span = 0; span < task.windows.num_spans; ++span) {
     const float* from[kRows];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) from[r] = task.x + task.windows.spans[span] + x[r];
     for (std::size_t i = 0; i < task.span; ++i) {
-      Floats w[kVectors];
+      Floats w[kVectors + 1];
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
         w[v] = Floats::load(weights + v / kParts * block_weights + v % kParts * kLanes);
       }
+      Floats inputs[kRows];
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        const Floats input = Floats::splat(from[r][i]);
+        inputs[r] = Floats::splat(from[r][i]);
 #pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) sums.total[r][v].add_product(input, w[v]);
+        for (int v = 0; v < kVectors; ++v) sums.total[r][v].add_product(inputs[r], w[v]);
+      }
+      if constexpr (kPairsWindows) {
+        halves.add_products(inputs, weights + (kBlocks - 1) * block_weights);
       }
       weights += kBlock;
     }
   }
   sums.finish();
+  if constexpr (kPairsWindows) halves.finish();
 }
 
 // Windows of a row whose neighbors share numbers: those of `kStride` spans are the next window's.
@@ -242,49 +303,51 @@ void over_tiles(std::size_t count, const Run& run) {
   }
 }
 
-template <int kBlocks>
-struct Tiles {
+template <int kBlocks, bool kHasHalf>
+struct BlockTiles {
   const Product& task;
   std::size_t block;
   Places& places;
 
   template <int kRows>
   void operator()() const {
-    tile<kRows, kBlocks>(task, block, places);
+    tile<kRows, kBlocks, kHasHalf>(task, block, places);
   }
 };
 
-template <int kBlocks>
-void multiply_blocks(const Product& task, std::size_t block, std::size_t begin, std::size_t end) {
+// Panels of neighboring blocks: `num_blocks` of them from one on.
+struct Panel {
+  std::size_t block;
+  std::size_t num_blocks;
+  bool has_half;
+};
+
+template <int kBlocks, bool kHasHalf>
+void multiply_blocks(const Product& task, const Panel& panel, std::size_t begin, std::size_t end) {
   Places places(task, begin);
-  over_tiles<max_rows(kBlocks)>(end - begin, Tiles<kBlocks>{task, block, places});
+  over_tiles<max_rows(kBlocks)>(end - begin,
+                                BlockTiles<kBlocks, kHasHalf>{task, panel.block, places});
 }
 
-inline void multiply_some(const Product& task, std::size_t block, std::size_t num_blocks,
-                          std::size_t begin, std::size_t end) {
-  if constexpr (kMaxBlocks == 4) {
-    switch (num_blocks) {
-      case 4:
-        return multiply_blocks<4>(task, block, begin, end);
-      case 3:
-        return multiply_blocks<3>(task, block, begin, end);
-      case 2:
-        return multiply_blocks<2>(task, block, begin, end);
-      default:
-        break;
-    }
+template <int kBlocks>
+void multiply_panel(const Product& task, const Panel& panel, std::size_t begin, std::size_t end) {
+  if constexpr (kBlocks > 1) {
+    if (panel.num_blocks < kBlocks) return multiply_panel<kBlocks - 1>(task, panel, begin, end);
   }
-  multiply_blocks<1>(task, block, begin, end);
+  if (panel.has_half) return multiply_blocks<kBlocks, true>(task, panel, begin, end);
+  multiply_blocks<kBlocks, false>(task, panel, begin, end);
 }
 
 inline void multiply_over(const Product& task, std::size_t begin, std::size_t end) {
   if (begin == end) return;
   const std::size_t num_blocks = (task.num_outputs + kBlock - 1) / kBlock;
+  const std::size_t in_last = task.num_outputs - (num_blocks - 1) * kBlock;
   std::size_t num_panels = (num_blocks + kMaxBlocks - 1) / kMaxBlocks;
   std::size_t block = 0;
   while (num_panels > 0) {
     const std::size_t wide = (num_blocks - block + num_panels - 1) / num_panels;
-    multiply_some(task, block, wide, begin, end);
+    const bool has_half = num_panels == 1 && in_last <= kBlock / 2;
+    multiply_panel<kMaxBlocks>(task, {block, wide, has_half}, begin, end);
     block += wide;
     --num_panels;
   }

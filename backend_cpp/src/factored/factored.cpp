@@ -89,7 +89,10 @@ void fill_rows(const Call& call, std::size_t begin, std::size_t end, float* to) 
     task.windows = {end - begin, layout.input.columns, 0, row, plan.num_inputs, &first, 1};
     task.span = inputs;
     task.weights = call.weights(*call.stages.in);
-    task.num_outputs = layout.middle_channels;
+    // What is packed comes in whole blocks.
+    task.num_outputs = call.unit.pack != nullptr
+                           ? layout.middle_channels
+                           : base_columns(plan.num_bases, plan.num_kernels).size();
     task.out = to;
     task.out_row = to_row;
     task.out_column = layout.middle_channels;
@@ -158,6 +161,30 @@ class Middle {
   std::size_t end_ = 0;
 };
 
+// Each base, or channel, by its own kernels: those of whole blocks, then the rest.
+void multiply_channels(const Call& call, Product task, std::size_t num_rows) {
+  const Geometry& geometry = call.plan.geometry;
+  const bool is_dense = geometry.dilation.columns == 1;
+  task.run = is_dense ? geometry.kernel.columns : 1;
+  task.stride = is_dense ? geometry.stride.columns : 1;
+  if (call.plan.is_depthwise) return call.unit.multiply_channels(task, 0, num_rows);
+  const BaseColumns columns = base_columns(call.plan.num_bases, call.plan.num_kernels);
+  const std::size_t num_outputs = task.num_outputs;
+  if (columns.whole > 0) {
+    task.num_outputs = std::min(num_outputs, columns.whole);
+    call.unit.multiply_channels(task, 0, num_rows);
+  }
+  if (columns.rest == 0) return;
+  task.x += columns.num_kernels * columns.whole;
+  task.windows.spans = call.layout.rest_spans.data();
+  task.weights += columns.whole * task.windows.num_spans;
+  task.num_outputs = num_outputs - columns.whole;
+  task.out += columns.whole;
+  if (task.bias != nullptr) task.bias += columns.whole;
+  if (task.residual != nullptr) task.residual += columns.whole;
+  call.unit.multiply_channels(task, 0, num_rows);
+}
+
 void run_strip(const Call& call, const float* middle, std::size_t begin, std::size_t end) {
   const Plan& plan = call.plan;
   const Layout& layout = call.layout;
@@ -184,10 +211,7 @@ void run_strip(const Call& call, const float* middle, std::size_t begin, std::si
     write_outputs(call, begin, task);
   }
   if (plan.has_channels()) {
-    const bool is_dense = plan.geometry.dilation.columns == 1;
-    task.run = is_dense ? plan.geometry.kernel.columns : 1;
-    task.stride = is_dense ? plan.geometry.stride.columns : 1;
-    call.unit.multiply_channels(task, 0, end - begin);
+    multiply_channels(call, task, end - begin);
   } else {
     call.unit.multiply(task, 0, num_windows);
   }
@@ -219,9 +243,10 @@ Layout layout_of(const Plan& plan, Pair input) {
   layout.reads_input = plan.num_kernels == 0 && geometry.padding.is(0) &&
                        (!plan.is_depthwise || plan.num_inputs % kBlock == 0);
   layout.middle_columns = input.columns + 2 * geometry.padding.columns;
-  layout.middle_channels = layout.reads_input     ? plan.num_inputs
-                           : plan.num_kernels > 0 ? plan.num_kernels * plan.middle_width
-                                                  : inputs;
+  layout.middle_channels = layout.reads_input ? plan.num_inputs
+                           : plan.num_kernels > 0
+                               ? rounded(base_columns(plan.num_bases, plan.num_kernels).size())
+                               : inputs;
   const std::size_t row = layout.middle_columns * layout.middle_channels;
   const std::size_t made = layout.output.columns * plan.middle_width;
   const std::size_t per_row = (layout.reads_input ? 0 : geometry.stride.rows * row) + made;
@@ -236,15 +261,21 @@ Layout layout_of(const Plan& plan, Pair input) {
       !plan.has_channels() && geometry.dilation.columns == 1 && layout.middle_channels == inputs;
   const std::size_t in_row = is_joined ? 1 : geometry.kernel.columns;
   layout.span = plan.has_channels() ? 1 : is_joined ? geometry.kernel.columns * inputs : inputs;
-  const std::size_t num_kernels = std::max<std::size_t>(plan.num_kernels, 1);
-  for (std::size_t i = 0; i < geometry.kernel.rows; ++i) {
-    for (std::size_t kernel = 0; kernel < num_kernels; ++kernel) {
-      for (std::size_t j = 0; j < in_row; ++j) {
-        layout.spans.push_back(i * geometry.dilation.rows * row + kernel * plan.middle_width +
-                               j * geometry.dilation.columns * layout.middle_channels);
+  const auto spans_of = [&](std::size_t kernel_step) {
+    std::vector<std::size_t> spans;
+    for (std::size_t i = 0; i < geometry.kernel.rows; ++i) {
+      for (std::size_t kernel = 0; kernel < std::max<std::size_t>(plan.num_kernels, 1); ++kernel) {
+        for (std::size_t j = 0; j < in_row; ++j) {
+          spans.push_back(i * geometry.dilation.rows * row + kernel * kernel_step +
+                          j * geometry.dilation.columns * layout.middle_channels);
+        }
       }
     }
-  }
+    return spans;
+  };
+  const BaseColumns columns = base_columns(plan.num_bases, plan.num_kernels);
+  layout.spans = spans_of(columns.whole);
+  layout.rest_spans = spans_of(columns.rest);
   std::size_t used = 0;
   for (const Packed& part : plan.parts) {
     layout.part_offsets.push_back(used);

@@ -31,6 +31,7 @@ struct Layout {
   std::size_t middle_channels;
   std::size_t span;
   std::vector<std::size_t> spans;
+  std::vector<std::size_t> rest_spans;    // of the bases behind the last whole block
   std::vector<std::size_t> part_offsets;  // of expanded codes, in the scratch
   std::size_t middle_offset;
   std::size_t bases_offset;

@@ -68,11 +68,23 @@ struct Geometry {
   bool is_pointwise() const { return kernel.is(1) && stride.is(1) && padding.is(0); }
 };
 
+// The outputs of U for a pixel: for each kernel the bases of whole blocks, then for each the rest.
+struct BaseColumns {
+  std::size_t num_kernels;
+  std::size_t whole;
+  std::size_t rest;
+
+  std::size_t size() const { return num_kernels * (whole + rest); }
+};
+
+BaseColumns base_columns(std::size_t num_bases, std::size_t num_kernels);
+
 struct Plan {
   Geometry geometry;
   std::size_t num_inputs = 0;
   std::size_t num_outputs = 0;
   std::size_t num_kernels = 0;   // of U for a base; 0 without U
+  std::size_t num_bases = 0;     // of a group
   std::size_t middle_width = 0;  // columns of the middle stage in whole blocks
   bool is_depthwise = false;     // the middle stage has each channel alone, and is the only one
   std::vector<Packed> parts;

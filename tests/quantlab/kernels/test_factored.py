@@ -93,8 +93,8 @@ def test_codes_are_their_numbers(variant: str, of_codes: type[Any]) -> None:
     ]
     coded = PackedConvolution.factored(*zip(codes, scales, strict=True), None, *PLACES)
     real = PackedConvolution.factored(*numbers, None, *PLACES)
-    # Bases in blocks of 16, and scales of each.
-    sizes, columns = (32 * 18, 64 * 5, 16 * 20), 32 + 64 + 16
+    # In blocks of 16: 20 bases, 2 x 20 of them and 9 outputs; and scales of each column.
+    sizes, columns = (32 * 18, 48 * 5, 16 * 20), 32 + 48 + 16
     assert real.num_bytes == 4 * sum(sizes)
     assert coded.num_bytes == np.dtype(of_codes).itemsize * sum(sizes) + 4 * columns
     results = []

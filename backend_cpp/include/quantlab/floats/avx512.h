@@ -45,6 +45,15 @@ struct Floats {
   static Floats load(const Half* from, std::size_t count) {
     return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(count), from))};
   }
+  // Eight floats, twice.
+  static Floats load_twice(const float* from) {
+    return {_mm512_broadcast_f32x8(_mm256_loadu_ps(from))};
+  }
+  // The lower half of this, and that of a or the upper one of a behind it.
+  Floats with_lower(Floats a) const { return {_mm512_shuffle_f32x4(x, a.x, 0x44)}; }
+  Floats with_upper(Floats a) const { return {_mm512_mask_mov_ps(x, 0xff00, a.x)}; }
+  // The upper half, twice.
+  Floats upper() const { return {_mm512_shuffle_f32x4(x, x, 0xee)}; }
   void store(float* to) const { _mm512_storeu_ps(to, x); }
   void store(float* to, std::size_t count) const { _mm512_mask_storeu_ps(to, first(count), x); }
   void store(Half* to) const {

@@ -14,6 +14,7 @@
 //   add_product(a, b)           this + a * b
 //   kMostProducts               so many may be added up in a vector; 0: any number
 //   Factors(values, count)      numbers that are loaded one by one, each as a whole vector
+//   load_twice, with_lower, with_upper, upper       halves of a vector; of 16 floats only
 //   four_sums(a, b, c, d, ...)  adds the sums of the first vectors' numbers to numbers in memory
 //   transpose(rows)             of as many vectors as they have numbers
 //
