@@ -1,5 +1,6 @@
 """What is wrong with the options of a command beyond its syntax; found before it is imported."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.command_line import Invocation
@@ -8,6 +9,14 @@ from quantlab.errors import UsageError, did_you_mean
 
 ALL = "all"
 _OF_RUNS = (*options.STORED_NETWORK, "tested")
+# What each word of `store` reads beside --store and --json: options that it needs, then others.
+_OF_RUN = (*options.STORED_NETWORK, *options.LOWERING)
+_OF_STORE: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "load": (("model",), _OF_RUN),
+    "list": ((), ("model",)),
+    "rollback": (("model",), ("version",)),
+    "remove": (("model",), ("version",)),
+}
 
 
 def check_report(invocation: Invocation) -> None:
@@ -40,3 +49,31 @@ def check_verify(invocation: Invocation) -> None:
         raise UsageError(f"--tested={tested}: a whole number from 1, or {ALL}, allowed{hint}")
     if tested != ALL and int(tested) < 1:
         raise UsageError(f"--tested={tested}: at least 1, or {ALL}, allowed")
+
+
+def check_store(invocation: Invocation) -> None:
+    """Raise UsageError for a word that `store` does not know, and for options or files that would
+    change nothing or are missing."""
+    allowed = ", ".join(_OF_STORE)
+    if not invocation.operands:
+        raise UsageError(f"store needs one of {allowed}; see: main.py store --help")
+    action, *files = invocation.operands
+    if action not in _OF_STORE:
+        hint = did_you_mean(action, _OF_STORE)
+        raise UsageError(f"store: '{action}' given, {allowed} allowed{hint}")
+    if files and (action != "load" or len(files) > 1):
+        most = "one file" if action == "load" else "no file"
+        raise UsageError(f"store {action}: '{files[-1]}' given, {most} allowed")
+    needed, others = _OF_STORE[action]
+    for name in needed:
+        if not invocation.has(name):
+            raise UsageError(f"store {action} needs --{name}=...; see: main.py store --help")
+    for name, value in invocation.options.items():
+        if name not in (*needed, *others, "store", "json"):
+            raise UsageError(f"--{name}={value}: no effect on store {action}")
+        if files and name in _OF_RUN:
+            raise UsageError(f"--{name}={value}: no effect beside the file '{files[0]}'")
+    if action == "load" and not files:
+        for name in ("problem", "exp_id"):
+            if not invocation.has(name):
+                raise UsageError(f"store load needs --{name}=..., or a file that export wrote")

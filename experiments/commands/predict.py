@@ -1,6 +1,6 @@
 """`main.py predict`: files in, classes with scores or the predicted numbers out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from rich.table import Table
 from torch import Tensor
 
 from experiments.command_line import Invocation
-from experiments.commands.restored import Restored, restore
+from experiments.commands.restored import Restored, lowered, restore
 from experiments.deployment.raw_files import FileReader
 from experiments.progress import console, show
 from experiments.runs.files import as_json
 from experiments.training.precision import Precision
 from quantlab.errors import UsageError
+from quantlab.integer.lower import Limits
 
 _NUM_GUESSES = 3
 _BATCH_SIZE = 256
@@ -42,7 +43,8 @@ def run(invocation: Invocation) -> int:
     test = restored.data().test
     reader = FileReader(problem=restored.problem, library=restored.library, samples=test)
     classes: tuple[str, ...] = tuple(test.classes)
-    outputs = {file: _all_outputs(restored, reader.read(Path(file))) for file in files}
+    compute = _computing(invocation, restored)
+    outputs = {file: compute(reader.read(Path(file))) for file in files}
     if not all(_are_scores(one, classes, restored) for one in outputs.values()):
         if invocation.has("top"):
             raise UsageError(f"--top: {restored.library.name} does not predict one of classes")
@@ -63,6 +65,24 @@ def _predictions(
     is_sample = reader.is_sample(Path(file))
     for row, one in enumerate(values):
         yield Prediction(file=file, row=None if is_sample else row, values=one)
+
+
+def _computing(invocation: Invocation, restored: Restored) -> Callable[[Tensor], Tensor]:
+    """Return what predicts a raw batch: the network, or its integer program in a database."""
+    if not invocation.has("backend"):
+        return lambda raw: _all_outputs(restored, raw)
+    from experiments.deployment.database import outputs_in_database
+    from experiments.deployment.samples import check_raw
+
+    program = lowered(restored, Limits()).program
+    (name,) = program.inputs
+
+    def computed(raw: Tensor) -> Tensor:
+        check_raw(raw, restored.library)
+        found = outputs_in_database(program, program.encode(name, raw.numpy()))
+        return restored.library.postprocess(torch.from_numpy(found))
+
+    return computed
 
 
 def _all_outputs(restored: Restored, raw: Tensor) -> Tensor:

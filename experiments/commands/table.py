@@ -108,6 +108,10 @@ COMMANDS: Mapping[str, Command] = {
                 "top": Option(
                     help="how many classes to tell of each sample; by default 3", at_least=0
                 ),
+                "backend": Option(
+                    help="clickhouse: the network's integer program, computed in a database",
+                    allowed=("clickhouse",),
+                ),
                 "json": options.JSON,
             },
             required=("problem", "exp_id"),
@@ -190,6 +194,28 @@ COMMANDS: Mapping[str, Command] = {
                 },
             },
             required=("problem", "exp_id"),
+        ),
+    ),
+    "store": Command(
+        module="store",
+        check=checks.check_store,
+        syntax=Syntax(
+            help="keep models in a database: load, list, rollback, remove",
+            options={
+                **options.STORED_NETWORK,
+                **options.LOWERING,
+                "model": Option(help="its name, a word: functions NAME_class, NAME_scores get it"),
+                "version": Option(
+                    help="of the model; to roll back to, by default the one before, or to remove, "
+                    "by default all",
+                    at_least=1,
+                ),
+                "store": Option(
+                    help="the folder of the database; by default clickhouse on the storage of logs"
+                ),
+                "json": options.JSON,
+            },
+            operands="ACTION [FILE]",
         ),
     ),
     "compress": Command(
