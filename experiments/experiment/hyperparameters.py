@@ -9,9 +9,15 @@ from typing import Any
 from torch import nn
 
 from experiments.experiment.config import Config, as_plain
+from quantlab.generation.layers import FACTORS
 from quantlab.quantizer import Quantizer
 
-_LETTERS = {"weight_quantizer": "w", "input_quantizer": "a", "output_quantizer": "a"}
+_LETTERS = {
+    "weight_quantizer": "w",
+    **{f"{factor}_quantizer": "w" for factor in FACTORS},
+    "input_quantizer": "a",
+    "output_quantizer": "a",
+}
 _WITHOUT_EFFECT = ("checkpoint", "monitor")  # on the network that is trained
 
 
@@ -37,7 +43,7 @@ def hyperparameters(
 
 
 def _bits(network: nn.Module) -> Iterator[str]:
-    """Yield the bits of weights and of activations: `w4`, `a4,8`."""
+    """Yield the bits of weights, or of their factors, and of activations: `w4`, `a4,8`."""
     bits: dict[str, set[int]] = {}
     for name, module in network.named_modules():
         letter = _LETTERS.get(name.rpartition(".")[2])

@@ -33,6 +33,10 @@ def words(found: dict[str, object]) -> list[object]:
         ((), ["toy", "Tiny", "none", "float32", 0.05]),
         (("experiment.name=big", RULES), ["big", "Tiny", "lsq, binary", "w1,4 a8", 0.05]),
         (("training.precision=float64",), ["toy", "Tiny", "none", "float64", 0.05]),
+        (
+            ("mlg.base_in=2", "mlg.base_out=3", "mlg.coeff_in_bit=32"),
+            ["toy", "Tiny", "none", "w3", 0.05],
+        ),
         (("training.optimizer.class=Adam",), ["toy", "Tiny", "none", "float32", 0.001]),
     ],
 )
