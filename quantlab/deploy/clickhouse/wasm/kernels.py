@@ -6,12 +6,14 @@ word in all lanes. The bounds of memory are checked by a comparison at each load
 that inputs are loaded 128 bits at a time, and each word is taken from there.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quantlab.deploy.clickhouse.wasm.body import Body
+from quantlab.deploy.clickhouse.wasm.codes import Codes, CodeWriter
 from quantlab.deploy.clickhouse.wasm.expressions import I32, V128, lane, load, shuffled, vector
 from quantlab.deploy.clickhouse.wasm.plan import Plan
 from quantlab.deploy.clickhouse.wasm.writer import Writer
@@ -28,11 +30,14 @@ _ZERO = V128.constant(bytes(16))
 @dataclass(frozen=True, kw_only=True)
 class Operand:
     """x: the address of the inputs as they are multiplied. y: of the sums. shared: of the second
-    sum of each position; None: there is none."""
+    sum of each position; None: there is none. codes: what is made of the sums, if anything.
+    is_asked: whether sums are stored beside codes; None: they are."""
 
     x: int
     y: int
     shared: int | None
+    codes: Codes | None = None
+    is_asked: I32 | None = None
 
 
 def write_sums(writer: Writer, plan: Plan, operand: Operand) -> None:
@@ -83,6 +88,9 @@ class _Blocks:
         bias[: len(own)] = own
         self._bias = self._constants.address(bias.astype(np.int16) if plan.is_narrow else bias)
         self._num_blocks = len(words)
+        self._codes = None
+        if operand.codes is not None:
+            self._codes = CodeWriter(writer.constants, plan, operand.codes, outputs.start)
         self._inline = words.tobytes() if words.nbytes <= _MOST_CONSTANT else b""
 
     def write(self, at_once: int) -> None:
@@ -120,15 +128,37 @@ class _Blocks:
         if plan.is_narrow:
             name, splat_name, of_bias = "i16x8.add", "v128.load16_splat", offset.shifted_right(1)
         bias_at = body.new(of_bias)
-        for number in range(self._num_vectors):
-            bias = body.new(load(V128, "v128.load", bias_at, self._bias + 16 * number))
-            for position in range(num_positions):
-                total = vector(name, sums.total(position, number), bias)
-                if self._operand.shared is not None:
-                    at = self._operand.shared + 4 * position
-                    total = vector(name, total, load(V128, splat_name, shared, at))
-                at = 4 * (position * plan.num_outputs + plan.lanes * number)
-                self._store(y, total, at)
+        biases = [
+            body.new(load(V128, "v128.load", bias_at, self._bias + 16 * number))
+            for number in range(self._num_vectors)
+        ]
+        ends = [
+            body.new(self._codes.end(bias_at, number))
+            for number in range(self._num_vectors)
+            if self._codes is not None
+        ]
+        for position in range(num_positions):
+            totals = [
+                vector(name, sums.total(position, number), bias)
+                for number, bias in enumerate(biases)
+            ]
+            if self._operand.shared is not None:
+                at = self._operand.shared + 4 * position
+                second = body.new(load(V128, splat_name, shared, at))
+                totals = [vector(name, total, second) for total in totals]
+            totals = [body.new(total) for total in totals]
+            if self._codes is not None:
+                masks = [self._codes.reached(*pair) for pair in zip(totals, ends, strict=True)]
+                self._codes.store(body, masks, offset.shifted_right(2), place, position)
+            with self._where_asked():
+                for number, total in enumerate(totals):
+                    at = 4 * (position * plan.num_outputs + plan.lanes * number)
+                    self._store(y, total, at)
+
+    def _where_asked(self) -> AbstractContextManager[None]:
+        if self._codes is None or self._operand.is_asked is None:
+            return nullcontext()
+        return self._body.when(self._operand.is_asked)
 
     def _store(self, y: I32, total: V128, at: int) -> None:
         """Store the sums of a vector as 32 bits."""

@@ -1,6 +1,6 @@
 """A program as a module of WebAssembly."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -9,14 +9,23 @@ import numpy as np
 from quantlab.deploy.clickhouse.wasm.binary import PAGE, Function, encode
 from quantlab.deploy.clickhouse.wasm.body import Body
 from quantlab.deploy.clickhouse.wasm.buffers import ALLOCATE, DESTROY, allocate, destroy
+from quantlab.deploy.clickhouse.wasm.codes import groups_of
 from quantlab.deploy.clickhouse.wasm.constants import Constants
 from quantlab.deploy.clickhouse.wasm.emit import emit
-from quantlab.deploy.clickhouse.wasm.places import Lifetime, Place, lifetimes_of, placed
-from quantlab.deploy.clickhouse.wasm.plan import plans_of
+from quantlab.deploy.clickhouse.wasm.expressions import I32
+from quantlab.deploy.clickhouse.wasm.places import (
+    Lifetime,
+    Place,
+    lifetimes_of,
+    outputs_of,
+    placed,
+)
+from quantlab.deploy.clickhouse.wasm.plan import Plan, plans_of
 from quantlab.deploy.clickhouse.wasm.rows import Result, classify, put, run, take
 from quantlab.deploy.clickhouse.wasm.scratch import scratch_bytes
 from quantlab.deploy.clickhouse.wasm.writer import Writer
 from quantlab.errors import UsageError, check_kind
+from quantlab.integer.groups import Group
 from quantlab.integer.program import Program
 
 FUNCTION = "classify"
@@ -74,13 +83,10 @@ def module_of(program: Program, *, is_poisoned: bool = False) -> WasmModule:
         raise UsageError(f"clickhouse: a program of the inputs {names} given, one input allowed")
     (image,) = program.inputs
     tensors = {name: _tensor(program, name, number) for number, name in enumerate(program.types)}
-    writer = _writer(program)
-    steps = []
-    for operation in program.operations:
-        step = Body()
-        emit(operation, writer.writing(step))
-        steps.append(Function(body=step))
-    code = _encoded(program, writer, steps, is_poisoned=is_poisoned)
+    plans = plans_of(program)
+    groups = groups_of(program, plans)
+    writer = _writer(program, plans, groups)
+    code = _encoded(writer, groups, is_poisoned=is_poisoned)
     return WasmModule(
         code=code,
         function=FUNCTION,
@@ -97,16 +103,14 @@ def _tensor(program: Program, name: str, number: int) -> Tensor:
     return Tensor(number=number, dtype=np.dtype(given.kind.dtype).str, shape=given.shape)
 
 
-def _writer(program: Program) -> Writer:
+def _writer(program: Program, plans: Mapping[str, Plan], groups: Sequence[Group]) -> Writer:
     """Return a writer with a place for every tensor."""
-    lifetimes, plans = dict(lifetimes_of(program)), plans_of(program)
-    scratch = {}
-    for index, operation in enumerate(program.operations):
-        name = f"{operation.output}.scratch"
-        lifetimes[name] = Lifetime(
-            size=scratch_bytes(operation, program, plans), first=index, last=index
-        )
-        scratch[operation.output] = name
+    lifetimes, scratch = dict(lifetimes_of(program, groups)), {}
+    for step, group in enumerate(groups):
+        name = f"{group.operation.output}.scratch"
+        size = scratch_bytes(group.operation, program, plans)
+        lifetimes[name] = Lifetime(size=size, first=step, last=step)
+        scratch[group.operation.output] = name
     addresses, end = placed(lifetimes, _START)
     return Writer(
         program=program,
@@ -120,10 +124,20 @@ def _writer(program: Program) -> Writer:
     )
 
 
-def _encoded(
-    program: Program, writer: Writer, steps: list[Function], *, is_poisoned: bool
-) -> bytes:
+def _step(writer: Writer, group: Group) -> Function:
+    """Return the function that does the operations of a group, of the number that is asked for."""
+    body = Body([I32])
+    emit(group.operation, writer.writing(body, group))
+    return Function(body=body, num_parameters=1)
+
+
+def _encoded(writer: Writer, groups: Sequence[Group], *, is_poisoned: bool) -> bytes:
+    program = writer.program
     (image,) = program.inputs
+    steps = [_step(writer, group) for group in groups]
+    made_by = {
+        one.output: step for step, group in enumerate(groups, 1) for one in outputs_of(group)
+    }
     puts = [operation.output for operation in program.operations]
     puts += [name for name in program.outputs if name in program.inputs]
     first_step, first_put = 5, 5 + len(steps)
@@ -132,8 +146,8 @@ def _encoded(
     }
     results = [Result(step=len(steps), parts=[part[name] for name in program.outputs])]
     results += [
-        Result(step=number, parts=[part[operation.output]])
-        for number, operation in enumerate(program.operations, 1)
+        Result(step=made_by[operation.output], parts=[part[operation.output]])
+        for operation in program.operations
     ]
     entry = classify(writer.places[image].num_bytes, results, writer.constants, 0, 3, _BUFFER_BYTES)
     start = -(-writer.constants.end // PAGE) * PAGE

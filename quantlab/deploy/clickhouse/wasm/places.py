@@ -11,6 +11,8 @@ from itertools import accumulate
 from math import prod
 from operator import mul
 
+from quantlab.integer.groups import Group
+from quantlab.integer.operations import Operation
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
@@ -65,17 +67,26 @@ def c_strides(shape: Sequence[int], element_bytes: int) -> tuple[int, ...]:
     return tuple(steps)[-2::-1]
 
 
-def lifetimes_of(program: Program) -> Mapping[str, Lifetime]:
-    """Return the lifetime of every tensor; operations are counted from 0."""
-    made = {operation.output: index for index, operation in enumerate(program.operations)}
-    last_uses, end = program.last_uses, len(program.operations)
-    found = {}
-    for name, tensor in program.types.items():
-        first = made.get(name, -1)
-        last = end if name in program.outputs else max(first, last_uses.get(name, first))
-        size = prod(tensor.shape) * tensor.kind.num_bits // 8
-        found[name] = Lifetime(size=size, first=first, last=last)
-    return found
+def lifetimes_of(program: Program, groups: Sequence[Group]) -> Mapping[str, Lifetime]:
+    """Return the lifetime of every tensor; steps are groups of operations, counted from 0."""
+    made, last = dict.fromkeys(program.inputs, -1), dict[str, int]()
+    for step, group in enumerate(groups):
+        made |= {one.output: step for one in outputs_of(group)}
+        last |= dict.fromkeys(group.inputs, step)
+    last |= dict.fromkeys(program.outputs, len(groups))
+    return {
+        name: Lifetime(
+            size=Place(address=0, tensor=tensor).num_bytes,
+            first=made[name],
+            last=max(made[name], last.get(name, -1)),
+        )
+        for name, tensor in program.types.items()
+    }
+
+
+def outputs_of(group: Group) -> list[Operation]:
+    """Return the operations of a group, whose outputs are there after it."""
+    return [group.operation, *(one.operation for one in group.made)]
 
 
 def placed(lifetimes: Mapping[str, Lifetime], start: int) -> tuple[Mapping[str, int], int]:

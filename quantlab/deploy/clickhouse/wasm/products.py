@@ -1,5 +1,6 @@
 """Sums of products, and products of two tensors."""
 
+from quantlab.deploy.clickhouse.wasm.codes import codes_of
 from quantlab.deploy.clickhouse.wasm.expressions import I32, load
 from quantlab.deploy.clickhouse.wasm.kernels import Operand, write_sums
 from quantlab.deploy.clickhouse.wasm.operands import lay_out
@@ -10,7 +11,7 @@ from quantlab.deploy.clickhouse.wasm.second_sums import write_second_sums
 from quantlab.deploy.clickhouse.wasm.walks import load_integer, store_integer, walk
 from quantlab.deploy.clickhouse.wasm.writer import Writer, broadcast_place
 from quantlab.deploy.emitter import Emitters
-from quantlab.integer.operations import Convolution, Linear, Multiply
+from quantlab.integer.operations import Convolution, Linear, Multiply, Threshold
 from quantlab.integer.tensor_type import S8, S32
 
 
@@ -32,7 +33,16 @@ def _planned(plan: Plan, operation: Convolution | Linear, writer: Writer) -> Non
     if plan.shared:
         shared = scratch + plan.operand_bytes + SLACK
         write_second_sums(writer, plan, x, shared)
-    write_sums(writer, plan, Operand(x=x, y=output.address, shared=shared))
+    group, codes, is_asked = writer.group, None, None
+    if group is not None and group.made:
+        (made,) = group.made
+        assert isinstance(made.operation, Threshold)
+        place, bound = writer.places[made.result], writer.program.bounds[operation.output]
+        codes = codes_of(made.operation, plan, bound, place)
+        if not group.is_read:
+            is_asked = writer.body.parameter(I32, 0).equals(writer.number(operation.output))
+    operand = Operand(x=x, y=output.address, shared=shared, codes=codes, is_asked=is_asked)
+    write_sums(writer, plan, operand)
 
 
 def _convolution(operation: Convolution, writer: Writer) -> None:

@@ -93,7 +93,7 @@ def run(take_image: int, steps: Sequence[int], results: Sequence[Result]) -> Fun
                     _write(body, result, to)
                     body.leave()
         if step < len(steps):
-            body.call(steps[step])
+            body.call(steps[step], number)
     _write(body, results[0], to)
     return Function(body=body, num_parameters=3)
 

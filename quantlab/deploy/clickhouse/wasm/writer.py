@@ -13,6 +13,7 @@ from quantlab.deploy.clickhouse.wasm.expressions import I32
 from quantlab.deploy.clickhouse.wasm.places import Place, c_strides
 from quantlab.deploy.clickhouse.wasm.plan import Plan
 from quantlab.deploy.clickhouse.wasm.walks import Strides, walk
+from quantlab.integer.groups import Group
 from quantlab.integer.operations import Operation
 from quantlab.integer.program import Program
 
@@ -20,19 +21,24 @@ from quantlab.integer.program import Program
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Writer:
     """See the module. places: of all tensors, by name. scratch: the address of the memory that an
-    operation uses while it runs, by its output. plans: of layers, by their outputs. body: of the
-    function that is being written."""
+    operation uses while it runs, by its output. plans: of layers, by their outputs. group, body: of
+    the function that is being written."""
 
     program: Program
     places: Mapping[str, Place]
     scratch: Mapping[str, int]
     constants: Constants
     plans: Mapping[str, Plan]
+    group: Group | None = None
     body: Body = field(default_factory=Body)
 
-    def writing(self, body: Body) -> "Writer":
-        """Return a writer of another function."""
-        return replace(self, body=body)
+    def writing(self, body: Body, group: Group) -> "Writer":
+        """Return a writer of the function of a group."""
+        return replace(self, body=body, group=group)
+
+    def number(self, name: str) -> int:
+        """Return what selects a tensor that an operation makes: its place, from 1."""
+        return [operation.output for operation in self.program.operations].index(name) + 1
 
     def inputs(self, operation: Operation) -> list[Place]:
         return [self.places[name] for name in operation.inputs]

@@ -102,8 +102,8 @@ CASES = {
 }  # fmt: skip
 
 
-def program_of(case: Case, seed: int = 0) -> Program:
-    """Return a program whose last operation is the layer."""
+def program_of(case: Case, seed: int = 0, *, has_codes: bool = False) -> Program:
+    """Return a program whose last operation is the layer, or a threshold of its sums."""
     random = np.random.default_rng(seed)
     operations = _inputs(case)
     channels = case.shape[0]
@@ -132,10 +132,19 @@ def program_of(case: Case, seed: int = 0) -> Program:
             padding_codes=np.full(channels, case.codes, np.int32), windows=case.windows,
             groups=case.groups,
         )  # fmt: skip
+    operations.append(layer)
+    if has_codes:
+        signs = np.resize([1, 1, -1], case.num_outputs).astype(np.int8)
+        operations.append(
+            Threshold(
+                inputs=("y",), output="codes", signs=signs, low=-3, step=5, kind=S8,
+                thresholds=random.integers(-40, 90, (case.num_outputs, 1)),
+            )
+        )  # fmt: skip
     return Program(
         inputs={"x": TensorType(case.shape, U8)},
-        operations=(*operations, layer),
-        outputs=("y",),
+        operations=tuple(operations),
+        outputs=(operations[-1].output,),
     )
 
 

@@ -1,6 +1,7 @@
 """Modules in chDB against the interpreter, every tensor."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,30 @@ def check(connection: Connection, program: Program, count: int, seed: int = 0) -
 @pytest.mark.parametrize("name", CASES)
 def test_layers(connection: Connection, name: str) -> None:
     check(connection, program_of(CASES[name]), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_outputs", "is_read"),
+    [
+        ("bits", 4, False),
+        ("bits", 12, True),
+        ("bits", 5, False),  # not done at once
+        ("bits, long runs", 16, False),
+        ("linear bits", 44, False),
+        ("narrow", 8, False),
+        ("narrow", 24, True),
+        ("small weights, one channel", 40, False),
+        ("shorts of 16 bits", 20, False),
+    ],
+)
+def test_codes_of_sums(connection: Connection, name: str, num_outputs: int, is_read: bool) -> None:
+    """Sums are there if they are asked for, or read by others."""
+    program = program_of(replace(CASES[name], num_outputs=num_outputs), has_codes=True)
+    if is_read:
+        program = Program(
+            inputs=program.inputs, operations=program.operations, outputs=("y", "codes")
+        )
+    check(connection, program, 3)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,11 +1,15 @@
 """Where buffers lie."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantlab.deploy.clickhouse.wasm.codes import groups_of
 from quantlab.deploy.clickhouse.wasm.places import SLACK, Lifetime, Place, lifetimes_of, placed
+from quantlab.deploy.clickhouse.wasm.plan import plans_of
 from quantlab.integer.tensor_type import S16, U8, TensorType
-from tests.quantlab.integer.programs import Author
+from tests.quantlab.deploy.clickhouse.wasm.layers import CASES, program_of
 
 
 @st.composite
@@ -38,15 +42,16 @@ def test_memory_is_used_again() -> None:
     assert end == 2 * (160 + SLACK)
 
 
-def test_inputs_and_outputs_live_as_long_as_they_are_needed() -> None:
-    program = Author(2).program(7)
-    found = lifetimes_of(program)
-    assert found["x"].first == -1
-    (output,) = program.outputs
-    assert found[output].last == len(program.operations)
-    for index, operation in enumerate(program.operations):
-        assert found[operation.output].first == index
-        assert all(found[name].last >= index for name in operation.inputs)
+def test_tensors_live_as_long_as_they_are_needed() -> None:
+    """Those of a group are all there after its step."""
+    program = program_of(replace(CASES["bits"], num_outputs=8), has_codes=True)
+    groups = groups_of(program, plans_of(program))
+    found = lifetimes_of(program, groups)
+    assert len(groups) == len(program.operations) - 1
+    assert (found["x"].first, found["x"].last) == (-1, 0)
+    assert (found["t"].first, found["t"].last) == (0, 1)
+    assert (found["y"].first, found["y"].last) == (1, 1)
+    assert (found["codes"].first, found["codes"].last) == (1, 2)
 
 
 def test_images_have_their_channels_last() -> None:
