@@ -89,7 +89,7 @@ struct Member {
 
 // Calls `body(member)` on each of up to `num_threads` threads at the same time.
 template <class Body>
-void parallel_members(std::size_t num_threads, const Body& body) {
+void parallel_members([[maybe_unused]] std::size_t num_threads, const Body& body) {
 #if defined(_OPENMP)
   if (num_threads > 1) {
 #pragma omp parallel num_threads(static_cast<int>(num_threads))
