@@ -15,6 +15,7 @@ statistics of the batch: there the folded network is another one.
 from torch import Tensor, fx, nn
 
 from quantlab.graphs.edit import Rule
+from quantlab.graphs.leaves import has_own_forward
 from quantlab.graphs.match import Match, Op
 from quantlab.graphs.paths import callers
 from quantlab.graphs.report import Report
@@ -60,9 +61,10 @@ class FoldBatchNorm(Rule):
 def fold_batch_norm(gm: fx.GraphModule) -> Report:
     """Fold each batch norm that follows a Conv1d, Conv2d or Linear and is all that reads it.
 
-    Batch norms without running statistics stay, as do those after a layer with a forward pass of
-    its own. The folded network computes what it did in evaluation mode. Raises UsageError, with
-    nothing changed, if a layer's weight or output has a quantizer: fold first, quantize then.
+    Batch norms without running statistics stay, as do those with a forward pass of their own or
+    after a layer with one. The folded network computes what it did in evaluation mode. Raises
+    UsageError, with nothing changed, if a layer's weight or output has a quantizer: fold first,
+    quantize then.
     """
     return FoldBatchNorm()(gm)
 
@@ -85,4 +87,6 @@ def factor_and_offset(norm: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _has_statistics(node: fx.Node, norm: nn.Module | None) -> bool:
-    return isinstance(norm, _NORMS) and norm.running_mean is not None
+    if not isinstance(norm, _NORMS) or has_own_forward(norm):
+        return False
+    return norm.running_mean is not None

@@ -40,6 +40,12 @@ def reads_training(function: object) -> bool:
     return code is not None and "training" in code.co_names
 
 
+def has_own_forward(module: nn.Module) -> bool:
+    """Return whether a module's class brings a forward pass that neither torch nor this library
+    knows, whatever it inherits from."""
+    return not type(module).forward.__module__.startswith(("torch.nn.", "quantlab."))
+
+
 def _is_torchs(module: nn.Module) -> bool:
     """Return whether the nearest class from torch.nn is a layer rather than a container."""
     for cls in type(module).__mro__:

@@ -25,6 +25,7 @@ from quantlab.floats.program import FloatProgram, FloatTensor, Result
 from quantlab.graphs import operations
 from quantlab.graphs.functions import BY_TARGET
 from quantlab.graphs.inputs import as_input
+from quantlab.graphs.leaves import has_own_forward
 from quantlab.graphs.modularize import is_always_on, module_for
 from quantlab.graphs.paths import function_name
 from quantlab.graphs.shapes import evaluating, propagate_shapes
@@ -193,6 +194,9 @@ class _Lowerer:
 
     def _of_module(self, node: fx.Node, module: nn.Module, inputs: Sequence[Any]) -> View:
         state = self._state
+        if has_own_forward(module):
+            name = type(module).__name__
+            return refuse(node, f"{name} with a forward pass of its own has no form here")
         if isinstance(module, operations.Concat | operations.Stack):
             return moving.lower_concat(state, node, module, inputs)
         if type(module) in elementwise.OF_TWO:

@@ -136,6 +136,11 @@ class Standardized(nn.Conv2d):
         return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
 
 
+class Shifted(nn.BatchNorm2d):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) + 1
+
+
 class Branch(nn.Module):
     """Something else reads what the convolution gives."""
 
@@ -153,11 +158,19 @@ class Branch(nn.Module):
     [
         nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)),
         nn.Sequential(Standardized(3, 3, 1), nn.BatchNorm2d(3)),
+        nn.Sequential(nn.Conv2d(3, 3, 1), Shifted(3)),
         nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), nn.BatchNorm2d(3)),
         nn.Sequential(nn.ConvTranspose2d(3, 3, 1), nn.BatchNorm2d(3)),
         Branch(),
     ],
-    ids=["no statistics", "own forward", "not next", "other layer", "two readers"],
+    ids=[
+        "no statistics",
+        "own forward",
+        "norm's own forward",
+        "not next",
+        "other layer",
+        "two readers",
+    ],
 )
 def test_what_stays(network: nn.Module) -> None:
     gm = trace(settle(network))

@@ -217,3 +217,26 @@ def test_networks_of_other_floats_are_packed(make: Any, dtype: torch.dtype) -> N
     found = read.scores(images().numpy())
     tolerance = max(1e-5, 16 * torch.finfo(dtype).eps)  # of sums that the network rounds
     assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
+
+
+class Shifted(nn.BatchNorm2d):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) + 1
+
+
+class Doubled(nn.ReLU):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(2 * input)
+
+
+class Halved(nn.MaxPool2d):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) / 2
+
+
+@pytest.mark.parametrize("layer", [Shifted(4), Doubled(), Halved(2)], ids=str)
+def test_forward_passes_of_their_own_are_refused(layer: nn.Module) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), layer, nn.Flatten()).eval()
+    line = f"'1'.*{type(layer).__name__} with a forward pass of its own"
+    with pytest.raises(UsageError, match=line):
+        make_pack(network, images())
