@@ -18,7 +18,6 @@ from quantlab.integer.tensor_type import IntegerType
 
 _WIDEN = {8: ("i16x8.extend_low_i8x16", "i32x4.extend_low_i16x8"), 16: ("i32x4.extend_low_i16x8",)}
 _LOAD = {8: "v128.load32_zero", 16: "v128.load64_zero", 32: "v128.load"}
-_STORE_LANES = {8: "v128.store32_lane", 16: "v128.store64_lane"}
 
 
 def along(place: Place, shape: Sequence[int]) -> int | None:
@@ -72,18 +71,18 @@ def load_four(kind: IntegerType, address: I32, offset: int) -> V128:
     return x
 
 
-def store_four(body: Body, kind: IntegerType, address: I32, value: V128, offset: int) -> None:
-    """Store four lanes of 32 bits, which the type holds."""
-    if kind.num_bits == 32:
-        body.store("v128.store", address, value, offset)
-        return
-    short = body.new(value)
-    narrow = vector("i16x8.narrow_i32x4_s", short, short)
-    if kind.num_bits == 8:
-        body.set(short, narrow)
-        sign = "u" if kind.minimum == 0 else "s"
-        narrow = vector(f"i8x16.narrow_i16x8_{sign}", short, short)
-    body.store_lane(_STORE_LANES[kind.num_bits], address, narrow, 0, offset)
+def narrowed(kind: IntegerType, parts: Sequence[V128]) -> list[V128]:
+    """Return lanes of 32 bits as a type that holds them, in fewer vectors."""
+    sign = "u" if kind.minimum == 0 else "s"
+    names = {
+        32: (),
+        16: ("i16x8.narrow_i32x4_s",),
+        8: ("i16x8.narrow_i32x4_s", f"i8x16.narrow_i16x8_{sign}"),
+    }[kind.num_bits]
+    found = list(parts)
+    for name in names:
+        found = [vector(name, *found[i : i + 2]) for i in range(0, len(found), 2)]
+    return found
 
 
 def splat(value: int, num_bits: int) -> V128:

@@ -48,7 +48,7 @@ class Plan:
     form: Form
     are_inputs_small: bool = False
     geometry: Geometry
-    weight: NDArray[np.int64]
+    weight: NDArray[np.int16]
     bias: NDArray[np.int32]
     padding_codes: NDArray[np.int64]
     factor: int = 1
@@ -116,7 +116,7 @@ def plan_of(
     if geometry is None:
         return None
     levels = padded_levels(layer, levels)
-    wide = layer.weight.astype(np.int64)
+    wide = layer.weight.astype(np.int16)
     if isinstance(layer, Convolution):
         wide = wide.transpose(0, 2, 3, 1)
     weight = wide.reshape(len(wide), len(geometry.run_starts), geometry.run_length)
@@ -132,7 +132,7 @@ def plan_of(
 def _bits(
     layer: Convolution | Linear,
     geometry: Geometry,
-    weight: NDArray[np.int64],
+    weight: NDArray[np.int16],
     codes: NDArray[np.int64],
     levels: Levels,
     given: TensorType,
@@ -159,7 +159,7 @@ def _bits(
 def _numbers(
     layer: Convolution | Linear,
     geometry: Geometry,
-    weight: NDArray[np.int64],
+    weight: NDArray[np.int16],
     codes: NDArray[np.int64],
     levels: Levels,
     given: TensorType,
@@ -198,7 +198,7 @@ def _numbers(
     )
 
 
-def _bias(layer: Convolution | Linear, weight: NDArray[np.int64], offset: int) -> NDArray[np.int32]:
+def _bias(layer: Convolution | Linear, weight: NDArray[np.int16], offset: int) -> NDArray[np.int32]:
     """Return the bias with what an offset of all inputs adds, in 32 bits that wrap as sums do."""
-    bias: NDArray[np.int32] = (layer.bias + offset * weight.sum((1, 2))).astype(np.int32)
+    bias: NDArray[np.int32] = (layer.bias + offset * weight.sum((1, 2), np.int64)).astype(np.int32)
     return bias

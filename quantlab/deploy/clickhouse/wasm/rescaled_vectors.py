@@ -16,10 +16,10 @@ from quantlab.deploy.clickhouse.wasm.chunks import (
     chunks,
     halves,
     load_four,
+    narrowed,
     splat,
-    store_four,
     table,
-)  # fmt: skip
+)
 from quantlab.deploy.clickhouse.wasm.expressions import I32, V128, load, vector
 from quantlab.deploy.clickhouse.wasm.places import Place
 from quantlab.deploy.clickhouse.wasm.writer import Writer
@@ -27,7 +27,6 @@ from quantlab.integer.bounds import Bound
 from quantlab.integer.operations.rescale import Rescale
 from quantlab.integer.tensor_type import S32
 
-_AT_ONCE = 4
 _Exact = NDArray[np.object_]
 
 
@@ -43,13 +42,15 @@ class Term:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RescalePlan:
     """See the module. Constants have one element or `period`. is_short: whether all results fit in
-    32 bits before they are clamped."""
+    32 bits before they are clamped. power: results are the input times 2^power; None: they are
+    not."""
 
     terms: tuple[Term, ...]
     offset: NDArray[np.int64]
     shift: int
     period: int
     is_short: bool
+    power: int | None
     low: int
     high: int
     output: Place
@@ -87,10 +88,22 @@ def rescale_plan(operation: Rescale, writer: Writer) -> RescalePlan | None:
         shift=most,
         period=period,
         is_short=S32.holds(*results),
+        power=_power(multipliers, offset, shift) if S32.holds(*results) else None,
         low=operation.low,
         high=operation.high,
         output=output,
     )
+
+
+def _power(
+    multipliers: Sequence[NDArray[np.int32]], offset: NDArray[np.int64], shift: NDArray[np.int64]
+) -> int | None:
+    """Return the power of two that one input is multiplied by, which leaves nothing to round."""
+    if len(multipliers) > 1 or (offset < 0).any() or (offset >> shift).any():
+        return None
+    power = int(multipliers[0][0]).bit_length() - 1 - int(shift[0])
+    is_power = power >= 0 and (multipliers[0] == np.int64(1) << (shift + power)).all()
+    return power if is_power else None
 
 
 def _term(place: Place, bound: Bound, multiplier: NDArray[np.int32], powers: _Exact) -> Term | None:
@@ -118,26 +131,48 @@ def write_rescaled(plan: RescalePlan, writer: Writer) -> None:
     """Write the operation."""
     output, body = plan.output, writer.body
     count = output.num_bytes // output.element_bytes
-    constants = _Constants(writer, plan, count)
-    with chunks(body, count, plan.period, _AT_ONCE) as (index, place):
+    at_once = 16 if output.element_bytes == 1 else 8
+    constants = _Constants(writer, plan, count, at_once)
+    with chunks(body, count, plan.period, at_once) as (index, place):
         at = body.new(place * 4)
-        sums = [constants.longs(plan.offset, at, half) for half in range(2)]
-        for term in plan.terms:
-            x_at = index * term.place.element_bytes
-            x = load_four(term.place.tensor.kind, x_at, term.place.address)
-            if term.powers is not None:
-                x = vector("i32x4.mul", x, constants.words(term.powers, at))
-            x = body.new(x)
-            factor = body.new(constants.words(term.multipliers, at))
-            products = [
-                vector(f"i64x2.extmul_{half}_i32x4_s", x, factor) for half in ("low", "high")
-            ]
-            sums = [vector("i64x2.add", *pair) for pair in zip(sums, products, strict=True)]
-        result = _shortened(plan, [body.new(one) for one in sums], writer)
-        for name, end in (("max", plan.low), ("min", plan.high)):
-            if end not in (S32.minimum, S32.maximum):
-                result = vector(f"i32x4.{name}_s", result, splat(end, 32))
-        store_four(body, output.tensor.kind, index * output.element_bytes, result, output.address)
+        results = []
+        for first in range(0, at_once, 4):
+            result = _four(plan, writer, constants, index, at, first)
+            for name, end in (("max", plan.low), ("min", plan.high)):
+                if end not in (S32.minimum, S32.maximum):
+                    result = vector(f"i32x4.{name}_s", result, splat(end, 32))
+            results.append(result)
+        to = index * output.element_bytes
+        for number, value in enumerate(narrowed(output.tensor.kind, results)):
+            body.store("v128.store", to, value, output.address + 16 * number)
+
+
+def _four(
+    plan: RescalePlan, writer: Writer, constants: "_Constants", index: I32, at: I32, first: int
+) -> V128:
+    """Return four results before they are clamped. at: where their constants lie; first: which four
+    they are."""
+    body = writer.body
+    inputs = [
+        load_four(
+            term.place.tensor.kind,
+            index * term.place.element_bytes,
+            term.place.address + first * term.place.element_bytes,
+        )
+        for term in plan.terms
+    ]
+    if plan.power is not None:
+        return vector("i32x4.shl", inputs[0], I32.of(plan.power)) if plan.power else inputs[0]
+    sums = [constants.longs(plan.offset, at, first + 2 * half) for half in range(2)]
+    for term, given in zip(plan.terms, inputs, strict=True):
+        x = given
+        if term.powers is not None:
+            x = vector("i32x4.mul", x, constants.words(term.powers, at, first))
+        x = body.new(x)
+        factor = body.new(constants.words(term.multipliers, at, first))
+        products = [vector(f"i64x2.extmul_{half}_i32x4_s", x, factor) for half in ("low", "high")]
+        sums = [vector("i64x2.add", *pair) for pair in zip(sums, products, strict=True)]
+    return _shortened(plan, [body.new(one) for one in sums], writer)
 
 
 def _shortened(plan: RescalePlan, sums: list[V128], writer: Writer) -> V128:
@@ -158,20 +193,22 @@ def _shortened(plan: RescalePlan, sums: list[V128], writer: Writer) -> V128:
 class _Constants:
     """Constants as vectors: the same in all lanes, or from tables."""
 
-    def __init__(self, writer: Writer, plan: RescalePlan, count: int) -> None:
+    def __init__(self, writer: Writer, plan: RescalePlan, count: int, at_once: int) -> None:
         self._writer, self._period, self._count = writer, plan.period, count
+        self._at_once = at_once
 
-    def words(self, values: NDArray[np.int32], at: I32) -> V128:
-        """Return four of 32 bits. at: their place, in bytes."""
+    def words(self, values: NDArray[np.int32], at: I32, first: int) -> V128:
+        """Return four of 32 bits. at: of the first of a chunk, in bytes; first: of these."""
         if len(np.unique(values)) == 1:
             return splat(int(values[0]), 32)
-        return load(V128, "v128.load", at, self._address(values))
+        return load(V128, "v128.load", at, self._address(values) + 4 * first)
 
-    def longs(self, values: NDArray[np.int64], at: I32, half: int) -> V128:
-        """Return two of 64 bits, of four."""
+    def longs(self, values: NDArray[np.int64], at: I32, first: int) -> V128:
+        """Return two of 64 bits."""
         if len(np.unique(values)) == 1:
             return splat(int(values[0]), 64)
-        return load(V128, "v128.load", at + at, self._address(values) + 16 * half)
+        return load(V128, "v128.load", at + at, self._address(values) + 8 * first)
 
     def _address(self, values: NDArray[Any]) -> int:
-        return self._writer.constants.address(table(values, self._period, _AT_ONCE, self._count))
+        values = table(values, self._period, self._at_once, self._count)
+        return self._writer.constants.address(values)
