@@ -75,21 +75,22 @@ def _sums(
 ) -> Step:
     """Return (sample, place, neuron, total). chosen: the place and neuron that alone are wanted."""
     planes, offset = planes_read(operation, writer.levels), 0
+    of_neuron = {name: place for name, place in chosen.items() if name == "neuron"}
     if planes is None:
         laid = windowed(image, given, windows, ("channel", "value"))
         laid = narrowed(laid, chosen, "place")
-        weights = narrowed(writer.constants("weights", operation), chosen, "neuron")
+        weights = writer.constants("weights", operation, of_neuron)
         products = _multiplied(laid, weights)
         writer.products[operation.output] = _with(products, "tap", "channel", "value", "weight")
     else:
         packed = _packed(image, planes, operation)
         laid = windowed(packed, given, windows, ("word", "coefficient", "bits"))
         laid = narrowed(laid, chosen, "place")
-        words = narrowed(writer.constants("words", operation), chosen, "neuron")
+        words = writer.constants("words", operation, of_neuron)
         products, offset = _counted(laid, words), planes.offset
         parts = ("tap", "word", "coefficient", "bits", "sign", "mask")
         writer.products[operation.output] = _with(products, *parts)
-    biases = narrowed(_constants(operation, writer, offset), chosen, "neuron")
+    biases = _constants(operation, writer, offset, of_neuron)
     numbered = step("places", columns("sample", place=numbers("places", places)), writer.samples())
     begun = Select(
         columns=columns("sample", "place", "neuron", term=Column("constant")),
@@ -151,16 +152,18 @@ def _counted(windows: Step, words: Step) -> Select:
     )
 
 
-def _constants(operation: Convolution | Linear, writer: Writer, offset: int) -> Step:
+def _constants(
+    operation: Convolution | Linear, writer: Writer, offset: int, chosen: Mapping[str, int]
+) -> Step:
     """Return (neuron, constant): its bias, and the offset of the inputs times its weights."""
-    biases = writer.constants("biases", operation)
+    biases = writer.constants("biases", operation, chosen)
     per_neuron = Select(columns=columns("neuron", constant=wide("bias")), source=biases)
     if not offset:
         return Step("constants", per_neuron)
     weights = wide(call("bitCount", "sign")) * 2 - wide(call("bitCount", "mask"))
     offsets = Select(
         columns=columns("neuron", constant=weights * Value("offset", "Int64", offset)),
-        source=writer.constants("words", operation),
+        source=writer.constants("words", operation, chosen),
     )
     return Step("constants", UnionAll((per_neuron, offsets)))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from quantlab.deploy.clickhouse.relational.geometry import coordinates, flat, numbers, size
 from quantlab.deploy.clickhouse.relational.packing import word_of_channel
-from quantlab.deploy.clickhouse.relational.writer import Constants, columns, step
+from quantlab.deploy.clickhouse.relational.writer import Constants, at, columns, narrowed, step
 from quantlab.deploy.clickhouse.sql.functions import call, index, quotient, remainder
 from quantlab.deploy.clickhouse.sql.nodes import (
     Column,
@@ -33,17 +33,21 @@ _WIDTH = 64  # bits of a stored word
 
 
 class Parameters:
-    """The rows of an operation in the store. key: its hash there."""
+    """The rows of an operation in the store. key: its hash there. chosen: the neuron, where one
+    alone is wanted."""
 
-    def __init__(self, operation: Operation, key: str, database: str) -> None:
-        self._constants = operation.constants()
-        self._key, self._database = key, database
+    def __init__(
+        self, operation: Operation, key: str, database: str, chosen: Mapping[str, int]
+    ) -> None:
+        self._constants, self._key = operation.constants(), key
+        self._database, self._chosen = database, chosen
 
     def rows(self, table: str, constant: str, *names: str) -> Step:
         """Return the rows of a constant, each once."""
         where = (
             Column("layer").equals(Value("layer", "String", self._key)),
             Column("constant").equals(Value("constant", "String", constant)),
+            *at(self._chosen, *names),
         )
         source = Table(table, self._database)
         return step(
@@ -66,9 +70,10 @@ def stored_constants(keys: Mapping[str, str], database: str) -> Constants:
     """Return constants that lie in a store. keys: the hash of each operation's layer, by the name
     of its output."""
 
-    def constants(relation: str, operation: Operation) -> Step:
-        parameters = Parameters(operation, keys[operation.output], database)
-        return rows_in_store(operation, relation, parameters)
+    def constants(relation: str, operation: Operation, chosen: Mapping[str, int]) -> Step:
+        parameters = Parameters(operation, keys[operation.output], database, chosen)
+        found = rows_in_store(operation, relation, parameters)
+        return narrowed(found, chosen, *chosen)
 
     return constants
 

@@ -23,7 +23,9 @@ from quantlab.integer.operations import Operation
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
-Constants = Callable[[str, Operation], Step]
+# The rows of an operation in a table, at chosen coordinates of its columns, by their names.
+Constants = Callable[[str, Operation, Mapping[str, int]], Step]
+ALL: Mapping[str, int] = {}
 
 
 class Writer:
@@ -44,10 +46,11 @@ class Writer:
         lowering: Lowering,
         chosen: Mapping[str, int],
     ) -> None:
-        self.program, self.constants = program, constants
+        self.program = program
         self.queries: dict[str, Select] = {}
         self.products: dict[str, Select] = {}
-        self._sources, self._lowering, self._chosen = sources, lowering, chosen
+        self._sources, self._constants = sources, constants
+        self._lowering, self._chosen = lowering, chosen
 
     @cached_property
     def levels(self) -> Mapping[str, Levels]:
@@ -66,6 +69,15 @@ class Writer:
         """Return the samples, each once."""
         source = self.source(next(iter(self.program.inputs)))
         return step("samples", columns("sample"), source, is_distinct=True)
+
+    def constants(
+        self, relation: str, operation: Operation, chosen: Mapping[str, int] = ALL
+    ) -> Step:
+        """Return the rows of an operation in a table of the lowering, without the column `layer`.
+
+        chosen: the coordinates that alone are wanted, by the names of columns.
+        """
+        return self._constants(relation, operation, chosen)
 
     def chosen(self, operation: Operation, axes: Mapping[str, int]) -> Mapping[str, int]:
         """Return the coordinates of the element that alone is wanted, by name; none for all.
@@ -91,12 +103,12 @@ def constants_in(
     """Return constants that lie in tables. keys: what the column `layer` has, by the name of an
     operation's output."""
 
-    def constants(relation: str, operation: Operation) -> Step:
+    def constants(relation: str, operation: Operation, chosen: Mapping[str, int]) -> Step:
         names = [name for name in relations[relation] if name != "layer"]
         key = Value("layer", "String", keys[operation.output])
         is_of_layer = Column("layer").equals(key)
-        made = columns(*names)
-        return step(f"layer_{relation}", made, tables[relation], where=(is_of_layer,))
+        where = (is_of_layer, *at(chosen, *chosen))
+        return step(f"layer_{relation}", columns(*names), tables[relation], where=where)
 
     return constants
 
@@ -119,14 +131,19 @@ def step(
 
 def narrowed(given: Step, chosen: Mapping[str, int], *axes: str) -> Step:
     """Return the rows at chosen coordinates along axes; all where none is chosen."""
-    where = tuple(
-        Column(axis).equals(Value(axis, "UInt32", chosen[axis])) for axis in axes if axis in chosen
-    )
+    where = at(chosen, *axes)
     if not where:
         return given
     first = given.rows if isinstance(given.rows, Select) else given.rows.parts[0]
     kept = columns(*(column.name for column in first.columns))
     return step(f"chosen_{given.name}", kept, given, where=where)
+
+
+def at(chosen: Mapping[str, int], *axes: str) -> tuple[Expression, ...]:
+    """Return the conditions of chosen coordinates along axes."""
+    return tuple(
+        Column(axis).equals(Value(axis, "UInt32", chosen[axis])) for axis in axes if axis in chosen
+    )
 
 
 def columns(*names: str, **expressions: Expression) -> tuple[Named, ...]:

@@ -72,7 +72,7 @@ def test_a_changed_bias_is_seen(chdb: Connection) -> None:
     engine = RelationalEngine(program, chdb, MODERN)
     before = dict(engine.execute(images(program, 3)))["scores"][2]
     (last,) = [one for one in program.operations if one.output == "scores"]
-    biases = table_of(engine.constants("biases", last))
+    biases = table_of(engine.constants("biases", last, {}))
     chdb.execute(f"INSERT INTO {biases} (layer, neuron, bias) VALUES ('layer 5', 1, 1000)")
     found = audited(engine, chdb, program, "scores", 1, "row", "x")
     assert found["value"] == [before[1] + 1000]
