@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import fx, nn
 
+from quantlab.graphs.leaves import has_own_forward
 from quantlab.graphs.operations import Mean, Sum
 from quantlab.graphs.weights import LAYERS as PLAIN
 from quantlab.graphs.weights import TRANSPOSED
@@ -87,4 +88,6 @@ def passing_types(network: nn.Module) -> tuple[type[nn.Module], ...]:
 
 def handler_of(module: nn.Module) -> Handler | None:
     """Return what lowers a module of one input, None if nothing does."""
+    if has_own_forward(module):
+        return None
     return next((handler for types, handler in HANDLERS if isinstance(module, types)), None)

@@ -36,6 +36,16 @@ class LayerNorm2d(nn.LayerNorm):
     """As torchvision has it."""
 
 
+class Doubled(nn.ReLU):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(2 * input)
+
+
+class Halved(nn.MaxPool2d):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) / 2
+
+
 class Returning(nn.Module):
     def __init__(self, made: Callable[[Tensor, Tensor], Any]) -> None:
         super().__init__()
@@ -55,6 +65,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a norm of one's own": (
         bare(LayerNorm2d(SIDE)), "^layer '1': LayerNorm2d has no integer operation; .* fold into"
     ),
+    "an activation of one's own": (
+        bare(Doubled()), "^layer '1': Doubled has no integer operation"
+    ),
+    "a pooling of one's own": (bare(Halved(2)), "^layer '1': Halved has no integer operation"),
     "group norm": (bare(nn.GroupNorm(2, CHANNELS)), "^layer '1': GroupNorm has no .* fold into"),
     "instance norm": (bare(nn.InstanceNorm2d(CHANNELS)), "InstanceNorm2d has no .* fold into"),
     "a norm as a function": (
