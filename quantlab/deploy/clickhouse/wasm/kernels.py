@@ -6,6 +6,7 @@ word in all lanes. The bounds of memory are checked by a comparison at each load
 that inputs are loaded 128 bits at a time, and each word is taken from there.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from quantlab.deploy.clickhouse.wasm.writer import Writer
 _MOST_STEPS = 480  # products written one after the other; more are a loop
 _MOST_BYTES = 112  # of a part of a run, whose bits are counted in bytes
 _MOST_COUNTED = 31  # words of bits, 8 in a byte, that a byte can count
+_MOST_SIGNED = 15  # and those of signs
 _MOST_SUMS = 8  # vectors of a block
 _MOST_POSITIONS = 4
 _MOST_CONSTANT = 16 * _MOST_STEPS // _MOST_POSITIONS  # bytes of weights that are part of the code
@@ -179,7 +181,7 @@ class _Blocks:
         """Write all runs of a window, in loops where they are long."""
         body, plan, geometry = self._body, self._plan, self._plan.geometry
         starts = [start * plan.pixel_bytes for start in geometry.run_starts]
-        a_word = 16 * self._num_vectors
+        a_word = 16 * self._num_vectors * plan.num_signs
         words = plan.run_words
         if len(starts) * words * sums.count <= _MOST_STEPS:
             for index, start in enumerate(starts):
@@ -211,25 +213,41 @@ class _Blocks:
         body, size = self._body, self._plan.word_bytes
         for chunk in range(0, words, self._plan.lanes):
             count = min(self._plan.lanes, words - chunk)
-            sums.begin(count)
             inputs = [
                 body.new(load(V128, "v128.load", x, start + size * chunk + position * self._across))
                 for position in range(sums.num_positions)
             ]
-            for word in range(count):
-                places = [size * word + byte for byte in range(size)] * self._plan.lanes
-                splats = [body.new(shuffled(one, one, places)) for one in inputs]
+            at_once = self._plan.words_at_once
+            for word in range(0, count, at_once):
+                together = range(word, min(word + at_once, count))
+                sums.begin()
+                splats = [[self._splat(one, each) for each in together] for one in inputs]
                 for number in range(self._num_vectors):
-                    at = first + ((chunk + word) * self._num_vectors + number) * 16
-                    weight = body.new(self._weight(weights, at))
+                    vectors = [
+                        self._weight(weights, first, (chunk + each, number, sign))
+                        for each in together
+                        for sign in range(self._plan.num_signs)
+                    ]
                     for position, splat in enumerate(splats):
-                        sums.add(position, number, weight, splat)
+                        sums.add(position, number, vectors, splat)
 
-    def _weight(self, weights: I32, at: int) -> V128:
-        """Return a vector of weights: a constant if this is the only block and it is small."""
+    def _splat(self, inputs: V128, word: int) -> V128:
+        """Return a word of 128 bits in all lanes."""
+        size = self._plan.word_bytes
+        places = [size * word + byte for byte in range(size)] * self._plan.lanes
+        return self._body.new(shuffled(inputs, inputs, places))
+
+    def _weight(self, weights: I32, first: int, which: tuple[int, int, int]) -> V128:
+        """Return a vector of weights: a constant if this is the only block and it is small.
+
+        which: the word, the vector of outputs, the sign.
+        """
+        word, number, sign = which
+        place = (word * self._num_vectors + number) * self._plan.num_signs + sign
+        at = first + 16 * place
         if self._num_blocks == 1 and self._inline:
-            return V128.constant(self._inline[at : at + 16])
-        return load(V128, "v128.load", weights, at)
+            return self._body.new(V128.constant(self._inline[at : at + 16]))
+        return self._body.new(load(V128, "v128.load", weights, at))
 
     @property
     def _across(self) -> int:
@@ -246,43 +264,55 @@ class _Sums:
         self.count = num_positions * num_vectors
         self._num_vectors, self._counted = num_vectors, 0
         self._totals = [body.new(_ZERO) for _ in range(self.count)]
-        self._bytes = [body.new(_ZERO) for _ in range(self.count if plan.form == "bits" else 0)]
+        self._bytes = [body.new(_ZERO) for _ in range(self.count if plan.is_counted else 0)]
 
-    def begin(self, num_words: int) -> None:
-        """Make room for so many words."""
-        if self._counted + num_words > _MOST_COUNTED:
+    def begin(self) -> None:
+        """Make room for a word."""
+        if self._counted == (_MOST_SIGNED if self._plan.form == "signs" else _MOST_COUNTED):
             self.end()
-        self._counted += num_words
+        self._counted += 1
 
-    def add(self, position: int, number: int, weight: V128, x: V128) -> None:
-        """Add the products of a word."""
+    def add(self, position: int, number: int, weights: Sequence[V128], x: Sequence[V128]) -> None:
+        """Add the products of a word, or of several. weights: of each word, and of each sign."""
         index = position * self._num_vectors + number
-        if self._plan.form == "bits":
-            counts = vector("i8x16.popcnt", vector("v128.and", weight, x))
-            own = self._bytes[index]
-            self._body.set(own, vector("i8x16.add", own, counts))
-            return
         own = self._totals[index]
-        if self._plan.form == "shorts":
-            products = vector("i32x4.dot_i16x8_s", weight, x)
-            self._body.set(own, vector("i32x4.add", own, products))
-            return
-        signed, small = (weight, x) if self._plan.are_inputs_small else (x, weight)
-        if self._plan.is_narrow:
-            products = vector("i16x8.relaxed_dot_i8x16_i7x16_s", signed, small)
-            self._body.set(own, vector("i16x8.add", own, products))
-            return
-        name = "i32x4.relaxed_dot_i8x16_i7x16_add_s"
-        self._body.set(own, vector(name, signed, small, own))
+        match self._plan.form:
+            case "bits" | "signs":
+                own = self._bytes[index]
+                total: V128 = own
+                for weight, name in zip(weights, ("i8x16.add", "i8x16.sub"), strict=False):
+                    counts = vector("i8x16.popcnt", vector("v128.and", weight, x[0]))
+                    total = vector(name, total, counts)
+            case "shorts":
+                total = vector("i32x4.add", own, vector("i32x4.dot_i16x8_s", weights[0], x[0]))
+            case "bytes" if self._plan.is_narrow:
+                total = vector("i16x8.add", own, self._dot(weights[0], x[0]))
+            case "bytes" if len(x) == 1:
+                name = "i32x4.relaxed_dot_i8x16_i7x16_add_s"
+                total = vector(name, *self._factors(weights[0], x[0]), own)
+            case "bytes":
+                products = self._dot(weights[0], x[0])
+                for weight, one in zip(weights[1:], x[1:], strict=True):
+                    products = vector("i16x8.add", products, self._dot(weight, one))
+                pairs = vector("i32x4.extadd_pairwise_i16x8_s", products)
+                total = vector("i32x4.add", own, pairs)
+        self._body.set(own, total)
+
+    def _factors(self, weight: V128, x: V128) -> tuple[V128, V128]:
+        """Return both as `relaxed_dot` takes them: signed bytes, then those of 7 bits."""
+        return (weight, x) if self._plan.are_inputs_small else (x, weight)
+
+    def _dot(self, weight: V128, x: V128) -> V128:
+        return vector("i16x8.relaxed_dot_i8x16_i7x16_s", *self._factors(weight, x))
 
     def end(self) -> None:
         """Add what bytes have counted to the sums."""
         self._counted = 0
+        kind = "s" if self._plan.form == "signs" else "u"
         for own, counts in zip(self._totals, self._bytes, strict=False):  # none but of bits
-            wide = vector("i16x8.extadd_pairwise_i8x16_u", counts)
-            self._body.set(
-                own, vector("i32x4.add", own, vector("i32x4.extadd_pairwise_i16x8_u", wide))
-            )
+            pairs = vector(f"i16x8.extadd_pairwise_i8x16_{kind}", counts)
+            fours = vector(f"i32x4.extadd_pairwise_i16x8_{kind}", pairs)
+            self._body.set(own, vector("i32x4.add", own, fours))
             self._body.set(counts, _ZERO)
 
     def total(self, position: int, number: int) -> V128:
@@ -297,18 +327,31 @@ class _Sums:
 
 
 def packed(plan: Plan, outputs: slice, num_vectors: int) -> NDArray[np.uint8]:
-    """Return the weights of a range of outputs, `[blocks, runs, words, vectors, lanes, bytes]`."""
+    """Return the weights of a range of outputs, `[blocks, runs, words, vectors, signs, lanes,
+    bytes]`."""
     weight = plan.weight[outputs]
     missing = outputs.stop - outputs.start - len(weight)
     weight = np.pad(weight, [(0, missing), (0, 0), (0, 0)])
+    size, words = plan.word_bytes, plan.run_words
+    signs = []
+    for data in _encoded(plan, weight):
+        whole = np.pad(data, [(0, 0), (0, 0), (0, size * words - data.shape[-1])])
+        signs.append(whole.reshape(-1, num_vectors, plan.lanes, whole.shape[1], words, size))
+    return np.ascontiguousarray(np.stack(signs).transpose(1, 4, 5, 2, 0, 3, 6))
+
+
+def _encoded(plan: Plan, weight: NDArray[np.int16]) -> list[NDArray[np.uint8]]:
+    """Return the weights as bytes, of each sign."""
     match plan.form:
         case "bits":
-            data = np.packbits(weight.astype(np.uint8), axis=-1, bitorder="little")
+            return [_packed_bits(weight == 1)]
+        case "signs":
+            return [_packed_bits(weight == 1), _packed_bits(weight == -1)]
         case "bytes":
-            data = weight.astype(np.int8).view(np.uint8)
+            return [weight.astype(np.int8).view(np.uint8)]
         case "shorts":
-            data = np.ascontiguousarray(weight.astype("<i2")).view(np.uint8)
-    size, words = plan.word_bytes, plan.run_words
-    data = np.pad(data, [(0, 0), (0, 0), (0, size * words - data.shape[-1])])
-    lanes = data.reshape(-1, num_vectors, plan.lanes, data.shape[1], words, size)
-    return np.ascontiguousarray(lanes.transpose(0, 3, 4, 1, 2, 5))
+            return [np.ascontiguousarray(weight.astype("<i2")).view(np.uint8)]
+
+
+def _packed_bits(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.packbits(bits, axis=-1, bitorder="little")

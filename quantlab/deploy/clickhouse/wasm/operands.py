@@ -14,7 +14,7 @@ from quantlab.integer.tensor_type import S8, S16, IntegerType
 
 def needs_copy(plan: Plan, kind: IntegerType) -> bool:
     """Return whether inputs of a type are multiplied as something else than they are."""
-    if plan.geometry.is_padded or plan.form == "bits":
+    if plan.geometry.is_padded or plan.is_counted:
         return True
     return kind != S16 if plan.form == "shorts" else plan.low != 0
 
@@ -52,7 +52,7 @@ def _fill(writer: Writer, plan: Plan, to: int) -> None:
 def _pixel(plan: Plan) -> NDArray[np.uint8]:
     """Return the bytes of a pixel of padding."""
     codes = plan.padding_codes
-    if plan.form == "bits":
+    if plan.is_counted:
         return np.packbits((codes >> plan.low & 1).astype(np.uint8), bitorder="little")
     if plan.form == "bytes":
         return (codes - plan.low & 0xFF).astype(np.uint8)
@@ -72,7 +72,7 @@ def _convert(body: Body, plan: Plan, kind: IntegerType, count: int, source: I32,
             _convert_vector(body, plan, kind, body.new(first), place)
     if not rest:
         return
-    if plan.form == "bits":
+    if plan.is_counted:
         last = source + full * at_once
         bits = _bits(plan, load(V128, "v128.load", last))
         body.store("i32.store16" if rest > 8 else "i32.store8", to + full * 2, bits)
@@ -88,7 +88,7 @@ def _convert(body: Body, plan: Plan, kind: IntegerType, count: int, source: I32,
 
 
 def _convert_vector(body: Body, plan: Plan, kind: IntegerType, source: I32, to: I32) -> None:
-    if plan.form == "bits":
+    if plan.is_counted:
         body.store("i32.store16", to, _bits(plan, load(V128, "v128.load", source)))
         return
     loads = {"u8": "i16x8.load8x8_u", "s8": "i16x8.load8x8_s", "s16": "v128.load"}

@@ -2,12 +2,14 @@
 
     sum = factor * (sum of a * b) + (sum of c over the window) + bias
 
-a is made of the inputs, b of the weights, in one of three forms, a word of several of them at a
+a is made of the inputs, b of the weights, in one of four forms, a word of several of them at a
 time:
 
     bits     a and b are bits, and products are counted. Of inputs of one plane, weights -1 and 1,
              x = offset + coefficient a and w = 2 b - 1, so that
              sum = 2 coefficient (sum of a b) - coefficient (sum of a) + offset (sum of w)
+    signs    the same of weights -1, 0 and 1, each two bits, b = 1 and b = -1, so that
+             sum = coefficient (sum of a b) + offset (sum of w)
     bytes    products of 8 and 7 bits (relaxed_dot, which is exact for these), 4 in 32 bits, or 2
              in 16 bits where these hold the sum, for what wraps on the way is the same in the
              end: a = x - low where
@@ -26,15 +28,15 @@ from numpy.typing import NDArray
 
 from quantlab.deploy.clickhouse.wasm.geometry import Geometry, geometry_of
 from quantlab.integer.bounds import Bound
-from quantlab.integer.layout.choice import padded_levels
+from quantlab.integer.layout.choice import are_ternary, padded_levels
 from quantlab.integer.layout.levels import Levels, levels_of
 from quantlab.integer.layout.planes import planes_of
 from quantlab.integer.operations import Convolution, Linear
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, U8, TensorType
 
-Form = Literal["bits", "bytes", "shorts"]
-ELEMENT_BITS = {"bits": 1, "bytes": 8, "shorts": 16}
+Form = Literal["bits", "signs", "bytes", "shorts"]
+ELEMENT_BITS = {"bits": 1, "signs": 1, "bytes": 8, "shorts": 16}
 _MOST = 127  # that 7 bits hold
 
 
@@ -43,7 +45,8 @@ class Plan:
     """See the module. weight: b, `[O, runs, elements of a run]`. bias: int32 `[O]`, with all that
     is constant. shared: what a counts in the second sum; 0: there is none. low: what is taken from
     inputs, of bits: the bit that is a. are_inputs_small: of bytes, whether a is what has 7 bits.
-    is_narrow: of bytes, whether sums are 16 bits."""
+    is_narrow: of bytes, whether sums are 16 bits. words_at_once: of bytes, whose products 16 bits
+    can add up."""
 
     form: Form
     are_inputs_small: bool = False
@@ -55,11 +58,22 @@ class Plan:
     shared: int = 0
     low: int = 0
     is_narrow: bool = False
+    words_at_once: int = 1
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a is bits."""
+        return ELEMENT_BITS[self.form] == 1
 
     @property
     def lanes(self) -> int:
         """Outputs in a vector."""
         return 8 if self.is_narrow else 4
+
+    @property
+    def num_signs(self) -> int:
+        """Bits of a weight."""
+        return 2 if self.form == "signs" else 1
 
     @property
     def word_bytes(self) -> int:
@@ -126,7 +140,12 @@ def plan_of(
     parts = layer, geometry, weight, codes, levels, given
     plan = _bits(*parts) or _numbers(*parts)
     is_narrow = plan.form == "bytes" and S16.holds(bound.lowest, bound.highest)
-    return replace(plan, is_narrow=is_narrow)
+    words_at_once = 1
+    if plan.form == "bytes" and not is_narrow:
+        reach = levels.high - plan.low if plan.are_inputs_small else 128
+        pair = 2 * reach * int(np.abs(plan.weight).max())
+        words_at_once = 2 if 2 * pair <= S16.maximum else 1
+    return replace(plan, is_narrow=is_narrow, words_at_once=words_at_once)
 
 
 def _bits(
@@ -139,20 +158,24 @@ def _bits(
 ) -> Plan | None:
     planes = planes_of(levels)
     is_whole = geometry.channels % 8 == 0 or geometry.num_positions == 1 == geometry.run_pixels
-    if planes.count > 1 or not is_whole or not (np.abs(weight) == 1).all():
+    if planes.count > 1 or not is_whole or not are_ternary(layer):
         return None
     if geometry.channels < 8 or given.kind not in (U8, S8):
         return None
     (coefficient,) = planes.coefficients
-    return Plan(
-        form="bits",
+    plan = Plan(
+        form="signs",
         geometry=geometry,
-        weight=(weight + 1) // 2,
+        weight=weight,
         bias=_bias(layer, weight, planes.offset),
         padding_codes=codes,
-        factor=2 * coefficient,
-        shared=-coefficient,
+        factor=coefficient,
         low=planes.first,
+    )
+    if not weight.all():
+        return plan
+    return replace(
+        plan, form="bits", weight=(weight + 1) // 2, factor=2 * coefficient, shared=-coefficient
     )
 
 

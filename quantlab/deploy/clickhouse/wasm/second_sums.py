@@ -52,14 +52,14 @@ def _write_pixels(body: Body, plan: Plan, x: int, to: int) -> None:
 def _pixel(body: Body, plan: Plan, at: I32, x: int) -> I32:
     """Return the sum of a pixel's channels."""
     num_bits = plan.geometry.channels * ELEMENT_BITS[plan.form]
-    if plan.form == "bits" and num_bits <= 64:
+    if plan.is_counted and num_bits <= 64:
         word = load(I64, "i64.load", at, x)
         if num_bits < 64:
             word &= (1 << num_bits) - 1
         return word.count_ones().narrowed()
     total, first = body.new(_ZERO), body.new(at + x)
     whole, rest = divmod(num_bits, 128)
-    at_once = _MOST_COUNTED if plan.form == "bits" else 1
+    at_once = _MOST_COUNTED if plan.is_counted else 1
     if whole >= at_once:
         with body.repeated(whole // at_once):
             _add_vectors(body, plan, first, total, at_once)
@@ -84,12 +84,12 @@ def _add_vectors(body: Body, plan: Plan, at: I32, total: V128, count: int) -> No
 
 
 def _counted(plan: Plan, x: V128) -> V128:
-    return vector("i8x16.popcnt", x) if plan.form == "bits" else x
+    return vector("i8x16.popcnt", x) if plan.is_counted else x
 
 
 def _add(body: Body, plan: Plan, total: V128, values: V128) -> None:
     """Write the sum of 16 bytes, of bits counts from 0, else signed."""
-    sign = "u" if plan.form == "bits" else "s"
+    sign = "u" if plan.is_counted else "s"
     pairs = vector(f"i16x8.extadd_pairwise_i8x16_{sign}", values)
     fours = vector(f"i32x4.extadd_pairwise_i16x8_{sign}", pairs)
     body.set(total, vector("i32x4.add", total, fours))

@@ -52,6 +52,11 @@ CASES = {
     "bits, many pixels": Case(form="bits", shape=(8, 11, 12), num_outputs=7, windows=_NEAR),
     "linear bits": Case(form="bits", shape=(77, 5, 11), num_outputs=13, is_linear=True),
     "linear bits, few": Case(form="bits", shape=(3, 1, 3), num_outputs=6, is_linear=True),
+    "signs": Case(form="signs", shape=(8, 5, 6), num_outputs=9, windows=_NEAR),
+    "signs, long runs": Case(
+        form="signs", shape=(512, 3, 4), num_outputs=11, windows=_NEAR, codes=1, levels=(-1, 1)
+    ),
+    "linear signs": Case(form="signs", shape=(77, 5, 11), num_outputs=12, is_linear=True),
     "narrow": Case(
         form="narrow", shape=(5, 6, 7), num_outputs=19, windows=_NEAR, codes=3,
         weights=(-3, 3), levels=(0, 15),
@@ -74,6 +79,14 @@ CASES = {
     "small weights, one channel": Case(
         form="narrow", shape=(1, 9, 13), num_outputs=16, windows=Windows(kernel=(5, 5)),
         weights=(-2, 2), levels=(0, 255),
+    ),
+    "two words at once": Case(
+        form="bytes", shape=(36, 5, 5), num_outputs=9, windows=_NEAR, codes=100,
+        weights=(-63, 63), levels=(0, 127),
+    ),
+    "two words at once, small weights": Case(
+        form="bytes", shape=(50, 5, 4), num_outputs=7, windows=_STEPS, codes=255,
+        weights=(-31, 31), levels=(0, 255),
     ),
     "weights from 0": Case(
         form="bytes", shape=(7, 5, 5), num_outputs=4, weights=(0, 127), levels=(0, 255)
@@ -119,6 +132,8 @@ def program_of(case: Case, seed: int = 0, *, has_codes: bool = False) -> Program
     num_bits = 8
     if case.form == "bits":
         weight, num_bits = np.where(weight < 0, -1, 1), 1
+    elif case.form == "signs":
+        weight, num_bits = np.sign(weight // 64), 2
     weight = weight.astype(np.int8)
     bias = random.integers(-99, 99, case.num_outputs).astype(np.int32)
     layer: Operation
@@ -154,7 +169,7 @@ def _inputs(case: Case) -> list[Operation]:
     if case.levels == (0, 255):
         return []
     kind = S16 if high > 255 else S8 if case.is_signed or low < 0 else U8
-    if case.form == "bits":
+    if case.form in ("bits", "signs"):
         signs = np.resize([1, -1, -1], case.shape[0]).astype(np.int8)
         thresholds = signs[:, None] * np.resize([7, 100, 190, 255], (case.shape[0], 1))
         return [

@@ -52,6 +52,7 @@ def test_layers(connection: Connection, name: str) -> None:
         ("narrow", 24, True),
         ("small weights, one channel", 40, False),
         ("shorts of 16 bits", 20, False),
+        ("signs", 8, False),
     ],
 )
 def test_codes_of_sums(connection: Connection, name: str, num_outputs: int, is_read: bool) -> None:

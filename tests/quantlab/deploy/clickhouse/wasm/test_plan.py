@@ -16,6 +16,18 @@ def test_layers_have_their_forms(name: str) -> None:
     assert forms == ([case.form] if case.form else [])
 
 
+def test_words_are_added_up_in_16_bits_where_they_fit() -> None:
+    at_once = {
+        name: plan.words_at_once
+        for name, case in CASES.items()
+        for plan in plans_of(program_of(case)).values()
+    }
+    assert {name for name, count in at_once.items() if count == 2} == {
+        "two words at once",
+        "two words at once, small weights",
+    }
+
+
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.form])
 def test_formulas(name: str) -> None:
     program = program_of(CASES[name])
@@ -38,7 +50,7 @@ def _sums(plan: Plan, given: np.ndarray) -> np.ndarray:
     image[top : top + geometry.height, left : left + geometry.width] = last.reshape(
         geometry.height, geometry.width, -1
     )
-    a = image >> plan.low & 1 if plan.form == "bits" else image - plan.low
+    a = image >> plan.low & 1 if plan.is_counted else image - plan.low
     if plan.form == "bytes":
         a = a.astype(np.int8).astype(np.int64)
         small = a if plan.are_inputs_small else plan.weight
