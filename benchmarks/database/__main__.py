@@ -30,24 +30,32 @@ STORAGE = Path(__file__).resolve().parents[2] / "storage" / "database"
 _QUICK_IMAGES, _QUICK_REPEATS = 2, 2
 
 
-def measure(name: str, job: Job, workplace: Workplace, folder: Path) -> list[Row]:
-    """Measure a part, unless its rows are there, and keep them.
+def measure(name: str, job: Job, workplace: Workplace, folder: Path) -> None:
+    """Measure a part and keep its rows, unless they are there.
 
     A part that lacks something has no rows, and is not kept.
     """
-    path = folder / f"{name}.json"
-    if path.exists():
-        return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    if path_of(name, folder).exists():
+        return
     try:
         rows = [replace(row, origin=_origin()) for row in job(workplace)]
     except (QuantLabError, ImportError) as error:
         print(f"{name}: not measured: {error}", flush=True)
-        return []
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps([asdict(row) for row in rows]).encode())
-    load = os.getloadavg()[0]
-    print(f"{name}: {len(rows)} rows, load {load:.1f}", flush=True)
-    return rows
+    write_atomically(path_of(name, folder), json.dumps([asdict(row) for row in rows]).encode())
+    print(f"{name}: {len(rows)} rows, load {os.getloadavg()[0]:.1f}", flush=True)
+
+
+def kept(name: str, folder: Path) -> list[Row]:
+    """Return the rows of a part, none where it was not measured."""
+    path = path_of(name, folder)
+    return [Row(**row) for row in json.loads(path.read_text())] if path.exists() else []
+
+
+def path_of(name: str, folder: Path) -> Path:
+    """Return the file of a part's rows."""
+    return folder / f"{name}.json"
 
 
 def main(arguments: list[str]) -> None:
@@ -63,11 +71,13 @@ def main(arguments: list[str]) -> None:
     limits = {"most_images": _QUICK_IMAGES, "repeats": _QUICK_REPEATS} if given.quick else {}
     with open_chdb(given.folder / "chdb", timeout_s=given.seconds) as connection:
         workplace = Workplace(connection=connection, programs=given.programs, **limits)
-        rows = [row for name in chosen for row in measure(name, chosen[name], workplace, folder)]
-    if rows and not given.quick and not given.only:
-        report("database", rows)
-    elif rows:
+        for name, job in chosen.items():
+            measure(name, job, workplace, folder)
+    rows = [row for name in jobs() for row in kept(name, folder)]
+    if given.quick:
         print(markdown(rows))
+    elif rows:
+        report("database", rows)
 
 
 def _origin() -> dict[str, object]:

@@ -40,7 +40,7 @@ def _exactness() -> dict[str, Job]:
     for name, count in counts.items():
         found[f"mismatches-wasm-{name}"] = lambda w, n=name, c=count: mismatches.wasm(n, c, w)
     for name in DIGITS:
-        found[f"mismatches-settings-{name}"] = lambda w, n=name: mismatches.settings(n, 1000, w)
+        found[f"mismatches-settings-{name}"] = lambda w, n=name: mismatches.settings(n, w)
         found[f"mismatches-relational-{name}"] = lambda w, n=name: mismatches.relational(
             n, 50, w.connection, MODERN, w
         )

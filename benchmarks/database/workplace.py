@@ -27,7 +27,7 @@ class Workplace:
 
     connection: Connection
     programs: Path
-    most_images: int = 10_000
+    most_images: int = 100_000
     repeats: int = 11
     _tables: dict[str, Images] = field(default_factory=dict)
 
