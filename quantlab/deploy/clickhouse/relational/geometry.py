@@ -129,6 +129,10 @@ def windowed(image: Step, given: TensorType, windows: Windows, carried: Sequence
     it. carried: the columns beside y and x. given: without the border."""
     rows, row_length = windows.output_size(*given.shape[1:])
     tap, y, x = Column("tap"), Column("y"), Column("x")
+    if windows.kernel == windows.stride == (1, 1):
+        same = y * size("columns", row_length) + x
+        made = columns("sample", *carried, place=index(same), tap=index(Literal(0)))
+        return step("windows", made, image)
     kernel_width = size("kernel_width", windows.kernel[1])
     taps = numbers("taps", prod(windows.kernel))
     tapped = step("taps", columns("sample", "y", "x", *carried, tap=taps), image)

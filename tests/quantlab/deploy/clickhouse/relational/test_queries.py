@@ -23,6 +23,7 @@ from quantlab.integer.verify import compare
 from tests.quantlab.deploy.clickhouse.relational.golden_texts import (
     DIALECTS,
     PROGRAMS,
+    audit_text,
     path_of,
     text_of,
 )
@@ -50,6 +51,10 @@ def test_texts_are_the_golden_ones(name: str, dialect: str) -> None:
     assert found == path_of(name, dialect).read_text(), (
         "queries have another text; see tests/quantlab/deploy/clickhouse/relational/golden_texts.py"
     )
+
+
+def test_the_text_of_an_audit_is_the_golden_one() -> None:
+    assert audit_text() == path_of("audit", MODERN.name).read_text()
 
 
 def test_no_number_of_a_program_is_in_the_text() -> None:

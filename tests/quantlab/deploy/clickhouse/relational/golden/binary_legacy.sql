@@ -303,7 +303,7 @@ SELECT
     toInt32(value) AS value
 FROM tensor_4
 
--- scores: {'outputs': 4, 'stride_y': 1, 'columns': 1, 'stride_x': 1, 'kernel_width': 1, 'taps': 1, 'coefficients': [-2], 'first_bit': 1, 'planes': 1, 'inputs': 180, 'rows': 1, 'layer': 'layer 5', 'places': 1, 'offset': 1}
+-- scores: {'outputs': 4, 'columns': 1, 'coefficients': [-2], 'first_bit': 1, 'planes': 1, 'inputs': 180, 'layer': 'layer 5', 'places': 1, 'offset': 1}
 SELECT
     sample,
     toUInt32(place * CAST(%(outputs)s AS UInt32) + neuron) AS element,
@@ -326,71 +326,45 @@ FROM (
                 word,
                 coefficient,
                 bits,
-                toUInt32(intDiv(down, CAST(%(stride_y)s AS UInt32)) * CAST(%(columns)s AS UInt32) + intDiv(across, CAST(%(stride_x)s AS UInt32))) AS place,
-                toUInt32(tap) AS tap
+                toUInt32(y * CAST(%(columns)s AS UInt32) + x) AS place,
+                toUInt32(0) AS tap
             FROM (
                 SELECT
                     sample,
-                    tap,
+                    y,
+                    x,
                     word,
                     coefficient,
-                    bits,
-                    toInt64(y) - toInt64(intDiv(tap, CAST(%(kernel_width)s AS UInt32))) AS down,
-                    toInt64(x) - toInt64(modulo(tap, CAST(%(kernel_width)s AS UInt32))) AS across
+                    groupBitOr(bit) AS bits
                 FROM (
                     SELECT
                         sample,
                         y,
                         x,
-                        word,
-                        coefficient,
-                        bits,
-                        arrayJoin(range(CAST(%(taps)s AS UInt32))) AS tap
+                        toUInt32(intDiv(channel, 64)) AS word,
+                        toInt64(arrayElement(CAST(%(coefficients)s AS Array(Int64)), plane + 1)) AS coefficient,
+                        bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane + CAST(%(first_bit)s AS UInt32)), 1)), modulo(channel, 64)) AS bit
                     FROM (
                         SELECT
                             sample,
+                            channel,
                             y,
                             x,
-                            word,
-                            coefficient,
-                            groupBitOr(bit) AS bits
+                            value,
+                            arrayJoin(range(CAST(%(planes)s AS UInt32))) AS plane
                         FROM (
                             SELECT
                                 sample,
-                                y,
-                                x,
-                                toUInt32(intDiv(channel, 64)) AS word,
-                                toInt64(arrayElement(CAST(%(coefficients)s AS Array(Int64)), plane + 1)) AS coefficient,
-                                bitShiftLeft(toUInt64(bitAnd(bitShiftRight(value, plane + CAST(%(first_bit)s AS UInt32)), 1)), modulo(channel, 64)) AS bit
-                            FROM (
-                                SELECT
-                                    sample,
-                                    channel,
-                                    y,
-                                    x,
-                                    value,
-                                    arrayJoin(range(CAST(%(planes)s AS UInt32))) AS plane
-                                FROM (
-                                    SELECT
-                                        sample,
-                                        toUInt32(modulo(element, CAST(%(inputs)s AS UInt32))) AS channel,
-                                        toUInt32(0) AS y,
-                                        toUInt32(intDiv(element, CAST(%(inputs)s AS UInt32))) AS x,
-                                        value
-                                    FROM tensor_5
-                                )
-                            )
+                                toUInt32(modulo(element, CAST(%(inputs)s AS UInt32))) AS channel,
+                                toUInt32(0) AS y,
+                                toUInt32(intDiv(element, CAST(%(inputs)s AS UInt32))) AS x,
+                                value
+                            FROM tensor_5
                         )
-                        GROUP BY sample, y, x, word, coefficient
                     )
                 )
+                GROUP BY sample, y, x, word, coefficient
             )
-            WHERE down >= 0
-                AND down < CAST(%(stride_y)s AS UInt32) * CAST(%(rows)s AS UInt32)
-                AND modulo(down, CAST(%(stride_y)s AS UInt32)) = 0
-                AND across >= 0
-                AND across < CAST(%(stride_x)s AS UInt32) * CAST(%(columns)s AS UInt32)
-                AND modulo(across, CAST(%(stride_x)s AS UInt32)) = 0
         )
         ALL INNER JOIN (
             SELECT

@@ -303,7 +303,7 @@ SELECT
     toInt32(value) AS value
 FROM tensor_4
 
--- scores: {'outputs': 4, 'stride_y': 1, 'columns': 1, 'stride_x': 1, 'kernel_width': 1, 'taps': 1, 'coefficients': [-2], 'first_bit': 1, 'planes': 1, 'inputs': 180, 'rows': 1, 'layer': 'layer 5', 'places': 1, 'offset': 1}
+-- scores: {'outputs': 4, 'columns': 1, 'coefficients': [-2], 'first_bit': 1, 'planes': 1, 'inputs': 180, 'layer': 'layer 5', 'places': 1, 'offset': 1}
 WITH pixels AS (
     SELECT
         sample,
@@ -340,41 +340,15 @@ WITH pixels AS (
         groupBitOr(bit) AS bits
     FROM bits
     GROUP BY sample, y, x, word, coefficient
-), taps AS (
-    SELECT
-        sample,
-        y,
-        x,
-        word,
-        coefficient,
-        bits,
-        arrayJoin(range({taps:UInt32})) AS tap
-    FROM packed
-), starts AS (
-    SELECT
-        sample,
-        tap,
-        word,
-        coefficient,
-        bits,
-        toInt64(y) - toInt64(intDiv(tap, {kernel_width:UInt32})) AS down,
-        toInt64(x) - toInt64(modulo(tap, {kernel_width:UInt32})) AS across
-    FROM taps
 ), windows AS (
     SELECT
         sample,
         word,
         coefficient,
         bits,
-        toUInt32(intDiv(down, {stride_y:UInt32}) * {columns:UInt32} + intDiv(across, {stride_x:UInt32})) AS place,
-        toUInt32(tap) AS tap
-    FROM starts
-    WHERE down >= 0
-        AND down < {stride_y:UInt32} * {rows:UInt32}
-        AND modulo(down, {stride_y:UInt32}) = 0
-        AND across >= 0
-        AND across < {stride_x:UInt32} * {columns:UInt32}
-        AND modulo(across, {stride_x:UInt32}) = 0
+        toUInt32(y * {columns:UInt32} + x) AS place,
+        toUInt32(0) AS tap
+    FROM packed
 ), layer_words AS (
     SELECT
         neuron,

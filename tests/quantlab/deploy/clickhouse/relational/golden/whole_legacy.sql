@@ -579,7 +579,7 @@ FROM (
     FROM tensor_12
 )
 
--- scores: {'outputs': 3, 'stride_y': 1, 'columns': 6, 'stride_x': 1, 'kernel_width': 1, 'taps': 1, 'inputs': 4, 'rows': 1, 'layer': 'layer 13', 'places': 6}
+-- scores: {'outputs': 3, 'columns': 6, 'inputs': 4, 'layer': 'layer 13', 'places': 6}
 SELECT
     sample,
     toUInt32(place * CAST(%(outputs)s AS UInt32) + neuron) AS element,
@@ -601,41 +601,17 @@ FROM (
                 sample,
                 channel,
                 value,
-                toUInt32(intDiv(down, CAST(%(stride_y)s AS UInt32)) * CAST(%(columns)s AS UInt32) + intDiv(across, CAST(%(stride_x)s AS UInt32))) AS place,
-                toUInt32(tap) AS tap
+                toUInt32(y * CAST(%(columns)s AS UInt32) + x) AS place,
+                toUInt32(0) AS tap
             FROM (
                 SELECT
                     sample,
-                    tap,
-                    channel,
-                    value,
-                    toInt64(y) - toInt64(intDiv(tap, CAST(%(kernel_width)s AS UInt32))) AS down,
-                    toInt64(x) - toInt64(modulo(tap, CAST(%(kernel_width)s AS UInt32))) AS across
-                FROM (
-                    SELECT
-                        sample,
-                        y,
-                        x,
-                        channel,
-                        value,
-                        arrayJoin(range(CAST(%(taps)s AS UInt32))) AS tap
-                    FROM (
-                        SELECT
-                            sample,
-                            toUInt32(modulo(element, CAST(%(inputs)s AS UInt32))) AS channel,
-                            toUInt32(0) AS y,
-                            toUInt32(intDiv(element, CAST(%(inputs)s AS UInt32))) AS x,
-                            value
-                        FROM tensor_13
-                    )
-                )
+                    toUInt32(modulo(element, CAST(%(inputs)s AS UInt32))) AS channel,
+                    toUInt32(0) AS y,
+                    toUInt32(intDiv(element, CAST(%(inputs)s AS UInt32))) AS x,
+                    value
+                FROM tensor_13
             )
-            WHERE down >= 0
-                AND down < CAST(%(stride_y)s AS UInt32) * CAST(%(rows)s AS UInt32)
-                AND modulo(down, CAST(%(stride_y)s AS UInt32)) = 0
-                AND across >= 0
-                AND across < CAST(%(stride_x)s AS UInt32) * CAST(%(columns)s AS UInt32)
-                AND modulo(across, CAST(%(stride_x)s AS UInt32)) = 0
         )
         ALL INNER JOIN (
             SELECT

@@ -588,7 +588,7 @@ SELECT
     toInt32(value) AS value
 FROM moved_elements
 
--- scores: {'outputs': 3, 'stride_y': 1, 'columns': 6, 'stride_x': 1, 'kernel_width': 1, 'taps': 1, 'inputs': 4, 'rows': 1, 'layer': 'layer 13', 'places': 6}
+-- scores: {'outputs': 3, 'columns': 6, 'inputs': 4, 'layer': 'layer 13', 'places': 6}
 WITH pixels AS (
     SELECT
         sample,
@@ -597,38 +597,14 @@ WITH pixels AS (
         toUInt32(intDiv(element, {inputs:UInt32})) AS x,
         value
     FROM tensor_13
-), taps AS (
-    SELECT
-        sample,
-        y,
-        x,
-        channel,
-        value,
-        arrayJoin(range({taps:UInt32})) AS tap
-    FROM pixels
-), starts AS (
-    SELECT
-        sample,
-        tap,
-        channel,
-        value,
-        toInt64(y) - toInt64(intDiv(tap, {kernel_width:UInt32})) AS down,
-        toInt64(x) - toInt64(modulo(tap, {kernel_width:UInt32})) AS across
-    FROM taps
 ), windows AS (
     SELECT
         sample,
         channel,
         value,
-        toUInt32(intDiv(down, {stride_y:UInt32}) * {columns:UInt32} + intDiv(across, {stride_x:UInt32})) AS place,
-        toUInt32(tap) AS tap
-    FROM starts
-    WHERE down >= 0
-        AND down < {stride_y:UInt32} * {rows:UInt32}
-        AND modulo(down, {stride_y:UInt32}) = 0
-        AND across >= 0
-        AND across < {stride_x:UInt32} * {columns:UInt32}
-        AND modulo(across, {stride_x:UInt32}) = 0
+        toUInt32(y * {columns:UInt32} + x) AS place,
+        toUInt32(0) AS tap
+    FROM pixels
 ), layer_weights AS (
     SELECT
         neuron,
