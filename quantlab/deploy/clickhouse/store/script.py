@@ -32,7 +32,8 @@ def script_of(name: str, program: Program) -> bytes:
     that no module can hold."""
     data = to_bytes(program)
     head = _HEAD + base64.b64encode(data).decode()
-    statements = _statements(check_name(name), program, hashlib.sha256(data).hexdigest())
+    stored = from_bytes(data, name)  # the file has names in order
+    statements = _statements(check_name(name), stored, hashlib.sha256(data).hexdigest())
     return "\n".join([head, *(f"{statement};" for statement in statements), ""]).encode()
 
 

@@ -43,6 +43,18 @@ def test_a_script_has_its_program() -> None:
     assert to_bytes(read_script(SCRIPT, "model.sql")) == to_bytes(PROGRAM)
 
 
+def test_names_of_quantizers_may_come_in_any_order() -> None:
+    """A program's file has them in order."""
+    operation = Reshape(inputs=("x",), output="y", shape=(2, 4))
+    program = Program(
+        inputs={"x": TensorType((8,), U8)},
+        operations=(operation,),
+        outputs=("y",),
+        quantizers={"b": "y", "a": "x"},
+    )
+    read_script(script_of("net", program), "model.sql")
+
+
 def test_a_stock_engine_runs_it(connection: Connection) -> None:
     for statement in statements_in(SCRIPT):
         connection.execute(statement)
