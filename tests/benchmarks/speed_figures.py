@@ -31,7 +31,8 @@ def network_lines() -> Iterator[str]:
         return
     for sides in _measurements(OF_AMX):
         yield _line("Xeon, AVX-512", sides, FUSED)
-        yield _line("AMX, bfloat16", sides, FUSED_HALF)
+        if FUSED_HALF in sides:
+            yield _line("AMX, bfloat16", sides, FUSED_HALF)
 
 
 def _measurements(name: str) -> Iterable[Sides]:
