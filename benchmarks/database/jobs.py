@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from benchmarks.database import (
     accuracy,
     baseline,
+    formats,
     latency,
     memory,
     mismatches,
@@ -62,6 +63,7 @@ def _times() -> dict[str, Job]:
         found[f"threads-{name}"] = lambda w, n=name: threads.two_threads(n, 10_000, w)
         found[f"queries-{name}"] = lambda w, n=name: baseline.beside_queries(n, 1, 10_000, w)
         found[f"splitting-{name}"] = lambda w, n=name: splitting.splits(n, 10_000, w)
+        found[f"format-{name}"] = lambda w, n=name: formats.shares(n, 10_000, w)
         found[f"peers-{name}"] = lambda w, n=name: peers.beside_peers(n, 10_000, w)
     for name in SMALL:
         found[f"speed-{name}"] = lambda w, n=name: speed.beside_torch(n, (1, 100), w)

@@ -5,8 +5,8 @@ images / the peak.
 """
 
 from collections.abc import Iterator
-from uuid import uuid4
 
+from benchmarks.database.log import logged
 from benchmarks.database.speed import query
 from benchmarks.database.workplace import Workplace
 from benchmarks.harness import Row
@@ -23,22 +23,9 @@ def peaks(name: str, count: int, workplace: Workplace) -> Iterator[Row]:
         PEER: f"SELECT sum(cityHash64(image)) AS x FROM {table} SETTINGS {_SETTINGS}",
         "wasm": query(model, table, _SETTINGS),
     }
-    found = {side: _peak(workplace, text) for side, text in queries.items()}
+    found = {side: int(logged(workplace, text, "memory_usage")) for side, text in queries.items()}
     for side, peak in found.items():
         yield workplace.row(
             "peak memory", name, side, images=num_images, value=peak / 2**20, unit="MiB",
             peer=PEER, ratio=found[PEER] / max(1, peak),
         )  # fmt: skip
-
-
-def _peak(workplace: Workplace, text: str) -> int:
-    """Return the bytes that a query held at most."""
-    execute, mark = workplace.connection.execute, uuid4().hex
-    execute(f"/* {mark} */ {text}")
-    execute("SYSTEM FLUSH LOGS")
-    (peak,) = execute(
-        "SELECT max(memory_usage) AS m FROM system.query_log "
-        "WHERE type = 'QueryFinish' AND startsWith(query, {mark:String})",
-        {"mark": f"/* {mark} */"},
-    )["m"]
-    return int(peak)
