@@ -11,7 +11,7 @@ A second tensor of a name is `conv.bias#2`. `meta` is the program, see `plain`; 
 it has `{"codes": [layer, name of the scale, name of the ratios, order, shape]}`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from math import prod
 from pathlib import Path
@@ -26,7 +26,7 @@ from quantlab.floats.operations import Operation, Product
 from quantlab.floats.program import FloatProgram, FloatTensor, Result
 from quantlab.formats import compact, container
 from quantlab.formats.compact import Compact
-from quantlab.packs import places
+from quantlab.packs import arrays, places
 from quantlab.packs.check import check, checked_shape
 from quantlab.packs.pack import WRONG, Pack, Source
 from quantlab.packs.plain import operation_from, to_plain
@@ -42,7 +42,6 @@ def to_bytes(pack: Pack, *, is_coded: bool = True) -> bytes:
     """
     check_kind("pack", pack, Pack, "a Pack")
     tensors: dict[str, Compact] = {}
-
     stored: dict[tuple[Any, ...], str] = {}
 
     def put(name: str, given: Compact) -> str:
@@ -64,14 +63,17 @@ def to_bytes(pack: Pack, *, is_coded: bool = True) -> bytes:
             part: [put(f"{layer}.{part}", _stored(numbers)), numbers.num_bits, numbers.is_odd]
             for part, numbers in weight.parts.items()
         }
-    operations = [_operation(pack, one, put) for one in pack.skeleton.operations]
     program = pack.skeleton
+    operations, order = arrays.to_numbers(
+        [_operation(pack, one, put) for one in program.operations], list(program.inputs)
+    )
     meta = {
         "inputs": {name: list(one.shape) for name, one in program.inputs.items()},
         "results": {
-            name: [one.array, list(one.tensor.shape)] for name, one in program.results.items()
+            name: [order.index(one.array), list(one.tensor.shape)]
+            for name, one in program.results.items()
         },
-        "sizes": {name: int(size) for name, size in program.sizes.items()},
+        "sizes": [int(program.sizes[name]) for name in order[len(program.inputs) :]],
         "operations": operations,
         "weights": parts,
     }
@@ -145,14 +147,15 @@ def _pack(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Pack:
     inputs = {
         name: FloatTensor(checked_shape(shape, name)) for name, shape in meta["inputs"].items()
     }
-    sizes = {name: checked_shape([size], name)[0] for name, size in meta["sizes"].items()}
+    plains, order = _operations(meta, list(inputs))
+    sizes = {name: checked_shape([size], name)[0] for name, size in _sizes(meta, order)}
     most = max([*sizes.values(), *(prod(tensor.shape) for tensor in inputs.values())])
-    operations = [_read(plain, tensors, sources, most) for plain in meta["operations"]]
+    operations = [_read(plain, tensors, sources, most) for plain in plains]
     skeleton = FloatProgram(
         inputs=inputs,
         operations=operations,
         results={
-            name: Result(array=array, tensor=FloatTensor(checked_shape(shape, name)))
+            name: Result(array=_array(array, order), tensor=FloatTensor(checked_shape(shape, name)))
             for name, (array, shape) in meta["results"].items()
         },
         sizes=sizes,
@@ -161,6 +164,30 @@ def _pack(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Pack:
     pack = Pack(skeleton=skeleton, weights=weights, sources=sources, made_from=made_from)
     check(pack)
     return pack
+
+
+def _operations(meta: Mapping[str, Any], inputs: list[str]) -> tuple[Sequence[Any], list[str]]:
+    """Return plain operations with names for their arrays, and the arrays in their order; files of
+    before have the names, and sizes by them."""
+    if isinstance(meta["sizes"], dict):
+        return meta["operations"], [*inputs, *meta["sizes"]]
+    return arrays.to_names(meta["operations"], inputs)
+
+
+def _sizes(meta: Mapping[str, Any], order: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    sizes = meta["sizes"]
+    if isinstance(sizes, dict):
+        return iter(sizes.items())
+    return zip(order[len(order) - len(sizes) :], sizes, strict=True)
+
+
+def _array(array: Any, order: Sequence[str]) -> str:
+    """Return the name of a result's array."""
+    if isinstance(array, str):
+        return array
+    if type(array) is not int or not 0 <= array < len(order):
+        raise ValueError(f"array {array} of {len(order)}")
+    return order[array]
 
 
 def _read(

@@ -123,6 +123,21 @@ def test_a_program_that_means_nothing_is_refused(change: dict[str, object]) -> N
         from_bytes(crafted(**change), "x")
 
 
+def test_files_with_names_of_arrays_are_read() -> None:
+    data = (Path(__file__).parent / "named_arrays.mlgpack").read_bytes()
+    assert isinstance(container.unpack(data, "mlgpack", "x").meta["sizes"], dict)
+    old = from_bytes(data, "x")
+    new = from_bytes(to_bytes(old), "x")
+    x = torch.rand(2, 3, 4, 4).numpy()
+    assert np.array_equal(new.scores(x), old.scores(x))
+    assert len(to_bytes(old)) < len(data)
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [1] * 9])
+def test_other_numbers_of_sizes_are_refused(sizes: list[int]) -> None:
+    assert _is_refused(crafted(sizes=sizes))
+
+
 @cache
 def written(make: Callable[[], nn.Module] = tiny) -> container.Contents:
     torch.manual_seed(0)
@@ -159,8 +174,10 @@ def _is_refused(data: bytes) -> bool:
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_sizes_that_cannot_be_are_refused(wrong: Any) -> None:
     given = meta()
-    for name in given["sizes"]:
-        assert _is_refused(crafted(sizes={**given["sizes"], name: wrong}))
+    for place in range(len(given["sizes"])):
+        sizes = [*given["sizes"]]
+        sizes[place] = wrong
+        assert _is_refused(crafted(sizes=sizes))
     for name, (array, shape) in given["results"].items():
         assert _is_refused(crafted(results={name: [array, [wrong]]}))
         assert _is_refused(crafted(results={name: [wrong, shape]}))
