@@ -128,7 +128,7 @@ def _allocated(
     file = folder / f"{name}-{budget}-{teacher.sha256[:8]}.settings.json"
     if not file.exists():
         settings = allocated_settings(
-            Path(teacher.checkpoint),
+            teacher.network(),
             int(row.room * budget),
             quantizer=row.allocated,
             source=source,

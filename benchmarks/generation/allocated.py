@@ -1,11 +1,8 @@
 """Settings of a generated network whose bases and bits are allocated to its layers."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
-from benchmarks.generation.forms import resnet18
 from benchmarks.generation.rivals.stored import LAST_BITS, float_bytes
 from experiments.library import load_library, load_problem
 from experiments.protocols import InMemory, Source
@@ -17,7 +14,7 @@ _SCALE = "granularity: per_tensor"
 
 
 def allocated_settings(
-    dense: Path,
+    dense: nn.Module,
     budget: int,
     *,
     quantizer: str = "dorefa_sym",
@@ -27,19 +24,17 @@ def allocated_settings(
     """Return the settings of a network of at most `budget` bytes before its codes are
     entropy-coded.
 
-    dense: a checkpoint of the dense network. source: of the photos, as `data.source`. processes:
-    that measure layers side by side.
+    dense: the trained network, a ResNet. source: of the photos, as `data.source`. processes: that
+    measure layers side by side.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = resnet18().to(device)
-    saved = torch.load(dense, map_location="cpu", weights_only=True)
-    network.load_state_dict(saved["network"])
+    network = dense.to(device)
     layers = {
         name: module.weight.detach().cpu()
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d)
     }
-    others = float_bytes(network) + network.fc.weight.numel() * LAST_BITS // 8
+    others = float_bytes(network) + network.get_parameter("fc.weight").numel() * LAST_BITS // 8
     found = allocate(
         layers,
         sensitivity_of(network, list(layers), _batches(source), nn.CrossEntropyLoss()),

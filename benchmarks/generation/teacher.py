@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.generation.forms import resnet18
 from benchmarks.generation.rows import COMMON, OPTIMIZERS
@@ -27,6 +27,13 @@ class Teacher:
     top1: float
     epochs: int
     sha256: str
+
+    def network(self) -> nn.Module:
+        """Return the network."""
+        network = resnet18()
+        saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        network.load_state_dict(saved["network"])
+        return network
 
 
 def teacher_in(folder: Path) -> Teacher | None:

@@ -27,6 +27,8 @@ from quantlab.generation.spec import MLGSpec
 from quantlab.numerics.budget import Costs, cheapest
 
 _RANGE = 5.0  # how many times a layer's share of the bytes it may take, or the part of it
+# More than this part of all bytes a layer takes only up to so many times its share.
+_LARGE, _TIMES = 0.25, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +92,7 @@ def allocate(
     if processes < 1:
         raise UsageError(f"processes: {processes} given, 1 or more allowed")
     share = max_bytes / sum(weight.numel() for weight in weights.values())
-    ranges = {
-        name: (share * weight.numel() / _RANGE, share * weight.numel() * _RANGE)
-        for name, weight in weights.items()
-    }
+    ranges = {name: _range(share * weight.numel(), max_bytes) for name, weight in weights.items()}
     options = options_of_layers(weights, ranges, like or MLGSpec(), progress, processes)
     least = sum(min(option.nbytes for option in own) for own in options.values())
     if max_bytes < least:
@@ -105,6 +104,12 @@ def allocate(
         max_bytes=max_bytes,
         loss=sum(float(costs[name].loss[index]) for name, index in chosen.items()),
     )
+
+
+def _range(own: float, max_bytes: int) -> tuple[float, float]:
+    """Return the least and most bytes of a layer. own: its share of all by its elements."""
+    most = min(own * _RANGE, max(own * _TIMES, max_bytes * _LARGE))
+    return own / _RANGE, most
 
 
 def _costs(options: list[Option], weight: Tensor, sensitivity: float) -> Costs:

@@ -1,10 +1,19 @@
 """Settings of allocated bases and bits."""
 
+from pathlib import Path
+
+import pytest
+import torch
 import yaml
 
-from benchmarks.generation.allocated import settings_of
+from benchmarks.generation.allocated import allocated_settings, settings_of
+from benchmarks.generation.packed import packed
+from benchmarks.generation.rows import plan
+from benchmarks.generation.trained import train, trained_network
+from problems.CIFAR10.ResNet.network import ResNet
 from quantlab.generation.allocation import Allocation, Dense, Option
 from quantlab.generation.spec import MLGSpec
+from tests.lab import Lab
 
 
 def test_settings_say_what_was_allocated() -> None:
@@ -25,3 +34,26 @@ def test_settings_say_what_was_allocated() -> None:
         for rule in yaml.safe_load(found["quantize.rules"])
     }
     assert quantized == {"last": 8, "conv1": 6}
+
+
+@pytest.mark.long
+def test_a_network_is_allocated_trained_and_packed(lab: Lab, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    dense, budget = ResNet(8, width=4, fc_bias=False), 1_600
+    torch.save({"network": dense.state_dict()}, tmp_path / "dense.pt")
+    found = allocated_settings(dense, budget, source="synthetic", processes=2)
+    row = plan("mlg-allocated")
+    settings = {
+        **row.settings,
+        **found,
+        "experiment.epochs": "1",
+        "network.params": "{depth: 8, width: 4, fc_bias: false}",
+        "teacher.checkpoint": str(tmp_path / "dense.pt"),
+        "data.source": "synthetic",
+        "data.limit": "64",
+        "data.limit_test": "16",
+    }
+    run = train(row.config, settings, is_quick=True)
+    network = trained_network(run, row.config, settings)
+    num_bytes, _ = packed(network, tmp_path / "network.mlgpack", source="synthetic", limit=8)
+    assert num_bytes <= budget + 3_000, "the header is beside the budget"
