@@ -47,9 +47,7 @@ def _exactness() -> dict[str, Job]:
         )
         found[f"mismatches-legacy-{name}"] = lambda w, n=name: legacy(n, 20, w)
     for name in SMALL:
-        found[f"mismatches-audit-{name}"] = lambda w, n=name: mismatches.audited(
-            n, _NUM_AUDITED, w.connection, MODERN, w
-        )
+        found[f"mismatches-audit-{name}"] = lambda w, n=name: mismatches.audited(n, _NUM_AUDITED, w)
     for name in ("LeNet-binary", "BinaryCNN", "ResNet-18-binary"):
         found[f"top1-{name}"] = lambda w, n=name: accuracy.top1(n, 10_000, w)
     return found

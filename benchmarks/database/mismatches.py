@@ -16,9 +16,13 @@ from quantlab.deploy.clickhouse.engines import Connection
 from quantlab.deploy.clickhouse.relational.audit import audit
 from quantlab.deploy.clickhouse.relational.emit import RELATIONAL
 from quantlab.deploy.clickhouse.relational.engine import RelationalEngine, rows_of_tensor
-from quantlab.deploy.clickhouse.sql.dialect import Dialect
+from quantlab.deploy.clickhouse.relational.stored import stored_constants
+from quantlab.deploy.clickhouse.sql.dialect import MODERN, Dialect
+from quantlab.deploy.clickhouse.sql.nodes import Table
 from quantlab.deploy.clickhouse.sql.render import render
 from quantlab.deploy.clickhouse.store import Store
+from quantlab.deploy.clickhouse.store.layers import layer_of
+from quantlab.deploy.clickhouse.store.tables import DATABASE
 from quantlab.integer.fast import FastEngine
 from quantlab.integer.interpreter import execute
 from quantlab.integer.program import Program
@@ -74,30 +78,30 @@ def relational(
     yield tensor_row(side, name, engine, count, workplace)
 
 
-def audited(
-    name: str, num_elements: int, connection: Connection, dialect: Dialect, workplace: Workplace
-) -> Iterator[Row]:
-    """Yield the row of elements that one query each recomputes from the tensors before them."""
-    program = workplace.program(name)
+def audited(name: str, num_elements: int, workplace: Workplace) -> Iterator[Row]:
+    """Yield the row of elements that one query each recomputes from the tensors before them and the
+    parameters in the store."""
+    program, connection = workplace.program(name), workplace.connection
+    workplace.model(name)
+    keys = {operation.output: layer_of(operation).key for operation in program.operations}
+    constants = stored_constants(keys, DATABASE)
     (input_name,) = program.inputs
     given = {input_name: workplace.images(name, 1).pixels}
     tensors = {**given, **dict(execute(program, given))}
-    engine = RelationalEngine(program, connection, dialect)
+    tables = {tensor: Table(f"tensor_{place}") for place, tensor in enumerate(program.types)}
     random = np.random.default_rng(0)
     num_wrong = 0
     for number in range(num_elements):
         operation = program.operations[number * len(program.operations) // num_elements]
         values = tensors[operation.output].reshape(-1)
         element = int(random.integers(len(values)))
-        sources = {source: engine.tables[source] for source in (input_name, *operation.inputs)}
+        sources = {source: tables[source] for source in (input_name, *operation.inputs)}
         for source, table in sources.items():
             _insert(connection, table.name, tensors[source])
-        query = render(
-            audit(
-                program, operation.output, element, 0, sources=sources, constants=engine.constants
-            ),
-            dialect,
+        statement = audit(
+            program, operation.output, element, 0, sources=sources, constants=constants
         )
+        query = render(statement, MODERN)
         (value,) = connection.execute(query.text, query.parameters)["value"]
         num_wrong += int(value) != int(values[element])
     yield workplace.row(
