@@ -25,6 +25,7 @@ from quantlab.deploy.clickhouse.sql.nodes import (
 )
 from quantlab.deploy.clickhouse.sql.render import render
 from quantlab.errors import VerificationError
+from quantlab.integer.interpreter import check_inputs
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import TensorType
 
@@ -62,7 +63,11 @@ class RelationalEngine:
             connection.insert(relations[name].name, rows)
 
     def execute(self, inputs: Mapping[str, Integers]) -> Iterator[tuple[str, Integers]]:
-        """Yield the name and value of every tensor that an operation makes."""
+        """Yield the name and value of every tensor that an operation makes.
+
+        Raises UsageError for inputs of another type or shape, and in the engine's words.
+        """
+        check_inputs(self._program, inputs)
         count = len(next(iter(inputs.values())))
         for name, given in inputs.items():
             self._create(self.tables[name], self._lowering.tensor)

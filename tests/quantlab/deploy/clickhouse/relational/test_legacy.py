@@ -18,6 +18,7 @@ from tests.quantlab.deploy.clickhouse.relational.tiny import (
     ternary_program,
     whole_program,
 )
+from tests.quantlab.integer.programs import Author, inputs
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,12 @@ def test_an_audit_from_the_image(server: Connection) -> None:
     statement = audit(program, "scores", 3, 1, sources=sources, constants=engine.constants)
     query = render(statement, LEGACY)
     assert server.execute(query.text, query.parameters)["value"].tolist() == [int(scores[1, 3])]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+def test_random_programs(seed: int, server: Connection) -> None:
+    program = Author(seed).program(8)
+    engine = RelationalEngine(program, server, LEGACY)
+    (found,) = compare(program, {"clickhouse-legacy": engine}, [inputs(program, 2, seed)])
+    found.check()

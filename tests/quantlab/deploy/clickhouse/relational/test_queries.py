@@ -145,6 +145,20 @@ def test_no_samples_are_no_rows(chdb: Connection) -> None:
     check(whole_program(), chdb, images(whole_program(), 0))
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"x": np.zeros((2, 2, 6, 5), np.int64)}, r"input 'x': int64\[2, 2, 6, 5\] given, u8 of"),
+        ({"x": np.zeros((2, 6, 5), np.uint8)}, r"input 'x': uint8\[2, 6, 5\] given"),
+        ({"y": np.zeros((2, 2, 6, 5), np.uint8)}, r"inputs: \['y'\] given, \['x'\] allowed"),
+    ],
+)
+def test_other_inputs_are_refused(given: dict[str, Any], words: str, chdb: Connection) -> None:
+    engine = RelationalEngine(whole_program(), chdb, MODERN)
+    with pytest.raises(UsageError, match=words):
+        list(engine.execute(given))
+
+
 def test_names_of_tensors_are_names(chdb: Connection) -> None:
     names = {"x": "x`; DROP TABLE words; --", "y": "'{layer:String}'\\", "z": "%(layer)s \n"}
     program = Program(
