@@ -12,28 +12,13 @@ from quantlab.deploy.clickhouse.store import Store
 from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.file import to_bytes
 from quantlab.integer.interpreter import run
-from quantlab.integer.operations import Linear, Reshape
+from quantlab.integer.operations import Reshape
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
+from tests.quantlab.deploy.clickhouse.store.toys import scored
 from tests.quantlab.integer.programs import Author, inputs
 
 TABLES = ("models", "model_layers", "layers", "planes", "numbers", "modules", "releases")
-
-
-def scored(seed: int, num_classes: int = 3) -> Program:
-    """Return a program from 8 pixels to the scores of classes; all begin with the same layer."""
-    random = np.random.default_rng(seed)
-    weight = np.where(random.integers(0, 2, (num_classes, 8)), 1, -1)
-    return Program(
-        inputs={"x": TensorType((2, 4), U8)},
-        operations=(
-            Reshape(inputs=("x",), output="flat", shape=(8,)),
-            Linear(
-                inputs=("flat",), output="y", weight=weight, weight_bits=1, bias=[0] * num_classes
-            ),
-        ),
-        outputs=("y",),
-    )
 
 
 NET = hashlib.sha256(to_bytes(scored(1))).hexdigest()
