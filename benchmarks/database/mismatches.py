@@ -4,7 +4,7 @@ The value is the number of mismatches; the ratio is 1 where there is none, else 
 numbers of threads, sizes of blocks and orders of rows compare the scores alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from quantlab.deploy.clickhouse.sql.dialect import MODERN, Dialect
 from quantlab.deploy.clickhouse.sql.nodes import Table
 from quantlab.deploy.clickhouse.sql.render import render
 from quantlab.deploy.clickhouse.store import Store
+from quantlab.deploy.clickhouse.store.engine import ModuleEngine
 from quantlab.deploy.clickhouse.store.layers import layer_of
 from quantlab.deploy.clickhouse.store.tables import DATABASE
 from quantlab.integer.fast import FastEngine
@@ -35,38 +36,15 @@ BLOCKS = {1: 1_000, 7: 1_000, 333: 1_000, 65_409: 65_500}
 _BATCH_BYTES = 64 << 20  # of the tensors of a batch
 
 
-class WasmEngine:
-    """The module of a network that is loaded, for `compare`."""
-
-    def __init__(self, workplace: Workplace, name: str) -> None:
-        self._connection = workplace.connection
-        self._model = workplace.model(name)
-        self._interface = Store(workplace.connection).interface(self._model)
-
-    def execute(self, inputs: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield every tensor, each from a query of its own."""
-        (images,) = inputs.values()
-        connection, size = self._connection, self._interface.row_bytes
-        connection.execute("DROP TABLE IF EXISTS given")
-        connection.execute(
-            f"CREATE TABLE given (id UInt32, image FixedString({size})) ENGINE = Memory"
-        )
-        rows = [image.tobytes() for image in images]
-        connection.insert("given", {"id": np.arange(len(rows), dtype=np.uint32), "image": rows})
-        limit = f"max_block_size = {self._interface.rows_per_call}"
-        for name, tensor in self._interface.tensors.items():
-            found = connection.execute(
-                f"SELECT {self._model}_tensor(image, toUInt16({tensor.number})) AS bytes "
-                f"FROM given ORDER BY id SETTINGS {limit}"
-            )
-            values = np.frombuffer(b"".join(found["bytes"]), tensor.dtype)
-            yield name, values.reshape(len(rows), *tensor.shape)
-
-
 def wasm(name: str, count: int, workplace: Workplace) -> Iterator[Row]:
     """Yield the row of a network's module on so many images."""
-    engine = WasmEngine(workplace, name)
-    yield tensor_row("wasm", name, engine, count, workplace)
+    yield tensor_row("wasm", name, module_engine(name, workplace), count, workplace)
+
+
+def module_engine(name: str, workplace: Workplace) -> ModuleEngine:
+    """Return the module of a network, which is loaded, as an engine."""
+    model = workplace.model(name)
+    return ModuleEngine(workplace.connection, model, Store(workplace.connection).interface(model))
 
 
 def relational(
