@@ -36,16 +36,26 @@ def test_settings_say_what_was_allocated() -> None:
     assert quantized == {"last": 8, "conv1": 6}
 
 
+RATED = {"training.loss.class": "RatedCrossEntropy", "training.loss.params": "{target_bytes: 900}"}
+
+
 @pytest.mark.long
-def test_a_network_is_allocated_trained_and_packed(lab: Lab, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "loss"), [("mlg-allocated", {}), ("mlg-allocated-rate", RATED)])
+def test_a_network_is_allocated_trained_and_packed(
+    lab: Lab, tmp_path: Path, name: str, loss: dict[str, str]
+) -> None:
     torch.manual_seed(0)
     dense, budget = ResNet(8, width=4, fc_bias=False), 1_600
     torch.save({"network": dense.state_dict()}, tmp_path / "dense.pt")
-    found = allocated_settings(dense, budget, source="synthetic", processes=2)
-    row = plan("mlg-allocated")
+    row = plan(name)
+    assert row.allocated is not None
+    found = allocated_settings(
+        dense, budget, quantizer=row.allocated, source="synthetic", processes=2
+    )
     settings = {
         **row.settings,
         **found,
+        **loss,
         "experiment.epochs": "1",
         "network.params": "{depth: 8, width: 4, fc_bias: false}",
         "teacher.checkpoint": str(tmp_path / "dense.pt"),
