@@ -27,7 +27,7 @@ def test_elements_of_a_stored_model(tmp_path: Path) -> None:
         rows = [image.tobytes() for image in samples["x"]]
         connection.insert("photos", {"id": np.array([7, 5, 9], np.uint32), "image": rows})
         program = store.program("net")
-        for tensor, element in (("sums", 11), ("scores", 2)):
+        for tensor, element in (("bits", 2), ("sums", 11)):
             query = audited(program, tensor, element, 5, images="photos")
             found = connection.execute(query.text, query.parameters)
             assert {name: values.tolist() for name, values in found.items()} == {
@@ -35,7 +35,7 @@ def test_elements_of_a_stored_model(tmp_path: Path) -> None:
                 "element": [element],
                 "value": [int(tensors[tensor][1].reshape(-1)[element])],
             }
-        query = audited(program, "scores", 2, 6, images="photos")
+        query = audited(program, "bits", 2, 6, images="photos")
         assert len(connection.execute(query.text, query.parameters).get("value", [])) == 0
 
 

@@ -23,7 +23,9 @@ def chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
         yield connection
 
 
-@pytest.mark.parametrize("program", [binary_program(), whole_program()])
+@pytest.mark.parametrize(
+    "program", [pytest.param(binary_program(), marks=pytest.mark.long), whole_program()]
+)
 def test_every_tensor_is_the_interpreters(program: Program, chdb: Connection) -> None:
     engine = RelationalEngine(program, chdb, MODERN, DL2SQL)
     (found,) = compare(program, {"dl2sql": engine}, [images(program, 2)])

@@ -37,7 +37,7 @@ def chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
         yield connection
 
 
-@pytest.mark.parametrize("program_of", [binary_program, ternary_program, whole_program])
+@pytest.mark.parametrize("program_of", [ternary_program, whole_program])
 def test_elements_from_stored_parameters(
     program_of: Callable[[], Program], chdb: Connection
 ) -> None:
