@@ -10,10 +10,10 @@ from tests.backend_cpp.test_units import FLAGS, INCLUDES, SOURCES, compiles_for_
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
 OPTIONS = ["-std=c++17", "-O1", "-fopenmp", "-ffp-contract=off", "-DQUANTLAB_X86=1", "-w"]
-# Of each program: the kernel's folder, and the files of src that it needs too.
+# Of each program: the kernels' folders, and the files of src that it needs too.
 PROGRAMS = {
-    "random_tables": ("factored", ("layer_table", "factored_plan", "isa")),
-    "random_stages": ("convolve_stages", ("isa",)),
+    "random_tables": (("factored", "factored_bf16"), ("layer_table", "factored_plan", "isa")),
+    "random_stages": (("convolve_stages",), ("isa",)),
 }
 
 
@@ -21,18 +21,18 @@ PROGRAMS = {
 @compiles_for_x86
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_there_is_nothing_to_hide(name: str, tmp_path: Path) -> None:
-    kernel, others = PROGRAMS[name]
-    folder = SOURCES / kernel
+    kernels, others = PROGRAMS[name]
+    folders = [SOURCES / kernel for kernel in kernels]
     files = [
         Path(__file__).parent / f"{name}.cpp",
         *(SOURCES / f"{other}.cpp" for other in others),
-        *sorted(folder.glob("*.cpp")),
+        *(file for folder in folders for file in sorted(folder.glob("*.cpp"))),
     ]
     includes = [f"-I{path}" for path in INCLUDES]
     objects = []
     for file in files:
-        objects.append(tmp_path / f"{file.stem}.o")
-        flags = FLAGS.get(file.stem, []) if file.parent == folder else []
+        objects.append(tmp_path / f"{file.parent.name}_{file.stem}.o")
+        flags = FLAGS.get(file.stem, []) if file.parent in folders else []
         command = ["g++", *OPTIONS, *SANITIZERS, *flags, *includes, "-c", file, "-o", objects[-1]]
         subprocess.run(command, check=True)
     program = tmp_path / name
