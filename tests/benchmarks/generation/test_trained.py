@@ -46,6 +46,7 @@ def hash_of(run: Run) -> str:
     return str(run.record["weights_sha256"])
 
 
+@pytest.mark.long
 def test_an_interrupted_row_goes_on_within_its_run(lab: Lab) -> None:
     logs = lab.problems / "CIFAR10" / "logs"
     thread = ended_once_there(logs / "exp000" / "fold0" / "saves" / "last.ckpt")
