@@ -210,18 +210,15 @@ class _Blocks:
         self, sums: "_Sums", x: I32, start: int, weights: I32, first: int, words: int
     ) -> None:
         """Write products one after the other. start: of inputs, first: of weights, in bytes."""
-        body, size = self._body, self._plan.word_bytes
+        size = self._plan.word_bytes
         for chunk in range(0, words, self._plan.lanes):
             count = min(self._plan.lanes, words - chunk)
-            inputs = [
-                body.new(load(V128, "v128.load", x, start + size * chunk + position * self._across))
-                for position in range(sums.num_positions)
-            ]
+            inputs = self._inputs(sums.num_positions, x, start + size * chunk, size * count)
             at_once = self._plan.words_at_once
             for word in range(0, count, at_once):
                 together = range(word, min(word + at_once, count))
                 sums.begin()
-                splats = [[self._splat(one, each) for each in together] for one in inputs]
+                splats = [[self._splat(*one, each) for each in together] for one in inputs]
                 for number in range(self._num_vectors):
                     vectors = [
                         self._weight(weights, first, (chunk + each, number, sign))
@@ -231,10 +228,24 @@ class _Blocks:
                     for position, splat in enumerate(splats):
                         sums.add(position, number, vectors, splat)
 
-    def _splat(self, inputs: V128, word: int) -> V128:
-        """Return a word of 128 bits in all lanes."""
+    def _inputs(
+        self, num_positions: int, x: I32, start: int, num_bytes: int
+    ) -> list[tuple[V128, int]]:
+        """Return a vector for each position, and where in it the position's bytes begin: the same
+        one for all where they lie so near."""
+        body = self._body
+        if (num_positions - 1) * self._across + num_bytes <= 16:
+            shared = body.new(load(V128, "v128.load", x, start))
+            return [(shared, position * self._across) for position in range(num_positions)]
+        return [
+            (body.new(load(V128, "v128.load", x, start + position * self._across)), 0)
+            for position in range(num_positions)
+        ]
+
+    def _splat(self, inputs: V128, first: int, word: int) -> V128:
+        """Return a word of 128 bits in all lanes. first: the byte at which words begin."""
         size = self._plan.word_bytes
-        places = [size * word + byte for byte in range(size)] * self._plan.lanes
+        places = [first + size * word + byte for byte in range(size)] * self._plan.lanes
         return self._body.new(shuffled(inputs, inputs, places))
 
     def _weight(self, weights: I32, first: int, which: tuple[int, int, int]) -> V128:

@@ -1,6 +1,8 @@
 """The sum of all inputs of each window, which all outputs share: of each pixel first, then of the
 pixels of a window."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from quantlab.deploy.clickhouse.wasm.body import Body
@@ -95,25 +97,44 @@ def _add(body: Body, plan: Plan, total: V128, values: V128) -> None:
     body.set(total, vector("i32x4.add", total, fours))
 
 
-def _taps(plan: Plan) -> list[int]:
-    """Return where each pixel of a window lies among the sums, in bytes."""
-    geometry = plan.geometry
-    (height, width), (down, across) = geometry.kernel, geometry.dilation
-    pixels = np.arange(height)[:, None] * down * geometry.padded_width + np.arange(width) * across
-    return [4 * int(pixel) for pixel in pixels.reshape(-1)]
+def _taps(plan: Plan, height: int, width: int) -> list[int]:
+    """Return where each pixel of a window of this size lies among the sums, in bytes."""
+    down, across = plan.geometry.dilation
+    pixels = np.arange(height)[:, None] * down * plan.geometry.padded_width
+    return [4 * int(pixel) for pixel in (pixels + np.arange(width) * across).reshape(-1)]
 
 
 def _write_windows(body: Body, plan: Plan, pixels: int, to: int) -> None:
     """Four positions at a time; the last ones of a row reach into the next, which comes later."""
     geometry = plan.geometry
-    down = 4 * geometry.stride[0] * geometry.padded_width
-    sizes = [geometry.rows, -(-geometry.columns // 4)]
-    with walk(body, sizes, [down, 16], [4 * geometry.columns, 16]) as (x_at, y_at):
-        taps = [load(V128, "v128.load", x_at, pixels + tap) for tap in _taps(plan)]
-        total = taps[0]
-        for tap in taps[1:]:
-            total = vector("i32x4.add", total, tap)
+    height, width = geometry.kernel
+    line = 4 * geometry.padded_width
+    vectors = -(-geometry.columns // 4)
+    if _has_room_for_rows(plan):
+        with walk(body, [geometry.padded_height, vectors], [line, 16]) as (at,):
+            total = _total(at, [pixels + tap for tap in _taps(plan, 1, width)])
+            body.store("v128.store", at, total, pixels)
+        width = 1
+    steps = [geometry.stride[0] * line, 16], [4 * geometry.columns, 16]
+    with walk(body, [geometry.rows, vectors], *steps) as (x_at, y_at):
+        total = _total(x_at, [pixels + tap for tap in _taps(plan, height, width)])
         body.store("v128.store", y_at, vector("i32x4.mul", total, splat(plan.shared, 32)), to)
+
+
+def _has_room_for_rows(plan: Plan) -> bool:
+    """Return whether sums of a window's rows come first, which needs fewer additions, and can lie
+    over those of pixels: the last vector of a row may not reach into the next one."""
+    (height, width), columns = plan.geometry.kernel, plan.geometry.columns
+    is_within = -(-columns // 4) * 4 <= plan.geometry.padded_width
+    return height * width > height + width and is_within
+
+
+def _total(at: I32, offsets: Sequence[int]) -> V128:
+    """Return the sum of vectors at an address + offsets."""
+    total = load(V128, "v128.load", at, offsets[0])
+    for offset in offsets[1:]:
+        total = vector("i32x4.add", total, load(V128, "v128.load", at, offset))
+    return total
 
 
 def _write_each_window(body: Body, plan: Plan, pixels: int, to: int) -> None:
@@ -122,6 +143,6 @@ def _write_each_window(body: Body, plan: Plan, pixels: int, to: int) -> None:
     steps = [down, 4 * geometry.stride[1]], [4 * geometry.columns, 4]
     with walk(body, [geometry.rows, geometry.columns], *steps) as (x_at, y_at):
         total = I32.of(0)
-        for tap in _taps(plan):
+        for tap in _taps(plan, *geometry.kernel):
             total = total + load(I32, "i32.load", x_at, pixels + tap)
         body.store("i32.store", y_at, total * plan.shared, to)
