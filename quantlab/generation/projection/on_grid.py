@@ -17,8 +17,8 @@ _INSIDE = 0.98
 
 @dataclass(frozen=True, kw_only=True)
 class OnGrid:
-    """codes: int32, of factors that are not rounded float64; latent: float32, of these float64; B as
-    `[R, L, S]`; scales: one of each factor, float64.
+    """codes: int32, of factors that are not rounded float64; latent: float32, of these float64; B
+    as `[R, L, S]`; scales: one of each factor, float64.
 
     latent lies in the cell of its code, half a step about the level, so that it is rounded to it.
     """
