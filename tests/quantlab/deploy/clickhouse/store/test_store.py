@@ -127,7 +127,7 @@ def test_equal_layers_are_stored_once(store: Store, connection: Connection) -> N
     assert in_database(connection, "b_scores") == scores(scored(1))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2))])
 def test_a_program_is_read_back_as_it_was(store: Store, connection: Connection, seed: int) -> None:
     program = Author(seed).program(8)
     store.load("random", program)
@@ -260,9 +260,17 @@ def test_what_is_derived_is_made_anew(net: Store, connection: Connection, damage
     ("damage", "said"),
     [
         ("ALTER TABLE quantlab.planes UPDATE words = [7] WHERE neuron = 1", "its rows have"),
-        ("DELETE FROM quantlab.planes WHERE neuron = 1", "2 rows of 'weight', 3 expected"),
+        pytest.param(
+            "DELETE FROM quantlab.planes WHERE neuron = 1",
+            "2 rows of 'weight', 3 expected",
+            marks=pytest.mark.long,
+        ),
         ("DELETE FROM quantlab.layers WHERE operation LIKE '%Linear%'", "is missing"),
-        ("ALTER TABLE quantlab.models UPDATE header = '{' WHERE 1", "no program can be made"),
+        pytest.param(
+            "ALTER TABLE quantlab.models UPDATE header = '{' WHERE 1",
+            "no program can be made",
+            marks=pytest.mark.long,
+        ),
         (
             "ALTER TABLE quantlab.models UPDATE header = replaceAll(header, 'u8', 's8') WHERE 1",
             "not the program that was loaded",
