@@ -1,6 +1,7 @@
 """A program as a module of WebAssembly."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 
@@ -20,7 +21,7 @@ from quantlab.deploy.clickhouse.wasm.places import (
     outputs_of,
     placed,
 )
-from quantlab.deploy.clickhouse.wasm.plan import Plan, plans_of
+from quantlab.deploy.clickhouse.wasm.plan import Plan, plans_of, skipped
 from quantlab.deploy.clickhouse.wasm.rows import Result, classify, put, run, take
 from quantlab.deploy.clickhouse.wasm.scratch import scratch_bytes
 from quantlab.deploy.clickhouse.wasm.writer import Writer
@@ -105,7 +106,8 @@ def _tensor(program: Program, name: str, number: int) -> Tensor:
 
 def _writer(program: Program, plans: Mapping[str, Plan], groups: Sequence[Group]) -> Writer:
     """Return a writer with a place for every tensor."""
-    lifetimes, scratch = dict(lifetimes_of(program, groups)), {}
+    sources = {name: plan.source for name, plan in plans.items()}
+    lifetimes, scratch = dict(lifetimes_of(program, groups, sources)), {}
     for step, group in enumerate(groups):
         name = f"{group.operation.output}.scratch"
         size = scratch_bytes(group.operation, program, plans)
@@ -127,7 +129,11 @@ def _writer(program: Program, plans: Mapping[str, Plan], groups: Sequence[Group]
 def _step(writer: Writer, group: Group) -> Function:
     """Return the function that does the operations of a group, of the number that is asked for."""
     body = Body([I32])
-    emit(group.operation, writer.writing(body, group))
+    name = group.operation.output
+    is_asked = body.parameter(I32, 0).equals(writer.number(name))
+    is_skipped = name in skipped(writer.program, writer.plans)
+    with body.when(is_asked) if is_skipped else nullcontext():
+        emit(group.operation, writer.writing(body, group))
     return Function(body=body, num_parameters=1)
 
 

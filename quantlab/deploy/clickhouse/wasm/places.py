@@ -67,12 +67,19 @@ def c_strides(shape: Sequence[int], element_bytes: int) -> tuple[int, ...]:
     return tuple(steps)[-2::-1]
 
 
-def lifetimes_of(program: Program, groups: Sequence[Group]) -> Mapping[str, Lifetime]:
-    """Return the lifetime of every tensor; steps are groups of operations, counted from 0."""
+def lifetimes_of(
+    program: Program, groups: Sequence[Group], sources: Mapping[str, str]
+) -> Mapping[str, Lifetime]:
+    """Return the lifetime of every tensor; steps are groups of operations, counted from 0.
+
+    sources: tensors that layers read beside their inputs, by their outputs.
+    """
     made, last = dict.fromkeys(program.inputs, -1), dict[str, int]()
     for step, group in enumerate(groups):
         made |= {one.output: step for one in outputs_of(group)}
         last |= dict.fromkeys(group.inputs, step)
+        if group.operation.output in sources:
+            last[sources[group.operation.output]] = step
     last |= dict.fromkeys(program.outputs, len(groups))
     return {
         name: Lifetime(

@@ -31,7 +31,7 @@ from quantlab.integer.bounds import Bound
 from quantlab.integer.layout.choice import are_ternary, padded_levels
 from quantlab.integer.layout.levels import Levels, levels_of
 from quantlab.integer.layout.planes import planes_of
-from quantlab.integer.operations import Convolution, Linear
+from quantlab.integer.operations import Convolution, Linear, Reshape
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import S8, S16, U8, TensorType
 
@@ -42,18 +42,19 @@ _MOST = 127  # that 7 bits hold
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """See the module. weight: b, `[O, runs, elements of a run]`. bias: int32 `[O]`, with all that
-    is constant. shared: what a counts in the second sum; 0: there is none. low: what is taken from
-    inputs, of bits: the bit that is a. are_inputs_small: of bytes, whether a is what has 7 bits.
-    is_narrow: of bytes, whether sums are 16 bits. words_at_once: of bytes, whose products 16 bits
-    can add up."""
+    """See the module. source: the tensor that is read: of a linear layer over a flat image the
+    image. weight: b, `[O, runs, elements of a run]`. bias: int32 `[O]`, with all that is constant.
+    shared: what a counts in the second sum; 0: there is none. low: what is taken from inputs, of
+    bits: the bit that is a. are_inputs_small: of bytes, whether a is what has 7 bits. is_narrow: of
+    bytes, whether sums are 16 bits. words_at_once: of bytes, whose products 16 bits can add up."""
 
     form: Form
-    are_inputs_small: bool = False
+    source: str
     geometry: Geometry
     weight: NDArray[np.int16]
     bias: NDArray[np.int32]
     padding_codes: NDArray[np.int64]
+    are_inputs_small: bool = False
     factor: int = 1
     shared: int = 0
     low: int = 0
@@ -108,23 +109,48 @@ class Plan:
 def plans_of(program: Program) -> Mapping[str, Plan]:
     """Return the plans of the layers that have one, by their outputs."""
     levels = levels_of(program)
+    flattened = {o.output: o.inputs[0] for o in program.operations if isinstance(o, Reshape)}
     found = {}
     for layer in program.operations:
-        if isinstance(layer, Convolution | Linear):
-            (name,) = layer.inputs
-            bound = program.bounds[layer.output]
-            plan = plan_of(layer, program.types[name], levels[name], bound)
-            if plan is not None:
-                found[layer.output] = plan
+        if not isinstance(layer, Convolution | Linear):
+            continue
+        (name,) = layer.inputs
+        given, bound = program.types[name], program.bounds[layer.output]
+        plan = None
+        if isinstance(layer, Linear) and len(given.shape) == 1 and name in flattened:
+            image = flattened[name]
+            placed = _over_image(layer, program.types[image])
+            plan = placed and plan_of(placed, given, levels[name], bound, image)
+        plan = plan or plan_of(layer, given, levels[name], bound, name)
+        if plan is not None:
+            found[layer.output] = plan
     return found
 
 
+def _over_image(layer: Linear, image: TensorType) -> Linear | None:
+    """Return a layer over a flat image with its weights as the image lies, channels last."""
+    if len(image.shape) != 3:
+        return None
+    order = np.arange(layer.weight.shape[1]).reshape(image.shape).transpose(1, 2, 0)
+    return replace(layer, weight=layer.weight[:, order.reshape(-1)])
+
+
+def skipped(program: Program, plans: Mapping[str, Plan]) -> set[str]:
+    """Return the tensors that nothing reads, as layers read what they are made of."""
+    read = set(program.outputs)
+    for operation in program.operations:
+        plan = plans.get(operation.output)
+        read.update(operation.inputs if plan is None else [plan.source])
+    passed = {name for operation in program.operations for name in operation.inputs}
+    return passed - read - set(program.inputs)
+
+
 def plan_of(
-    layer: Convolution | Linear, given: TensorType, levels: Levels, bound: Bound
+    layer: Convolution | Linear, given: TensorType, levels: Levels, bound: Bound, source: str
 ) -> Plan | None:
     """Return how a layer is computed; None for one that has no geometry.
 
-    levels: of its input. bound: of its sums.
+    levels: of its input. bound: of its sums. source: the tensor that it reads.
     """
     geometry = geometry_of(layer, given)
     if geometry is None:
@@ -137,7 +163,7 @@ def plan_of(
     codes = np.zeros(geometry.channels, np.int64)
     if isinstance(layer, Convolution) and geometry.is_padded:
         codes = layer.padding_codes.astype(np.int64)
-    parts = layer, geometry, weight, codes, levels, given
+    parts = layer, source, geometry, weight, codes, levels, given
     plan = _bits(*parts) or _numbers(*parts)
     is_narrow = plan.form == "bytes" and S16.holds(bound.lowest, bound.highest)
     words_at_once = 1
@@ -150,6 +176,7 @@ def plan_of(
 
 def _bits(
     layer: Convolution | Linear,
+    source: str,
     geometry: Geometry,
     weight: NDArray[np.int16],
     codes: NDArray[np.int64],
@@ -165,6 +192,7 @@ def _bits(
     (coefficient,) = planes.coefficients
     plan = Plan(
         form="signs",
+        source=source,
         geometry=geometry,
         weight=weight,
         bias=_bias(layer, weight, planes.offset),
@@ -181,6 +209,7 @@ def _bits(
 
 def _numbers(
     layer: Convolution | Linear,
+    source: str,
     geometry: Geometry,
     weight: NDArray[np.int16],
     codes: NDArray[np.int64],
@@ -194,6 +223,7 @@ def _numbers(
         return Plan(
             form="bytes",
             are_inputs_small=True,
+            source=source,
             geometry=geometry,
             weight=weight,
             bias=_bias(layer, weight, low),
@@ -205,6 +235,7 @@ def _numbers(
         zero = 128 if given.kind == U8 else 0
         return Plan(
             form="bytes",
+            source=source,
             geometry=geometry,
             weight=weight - least,
             bias=_bias(layer, weight, zero),
@@ -214,6 +245,7 @@ def _numbers(
         )
     return Plan(
         form="shorts",
+        source=source,
         geometry=geometry,
         weight=weight,
         bias=_bias(layer, weight, 0),

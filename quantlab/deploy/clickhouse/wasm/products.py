@@ -26,7 +26,7 @@ def product(operation: Convolution | Linear, writer: Writer) -> None:
 
 
 def _planned(plan: Plan, operation: Convolution | Linear, writer: Writer) -> None:
-    (given,), output = writer.inputs(operation), writer.output(operation)
+    given, output = writer.places[plan.source], writer.output(operation)
     scratch = writer.scratch[operation.output]
     x = lay_out(writer, plan, given, scratch)
     shared = None

@@ -46,7 +46,7 @@ def test_tensors_live_as_long_as_they_are_needed() -> None:
     """Those of a group are all there after its step."""
     program = program_of(replace(CASES["bits"], num_outputs=8), has_codes=True)
     groups = groups_of(program, plans_of(program))
-    found = lifetimes_of(program, groups)
+    found = lifetimes_of(program, groups, {})
     assert len(groups) == len(program.operations) - 1
     assert (found["x"].first, found["x"].last) == (-1, 0)
     assert (found["t"].first, found["t"].last) == (0, 1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from quantlab.deploy.clickhouse.wasm.plan import Plan, plans_of
+from quantlab.deploy.clickhouse.wasm.plan import Plan, plans_of, skipped
 from quantlab.integer.interpreter import execute
 from quantlab.integer.program import Program
 from tests.quantlab.deploy.clickhouse.wasm.layers import CASES, program_of
@@ -28,13 +28,22 @@ def test_words_are_added_up_in_16_bits_where_they_fit() -> None:
     }
 
 
+def test_linear_layers_read_images_before_they_are_flat() -> None:
+    program = program_of(CASES["linear bits"])
+    plans = plans_of(program)
+    assert [plan.source for plan in plans.values()] == ["t"]
+    assert skipped(program, plans) == {"flat"}
+    both = Program(inputs=program.inputs, operations=program.operations, outputs=("flat", "y"))
+    assert skipped(both, plans_of(both)) == set()
+
+
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.form])
 def test_formulas(name: str) -> None:
     program = program_of(CASES[name])
     (plan,) = plans_of(program).values()
     raw = np.random.default_rng(1).integers(0, 256, (2, *CASES[name].shape), dtype=np.uint8)
     values = {"x": raw, **dict(execute(program, {"x": raw}))}
-    given = values[program.operations[-1].inputs[0]].astype(np.int64)
+    given = values[plan.source].astype(np.int64)
     found = np.array([_sums(plan, one) for one in given])
     np.testing.assert_array_equal(found.reshape(values["y"].shape), values["y"])
 
