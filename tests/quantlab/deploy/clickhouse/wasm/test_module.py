@@ -147,6 +147,20 @@ def test_a_number_of_no_tensor_ends_the_query_alone(connection: Connection) -> N
     assert len(engine.rows(raw, 2)) == 2
 
 
+def test_rows_that_do_not_fit_end_the_query_alone(connection: Connection) -> None:
+    program = Program(inputs={"x": TensorType((3 << 20,), U8)}, operations=(), outputs=("x",))
+    raw = np.zeros((12, 3 << 20), np.uint8)  # 36 MiB, and as many of results
+    no_splitting = "max_threads = 1, webassembly_udf_input_split_memory_ratio = 0"
+    engine = WasmEngine(connection, program, no_splitting)
+    with pytest.raises(UsageError) as error:
+        engine.rows(raw, 0)
+    assert "\n" not in str(error.value)
+    engine = WasmEngine(
+        connection, program, f"{no_splitting}, webassembly_udf_max_input_block_size = 8"
+    )
+    assert engine.rows(raw, 0) == [one.tobytes() for one in raw]
+
+
 def test_several_outputs_and_an_input_among_them(connection: Connection) -> None:
     program = program_of(CASES["narrow"])
     program = Program(
