@@ -15,6 +15,7 @@ _OF_STORE: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "load": (("model",), _OF_RUN),
     "list": ((), ("model",)),
     "rollback": (("model",), ("version",)),
+    "calibrate": (("model",), ()),
     "remove": (("model",), ("version",)),
 }
 

@@ -42,11 +42,13 @@ def _program(invocation: Invocation, files: Sequence[str]) -> Program:
 
 
 def _found(store: Store, action: str, invocation: Invocation) -> Sequence[Model]:
-    """List, roll back or remove; return the versions that it is about."""
+    """List, roll back, calibrate or remove; return the versions that it is about."""
     name, version = invocation.options.get("model"), _version(invocation)
     match action, name:
         case "rollback", str():
             return [store.rollback(name, version)]
+        case "calibrate", str():
+            return [store.calibrate(name)]
         case "remove", str():
             return store.remove(name, version)
         case _, str():
@@ -61,7 +63,8 @@ def _version(invocation: Invocation) -> int | None:
 
 def _table(found: Sequence[Model]) -> Table:
     table = Table(
-        Column("model", no_wrap=True), "version", "active", "layers", "bytes", "loaded", "program"
+        Column("model", no_wrap=True),
+        *("version", "active", "layers", "bytes", "loaded", "ms", "ms/image", "program"),
     )
     for model in found:
         table.add_row(
@@ -71,6 +74,8 @@ def _table(found: Sequence[Model]) -> Table:
             str(model.num_layers),
             f"{model.num_bytes:,}",
             model.created,
+            "" if model.fixed_ms is None else f"{model.fixed_ms:.2f}",
+            "" if model.image_ms is None else f"{model.image_ms:.4f}",
             model.program[:16],
         )
     return table

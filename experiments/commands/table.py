@@ -200,7 +200,7 @@ COMMANDS: Mapping[str, Command] = {
         module="store",
         check=checks.check_store,
         syntax=Syntax(
-            help="keep models in a database: load, list, rollback, remove",
+            help="keep models in a database: load, list, rollback, calibrate, remove",
             options={
                 **options.STORED_NETWORK,
                 **options.LOWERING,

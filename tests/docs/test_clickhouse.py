@@ -91,5 +91,5 @@ def test_the_commands_run(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
         code = main.main([*words, *extra])
         assert code == 0, (words, capsys.readouterr().err)
         done.append(words[0])
-    assert done.count("store") == 6
+    assert done.count("store") == 7
     assert "verify" in done

@@ -51,6 +51,11 @@ def test_models_of_runs_and_files(lab: Lab, capsys: pytest.CaptureFixture[str]) 
     assert [m["is_active"] for m in models(capsys, "list")] == [False, True]
     assert models(capsys, "rollback", "--model=toy") == [first]
     assert "store: " in said(capsys, "store", "list", "--model=toy")
+    assert first["image_ms"] is None
+    (measured,) = models(capsys, "calibrate", "--model=toy")
+    assert measured["fixed_ms"] > 0
+    assert measured["image_ms"] >= 0
+    assert models(capsys, "list")[0] == measured
     assert "version 1 is active" in said(
         capsys, "store", "remove", "--model=toy", "--version=1", code=2
     )
@@ -87,8 +92,11 @@ def test_predictions_in_a_database(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((), "store needs one of load, list, rollback, remove"),
-        (("lsit",), "store: 'lsit' given, load, list, rollback, remove allowed; did you mean"),
+        ((), "store needs one of load, list, rollback, calibrate, remove"),
+        (
+            ("lsit",),
+            "store: 'lsit' given, load, list, rollback, calibrate, remove allowed; did you mean",
+        ),
         (("load", *RUN), "store load needs --model=..."),
         (("load", "--model=toy"), "store load needs --problem=..., or a file that export wrote"),
         (("load", "a.sql", "b.sql", "--model=toy"), "'b.sql' given, one file allowed"),

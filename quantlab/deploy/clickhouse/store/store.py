@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from quantlab.deploy.clickhouse.engines import Connection
+from quantlab.deploy.clickhouse.store.calibration import measured_ms
 from quantlab.deploy.clickhouse.store.derived import (
     align,
     drop,
@@ -13,7 +14,7 @@ from quantlab.deploy.clickhouse.store.derived import (
     store_module,
     sweep,
 )
-from quantlab.deploy.clickhouse.store.described import layer_rows, model_row
+from quantlab.deploy.clickhouse.store.described import Rows, layer_rows, model_row
 from quantlab.deploy.clickhouse.store.header import program_of
 from quantlab.deploy.clickhouse.store.layers import layer_of, operation_of
 from quantlab.deploy.clickhouse.store.modules import Interface, compiled
@@ -36,6 +37,10 @@ _NUM_LAYERS = (
 _ACTIVE = f"SELECT name, argMax(version, number) AS v FROM {DATABASE}.releases GROUP BY name"
 _LAST = f"SELECT max(number) AS n FROM {DATABASE}.releases WHERE name = {{name:String}}"
 _LAST_VERSION = f"SELECT max(version) AS n FROM {DATABASE}.releases WHERE name = {{name:String}}"
+_CALIBRATIONS = (
+    "SELECT name, version, argMax(fixed_ms, time) AS fixed, argMax(image_ms, time) AS image "
+    f"FROM {DATABASE}.calibration WHERE plan = 'wasm' GROUP BY name, version"
+)
 _VERSION = "name = {name:String} AND version = {version:UInt32}"
 _HEADER = f"SELECT header FROM {DATABASE}.models WHERE {_VERSION} LIMIT 1"
 _LAYERS = (
@@ -48,7 +53,8 @@ _ORPHANS = f"layer NOT IN (SELECT layer FROM {DATABASE}.model_layers)"
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A version of a model. program: the SHA-256 of its program's file. is_active: whether the
-    model's functions run this version. num_bytes: of its constants, packed as in that file."""
+    model's functions run this version. num_bytes: of its constants, packed as in that file.
+    fixed_ms, image_ms: what a query takes, if it was measured."""
 
     name: str
     version: int
@@ -57,6 +63,8 @@ class Model:
     num_layers: int
     num_bytes: int
     created: str
+    fixed_ms: float | None = None
+    image_ms: float | None = None
 
 
 class Store:
@@ -82,6 +90,7 @@ class Store:
         """Return all versions of all models, by name, oldest first."""
         active: Mapping[str, int] = dict(rows(self._connection, _ACTIVE))
         layers = {(name, v): count for name, v, count in rows(self._connection, _NUM_LAYERS)}
+        took = {(name, v): ms for name, v, *ms in rows(self._connection, _CALIBRATIONS)}
         return [
             Model(
                 name=name,
@@ -91,6 +100,8 @@ class Store:
                 num_layers=layers.get((name, version), 0),
                 num_bytes=num_bytes,
                 created=created,
+                fixed_ms=took.get((name, version), (None, None))[0],
+                image_ms=took.get((name, version), (None, None))[1],
             )
             for name, version, program, num_bytes, created in rows(self._connection, _MODELS)
         ]
@@ -167,6 +178,21 @@ class Store:
             self._delete(table, _ORPHANS)
         sweep(self._connection)
         return chosen
+
+    def calibrate(self, name: str) -> Model:
+        """Measure what a query of a model's active version takes, and keep it. Raises UsageError
+        where there is none."""
+        model = self.model(name)
+        fixed_ms, image_ms = measured_ms(self._connection, name, self._interface(model))
+        row: Rows = {
+            "name": [name],
+            "version": [model.version],
+            "plan": ["wasm"],
+            "fixed_ms": [fixed_ms],
+            "image_ms": [image_ms],
+        }
+        self._connection.insert(f"{DATABASE}.calibration", row)
+        return self.model(name)
 
     def program(self, name: str, version: int | None = None) -> Program:
         """Return the program of a version, read from its parameters.

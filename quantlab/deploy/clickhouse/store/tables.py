@@ -95,7 +95,7 @@ TABLES: Mapping[str, StoredTable] = {
             "plan": "String",
             "fixed_ms": "Float64",
             "image_ms": "Float64",
-            "time": "DateTime('UTC') DEFAULT now()",
+            "time": "DateTime64(6, 'UTC') DEFAULT now64(6)",
         },
         sorted_by=("name", "version", "plan", "time"),
     ),
