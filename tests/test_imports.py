@@ -34,7 +34,18 @@ print(json.dumps(results))
 """
 
 COMPILERS = ("torch._dynamo", "torch._inductor", "sympy")
-HEAVY = (*COMPILERS, "torch", "onnx", "onnxruntime", "scipy", "torchvision", "tensorboard", "PIL")
+DATABASES = ("chdb", "clickhouse_driver", "pyarrow")
+HEAVY = (
+    *COMPILERS,
+    *DATABASES,
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "scipy",
+    "torchvision",
+    "tensorboard",
+    "PIL",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ HEAVY = {"horovod", "chdb", "tensorboard", "matplotlib", "torch"}
 # Imported where they are used; ONNX's back end is where onnx is.
 ON_USE = {"torch._dynamo", "torch._inductor", "sympy", "scipy", "torchvision", "onnx", "PIL"}
 ONNX = "quantlab.deploy.onnx"
-LAB_TOOLS = {"horovod", "chdb", "tensorboard", "matplotlib", "rich", "experiments", "problems"}
+LAB_TOOLS = {"horovod", "tensorboard", "matplotlib", "rich", "experiments", "problems"}
+DATABASES = {"chdb", "clickhouse_driver", "pyarrow"}
 # Its purpose is to import torchvision, which is free to import what it likes.
 NOT_LEAN = {"quantlab.vision"}
 MODULES = sorted(
@@ -50,7 +51,7 @@ def imported() -> list[set[str]]:
 def test_every_module_does_without_the_labs_tools(imported: list[set[str]]) -> None:
     assert {"quantlab.algorithms.ste", "quantlab.graphs.select", "quantlab.errors"} < set(MODULES)
     assert set(MODULES) <= imported[1]
-    assert not imported[1] & LAB_TOOLS
+    assert not imported[1] & (LAB_TOOLS | DATABASES)
 
 
 def test_what_few_functions_use_is_not_imported_before(imported: list[set[str]]) -> None:
