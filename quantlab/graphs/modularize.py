@@ -8,8 +8,9 @@ module lies below the one in whose forward pass the function was called: `layer1
 in `functions` does not know, or that compute on sizes, stay.
 
 A function that overwrites its input (`x += y`, `F.relu(x, inplace=True)`) becomes a module that
-does not; what reads the input later reads the result instead, as it did before. Where the input may
-be seen under another name (a view of it, say) the function stays.
+does not; what reads the input later reads the result instead, as it did before, behind a layer that
+overwrites it too. Where the input may be seen under another name (a view of it, say) the function
+stays.
 
 Dropout follows `.train()` and `.eval()` if the code that called it looks at `self.training`; one
 that is always on, or never, stays a function.
@@ -21,10 +22,10 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from quantlab.graphs.functions import BY_TARGET, IGNORED, IN_PLACE, NUMPY_NAMES, Functional
-from quantlab.graphs.paths import add_module, enclosing_path, function_name, join, module_of
+from quantlab.graphs.functions import BY_TARGET, IGNORED, NUMPY_NAMES, Functional
+from quantlab.graphs.overwrites import overwritten_by, redirect_readers
+from quantlab.graphs.paths import add_module, enclosing_path, function_name, join
 from quantlab.graphs.report import reported
-from quantlab.quantizer import Quantizer
 
 # What tracing writes into a node's meta: whether the calling code looks at `self.training`.
 FOLLOWS_TRAINING = "follows_training"
@@ -33,16 +34,6 @@ _SIZE_METHODS = frozenset({"size", "dim", "ndimension", "numel", "nelement", "st
 _SIZE_FUNCTIONS = (torch.ops.aten.sym_size.int, torch.ops.aten.sym_numel.default)
 _SIZE_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device", "is_cuda", "requires_grad"})
 _ARITHMETIC = ("_operator", "builtins", "math")
-# Methods, attributes and functions whose result may be the input's memory.
-# fmt: off
-_ALIASING = frozenset((
-    "T", "broadcast_to", "chunk", "contiguous", "cpu", "cuda", "data", "detach", "diagonal",
-    "double", "dropout", "dropout2d", "expand", "expand_as", "feature_dropout", "flatten", "float",
-    "getitem", "half", "mT", "movedim", "narrow", "permute", "ravel", "real", "reshape", "select",
-    "slice", "split", "squeeze", "swapaxes", "t", "to", "transpose", "type", "type_as", "unbind",
-    "unflatten", "unfold", "unsqueeze", "view", "view_as",
-))
-# fmt: on
 
 
 @reported("modularize")
@@ -54,13 +45,15 @@ def modularize(gm: fx.GraphModule) -> Iterator[str]:
         return isinstance(x, fx.Node) and x not in numbers
 
     for node in list(gm.graph.nodes):
+        is_overwriting = overwritten_by(gm, node) is not None and node not in numbers
+        is_redirected = is_overwriting and redirect_readers(gm, node)
         line = BY_TARGET.get(node.target) if node.op in ("call_function", "call_method") else None
         if line is None or node in numbers:
             continue
         if _ignores_mode(gm, line, node):
             continue
         found = module_for(line, node.args, node.kwargs, is_tensor)
-        if found is None or (_is_in_place(node) and not _redirect_readers(gm, node)):
+        if found is None or (is_overwriting and not is_redirected):
             continue
         module, inputs = found
         path = add_module(gm, join(enclosing_path(node), line.name), module)
@@ -182,55 +175,3 @@ def _is_enclosing_training(gm: fx.GraphModule, node: fx.Node) -> bool:
 
 def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _is_in_place(node: fx.Node) -> bool:
-    return node.target in IN_PLACE or bool(node.kwargs.get("inplace", False))
-
-
-def _redirect_readers(gm: fx.GraphModule, node: fx.Node) -> bool:
-    """Let what reads a function's overwritten input later read its result.
-
-    Returns False, with nothing changed, if something may read it under another name, or if it is
-    the network's own.
-    """
-    order = {n: number for number, n in enumerate(gm.graph.nodes)}
-    overwritten = node.args[0]
-    if not isinstance(overwritten, fx.Node):
-        return False
-    earlier = {n for n in order if order[n] < order[node]}
-    for alias in _aliases(gm, overwritten, earlier):
-        is_read = alias is not overwritten and any(order[n] > order[node] for n in alias.users)
-        if is_read or alias.op == "get_attr":
-            return False
-    for user in list(overwritten.users):
-        if order[user] > order[node]:
-            user.replace_input_with(overwritten, node)
-    return True
-
-
-def _aliases(gm: fx.GraphModule, node: fx.Node, among: set[fx.Node]) -> set[fx.Node]:
-    """Return the nodes that may share memory with one."""
-    found, waiting = {node}, [node]
-    while waiting:
-        here = waiting.pop()
-        near = {user for user in here.users if _may_alias(gm, user)}
-        if _may_alias(gm, here):
-            near.update(here.all_input_nodes)
-        near = (near & among) - found
-        waiting += near
-        found |= near
-    return found
-
-
-def _may_alias(gm: fx.GraphModule, node: fx.Node) -> bool:
-    """Return whether a node's result may share memory with its inputs."""
-    if node.op == "call_module":
-        module = module_of(gm, node)
-        passing = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d, Quantizer)
-        return isinstance(module, passing) or getattr(module, "inplace", False) is True
-    if node.op not in ("call_method", "call_function"):
-        return False
-    name = node.args[1] if node.target is getattr else function_name(node).strip(".")
-    base = str(name).partition(".")[0]
-    return base in _ALIASING or base.endswith("_") or _is_in_place(node)

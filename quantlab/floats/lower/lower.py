@@ -23,6 +23,7 @@ from quantlab.floats.lower.state import State, Values
 from quantlab.floats.operations import Elementwise, Operation, Product
 from quantlab.floats.program import FloatProgram, FloatTensor, Result
 from quantlab.graphs import operations
+from quantlab.graphs.check_overwrites import check_overwrites
 from quantlab.graphs.functions import BY_TARGET
 from quantlab.graphs.inputs import as_input
 from quantlab.graphs.leaves import has_own_forward
@@ -76,6 +77,7 @@ def lower(network: nn.Module, example: Tensor | NDArray[Any]) -> FloatProgram:
         batch = batch[[0, 0]]
         gm = network if isinstance(network, fx.GraphModule) else traced(network, batch)
         check_inputs(gm)
+        check_overwrites(gm)
         propagate_shapes(gm, batch)
         known = known_values(gm, batch)
         check_batches(gm, batch, known)

@@ -30,6 +30,8 @@ from quantlab.generation.execution.report import InferenceReport, LayerRow
 from quantlab.generation.execution.steps import Convolve, Step
 from quantlab.generation.execution.table import PRECISIONS, Precision, Table
 from quantlab.generation.execution.weight_bytes import WeightBytes
+from quantlab.graphs.check_overwrites import check_overwrites
+from quantlab.graphs.overwrites import keep_inputs
 from quantlab.graphs.paths import module_of, origin
 from quantlab.graphs.quantizers import expose_quantizers
 from quantlab.graphs.shapes import shape_of
@@ -127,6 +129,8 @@ def compile_for_inference(
         raise UsageError(f"precision: {precision!r} given, {', '.join(PRECISIONS)} allowed{hint}")
     _check_weights(network)
     gm = trace(copy.deepcopy(network).eval(), example)
+    check_overwrites(gm)
+    keep_inputs(gm)
     expose_quantizers(gm)
     gm.graph.eliminate_dead_code()
     steps = find_steps(gm)

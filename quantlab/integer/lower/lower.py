@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from quantlab.errors import UsageError, check_kind
+from quantlab.graphs.check_overwrites import check_overwrites
 from quantlab.graphs.functions import BY_TARGET
 from quantlab.graphs.inputs import as_input
 from quantlab.graphs.modularize import is_always_on, module_for
@@ -86,6 +87,7 @@ def lower(
             break
         gm = network if isinstance(network, fx.GraphModule) else traced(network, example)
         check_inputs(gm)
+        check_overwrites(gm)
         propagate_shapes(gm, example)
         known = known_values(gm, example)
         check_batches(gm, example, known)
