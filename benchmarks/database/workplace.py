@@ -29,7 +29,7 @@ class Workplace:
     programs: Path
     most_images: int = 100_000
     repeats: int = 11
-    _tables: dict[str, Images] = field(default_factory=dict)
+    _tables: set[str] = field(default_factory=set)
 
     @property
     def engine(self) -> str:
@@ -66,7 +66,7 @@ class Workplace:
             )
             ids = np.arange(len(images.pixels), dtype=np.uint32)
             self.connection.insert(table, {"id": ids, "image": images.rows})
-            self._tables[table] = images
+            self._tables.add(table)
         return table
 
     def scores(self, name: str, table: str, settings: str = "max_threads = 1") -> NDArray[Any]:
