@@ -29,6 +29,7 @@ def check_overwrites(gm: fx.GraphModule) -> None:
             line = node_line(node)
             where = f" ({line})" if line else ""
             raise UsageError(
-                f"'{origin(node)}'{where} overwrites '{overwritten.name}', which '{origin(reader)}' reads "
-                f"later as '{readers[reader].name}'; let it make a new tensor, and read that"
+                f"'{origin(node)}'{where} overwrites '{overwritten.name}', which "
+                f"'{origin(reader)}' reads later as '{readers[reader].name}'; let it make a new "
+                "tensor, and read that"
             )
