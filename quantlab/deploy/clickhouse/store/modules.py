@@ -102,7 +102,8 @@ def functions_of(name: str, interface: Interface) -> Mapping[str, str]:
             f"CREATE OR REPLACE FUNCTION {name}_tensor LANGUAGE WASM "
             f"ARGUMENTS (image FixedString({size}), tensor UInt16) RETURNS String "
             f"FROM '{interface.module}' :: '{interface.function}' ABI BUFFERED_V1 "
-            f"SHA256_HASH '{interface.sha256}' SETTINGS serialization_format = 'RowBinary'"
+            f"SHA256_HASH '{interface.sha256}' SETTINGS serialization_format = 'RowBinary', "
+            "webassembly_udf_enable_fuel = 0"  # a limit of each call; queries end by their time
         )
     }
     several = len(interface.outputs) > 1

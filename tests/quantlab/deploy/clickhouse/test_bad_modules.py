@@ -46,7 +46,7 @@ def function_of(connection: Connection, name: str, code: bytes) -> None:
     connection.execute(
         f"CREATE FUNCTION {name} LANGUAGE WASM ARGUMENTS (image FixedString(4), tensor UInt16) "
         f"RETURNS String FROM '{name}' :: 'classify' ABI BUFFERED_V1 "
-        "SETTINGS serialization_format = 'RowBinary'"
+        "SETTINGS serialization_format = 'RowBinary', webassembly_udf_enable_fuel = 0"
     )
 
 

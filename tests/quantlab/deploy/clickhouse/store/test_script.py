@@ -27,6 +27,11 @@ from tests.quantlab.integer.programs import Author, inputs
 
 PROGRAM = Author(3).program(6)
 SCRIPT = script_of("net", PROGRAM)
+STOCK = {
+    "webassembly_udf_max_fuel": 1,
+    "max_query_size": 262144,
+    "allow_suspicious_fixed_string_types": 0,
+}
 
 
 @pytest.fixture
@@ -56,6 +61,9 @@ def test_names_of_quantizers_may_come_in_any_order() -> None:
 
 
 def test_a_stock_engine_runs_it(connection: Connection) -> None:
+    """Even one whose limits are lower than those of a server."""
+    for setting, value in STOCK.items():
+        connection.execute(f"SET {setting} = {value}")
     for statement in statements_in(SCRIPT):
         connection.execute(statement)
     batch = inputs(PROGRAM, 1, 0)
