@@ -8,9 +8,9 @@ import pytest
 
 from quantlab.deploy.clickhouse.engines import Connection, open_chdb
 from quantlab.deploy.clickhouse.wasm.plan import plans_of
-from quantlab.integer.operations import Linear, Lookup, Operation, Threshold
+from quantlab.integer.operations import Add, Linear, Lookup, Operation, Requantize, Threshold
 from quantlab.integer.program import Program
-from quantlab.integer.tensor_type import S8, S16, U8, IntegerType, TensorType
+from quantlab.integer.tensor_type import S8, S16, S32, U8, IntegerType, TensorType
 from quantlab.integer.verify import compare
 from tests.quantlab.deploy.clickhouse.wasm.wasm_engine import WasmEngine
 
@@ -94,6 +94,83 @@ def test_extremes(connection: Connection, case: Extreme) -> None:
     assert plan.words_at_once == case.at_once
     ends = [case.kind.minimum, case.kind.maximum]
     raw = np.array([np.full(case.num_inputs, end) for end in ends]).astype(case.kind.dtype)
+    engine = WasmEngine(connection, program)
+    (comparison,) = compare(program, {"wasm": engine}, [{"x": raw}])
+    comparison.check()
+
+
+def rescaled(seed: int) -> Program:
+    """Return a program of operations that rescale 32 bits, by all kinds of constants."""
+    random = np.random.default_rng(seed)
+    kinds = (U8, S8, S16, S32)
+    operations: list[Operation] = []
+    for number in range(24):
+        kind = kinds[number % 4]
+        shape = [(), (5, 1, 1), (5, 2, 3), (1, 2, 1)][random.integers(4)]
+        shift = random.integers(0, 63, shape if random.integers(2) else ())
+        if number % 3:  # near one another
+            shift = shift // 2**4 * 8 + random.integers(0, 3, shape)
+        multipliers = [
+            random.integers(-(2**31), 2**31, shape) >> int(random.integers(0, 31)) for _ in "12"
+        ]
+        offset = random.integers(-(2**40), 2**40, shape) >> int(random.integers(0, 41))
+        if number % 8 == 1:  # as a ReLU of 32 bits has them
+            shift, multipliers, offset = np.array(20), [np.array(1 << 20)], np.array(1 << 19)
+        settings = {
+            "output": f"y{number}", "offset": offset, "shift": shift, "kind": kind,
+            "low": kind.minimum // int(random.integers(1, 3)), "high": kind.maximum,
+        }  # fmt: skip
+        if number % 2:
+            operations.append(Requantize(inputs=("x",), multiplier=multipliers[0], **settings))
+        else:
+            left, right = multipliers
+            operations.append(
+                Add(inputs=("x", "x"), left_multiplier=left >> 1, right_multiplier=right >> 1,
+                    **settings)
+            )  # fmt: skip
+    return Program(
+        inputs={"x": TensorType((5, 2, 3), S32)},
+        operations=tuple(operations),
+        outputs=(operations[-1].output,),
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_rescaling_is_exact_in_64_bits(connection: Connection, seed: int) -> None:
+    program = rescaled(seed)
+    random = np.random.default_rng(seed)
+    raw = random.integers(-(2**31), 2**31, (6, 5, 2, 3)) >> random.integers(0, 31, (6, 5, 2, 3))
+    raw[0], raw[1] = -(2**31), 2**31 - 1
+    engine = WasmEngine(connection, program)
+    (comparison,) = compare(program, {"wasm": engine}, [{"x": raw.astype(np.int32)}])
+    comparison.check()
+
+
+def thresholds() -> Program:
+    """Return a program of thresholds of 32 bits, some of which nothing or all reaches."""
+    random = np.random.default_rng(3)
+    ends = (-(2**40), -(2**31) - 1, -(2**31), -1, 0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**40)
+    operations: list[Operation] = []
+    for number in range(12):
+        rows, count = (1, 6)[number % 2], int(random.integers(0, 4))
+        operations.append(
+            Threshold(
+                inputs=("x",), output=f"y{number}", step=3, low=-7, kind=(S8, S16)[number % 3 == 0],
+                thresholds=np.sort(random.choice(ends, (rows, count))),
+                signs=random.choice([-1, 1], rows).astype(np.int8),
+            )
+        )  # fmt: skip
+    return Program(
+        inputs={"x": TensorType((6, 3, 3), S32)},
+        operations=tuple(operations),
+        outputs=(operations[-1].output,),
+    )
+
+
+def test_thresholds_of_32_bits(connection: Connection) -> None:
+    program = thresholds()
+    near = np.array([-(2**31), -(2**31) + 1, -2, -1, 0, 1, 2, 2**31 - 2, 2**31 - 1], np.int32)
+    raw = np.random.default_rng(0).choice(near, (9, 6, 3, 3))
     engine = WasmEngine(connection, program)
     (comparison,) = compare(program, {"wasm": engine}, [{"x": raw}])
     comparison.check()
