@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import main
+from quantlab.deploy.clickhouse.engines import open_chdb
 from quantlab.integer.file import from_bytes
 from quantlab.integer.interpreter import run
 from tests.experiments.commands.test_verify import RULES, deployed
@@ -112,6 +113,15 @@ def test_options_without_effect_are_refused(
     lab: Lab, capsys: pytest.CaptureFixture[str], arguments: Sequence[str], line: str
 ) -> None:
     assert line in said(capsys, "store", *arguments, code=2)
+
+
+def test_a_store_that_is_open_elsewhere_is_one_line(
+    lab: Lab, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with open_chdb(tmp_path / "store"):
+        line = said(capsys, "store", "list", f"--store={tmp_path / 'store'}", code=2)
+    assert f"{tmp_path / 'store'}: this process has this store open" in line
+    assert models(capsys, "list", f"--store={tmp_path / 'store'}") == []
 
 
 def test_names_are_words(lab: Lab, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
