@@ -191,7 +191,8 @@ def _bounds(module: nn.Module) -> Bounds | None:
             return float(module.min_val), float(module.max_val)
         case operations.Clamp():
             low = -math.inf if module.min is None else float(module.min)
-            return low, math.inf if module.max is None else float(module.max)
+            high = math.inf if module.max is None else float(module.max)
+            return min(low, high), high  # torch gives the upper one of bounds that cross
         case _:
             return None
 

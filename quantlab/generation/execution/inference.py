@@ -24,6 +24,7 @@ from quantlab.generation.execution.choice import (
     measured_modes,
 )
 from quantlab.generation.execution.find_steps import find_steps
+from quantlab.generation.execution.lay_out import lay_out
 from quantlab.generation.execution.mode import ExecutionMode
 from quantlab.generation.execution.one_layer import OneLayer
 from quantlab.generation.execution.report import InferenceReport, LayerRow
@@ -147,6 +148,7 @@ def compile_for_inference(
         others=tuple(dict.fromkeys(_others(gm))),
         batch=len(example),
     )
+    lay_out(gm)
     made_from = weights_sha256(network.state_dict())
     return InferenceNetwork(_alone(gm), tuple(example.shape[1:]), report, made_from)
 

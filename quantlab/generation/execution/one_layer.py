@@ -43,7 +43,8 @@ class OneLayer(nn.Module):
         image = x[..., None, None] if x.ndim == 2 else x
         y = convolution(image, self._factors(), self.bias, self._window, mode=self.mode)
         y = y.flatten(1) if self.is_flat else y
-        y = y if residual is None else y.add_(residual)
+        if residual is not None:
+            y = y.add_(residual) if y.shape == residual.shape else y + residual
         return y if self.bounds == UNBOUNDED else y.clamp_(*self.bounds)
 
     def extra_repr(self) -> str:

@@ -19,7 +19,8 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 class Table(nn.Module):
     """Takes images `[N, C, H, W]` or rows `[N, C]` of floats, without a copy where channels come
-    last in memory, and returns those of its outputs, a tuple if there are several.
+    last in memory, and returns those of its outputs, a tuple if there are several. An input of one
+    sample beside others of N stands for N.
 
     It owns the codes of its weights in the order in which the kernels read them. precision: of the
     products, see `quantlab.backend.run_layers`. variant: of the kernels, None for the best one.
@@ -40,8 +41,9 @@ class Table(nn.Module):
         self._is_flat = [place in rows.flat for place in rows.outputs]
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        images = [image_of(x) for x in inputs]
-        made = [torch.empty(len(inputs[0]), *shape) for shape in self._shapes]
+        num_samples = max(map(len, inputs))
+        images = [image_of(x.expand(num_samples, *x.shape[1:])) for x in inputs]
+        made = [torch.empty(num_samples, *shape, dtype=torch.float32) for shape in self._shapes]
         outputs = [tensor.numpy() for tensor in made]
         backend.run_layers(
             self._table,
