@@ -104,6 +104,11 @@ def test_columns_have_one_length(table: Connection) -> None:
         table.insert(NAME, {"i": [1, 2], "b": [1]})
 
 
+def test_no_rows_are_inserted(table: Connection) -> None:
+    table.insert(NAME, {"i": np.empty(0, np.uint64), "s": [], "w": []})
+    assert table.execute("SELECT count() AS n FROM m.`a b\\`c`")["n"].tolist() == [0]
+
+
 def test_whole_numbers_stay_exact(table: Connection) -> None:
     rows = [[1], [2**64 - 1], [2**53 + 1]]
     table.insert(NAME, {"i": [1, 2, 3], "w": rows})
