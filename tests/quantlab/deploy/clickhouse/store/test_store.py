@@ -9,6 +9,8 @@ import pytest
 
 from quantlab.deploy.clickhouse.engines import Connection, open_chdb
 from quantlab.deploy.clickhouse.store import Store
+from quantlab.deploy.clickhouse.store.derived import drop, sweep
+from quantlab.deploy.clickhouse.store.tables import TABLES
 from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.file import to_bytes
 from quantlab.integer.interpreter import run
@@ -17,9 +19,6 @@ from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
 from tests.quantlab.deploy.clickhouse.store.toys import scored
 from tests.quantlab.integer.programs import Author, inputs
-
-TABLES = ("models", "model_layers", "layers", "planes", "numbers", "modules", "releases")
-
 
 NET = hashlib.sha256(to_bytes(scored(1))).hexdigest()
 IMAGES = np.random.default_rng(5).integers(0, 256, (4, 2, 4), np.uint8)
@@ -37,23 +36,29 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
         yield one
 
 
+def emptied(connection: Connection) -> Store:
+    """Return a store without models, as quickly as it can be had."""
+    store = Store(connection)
+    for name in {model.name for model in store.models()}:
+        drop(connection, name)
+    for table in TABLES:
+        connection.execute(f"TRUNCATE TABLE quantlab.{table}")
+    sweep(connection)
+    return store
+
+
 @pytest.fixture
 def store(connection: Connection) -> Store:
     """A store without models."""
-    one = Store(connection)
-    for name in {model.name for model in one.models()}:
-        one.remove(name)
-    return one
+    return emptied(connection)
 
 
 @pytest.fixture
 def net(connection: Connection) -> Store:
     """A store whose only model is `net`, in version 1, with the scores of `scored(1)`."""
     one = Store(connection)
-    is_there = [(m.name, m.version, m.program) for m in one.models()] == [("net", 1, NET)]
-    if not is_there:
-        for name in {model.name for model in one.models()}:
-            one.remove(name)
+    if [(m.name, m.version, m.program) for m in one.models()] != [("net", 1, NET)]:
+        one = emptied(connection)
         one.load("net", scored(1))
     return one
 
