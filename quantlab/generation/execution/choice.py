@@ -103,7 +103,7 @@ def random_input(node: fx.Node) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     shape = shape_of(node)
     assert shape is not None
-    values = torch.randn(shape, generator=generator)
+    values = torch.randn(shape, generator=generator, dtype=torch.float32)
     is_image = len(shape) == 4
     return values.contiguous(memory_format=torch.channels_last) if is_image else values
 

@@ -12,7 +12,7 @@ def codes_of(tensor: Tensor, quantizer: nn.Module | None) -> tuple[Tensor, Tenso
     The first are codes, int8 or int16, if the quantizer puts numbers on a grid around zero with one
     scale, or one of each row; else floats of 32 bits, quantized.
     """
-    values, one = tensor.detach(), torch.ones(())
+    values, one = tensor.detach(), torch.ones((), dtype=torch.float32)
     if not isinstance(quantizer, Quantizer) or not quantizer.is_enabled:
         return values.float().clone(), one
     with torch.no_grad():

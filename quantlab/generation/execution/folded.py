@@ -98,7 +98,7 @@ def fold_linear(name: str, layer: nn.Linear, pixels: tuple[int, int] = (1, 1)) -
 
 def fold_norm(name: str, factor: Tensor, offset: Tensor) -> Folded:
     """Return a batch norm, `factor * x + offset`, as a convolution of each channel alone."""
-    ones = torch.ones(len(factor), 1, 1, 1)
+    ones = torch.ones(len(factor), 1, 1, 1, dtype=torch.float32)
     return Folded(
         name=name,
         factors=Factors(coeff_out=None, coeff_in=None, basis=ones),
@@ -128,4 +128,6 @@ def _factors(layer: nn.Conv2d | nn.Linear) -> tuple[Factors, Tensor]:
 
 def _bias(layer: nn.Module, num_outputs: int) -> Tensor:
     bias = layer._parameters.get("bias")
-    return torch.zeros(num_outputs) if bias is None else bias.detach().float().clone()
+    if bias is None:
+        return torch.zeros(num_outputs, dtype=torch.float32)
+    return bias.detach().float().clone()

@@ -35,6 +35,7 @@ from quantlab.graphs.check_overwrites import check_overwrites
 from quantlab.graphs.overwrites import keep_inputs
 from quantlab.graphs.paths import module_of, origin
 from quantlab.graphs.quantizers import expose_quantizers
+from quantlab.graphs.replace import has_hooks
 from quantlab.graphs.shapes import shape_of
 from quantlab.graphs.trace import trace
 from quantlab.numerics.digest import weights_sha256
@@ -58,11 +59,12 @@ class InferenceNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         self._check(x)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
             return self.body(x)
 
     def check_made_from(self, network: nn.Module) -> None:
         """Raise UsageError if a network has other weights than the one that was compiled."""
+        check_kind("network", network, nn.Module, "a torch.nn.Module")
         now = weights_sha256(network.state_dict())
         if now != self.made_from:
             raise UsageError(
@@ -79,7 +81,7 @@ class InferenceNetwork(nn.Module):
         return super().train(mode)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        moved = fn(torch.empty(0))
+        moved = fn(torch.empty(0, dtype=torch.float32))
         if moved.dtype != torch.float32 or moved.device.type != "cpu":
             raise UsageError(
                 f"to: {moved.dtype} on {moved.device} given for a network compiled for inference, "
@@ -96,6 +98,11 @@ class InferenceNetwork(nn.Module):
             raise UsageError(f"x: a shape of {list(x.shape)} given, [N, {allowed}] allowed")
         if x.dtype != torch.float32 or x.device.type != "cpu":
             raise UsageError(f"x: {x.dtype} on {x.device} given, torch.float32 on cpu allowed")
+        if torch._C._get_tracing_state() is not None:
+            raise UsageError(
+                "torch.jit.trace: a network compiled for inference given, of whose kernels it "
+                "records nothing; main.py export writes ONNX of integer programs"
+            )
         if x.requires_grad and torch.is_grad_enabled():
             raise UsageError(
                 "x: a tensor that requires a gradient given, but a network compiled for inference "
@@ -124,22 +131,32 @@ def compile_for_inference(
     CPU, and for a mode that a layer does not have.
     """
     check_kind("network", network, nn.Module, "a torch.nn.Module")
+    if isinstance(network, InferenceNetwork):
+        raise UsageError(
+            "network: a network compiled for inference given; compile the one that it was made of"
+        )
+    if has_hooks(network):
+        raise UsageError(
+            "network: a hook of its own given, which its graph has not; hooks of its layers, or of "
+            "the network within nn.Sequential(network), run"
+        )
     check_kind("example", example, Tensor, "a tensor")
     if precision not in PRECISIONS:
         hint = did_you_mean(str(precision), PRECISIONS)
         raise UsageError(f"precision: {precision!r} given, {', '.join(PRECISIONS)} allowed{hint}")
     _check_weights(network)
-    gm = trace(copy.deepcopy(network).eval(), example)
-    check_overwrites(gm)
-    keep_inputs(gm)
-    expose_quantizers(gm)
-    gm.graph.eliminate_dead_code()
-    steps = find_steps(gm)
-    layers = [step for step in steps if isinstance(step, Convolve) and not step.is_norm]
-    modes = asked_modes(gm, layers, mode)
-    seconds = measured_modes([step for step in layers if step.layer.name not in modes])
-    modes |= {name: fastest(times) for name, times in seconds.items()}
-    arrange(gm, steps, modes)
+    with torch.autocast("cpu", enabled=False):
+        gm = trace(copy.deepcopy(network).eval(), example)
+        check_overwrites(gm)
+        keep_inputs(gm)
+        expose_quantizers(gm)
+        gm.graph.eliminate_dead_code()
+        steps = find_steps(gm)
+        layers = [step for step in steps if isinstance(step, Convolve) and not step.is_norm]
+        modes = asked_modes(gm, layers, mode)
+        seconds = measured_modes([step for step in layers if step.layer.name not in modes])
+        modes |= {name: fastest(times) for name, times in seconds.items()}
+        arrange(gm, steps, modes)
     for module in gm.modules():
         if isinstance(module, Table):
             module.precision = precision

@@ -105,7 +105,10 @@ def packed_of(layer: Folded) -> backend.PackedConvolution:
         window.groups,
     )
     v, u, b = factors.coeff_out, factors.coeff_in, factors.basis
-    one, ratio = torch.ones(1), layer.ratio  # V has the outputs, else U, else B
+    one, ratio = (
+        torch.ones(1, dtype=torch.float32),
+        layer.ratio,
+    )  # V has the outputs, else U, else B
     coeff_out = None if v is None else _with_scales(v, ratio)
     coeff_in = None if u is None else _with_scales(u, ratio if v is None else one)
     basis = _with_scales(b, ratio if layer.is_dense else one)

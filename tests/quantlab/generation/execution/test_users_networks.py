@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from quantlab.errors import UsageError
 from quantlab.generation import MLGConv2d, MLGSpec
 from quantlab.generation.execution import compile_for_inference
 
@@ -81,3 +82,48 @@ def test_views_of_images(body: Callable[[Of, Tensor], Tensor], mode: str) -> Non
 @pytest.mark.parametrize("mode", ["fused", "generated"])
 def test_bounds_that_cross_give_the_upper_one(mode: str) -> None:
     compared(lambda self, x: self.first(x).clamp(2, 1), mode, 2)
+
+
+@pytest.mark.parametrize("mode", ["fused", "factored", "generated"])
+def test_another_default_type(mode: str) -> None:
+    before = torch.get_default_dtype()
+    try:
+        network = Of(lambda self, x: self.second(self.first(x)).relu()).eval()
+        torch.set_default_dtype(torch.float64)
+        compiled = compile_for_inference(network, IMAGES, mode=mode)
+        torch.testing.assert_close(compiled(IMAGES), network(IMAGES), rtol=1e-4, atol=1e-4)
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("mode", ["fused", "factored", "generated"])
+def test_autocast_changes_nothing(mode: str) -> None:
+    network = Of(lambda self, x: self.linear(self.second(self.first(x)).flatten(1)) * 2)
+    wanted = compile_for_inference(network.eval(), IMAGES, mode=mode)(IMAGES)
+    with torch.autocast("cpu", torch.bfloat16):
+        compiled = compile_for_inference(network, IMAGES, mode=mode)
+        assert torch.equal(compiled(IMAGES), wanted)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated")
+def test_what_is_recorded_would_compute_nothing() -> None:
+    compiled = compile_for_inference(nn.Sequential(nn.Conv2d(4, 8, 3)), IMAGES, mode="fused")
+    with pytest.raises(UsageError, match=r"torch.jit.trace: a network compiled for inference"):
+        torch.jit.trace(compiled, IMAGES)
+
+
+def test_hooks_of_the_network_itself_are_refused() -> None:
+    network = nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU())
+    handle = network.register_forward_hook(lambda module, args, y: y * 2)
+    with pytest.raises(UsageError, match=r"network: a hook of its own given.*nn.Sequential"):
+        compile_for_inference(network, IMAGES)
+    handle.remove()
+    compile_for_inference(network, IMAGES)
+
+
+def test_what_is_no_network_to_compile_or_compare() -> None:
+    compiled = compile_for_inference(nn.Sequential(nn.Conv2d(4, 8, 3)), IMAGES, mode="fused")
+    with pytest.raises(UsageError, match="network: a network compiled for inference given"):
+        compile_for_inference(compiled, IMAGES)
+    with pytest.raises(UsageError, match=r"network: a str given, a torch.nn.Module allowed"):
+        compiled.check_made_from("network")
