@@ -91,6 +91,11 @@ class InferenceNetwork(nn.Module):
         return self
 
     def _check(self, x: object) -> None:
+        if torch._C._get_tracing_state() is not None:
+            raise UsageError(
+                "torch.jit.trace: a network compiled for inference given, of whose kernels it "
+                "records nothing; main.py export writes ONNX of integer programs"
+            )
         check_kind("x", x, Tensor, "a tensor")
         assert isinstance(x, Tensor)
         if x.ndim != len(self._shape) + 1 or tuple(x.shape[1:]) != self._shape or not len(x):
@@ -98,11 +103,6 @@ class InferenceNetwork(nn.Module):
             raise UsageError(f"x: a shape of {list(x.shape)} given, [N, {allowed}] allowed")
         if x.dtype != torch.float32 or x.device.type != "cpu":
             raise UsageError(f"x: {x.dtype} on {x.device} given, torch.float32 on cpu allowed")
-        if torch._C._get_tracing_state() is not None:
-            raise UsageError(
-                "torch.jit.trace: a network compiled for inference given, of whose kernels it "
-                "records nothing; main.py export writes ONNX of integer programs"
-            )
         if x.requires_grad and torch.is_grad_enabled():
             raise UsageError(
                 "x: a tensor that requires a gradient given, but a network compiled for inference "

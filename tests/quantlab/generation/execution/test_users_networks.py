@@ -105,7 +105,7 @@ def test_autocast_changes_nothing(mode: str) -> None:
         assert torch.equal(compiled(IMAGES), wanted)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated")
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
 def test_what_is_recorded_would_compute_nothing() -> None:
     compiled = compile_for_inference(nn.Sequential(nn.Conv2d(4, 8, 3)), IMAGES, mode="fused")
     with pytest.raises(UsageError, match=r"torch.jit.trace: a network compiled for inference"):
