@@ -193,6 +193,7 @@ factored::Bounds bounds_of(float low, float high) {
 
 std::size_t convolution_step(LayerTable& table, std::shared_ptr<Plan> plan, long long x,
                              std::optional<long long> residual, float low, float high) {
+  if (plan == nullptr) throw UsageError("packed: None given; allowed is a PackedConvolution");
   LayerTable::Value other = 0;
   if (residual) other = value_of(table, *residual, "residual");
   return table.convolution(std::move(plan), value_of(table, x, "x"), residual ? &other : nullptr,

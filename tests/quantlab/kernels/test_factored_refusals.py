@@ -91,6 +91,10 @@ def run_in_place() -> None:
         ),
         (lambda: LayerTable([]), "inputs: none given; allowed are one or more"),
         (lambda: LayerTable([(4, 0, 3)]), r"inputs: 0; allowed is 1\.\."),
+        (
+            lambda: table().convolution(None, 0),
+            "packed: None given; allowed is a PackedConvolution",
+        ),
         (lambda: table().convolution(dense(), 2), r"x: 2; allowed is 0\.\.1$"),
         (
             lambda: table().convolution(dense(), 1),
