@@ -29,6 +29,7 @@ from quantlab.graphs.inputs import as_input
 from quantlab.graphs.leaves import has_own_forward
 from quantlab.graphs.modularize import is_always_on, module_for
 from quantlab.graphs.paths import function_name
+from quantlab.graphs.replace import has_hooks
 from quantlab.graphs.shapes import evaluating, propagate_shapes
 from quantlab.graphs.weights import check_not_generated
 from quantlab.integer.lower.batches import check_batches
@@ -199,6 +200,9 @@ class _Lowerer:
         if has_own_forward(module):
             name = type(module).__name__
             return refuse(node, f"{name} with a forward pass of its own has no form here")
+        is_quantized = "output_quantizer" in module._modules  # by one hook
+        if has_hooks(module) and (not is_quantized or len(module._forward_hooks) > 1):
+            return refuse(node, f"{type(module).__name__} with a hook has no form here")
         if isinstance(module, operations.Concat | operations.Stack):
             return moving.lower_concat(state, node, module, inputs)
         if type(module) in elementwise.OF_TWO:

@@ -240,3 +240,11 @@ def test_forward_passes_of_their_own_are_refused(layer: nn.Module) -> None:
     line = f"'1'.*{type(layer).__name__} with a forward pass of its own"
     with pytest.raises(UsageError, match=line):
         make_pack(network, images())
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_hooks_of_layers_are_refused(place: int) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten()).eval()
+    network[place].register_forward_hook(lambda module, args, y: y * 2)
+    with pytest.raises(UsageError, match=f"'{place}'.* with a hook has no form here"):
+        make_pack(network, images())
