@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.database.programs import network_named, smooth_images
 from experiments.deployment.samples import raw_samples
 from experiments.library import load_problem
+from experiments.storage import ensure_links
 from quantlab.errors import DataError
 
 _SEED = 1
@@ -32,6 +33,7 @@ def images_of(name: str, count: int) -> Images:
     """Return so many images of a network's problem; the first ones again where it has fewer."""
     chosen = network_named(name)
     problem = load_problem(chosen.problem)
+    ensure_links(problem)
     try:
         data = problem.data.load(problem.data_folder, "auto")
     except DataError:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from benchmarks.generation.rivals.stored import LAST_BITS, float_bytes
 from experiments.library import load_library, load_problem
 from experiments.protocols import InMemory, Source
+from experiments.storage import ensure_links
 from quantlab.generation.allocation import Allocation, Dense, allocate, sensitivity_of
 from quantlab.generation.spec import MLGSpec
 
@@ -77,6 +78,7 @@ def _quantized(select: str, num_bits: int) -> str:
 def _batches(source: Source) -> list[tuple[Tensor, Tensor]]:
     """Return the first training photos, prepared as for an evaluation."""
     problem = load_problem("CIFAR10")
+    ensure_links(problem)
     samples = problem.data.load(problem.data_folder, source).train
     assert isinstance(samples, InMemory)
     evaluate = load_library("CIFAR10", "ResNet").preprocess.evaluate

@@ -19,6 +19,7 @@ from benchmarks.generation.forms import resnet18
 from benchmarks.generation.integers import quantized
 from experiments.library import load_library, load_problem
 from experiments.protocols import InMemory
+from experiments.storage import ensure_links
 from quantlab.deploy.verification import verify
 from quantlab.errors import UsageError
 from quantlab.floats.operations import Product
@@ -164,6 +165,7 @@ def _norm_of(network: nn.Module, name: str) -> nn.Module | None:
 
 def _photos(part: str) -> tuple[Tensor, Tensor]:
     problem = load_problem("CIFAR10")
+    ensure_links(problem)
     data = problem.data.load(problem.data_folder, "auto")
     samples = data.train if part == "train" else data.test
     assert isinstance(samples, InMemory)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from experiments.library import load_library, load_problem
 from experiments.protocols import InMemory, Source
+from experiments.storage import ensure_links
 
 _BATCH = 500
 
@@ -17,6 +18,7 @@ def photos_of(source: Source, count: int | None = None) -> tuple[Tensor, Tensor]
     source: as `data.source`.
     """
     problem = load_problem("CIFAR10")
+    ensure_links(problem)
     samples = problem.data.load(problem.data_folder, source).test
     assert isinstance(samples, InMemory)
     evaluate = load_library("CIFAR10", "ResNet").preprocess.evaluate

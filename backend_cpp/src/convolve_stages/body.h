@@ -187,12 +187,12 @@ inline std::size_t within(std::size_t x, std::size_t low, std::size_t high) {
 // All that the kernels read for rows [begin, end) of the results.
 inline void enter_padded(const Task& task, std::size_t image, std::size_t begin, std::size_t end,
                          std::int16_t* u) {
-  const std::size_t pixel = task.entered();
+  const std::size_t pixel = words_entered(task);
   const std::size_t row = task.padded_width * pixel;
   const std::size_t top = task.kernels.before[0];
   const std::size_t left = task.kernels.before[1];
   const std::size_t first = begin * task.kernels.stride[0];  // rows counted with the padding
-  const std::size_t last = first + task.rows_read(end - begin);
+  const std::size_t last = first + num_rows_read(task, end - begin);
   const std::size_t from = within(top, first, last);
   const std::size_t to = within(top + task.height, from, last);
   clear(u, (from - first) * row);
@@ -214,7 +214,7 @@ inline void enter_strided(const Task& task, std::size_t image, std::size_t begin
                           std::int16_t* t) {
   const std::size_t row = task.kernels.stride[0] * task.width * task.channels;
   const std::size_t offset = image * task.height * task.width * task.channels + begin * row;
-  const std::size_t pixel = task.entered();
+  const std::size_t pixel = words_entered(task);
   enter_some(task, offset, Pixels(task.num_columns, row, task.kernels.stride[1] * task.channels), t,
              Pixels(task.num_columns, task.num_columns * pixel, pixel),
              (end - begin) * task.num_columns);
@@ -267,7 +267,7 @@ __attribute__((noinline)) void row_tile(const Task& task, std::size_t block, con
   constexpr std::size_t kPairs = kLanes * kPair;
   constexpr int kWide = 3;
   const Kernels& kernels = task.kernels;
-  const std::size_t pixel = task.entered();
+  const std::size_t pixel = words_entered(task);
   const std::int16_t* weights = kernels.weights + block * kernels.num_taps * kPairs;
   const Lanes start = Lanes::load(kernels.bias + block * kLanes);
   Lanes total[kKernelRows];
@@ -301,8 +301,8 @@ class Read {
       : task_(task),
         block_(block),
         is_by_rows_(task.kernels.has_neighbors && task.num_columns % kKernelRows == 0),
-        pixels_(task.num_columns, task.kernels.stride[0] * task.padded_width * task.entered(),
-                task.kernels.stride[1] * task.entered()),
+        pixels_(task.num_columns, task.kernels.stride[0] * task.padded_width * words_entered(task),
+                task.kernels.stride[1] * words_entered(task)),
         left_(num_pixels),
         u_(u + block * kLanes * kPair) {}
 
@@ -333,7 +333,7 @@ class Read {
 inline void make_words(const Task& task, std::size_t num_pixels, const std::int16_t* u,
                        std::int16_t* t) {
   const Lanes shift = Lanes::splat(task.kernel_shift);
-  const std::size_t made = task.made();
+  const std::size_t made = words_made(task);
   for (std::size_t block = 0; block < task.kernels.num_blocks; ++block) {
     Read read(task, block, num_pixels, u);
     for (std::size_t done = 0; done < num_pixels; done += kKernelRows) {
@@ -369,7 +369,7 @@ void leave(const Task& task, std::size_t block, std::size_t first, std::size_t b
   constexpr std::size_t kWhole = (kStrip + kRows - 1) / kRows * kRows;
   constexpr std::size_t kSums = kBlocks * kLanes;
   alignas(64) std::int32_t sums[kWhole * kSums];
-  const std::size_t made = task.made();
+  const std::size_t made = words_made(task);
   const std::size_t channel = block * kLanes;
   const std::size_t left = task.num_outputs - channel;
   const Outputs outputs{channel, left < kSums ? left : kSums, channel};

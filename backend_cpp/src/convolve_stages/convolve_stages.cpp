@@ -37,7 +37,7 @@ std::size_t divided_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 std::size_t words_read(const Task& task, std::size_t num_rows) {
   if (!task.has_kernels) return 0;
-  return task.rows_read(num_rows) * task.padded_width * task.entered();
+  return num_rows_read(task, num_rows) * task.padded_width * words_entered(task);
 }
 
 // Rows of results that are made at once.
@@ -59,9 +59,9 @@ void convolve(const Task& task, std::size_t num_images, const Run& run) {
   const std::size_t rows = rows_at_once(task, num_images, run.num_threads);
   const std::size_t num_strips = divided_up(task.num_rows, rows);
   const std::size_t read = divided_up(words_read(task, rows), 32) * 32;
-  const std::size_t made = (rows * task.num_columns + kSlackPixels) * task.made();
+  const std::size_t made = (rows * task.num_columns + kSlackPixels) * words_made(task);
   const std::size_t products =
-      rows * task.num_columns * task.made() * (task.channels + task.num_outputs);
+      rows * task.num_columns * words_made(task) * (task.channels + task.num_outputs);
   const std::size_t least = std::max<std::size_t>(kProductsPerThread / (products + 1), 1);
   parallel_items(num_images * num_strips, least, run.num_threads, [&](std::size_t item) {
     thread_local AlignedVector<std::int16_t> kept;

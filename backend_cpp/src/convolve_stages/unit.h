@@ -54,20 +54,26 @@ struct Task {
   std::size_t num_outputs;
   std::size_t padded_width;  // of what the kernels read
   Results results;
-
-  // Words of a pixel of what the kernels read, and of what they make.
-  std::size_t entered() const { return entry.num_blocks * 16; }
-  std::size_t made() const { return has_kernels ? kernels.num_blocks * 16 : entered(); }
-  // Rows that the kernels read for some of results.
-  std::size_t rows_read(std::size_t num_rows) const {
-    return (num_rows - 1) * kernels.stride[0] + kernels.reach;
-  }
 };
+
+namespace {
+
+// Words of a pixel of what the kernels read, and of what they make.
+inline std::size_t words_entered(const Task& task) { return task.entry.num_blocks * 16; }
+inline std::size_t words_made(const Task& task) {
+  return task.has_kernels ? task.kernels.num_blocks * 16 : words_entered(task);
+}
+// Rows that the kernels read for some of results.
+inline std::size_t num_rows_read(const Task& task, std::size_t num_rows) {
+  return (num_rows - 1) * task.kernels.stride[0] + task.kernels.reach;
+}
+
+}  // namespace
 
 struct Unit {
   // Rows [begin, end) of the results of an image. u: words for what the kernels read of them,
-  // `rows_read * padded_width * entered`; t: for what the exit reads, `rows * num_columns * made`
-  // and 8 pixels more.
+  // `num_rows_read * padded_width * words_entered`; t: for what the exit reads,
+  // `rows * num_columns * words_made` and 8 pixels more.
   void (*convolve)(const Task& task, std::size_t image, std::size_t begin, std::size_t end,
                    std::int16_t* u, std::int16_t* t);
 };

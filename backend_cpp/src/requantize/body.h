@@ -53,7 +53,7 @@ class Rescaling {
         offset_(Wide::load(codes.offset + constant)),
         end_(codes, constant) {}
 
-  __attribute__((always_inline)) Lanes of(Lanes sums, std::size_t, std::size_t) const {
+  __attribute__((always_inline, nothrow)) Lanes of(Lanes sums, std::size_t, std::size_t) const {
     return end_.of(product(sums, multiplier_) + offset_);
   }
 
@@ -74,7 +74,8 @@ class Adding {
         offset_(Wide::load(codes.offset + constant)),
         end_(codes, constant) {}
 
-  __attribute__((always_inline)) Lanes of(Lanes sums, std::size_t at, std::size_t count) const {
+  __attribute__((always_inline, nothrow)) Lanes of(Lanes sums, std::size_t at,
+                                                   std::size_t count) const {
     const Wide others = product(read(other_, at, count), other_multiplier_);
     return end_.of(product(sums, multiplier_) + others + offset_);
   }
@@ -113,7 +114,7 @@ class Counting {
         base_(Lanes::load(codes.base + constant)),
         step_(Lanes::load(codes.step + constant)) {}
 
-  __attribute__((always_inline)) Lanes of(Lanes sums, std::size_t, std::size_t) const {
+  __attribute__((always_inline, nothrow)) Lanes of(Lanes sums, std::size_t, std::size_t) const {
     Lanes reached = Lanes::zero();
     for (std::size_t i = 0; i < num_limits_; ++i) {
       reached = reached + above(sums, Lanes::load(limits_ + i * stride_));
