@@ -170,7 +170,8 @@ class Store:
             )
         if is_whole:
             drop(self._connection, name)
-            self._delete("releases", "name = {name:String}", name=name)
+            for table in ("releases", "model_layers"):  # also of a load that was killed
+                self._delete(table, "name = {name:String}", name=name)
         for model in chosen:
             for table in ("models", "model_layers", "calibration"):
                 self._delete(table, _VERSION, name=name, version=model.version)

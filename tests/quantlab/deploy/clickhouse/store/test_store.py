@@ -174,6 +174,21 @@ def test_names_are_words(net: Store, name: str) -> None:
     assert [model.name for model in net.models()] == ["net"]
 
 
+def test_a_load_that_broke_off_leaves_nothing_behind_a_removal(
+    store: Store, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    store.load("net", scored(1))
+    with monkeypatch.context() as patch:
+        patch.setattr("quantlab.deploy.clickhouse.store.store.store_module", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store.load("net", scored(2))
+    store.remove("net")
+    assert counts(connection)["planes"] == counts(connection)["model_layers"] == 0
+
+
 def test_models_that_are_not_there_are_named(net: Store) -> None:
     with pytest.raises(UsageError, match="model 'ent' given, net allowed; did you mean 'net'"):
         net.remove("ent")
