@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 HOST = "127.0.0.1"
 _PROGRAM = "clickhouse-server"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "quantlab/clickhouse"
@@ -75,6 +77,13 @@ def what_servers_lack() -> str:
     except (subprocess.SubprocessError, OSError) as error:
         return f"no {_PROGRAM} (sudo apt-get install {_PROGRAM}): {error}"
     return ""
+
+
+def need_server() -> None:
+    """Skip the test, with the missing part, where a server cannot be started."""
+    lack = what_servers_lack()
+    if lack:
+        pytest.skip(lack)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import main
 from quantlab.deploy.clickhouse.engines import open_scratch
 from quantlab.deploy.clickhouse.store import Store
 from quantlab.deploy.clickhouse.store.tables import TABLES
-from tests.clickhouse_server import HOST, running_server, what_servers_lack
+from tests.clickhouse_server import HOST, need_server, running_server
 from tests.docs.markdown import CHECKOUT, read_page
 from tests.lab import Lab
 
@@ -56,8 +56,7 @@ def test_ten_lines_of_sql_classify_a_table(names: Mapping[str, Any]) -> None:
 def test_a_server_of_debian_classifies_through_the_driver(
     names: Mapping[str, Any], tmp_path: Path
 ) -> None:
-    if what_servers_lack():
-        pytest.skip(what_servers_lack())
+    need_server()
     with running_server(tmp_path) as server:
         found = {**names, "host": HOST, "port": server.port}
         exec(compile(DRIVER, "clickhouse.md", "exec"), found)

@@ -21,7 +21,7 @@ from quantlab.deploy.verification import open_engines, verify
 from quantlab.errors import UsageError, VerificationError
 from quantlab.integer.file import REMEDY
 from quantlab.integer.operations import OPERATIONS
-from tests.clickhouse_server import HOST, running_server, what_servers_lack
+from tests.clickhouse_server import HOST, need_server, running_server
 from tests.quantlab.deploy.boards import engine
 from tests.quantlab.deploy.operation_table import (
     LOWERINGS,
@@ -67,8 +67,7 @@ def test_files_are_the_same_every_time(name: str) -> None:
 @pytest.fixture
 def clickhouse_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run the server that the environment names."""
-    if what_servers_lack():
-        pytest.skip(what_servers_lack())
+    need_server()
     with running_server(tmp_path / "server") as server:
         monkeypatch.setenv(SERVER, f"{HOST}:{server.port}")
         yield

@@ -183,8 +183,9 @@ def test_convert_sets_it() -> None:
 
 def test_what_there_is_not_is_refused() -> None:
     net = network()
+    misspelled: Any = "factord"
     with pytest.raises(UsageError) as error:
-        use_mode(net, "factord")  # type: ignore[arg-type]
+        use_mode(net, misspelled)
     assert str(error.value) == (
         "mode: 'factord' given, generated, two_stage, factored, auto allowed; "
         "did you mean 'factored'?"

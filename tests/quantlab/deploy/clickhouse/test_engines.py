@@ -13,7 +13,7 @@ import pytest
 
 from quantlab.deploy.clickhouse.engines import Connection, connect_driver, open_chdb
 from quantlab.errors import UsageError
-from tests.clickhouse_server import HOST, Server, running_server, what_servers_lack
+from tests.clickhouse_server import HOST, Server, need_server, running_server
 
 TABLE = (
     "CREATE TABLE m.`a b``c` (i UInt64, w Array(UInt64), f FixedString(784), s String, b Int8,"
@@ -31,8 +31,7 @@ def chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if what_servers_lack():
-        pytest.skip(what_servers_lack())
+    need_server()
     with running_server(tmp_path_factory.mktemp("server")) as one:
         yield one
 
@@ -259,8 +258,7 @@ def test_a_connection_that_nobody_holds_is_closed(server: Server) -> None:
 def test_a_server_that_is_away_is_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    if what_servers_lack():
-        pytest.skip(what_servers_lack())
+    need_server()
     with running_server(tmp_path) as one:
         connection = connect_driver(HOST, one.port, timeout_s=1)
     with pytest.raises(UsageError, match=f"no server answers at {HOST}:{one.port}: Connection"):

@@ -12,13 +12,12 @@ from quantlab.integer.interpreter import run
 from quantlab.integer.operations import Convolution, Linear, MaxPool, Reshape, Threshold, Windows
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
-from tests.clickhouse_server import HOST, running_server, what_servers_lack
+from tests.clickhouse_server import HOST, need_server, running_server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    if what_servers_lack():
-        pytest.skip(what_servers_lack())
+    need_server()
     with (
         running_server(tmp_path_factory.mktemp("server")) as found,
         connect_driver(HOST, found.port) as connection,

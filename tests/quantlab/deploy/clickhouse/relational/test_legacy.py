@@ -11,7 +11,7 @@ from quantlab.deploy.clickhouse.sql.dialect import LEGACY
 from quantlab.deploy.clickhouse.sql.render import render
 from quantlab.integer.program import Program
 from quantlab.integer.verify import compare
-from tests.clickhouse_server import HOST, running_server, what_servers_lack
+from tests.clickhouse_server import HOST, need_server, running_server
 from tests.quantlab.deploy.clickhouse.relational.tiny import (
     binary_program,
     images,
@@ -24,8 +24,7 @@ from tests.quantlab.integer.programs import Author, inputs
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     pytest.importorskip("clickhouse_driver", reason="install quantlab[clickhouse]")
-    if what_servers_lack():
-        pytest.skip(what_servers_lack())
+    need_server()
     with (
         running_server(tmp_path_factory.mktemp("server")) as found,
         connect_driver(HOST, found.port) as connection,

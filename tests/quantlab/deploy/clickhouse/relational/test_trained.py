@@ -10,7 +10,7 @@ from quantlab.deploy.clickhouse.relational.engine import RelationalEngine
 from quantlab.deploy.clickhouse.sql.dialect import LEGACY, MODERN, Dialect
 from quantlab.integer.lower import InputSpec, lower
 from quantlab.integer.verify import compare
-from tests.clickhouse_server import HOST, running_server, what_servers_lack
+from tests.clickhouse_server import HOST, need_server, running_server
 from tests.models import stored
 from tests.quantlab.integer.test_trained import photos
 
@@ -37,7 +37,6 @@ def test_in_chdb(tmp_path: Path) -> None:
 
 def test_on_a_server(tmp_path: Path) -> None:
     pytest.importorskip("clickhouse_driver", reason="install quantlab[clickhouse]")
-    if what_servers_lack():
-        pytest.skip(what_servers_lack())
+    need_server()
     with running_server(tmp_path) as found, connect_driver(HOST, found.port) as connection:
         check(connection, LEGACY)

@@ -22,7 +22,7 @@ from quantlab.integer.interpreter import run
 from quantlab.integer.operations import Reshape
 from quantlab.integer.program import Program
 from quantlab.integer.tensor_type import U8, TensorType
-from tests.clickhouse_server import HOST, running_server, what_servers_lack
+from tests.clickhouse_server import HOST, need_server, running_server
 from tests.quantlab.integer.programs import Author, inputs
 
 PROGRAM = Author(3).program(6)
@@ -158,8 +158,7 @@ def test_a_place_of_a_server_is_host_and_port(given: str, monkeypatch: pytest.Mo
 
 
 def test_an_old_server_verifies_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if what_servers_lack():
-        pytest.skip(what_servers_lack())
+    need_server()
     with running_server(tmp_path) as running:
         monkeypatch.setenv(SERVER, f"{HOST}:{running.port}")
         (found,) = verify(PROGRAM, [inputs(PROGRAM, 2, 1)], backends="clickhouse-legacy")
