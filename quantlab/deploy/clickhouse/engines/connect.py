@@ -3,6 +3,7 @@
 import gc
 import logging
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,26 @@ def open_scratch(*, timeout_s: float = TIMEOUT_S) -> Connection:
     return _Chdb(scratch(), timeout_s)
 
 
-class _Chdb:
+class _Closed(ABC):
+    """Is closed at the end of a block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Chdb(_Closed):
     """chDB. Results and rows travel as Arrow."""
 
     def __init__(self, home: Home, timeout_s: float) -> None:
@@ -102,17 +122,6 @@ class _Chdb:
         self._session = None
         self._end()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def _end(session: Any, home: Home) -> None:
     """Close a session, and then let go of its folder."""
@@ -130,7 +139,7 @@ def connect_driver(
     return _Driver(host, port, timeout_s, login)
 
 
-class _Driver:
+class _Driver(_Closed):
     """A server. Parameters are `{name:Type}` on one that knows them (22.8), else `%(name)s`."""
 
     def __init__(self, host: str, port: int, timeout_s: float, login: Mapping[str, str]) -> None:
@@ -197,14 +206,3 @@ class _Driver:
     def close(self) -> None:
         self._client = None
         self._end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
